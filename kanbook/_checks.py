@@ -1,0 +1,128 @@
+"""Checks of arguments: errors that name the argument, its value and what was expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor
+
+MAX_DEGREE = 7
+
+
+def check_integer(name: str, value: int, minimum: int, maximum: int | None = None) -> None:
+    expected = (
+        f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
+    )
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name}={value!r}; expected {expected}")
+    if value < minimum or (maximum is not None and value > maximum):
+        raise ValueError(f"{name}={value!r}; expected {expected}")
+
+
+def check_degree(degree: int) -> None:
+    check_integer("degree", degree, 0, MAX_DEGREE)
+
+
+def check_grid_size(grid_size: int) -> None:
+    check_integer("grid_size", grid_size, 1)
+
+
+def check_number(name: str, value: float, *, minimum: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r}; expected a number >= {minimum}")
+    if not minimum <= value < math.inf:
+        raise ValueError(f"{name}={value!r}; expected a finite number >= {minimum}")
+
+
+def check_domain(domain: tuple[float, float]) -> tuple[float, float]:
+    try:
+        a, b = (float(end) for end in domain)
+    except (TypeError, ValueError):
+        raise TypeError(f"domain={domain!r}; expected two numbers (a, b) with a < b") from None
+    if not (math.isfinite(a) and math.isfinite(b) and a < b):
+        raise ValueError(f"domain={domain!r}; expected two finite numbers (a, b) with a < b")
+    return a, b
+
+
+def check_widths(widths: Sequence[int]) -> None:
+    if isinstance(widths, str) or not isinstance(widths, Sequence):
+        raise TypeError(f"widths={widths!r}; expected a list of two or more integers >= 1")
+    if len(widths) < 2:
+        raise ValueError(f"widths={widths!r}; expected a list of two or more integers >= 1")
+    for position, width in enumerate(widths):
+        check_integer(f"widths[{position}]", width, 1)
+
+
+def check_tensor(name: str, value: Tensor) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} is a {type(value).__name__}; expected a torch.Tensor")
+    if not value.is_floating_point():
+        raise TypeError(f"{name} has dtype {value.dtype}; expected a floating-point dtype")
+
+
+def check_like(name: str, value: Tensor, reference_name: str, reference: Tensor) -> None:
+    check_tensor(name, value)
+    if value.dtype != reference.dtype:
+        raise TypeError(
+            f"{name} has dtype {value.dtype}; expected {reference.dtype}, as {reference_name}"
+        )
+    if value.device != reference.device:
+        raise ValueError(
+            f"{name} is on device {value.device}; expected {reference.device}, as {reference_name}"
+        )
+
+
+def check_knots(knots: Tensor, degree: int, name: str = "knots") -> None:
+    check_degree(degree)
+    check_tensor(name, knots)
+    if knots.ndim not in (1, 2) or knots.shape[-1] < 2 * degree + 2:
+        raise ValueError(
+            f"{name} has shape {tuple(knots.shape)}; expected (m,) or (I, m) with "
+            f"m >= 2 * degree + 2 = {2 * degree + 2}"
+        )
+    if not torch.isfinite(knots).all():
+        raise ValueError(f"{name} contains NaN or infinity; expected finite values")
+    if not (knots.diff() >= 0).all():
+        raise ValueError(f"{name} is not sorted; expected values that never decrease")
+    if not (knots[..., degree] < knots[..., -degree - 1]).all():
+        raise ValueError(
+            f"{name}[{degree}] equals {name}[{-degree - 1}]: the domain between them is empty; "
+            "expected a domain of positive length"
+        )
+
+
+def check_points(x: Tensor, knots: Tensor) -> None:
+    check_like("x", x, "knots", knots)
+    if knots.ndim == 2 and (x.ndim == 0 or x.shape[-1] != knots.shape[0]):
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}; expected (..., {knots.shape[0]}) to match knots of "
+            f"shape {tuple(knots.shape)}"
+        )
+
+
+def check_coef(coef: Tensor, knots: Tensor, degree: int) -> None:
+    check_like("coef", coef, "knots", knots)
+    n = knots.shape[-1] - degree - 1
+    fits_layer = coef.ndim == 3 and knots.ndim in (1, 2) and coef.shape[-1] == n
+    if knots.ndim == 2:
+        fits_layer = fits_layer and coef.shape[0] == knots.shape[0]
+    if not fits_layer and not (knots.ndim == 1 and coef.shape == (n,)):
+        inputs = knots.shape[0] if knots.ndim == 2 else "I"
+        raise ValueError(
+            f"coef has shape {tuple(coef.shape)}; expected "
+            + (f"({n},) or " if knots.ndim == 1 else "")
+            + f"({inputs}, O, {n}) to match knots of shape {tuple(knots.shape)} and degree {degree}"
+        )
+
+
+def check_pair(inputs_name: str, inputs: Tensor, targets_name: str, targets: Tensor) -> None:
+    check_tensor(inputs_name, inputs)
+    check_like(targets_name, targets, inputs_name, inputs)
+    if inputs.ndim != 2 or targets.ndim != 2 or len(inputs) != len(targets) or len(inputs) == 0:
+        raise ValueError(
+            f"{inputs_name} has shape {tuple(inputs.shape)} and {targets_name} "
+            f"{tuple(targets.shape)}; expected (N, I) and (N, O) with N >= 1"
+        )

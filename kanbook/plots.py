@@ -1,0 +1,349 @@
+"""Pictures: one style, fixed roles for colors, basis functions, edge functions, network drawings."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse, Rectangle
+from torch import Tensor, nn
+
+from . import splines
+from ._checks import check_tensor
+from .layers import KANLayer
+from .networks import Activation
+
+__all__ = ["ROLES", "use_style", "plot_basis", "plot_edges", "draw_kan", "draw_mlp"]
+
+# What a color means is the same in every figure, and never carried by color alone. The colors
+# are Okabe and Ito's, which people with color-blindness can tell apart.
+ROLES = {
+    "KAN": {"color": "#0072B2", "linestyle": "-"},
+    "MLP": {"color": "#D55E00", "linestyle": "--"},
+    "tanh": {"color": "#009E73", "linestyle": "-."},
+    "target": {"color": "#444444", "linestyle": ":"},
+    "knots": {"color": "#AA4499", "linestyle": "none", "marker": "|"},
+}
+# For curves of one kind, such as basis functions: alternating colors and line styles.
+SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
+LINE_STYLES = ("-", "--", "-.")
+NODE_RADIUS = 0.042
+OUTSIDE = {"color": "#BBBBBB", "alpha": 0.35, "linewidth": 0, "zorder": 0}
+
+
+def use_style() -> None:
+    """Set Matplotlib's defaults to the book's: text that is readable on a phone, few lines."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.6),
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "font.size": 12,
+            "axes.titlesize": 12,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "lines.linewidth": 1.8,
+            "legend.frameon": False,
+            "legend.fontsize": 11,
+            "image.cmap": "gray",
+        }
+    )
+
+
+def plot_basis(
+    knots: Tensor,
+    degree: int,
+    *,
+    coef: Tensor | None = None,
+    total: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw every basis function over its support, the knots, and the domain (white, not gray).
+
+    Args:
+        knots: shape ``(m,)``.
+        degree: k, 0 to 7.
+        coef: shape ``(n,)``; if given, each function is drawn times its coefficient, and their
+            sum, the spline, on top.
+        total: draw the plain sum of the basis functions.
+        ax: where to draw; a new figure if not given.
+
+    Raises:
+        TypeError, ValueError: as :func:`kanbook.splines.basis`; ``knots`` is not one vector.
+
+    Example:
+        >>> ax = plot_basis(splines.uniform_knots(4, 2), 2, total=True)
+    """
+    check_tensor("knots", knots)
+    if knots.ndim != 1:
+        raise ValueError(f"knots has shape {tuple(knots.shape)}; expected (m,)")
+    low, high = knots[0].item(), knots[-1].item()
+    x = torch.cat([torch.linspace(low, high, 1001, dtype=knots.dtype), knots.cpu()]).sort().values
+    x = x.to(knots.device)
+    bases = splines.basis(x, knots, degree)
+    curves = bases if coef is None else bases * coef
+    ax = plt.figure().gca() if ax is None else ax
+    for i in range(curves.shape[-1]):
+        on_support = (knots[i] <= x) & (x <= knots[i + degree + 1])
+        ax.plot(
+            *_numpy(x[on_support], curves[on_support, i]),
+            color=SERIES[i % len(SERIES)],
+            linestyle=LINE_STYLES[i % len(LINE_STYLES)],
+            linewidth=1.4,
+        )
+    if coef is not None:
+        ax.plot(*_numpy(x, curves.sum(-1)), **ROLES["KAN"], linewidth=2.6, label="spline")
+    if total:
+        ax.plot(*_numpy(x, bases.sum(-1)), color="black", linewidth=2.2, label="sum of all")
+    ax.plot(*_numpy(knots, torch.zeros_like(knots)), **ROLES["knots"], markersize=11, label="knots")
+    _shade_outside(ax, knots[degree].item(), knots[-degree - 1].item(), low, high)
+    ax.set_xlabel("x")
+    return ax
+
+
+def plot_edges(model: nn.Module, inputs: Tensor) -> Figure:
+    """Draw every learned edge function of a network, layer by layer, as a grid of small curves.
+
+    Each curve is drawn over the range of values that really reach it when ``inputs`` go through
+    the model; where that range leaves the domain of the knots, the background is gray. Ticks along
+    the bottom are the knots. All curves of a layer share one vertical scale, so that a flat curve
+    is an edge that does little.
+
+    Args:
+        model: a :class:`~kanbook.networks.KAN`, or any module that contains KAN layers.
+        inputs: shape ``(N, I)``.
+
+    Returns:
+        A figure with a block for each KAN layer, rows of one input each, columns of one output
+        each (a layer with a single output: one row).
+
+    Raises:
+        TypeError, ValueError: ``model`` holds no KAN layer, or as its ``forward``.
+
+    In the book: chapter 3.
+    """
+    layers = _recorded_inputs(model, inputs)
+    if not layers:
+        raise ValueError(
+            f"model is a {type(model).__name__} without KAN layers; expected at least one"
+        )
+    shapes = [
+        (1, i) if o == 1 else (i, o)
+        for i, o in ((m.in_features, m.out_features) for m, _ in layers)
+    ]
+    width = max(6.4, 0.75 * max(columns for _, columns in shapes))
+    heights = [0.6 + 1.25 * rows for rows, _ in shapes]
+    figure = plt.figure(figsize=(width, sum(heights)))
+    blocks = figure.subfigures(len(layers), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for number, (block, (layer, x), shape) in enumerate(
+        zip(blocks, layers, shapes, strict=True), 1
+    ):
+        block.suptitle(f"layer {number}: {layer.in_features} to {layer.out_features}", fontsize=12)
+        axes = block.subplots(*shape, sharey=True, squeeze=False).ravel()
+        points, curves = _edge_curves(layer, x)
+        for ax, (i, o) in zip(axes, _edge_order(layer), strict=True):
+            ax.plot(*_numpy(points[:, i], curves[:, i, o]), **ROLES["KAN"])
+            low, high = points[0, i].item(), points[-1, i].item()
+            inner = layer.knots[i, layer.degree : -layer.degree or None]
+            inner = inner[(inner >= low) & (inner <= high)]
+            ax.plot(
+                *_numpy(inner, torch.zeros_like(inner)),
+                **{**ROLES["knots"], "markersize": 6},
+                transform=ax.get_xaxis_transform(),
+                clip_on=False,
+                in_layout=False,
+            )
+            _shade_outside(ax, *_domain(layer, i), low, high)
+            ax.set_title(f"{i} → {o}", fontsize=10, pad=2)
+            ax.tick_params(labelsize=9, length=2)
+            ax.locator_params(nbins=3)
+    return figure
+
+
+def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axes:
+    """Draw a KAN as a network: a little curve on every edge, a sum at every node.
+
+    Data flow upwards. Each curve spans the values that really reach it when ``inputs`` go through
+    the model, and fills its box; the edge is as opaque as its curve is tall in its layer.
+
+    Args:
+        model: a :class:`~kanbook.networks.KAN`, at most 60 edges in a layer.
+        inputs: shape ``(N, I)``.
+        ax: where to draw; a new figure if not given.
+
+    Raises:
+        TypeError, ValueError: ``model`` holds no KAN layer or a layer too large to draw.
+
+    In the book: chapter 3.
+    """
+    layers = _recorded_inputs(model, inputs)
+    if not layers:
+        raise ValueError(
+            f"model is a {type(model).__name__} without KAN layers; expected at least one"
+        )
+    most = max(layer.in_features * layer.out_features for layer, _ in layers)
+    if most > 60:
+        raise ValueError(f"model has a layer of {most} edges; expected at most 60 to draw them")
+    widths = [layers[0][0].in_features, *(layer.out_features for layer, _ in layers)]
+    ax = plt.figure(figsize=(6.4, 1.9 * len(layers) + 0.8)).gca() if ax is None else ax
+    size = min(0.9 / most, 0.13)  # of a box, on an axis from 0 to 1
+    aspect = _aspect(ax, len(widths))
+    for level, (layer, x) in enumerate(layers):
+        points, curves = _edge_curves(layer, x)
+        spread = curves.std(0)
+        strength = (spread / spread.max().clamp_min(1e-12)).clamp(0.15, 1)
+        below, above = _places(widths[level]), _places(widths[level + 1])
+        boxes = _places(layer.in_features * layer.out_features)
+        for place, (i, o) in zip(boxes, _edge_order(layer), strict=True):
+            y, alpha = level + 0.5, strength[i, o].item()
+            height = size * aspect
+            line = {"color": ROLES["KAN"]["color"], "alpha": alpha, "linewidth": 1.2, "zorder": 1}
+            ax.plot([below[i], place], [level, y - height / 2], **line)
+            ax.plot([place, above[o]], [y + height / 2, level + 1], **line)
+            corner = (place - size / 2, y - height / 2)
+            ax.add_patch(
+                Rectangle(corner, size, height, fc="white", ec="#888888", lw=0.8, zorder=2)
+            )
+            _little_curve(ax, points[:, i], curves[:, i, o], place, y, size, height)
+    _draw_nodes(ax, widths, aspect, hidden="Σ")
+    ax.set_title("KAN: a curve on every edge")
+    return ax
+
+
+def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
+    """Draw an MLP as a network: a number on every edge, the same fixed curve at every hidden node.
+
+    Data flow upwards. An edge is as wide as its weight is large; dashed if the weight is negative.
+
+    Args:
+        model: a :class:`~kanbook.networks.MLP`.
+        ax: where to draw; a new figure if not given.
+
+    Raises:
+        ValueError: ``model`` holds no linear layer.
+
+    In the book: chapter 3.
+    """
+    linears = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    if not linears:
+        raise ValueError(
+            f"model is a {type(model).__name__} without linear layers; expected at least one"
+        )
+    widths = [linears[0].in_features, *(m.out_features for m in linears)]
+    ax = plt.figure(figsize=(6.4, 1.9 * len(linears) + 0.8)).gca() if ax is None else ax
+    aspect = _aspect(ax, len(widths))
+    for level, linear in enumerate(linears):
+        weight = linear.weight.detach()
+        largest = weight.abs().max().clamp_min(1e-12)
+        for o, top in enumerate(_places(widths[level + 1])):
+            for i, bottom in enumerate(_places(widths[level])):
+                share = (weight[o, i] / largest).item()
+                ax.plot(
+                    [bottom, top],
+                    [level, level + 1],
+                    color=ROLES["MLP"]["color"],
+                    linestyle="-" if share >= 0 else "--",
+                    linewidth=0.4 + 2.2 * abs(share),
+                    zorder=1,
+                )
+    _draw_nodes(ax, widths, aspect, hidden="")
+    z = torch.linspace(-3, 3, 41)
+    activations = (m for m in model.modules() if isinstance(m, Activation))
+    for level, activation in enumerate(activations, 1):
+        for place in _places(widths[level]):
+            size = 1.5 * NODE_RADIUS
+            _little_curve(ax, z, activation(z), place, level, size, size * aspect, role="MLP")
+    ax.set_title("MLP: a number on every edge")
+    return ax
+
+
+def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, Tensor]]:
+    """Every KAN layer of the model with the values that reach it, in the order of use."""
+    recorded: list[tuple[KANLayer, Tensor]] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda m, args: recorded.append((m, args[0].detach())))
+        for module in model.modules()
+        if isinstance(module, KANLayer)
+    ]
+    try:
+        with torch.no_grad():
+            model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return recorded
+
+
+def _edge_curves(layer: KANLayer, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Points over the range of x, shape (200, I), and every edge's values there, (200, I, O)."""
+    x = x.reshape(-1, layer.in_features)
+    low, high = x.min(0).values, x.max(0).values
+    points = low + (high - low) * torch.linspace(0, 1, 200, dtype=x.dtype, device=x.device)[:, None]
+    with torch.no_grad():
+        return points, layer.edges(points)
+
+
+def _edge_order(layer: KANLayer) -> list[tuple[int, int]]:
+    return [(i, o) for i in range(layer.in_features) for o in range(layer.out_features)]
+
+
+def _domain(layer: KANLayer, i: int) -> tuple[float, float]:
+    return layer.knots[i, layer.degree].item(), layer.knots[i, -layer.degree - 1].item()
+
+
+def _shade_outside(ax: Axes, start: float, end: float, low: float, high: float) -> None:
+    if low < start:
+        ax.axvspan(low, min(start, high), **OUTSIDE)
+    if high > end:
+        ax.axvspan(max(end, low), high, **OUTSIDE)
+
+
+def _places(count: int) -> list[float]:
+    """Evenly spread positions on (0, 1)."""
+    return [(j + 0.5) / count for j in range(count)]
+
+
+def _aspect(ax: Axes, levels: int) -> float:
+    """Prepare the axes for a drawing; return how many y units look as long as one x unit."""
+    low, high = -0.3, levels - 0.7
+    ax.set(xlim=(0, 1), ylim=(low, high))
+    ax.axis("off")
+    box = ax.get_position()
+    width, height = ax.figure.get_size_inches() * (box.width, box.height)
+    return (high - low) * width / height
+
+
+def _draw_nodes(ax: Axes, widths: list[int], aspect: float, *, hidden: str) -> None:
+    """Draw the nodes: inputs by name, sums as such, ``hidden`` inside the hidden ones."""
+    for level, width in enumerate(widths):
+        for j, place in enumerate(_places(width)):
+            size = (2 * NODE_RADIUS, 2 * NODE_RADIUS * aspect)
+            ax.add_patch(Ellipse((place, level), *size, fc="#F2F2F2", ec="#444444", lw=1, zorder=3))
+            text = f"$x_{{{j}}}$" if level == 0 else "Σ" if level == len(widths) - 1 else hidden
+            ax.text(
+                place, level, text, ha="center", va="center", fontsize=11, color="black", zorder=4
+            )
+
+
+def _little_curve(
+    ax: Axes,
+    x: Tensor,
+    y: Tensor,
+    x0: float,
+    y0: float,
+    width: float,
+    height: float,
+    role: str = "KAN",
+) -> None:
+    """Draw y(x) so that it fills 80 % of a box around (x0, y0); constant curves in the middle."""
+    scaled = []
+    for values, center, size in ((x, x0, width), (y, y0, height)):
+        span = (values.max() - values.min()).clamp_min(1e-12)
+        middle = (values.max() + values.min()) / 2
+        scaled.append(center + 0.8 * size * (values - middle) / span)
+    ax.plot(*_numpy(*scaled), color=ROLES[role]["color"], linewidth=1.5, zorder=5)
+
+
+def _numpy(*tensors: Tensor):
+    return [tensor.detach().cpu().numpy() for tensor in tensors]

@@ -1,0 +1,319 @@
+r"""B-splines as pure functions: knots, basis functions, curves, least squares, refinement.
+
+A spline of degree :math:`k` on knots :math:`t_0 \le \dots \le t_{m-1}` is a weighted sum of
+:math:`n = m - k - 1` basis functions, :math:`s(x) = \sum_i c_i B_{i,k}(x)`. Its *domain* is
+:math:`[t_k, t_n]`: there the basis functions sum to one. Outside they fade to zero at the
+outermost knots, and the spline with them.
+
+Every function works on one spline (``knots`` of shape ``(m,)``) or on one knot vector for each
+input of a layer (``knots`` of shape ``(I, m)``, ``x`` of shape ``(..., I)``). Shapes are written
+with I inputs, O outputs, G grid intervals, k degree, n = G + k basis functions.
+
+Source: C. de Boor, *A Practical Guide to Splines*, revised edition (2001), chapters IX to XIV.
+In the book: chapter 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._checks import (
+    check_coef,
+    check_degree,
+    check_domain,
+    check_grid_size,
+    check_knots,
+    check_like,
+    check_number,
+    check_points,
+)
+
+__all__ = ["uniform_knots", "basis", "cox_de_boor", "evaluate", "fit", "refine"]
+
+
+def uniform_knots(
+    grid_size: int,
+    degree: int,
+    domain: tuple[float, float] = (-1.0, 1.0),
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Return equally spaced knots: ``grid_size`` intervals on the domain, ``degree`` beyond each end.
+
+    Args:
+        grid_size: number of intervals G on the domain, at least 1.
+        degree: degree k of the splines, 0 to 7.
+        domain: its two ends (a, b), finite, a < b.
+        device, dtype: of the result; ``torch.get_default_dtype()`` if not given.
+
+    Returns:
+        Knots of shape ``(G + 2k + 1,)``. ``knots[k]`` is a and ``knots[-k - 1]`` is b, exactly.
+
+    Raises:
+        TypeError: ``grid_size`` or ``degree`` is not an integer, ``domain`` is not a pair of numbers.
+        ValueError: one of them is out of range, or the domain too narrow for G steps in ``dtype``.
+
+    Example:
+        >>> uniform_knots(2, 1, (0.0, 1.0))
+        tensor([-0.5000,  0.0000,  0.5000,  1.0000,  1.5000])
+    """
+    check_degree(degree)
+    check_grid_size(grid_size)
+    a, b = check_domain(domain)
+    inside = torch.linspace(a, b, grid_size + 1, dtype=torch.float64)
+    beyond = (b - a) / grid_size * torch.arange(1, degree + 1, dtype=torch.float64)
+    knots = torch.cat([a - beyond.flip(0), inside, b + beyond])
+    knots = knots.to(device=device, dtype=dtype or torch.get_default_dtype())
+    if not (knots.diff() > 0).all():
+        raise ValueError(
+            f"domain={domain!r} is too narrow for grid_size={grid_size} in {knots.dtype}: "
+            "neighboring knots would be equal; expected a wider domain or a wider dtype"
+        )
+    return knots
+
+
+def basis(x: Tensor, knots: Tensor, degree: int) -> Tensor:
+    r"""Evaluate every B-spline basis function :math:`B_{i,k}` at every x.
+
+    Each function is positive on its support :math:`(t_i, t_{i+k+1})` and exactly zero elsewhere;
+    on the domain they sum to one. At a jump (a knot repeated k + 1 times) the value is the one
+    from the right; at the right end of the domain it is the one from the left, so that both ends
+    belong to the domain. NaN gives NaN. Differentiable in x, and in the knots where those are
+    distinct.
+
+    Args:
+        x: points, shape ``(...)``, or ``(..., I)`` with one knot vector per input.
+        knots: sorted, shape ``(m,)`` or ``(I, m)``, m >= 2k + 2; repeated knots are allowed.
+        degree: k, 0 to 7.
+
+    Returns:
+        Shape ``(..., m - k - 1)``, or ``(..., I, m - k - 1)``.
+
+    Raises:
+        TypeError: a tensor is not floating point, dtypes differ, ``degree`` is not an integer.
+        ValueError: wrong shape or device, knots unsorted, not finite or too few, bad ``degree``.
+
+    Example:
+        >>> basis(torch.tensor([0.25]), uniform_knots(2, 1, (0.0, 1.0)), 1)
+        tensor([[0.5000, 0.5000, 0.0000]])
+
+    Source: de Boor (2001), chapter IX. In the book: chapter 1.
+    """
+    check_knots(knots, degree)
+    check_points(x, knots)
+    return cox_de_boor(x, knots, degree)
+
+
+def cox_de_boor(x: Tensor, knots: Tensor, degree: int) -> Tensor:
+    r"""The Cox-de Boor recursion itself: :func:`basis` without the checks.
+
+    For callers whose knots are known to be good, such as a layer's forward pass.
+
+    .. math::
+        B_{i,0}(x) = [t_i \le x < t_{i+1}], \qquad
+        B_{i,p}(x) = \frac{x - t_i}{t_{i+p} - t_i} B_{i,p-1}(x)
+                   + \frac{t_{i+p+1} - x}{t_{i+p+1} - t_{i+1}} B_{i+1,p-1}(x), \quad \tfrac00 = 0
+
+    Args, returns: as :func:`basis`.
+    """
+    x = x.unsqueeze(-1)
+    t = knots
+    inside = (t[..., :-1] <= x) & (x < t[..., 1:])
+    # The right end of the domain belongs to the last interval that is not empty.
+    end = t[..., -degree - 1, None]
+    inside = torch.where(x == end, (t[..., :-1] < x) & (x <= t[..., 1:]), inside)
+    # Beyond the outermost knots all is zero already; without the clamp, inf * 0 would give NaN.
+    x = torch.where(x < t[..., :1], t[..., :1], torch.where(x > t[..., -1:], t[..., -1:], x))
+    bases = inside.to(x.dtype) + 0 * x  # 0 * x: lets NaN through, ties degree 0 to the graph of x
+    for p in range(1, degree + 1):
+        rising = (x - t[..., : -p - 1]) * _inverse(t[..., p:-1] - t[..., : -p - 1])
+        falling = (t[..., p + 1 :] - x) * _inverse(t[..., p + 1 :] - t[..., 1:-p])
+        bases = rising * bases[..., :-1] + falling * bases[..., 1:]
+    return bases
+
+
+def _inverse(width: Tensor) -> Tensor:
+    """1 / width, and 0 where the width is 0, with finite gradients in both cases."""
+    empty = width == 0
+    return torch.where(empty, 0.0, 1 / torch.where(empty, 1.0, width))
+
+
+def evaluate(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
+    r"""Evaluate splines :math:`s(x) = \sum_i c_i B_{i,k}(x)`.
+
+    Args:
+        x: points, shape ``(...)`` for one spline, ``(..., I)`` for a layer.
+        coef: shape ``(n,)`` for one spline, ``(I, O, n)`` for a layer.
+        knots: shape ``(m,)`` or ``(I, m)`` with m = n + k + 1.
+        degree: k, 0 to 7.
+
+    Returns:
+        Shape ``(...)`` for one spline; ``(..., I, O)``, one value per edge, for a layer.
+
+    Raises:
+        TypeError, ValueError: as :func:`basis`, or ``coef`` does not fit the others.
+
+    Example:
+        >>> knots = uniform_knots(2, 1, (0.0, 1.0))
+        >>> evaluate(torch.tensor([0.25, 0.5]), torch.tensor([0.0, 1.0, 0.0]), knots, 1)
+        tensor([0.5000, 1.0000])
+
+    Source: de Boor (2001), chapter IX. In the book: chapter 1.
+    """
+    check_knots(knots, degree)
+    check_coef(coef, knots, degree)
+    check_points(x, knots)
+    if coef.ndim == 3 and (x.ndim == 0 or x.shape[-1] != coef.shape[0]):
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}; expected (..., {coef.shape[0]}) to match coef of "
+            f"shape {tuple(coef.shape)}"
+        )
+    bases = cox_de_boor(x, knots, degree)
+    if coef.ndim == 1:
+        return bases @ coef
+    return torch.einsum("...in,ion->...io", bases, coef)
+
+
+def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) -> Tensor:
+    r"""Fit splines to samples by least squares.
+
+    Minimizes :math:`\sum_j (s(x_j) - y_j)^2 + \text{ridge} \cdot \sum_i c_i^2`. With
+    ``ridge=0`` and data that leave some basis functions untouched there are many minimizers; the
+    one of smallest norm is returned, in which an untouched function has coefficient 0. With
+    samples few and uneven, a minimizer may swing widely *between* them; a small ridge (1e-6 times
+    the number of samples, say) calms it, at the price of a small bias towards zero.
+
+    The solution goes through a singular value decomposition, on every device. The default driver
+    of ``torch.linalg.lstsq`` on CPUs can return all zeros when a column of the matrix is zero.
+    Gradients flow to ``y``, not to ``x`` or ``knots``.
+
+    Args:
+        x: shape ``(N,)`` for one spline, ``(N, I)`` for a layer.
+        y: shape ``(N,)`` for one spline, ``(N, I, O)`` for a layer.
+        knots: shape ``(m,)`` or ``(I, m)``.
+        degree: k, 0 to 7.
+        ridge: weight of the penalty, in units of squared y over squared coefficient, >= 0.
+
+    Returns:
+        Coefficients of shape ``(n,)`` or ``(I, O, n)``.
+
+    Raises:
+        TypeError, ValueError: as :func:`basis`; shapes do not fit; x or y not finite; no samples;
+            ``ridge`` negative.
+
+    Example:
+        >>> knots = uniform_knots(2, 1, (0.0, 1.0))
+        >>> coef = fit(torch.tensor([0.0, 0.5, 1.0]), torch.tensor([0.0, 1.0, 0.5]), knots, 1)
+        >>> coef.round(decimals=4).abs()
+        tensor([0.0000, 1.0000, 0.5000])
+
+    Source: de Boor (2001), chapter XIV. In the book: chapter 1.
+    """
+    check_knots(knots, degree)
+    check_points(x, knots)
+    check_like("y", y, "x", x)
+    single = x.ndim == 1 and y.ndim == 1 and knots.ndim == 1
+    if not single and not (x.ndim == 2 and y.ndim == 3 and y.shape[:2] == x.shape):
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; expected (N,) and (N,) for one "
+            "spline, or (N, I) and (N, I, O) for a layer"
+        )
+    if single and x.shape != y.shape:
+        raise ValueError(f"y has shape {tuple(y.shape)}; expected {tuple(x.shape)}, as x")
+    if x.shape[0] == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one sample")
+    for name, values in (("x", x), ("y", y)):
+        if not torch.isfinite(values).all():
+            raise ValueError(f"{name} contains NaN or infinity; expected finite samples")
+    check_number("ridge", ridge, minimum=0)
+
+    with torch.no_grad():
+        bases = cox_de_boor(x, knots, degree)
+    noise = max(x.shape[0], bases.shape[-1])  # the usual choice of LAPACK and NumPy
+    if single:
+        return _least_squares(bases, y.unsqueeze(-1), noise, ridge).squeeze(-1)
+    # (N, I, n), (N, I, O) -> (I, N, n), (I, N, O) -> (I, n, O) -> (I, O, n)
+    return _least_squares(bases.movedim(1, 0), y.movedim(1, 0), noise, ridge).mT.contiguous()
+
+
+def _least_squares(matrix: Tensor, y: Tensor, noise: int, ridge: float = 0.0) -> Tensor:
+    """Minimum-norm (or ridge) solution c of matrix @ c = y; (..., N, n), (..., N, O) -> (..., n, O).
+
+    With matrix = U diag(s) V', c = V diag(s / (s^2 + ridge)) U' y. Directions whose singular value
+    is rounding noise, up to ``noise`` machine epsilons times the largest, contribute nothing.
+    """
+    u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
+    noise = noise * torch.finfo(s.dtype).eps * s[..., :1]
+    gain = torch.where(s > noise, s / (s.square() + ridge), 0.0)
+    solution = vh.mT @ (gain.unsqueeze(-1) * (u.mT @ y))
+    touched = (matrix != 0).any(-2).unsqueeze(-1)
+    return torch.where(touched, solution, 0.0)  # exactly 0, not rounding noise
+
+
+def refine(coef: Tensor, knots: Tensor, new_knots: Tensor, degree: int) -> Tensor:
+    r"""Express splines on other knots.
+
+    The new curve is the old one's best approximation on the domain in the least-squares sense:
+    :math:`\int (s_{new} - s_{old})^2 dx` is minimal, the integral being exact (Gauss-Legendre
+    points between all knots, old and new). When the old knots inside the domain are among the
+    new, the old curve itself is the minimizer and is kept to rounding error (1e-12 in float64).
+    If the domains differ, what counts is the part that they share.
+
+    Args:
+        coef: shape ``(n,)`` or ``(I, O, n)``.
+        knots: the old knots, shape ``(m,)`` or ``(I, m)``.
+        new_knots: shape ``(m',)`` or ``(I, m')``, as many dimensions as ``knots``.
+        degree: k, 0 to 7, of both.
+
+    Returns:
+        Coefficients on the new knots, shape ``(n',)`` or ``(I, O, n')``.
+
+    Raises:
+        TypeError, ValueError: as :func:`evaluate`; the domains do not overlap.
+
+    Example:
+        >>> old, new = uniform_knots(1, 1, (0.0, 1.0)), uniform_knots(2, 1, (0.0, 1.0))
+        >>> refine(torch.tensor([0.0, 1.0]), old, new, 1).round(decimals=4).abs()
+        tensor([0.0000, 0.5000, 1.0000])
+
+    Source: de Boor (2001), chapters XI and XIV. In the book: chapters 1 and 10.
+    """
+    check_knots(knots, degree)
+    check_knots(new_knots, degree, name="new_knots")
+    check_coef(coef, knots, degree)
+    check_like("new_knots", new_knots, "knots", knots)
+    if new_knots.shape[:-1] != knots.shape[:-1]:
+        raise ValueError(
+            f"new_knots has shape {tuple(new_knots.shape)}; expected {(*knots.shape[:-1], 'm')} "
+            f"to match knots of shape {tuple(knots.shape)}"
+        )
+    start = torch.maximum(knots[..., degree], new_knots[..., degree])
+    end = torch.minimum(knots[..., -degree - 1], new_knots[..., -degree - 1])
+    if not (start < end).all():
+        raise ValueError(
+            "new_knots has a domain that does not overlap that of knots; expected domains in common"
+        )
+
+    with torch.no_grad():
+        breaks = torch.cat([knots, new_knots], -1).sort(-1).values
+        breaks = breaks.clamp(start.unsqueeze(-1), end.unsqueeze(-1))
+        nodes, weights = (
+            torch.as_tensor(values, dtype=knots.dtype, device=knots.device) / 2
+            for values in np.polynomial.legendre.leggauss(degree + 1)
+        )
+        left, width = breaks[..., :-1, None], breaks.diff(dim=-1).unsqueeze(-1)
+        x = (left + width * (nodes + 0.5)).flatten(-2)  # (N,) or (I, N)
+        weight = (width * weights).sqrt().flatten(-2).unsqueeze(-1)  # 0 on empty intervals
+        x = x.movedim(-1, 0)  # (N,) or (N, I)
+        matrix = weight * cox_de_boor(x, new_knots, degree).movedim(0, -2)
+        old_bases = cox_de_boor(x, knots, degree).movedim(0, -2)
+    # Few unknowns, many points: the usual threshold would cut off directions that the exact
+    # solution needs (degree 7: errors of 2e-12 instead of 2e-13).
+    noise = matrix.shape[-1]
+    if coef.ndim == 1:
+        y = weight * (old_bases @ coef.unsqueeze(-1))
+        return _least_squares(matrix, y, noise).squeeze(-1)
+    return _least_squares(matrix, weight * (old_bases @ coef.mT), noise).mT.contiguous()

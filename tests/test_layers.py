@@ -1,0 +1,177 @@
+"""The KAN layer against plain loops, and the experiment behind its initialization."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+
+from kanbook import KAN, KANLayer, splines
+
+OPTIONS = [
+    {"bias": bias, "spline_weight": weight, "base": base}
+    for bias, weight, base in itertools.product(
+        [False, True], [False, True], [None, torch.nn.functional.silu]
+    )
+]
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def random_layer(i, o, **options):
+    """A layer whose every parameter is random, also those that start as no-ops."""
+    layer = KANLayer(i, o, dtype=torch.float64, generator=generator(), **options)
+    for parameter in layer.parameters():
+        parameter.data.normal_(generator=generator(parameter.numel()))
+    return layer
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("degree", [0, 1, 3, 7])
+def test_forward_equals_loops(degree, options):
+    layer = random_layer(3, 2, grid_size=4, degree=degree, **options)
+    x = torch.rand(5, 3, dtype=torch.float64, generator=generator()) * 3 - 1.5
+    expected = torch.zeros(5, 2, dtype=torch.float64)
+    for b, o in itertools.product(range(5), range(2)):
+        for i in range(3):
+            spline = splines.evaluate(x[b, i], layer.coef[i, o], layer.knots[i], degree)
+            weight = layer.spline_weight[i, o] if options["spline_weight"] else 1
+            expected[b, o] += weight * spline
+            if options["base"]:
+                expected[b, o] += layer.base_weight[i, o] * x[b, i] / (1 + torch.exp(-x[b, i]))
+        if options["bias"]:
+            expected[b, o] += layer.bias[o]
+    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+    total = layer.edges(x).sum(-2) + (layer.bias if options["bias"] else 0)
+    torch.testing.assert_close(total, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_start_as_no_ops(options):
+    x = torch.rand(7, 3) * 2 - 1
+    minimal = KANLayer(3, 4, generator=generator())
+    layer = KANLayer(3, 4, generator=generator(), **options)
+    torch.testing.assert_close(layer(x), minimal(x), rtol=1e-6, atol=1e-6)
+    for name in ("bias", "spline_weight"):
+        assert (getattr(layer, name) is not None) == options[name]
+    assert (layer.base_weight is not None) == (options["base"] is not None)
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 4, 3), (0, 3)])
+def test_shapes_and_gradients(shape):
+    layer = KANLayer(3, 2, generator=generator())
+    x = torch.zeros(shape, requires_grad=True)
+    y = layer(x)
+    assert y.shape == (*shape[:-1], 2) and layer.edges(x).shape == (*shape[:-1], 3, 2)
+    y.sum().backward()
+    assert x.grad.shape == shape and layer.coef.grad.shape == layer.coef.shape
+
+
+def test_attributes():
+    layer = KANLayer(3, 2, grid_size=7, degree=2, domain=(0.0, 2.0))
+    assert layer.knots.shape == (3, 12) and layer.coef.shape == (3, 2, 9)
+    assert (layer.grid_size, layer.degree, layer.in_features, layer.out_features) == (7, 2, 3, 2)
+    assert layer.spline_weight is None and layer.base_weight is None and layer.bias is None
+    assert "grid_size=7" in repr(layer)
+    for (_, a), (_, b) in zip(
+        copy.deepcopy(layer).state_dict().items(), layer.state_dict().items(), strict=True
+    ):
+        assert torch.equal(a, b)
+    assert (
+        KANLayer(1, 1, dtype=torch.float64).to(torch.float32)(torch.zeros(1, 1)).dtype
+        == torch.float32
+    )
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 7])
+@pytest.mark.parametrize("domain", [(-1.0, 1.0), (0.0, 1.0), (2.0, 10.0)])
+def test_edges_start_as_straight_lines(degree, domain):
+    layer = KANLayer(4, 3, degree=degree, domain=domain, dtype=torch.float64, generator=generator())
+    x = torch.linspace(*domain, 101, dtype=torch.float64).unsqueeze(-1).expand(-1, 4)
+    phi = layer.edges(x).detach()
+    assert phi.diff(n=2, dim=0).abs().max() < 1e-12 * domain[1]
+    center = sum(domain) / 2
+    torch.testing.assert_close(phi[50], torch.full((4, 3), center / 4, dtype=torch.float64))
+    torch.testing.assert_close(layer(x)[50], torch.full((3,), center, dtype=torch.float64))
+
+
+def spread_through_depth(grid_size, *, straight, depth=8, width=16, seeds=5):
+    """Standard deviation of the signal after ``depth`` layers and growth of the gradient's."""
+    signal, gradient = [], []
+    for seed in range(seeds):
+        g = generator(seed)
+        model = KAN([width] * (depth + 1), grid_size=grid_size, generator=g)
+        if not straight:  # independent coefficients with the same output variance, 1/3
+            for layer in model:
+                share = (
+                    splines.basis(torch.linspace(-1, 1, 1001), layer.knots[0], 3)
+                    .square()
+                    .sum(-1)
+                    .mean()
+                )
+                layer.coef.data.normal_(0, (1 / 3 / width / share) ** 0.5, generator=g)
+        x = (torch.rand(1000, width, generator=g) * 2 - 1).requires_grad_()
+        y = model(x)
+        y.backward(torch.randn(y.shape, generator=g))
+        signal.append(y.std().item())
+        gradient.append(x.grad.std().item())
+    return sum(signal) / seeds, sum(gradient) / seeds
+
+
+def test_initialization_keeps_signal_and_gradient():
+    """The figures in KANLayer's docstring."""
+    straight = {g: spread_through_depth(g, straight=True) for g in (5, 20)}
+    independent = {g: spread_through_depth(g, straight=False) for g in (5, 20)}
+    print(straight, independent)
+    for signal, gradient in straight.values():
+        assert 0.3 < signal < 0.6 and 1 < gradient < 12
+    for signal, _ in independent.values():
+        assert 0.4 < signal < 0.7
+    assert independent[5][1] > 30 and independent[20][1] > 1e6
+
+
+def test_same_generator_same_layer():
+    a, b = (KANLayer(3, 2, generator=generator(5)) for _ in range(2))
+    assert torch.equal(a.coef, b.coef)
+    state = torch.random.get_rng_state()
+    KANLayer(3, 2, generator=generator())
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda: KANLayer(0, 2), ValueError, r"in_features=0"),
+        (lambda: KANLayer(2, 1.5), TypeError, r"out_features=1.5"),
+        (lambda: KANLayer(2, 1, degree=9), ValueError, r"degree=9"),
+        (lambda: KANLayer(2, 1, grid_size=0), ValueError, r"grid_size=0"),
+        (lambda: KANLayer(2, 1, domain=(1.0, 0.0)), ValueError, r"domain="),
+        (lambda: KANLayer(2, 1, base="silu"), TypeError, r"base='silu'"),
+        (
+            lambda: KANLayer(2, 1)(torch.zeros(5, 3)),
+            ValueError,
+            r"x has shape \(5, 3\).*\(\.\.\., 2\)",
+        ),
+        (lambda: KANLayer(2, 1)(torch.tensor(0.0)), ValueError, r"x has shape \(\)"),
+        (
+            lambda: KANLayer(2, 1)(torch.zeros(5, 2, dtype=int)),
+            TypeError,
+            r"x has dtype torch.int64",
+        ),
+        (
+            lambda: KANLayer(2, 1)(torch.zeros(5, 2).double()),
+            TypeError,
+            r"x has dtype torch.float64",
+        ),
+        (
+            lambda: KANLayer(2, 1)(torch.zeros(5, 2, device="meta")),
+            ValueError,
+            r"x is on device meta",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
