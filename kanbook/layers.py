@@ -14,29 +14,30 @@ __all__ = ["KANLayer"]
 
 
 class KANLayer(nn.Module):
-    r"""A layer whose edges are splines: :math:`y_o = \sum_i \phi_{o,i}(x_i)`.
+    r"""A layer whose edges are splines: :math:`y_o = \sum_i \varphi_{o,i}(x_i)`.
 
     With every option off this is the minimal KAN,
-    :math:`\phi_{o,i}(x) = \sum_m c_{i,o,m} B_m(x)`. Each option adds one term:
+    :math:`\varphi_{o,i}(x) = s_{i,o}(x) = \sum_j c_{i,o,j} B_j(x)`. Each option adds one term:
 
     .. math::
-        y_o = \sum_i \bigl( w_{i,o}\, s_{i,o}(x_i) + v_{i,o}\, b(x_i) \bigr) + \beta_o
+        y_o = \sum_i \bigl( w_{i,o}\, s_{i,o}(x_i) + u_{i,o}\, g(x_i) \bigr) + \beta_o
 
-    with :math:`w` the ``spline_weight``, :math:`b` the ``base`` function, :math:`v` its
+    with :math:`w` the ``spline_weight``, :math:`g` the ``base`` function, :math:`u` its
     ``base_weight`` and :math:`\beta` the ``bias``.
 
-    **Initialization.** Every edge starts as a straight line, :math:`\phi_{o,i}(x) = g_{i,o}
-    (x - \bar x) + \bar x / I` with :math:`g_{i,o} \sim N(0, 1/I)` and :math:`\bar x` the center of
-    the domain; a spline is the line :math:`g x` when its coefficients are :math:`g` times the mean
-    of the k knots inside each basis function's support. So the layer starts as a linear layer that
-    keeps the spread of its signal in both directions. Measured on a stack of 8 layers of width 16
-    (cubic, inputs uniform on [-1, 1], mean of 5 seeds): the standard deviation goes from 0.58 at
-    the input to 0.45 at the output with G=5 and to 0.36 with G=20, and that of the gradient grows
-    1.3 and 7.5 times from output to input. With independent normal coefficients of the same output
-    variance, the signal is kept as well, but neighboring coefficients differ, the curves are steep,
-    and the gradient grows 67 times (G=5) and 4 million times (G=20). ``tests/test_layers.py``
-    holds the experiment. The options start as no-ops: bias 0, spline weights 1, base weights 0.
-    Degree 0 is a staircase: no gradient passes through it to earlier layers.
+    **Initialization.** Every edge starts as a straight line, :math:`\varphi_{o,i}(x) = r_{i,o}
+    (x - \bar x) + \bar x / I`, with random slopes :math:`r_{i,o} \sim N(0, 1/I)` and
+    :math:`\bar x` the center of the domain. A spline is the line :math:`x` when each coefficient
+    is the mean of the k knots inside the support of its basis function. So the layer starts as a
+    linear layer that keeps the spread of its signal in both directions. Measured on 8 layers of
+    width 16 (cubic, inputs uniform on [-1, 1], mean of 5 seeds): the standard deviation of the
+    signal goes from 0.58 at the input to 0.45 at the output with G=5 and to 0.36 with G=20; that
+    of the gradient grows 1.3 and 7.5 times from output to input. Independent normal coefficients
+    of the same output variance keep the signal as well (0.58 and 0.56), but neighboring
+    coefficients differ, the curves are steep, and the gradient grows 67 times (G=5) and 3.9
+    million times (G=20). ``tests/test_layers.py`` holds this experiment. The options start as
+    no-ops: bias 0, spline weights 1, base weights 0. Degree 0 is a staircase: no gradient passes
+    through it to earlier layers.
 
     Args:
         in_features: number of inputs I, at least 1.

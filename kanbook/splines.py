@@ -129,8 +129,9 @@ def cox_de_boor(x: Tensor, knots: Tensor, degree: int) -> Tensor:
     x = torch.where(x < t[..., :1], t[..., :1], torch.where(x > t[..., -1:], t[..., -1:], x))
     bases = inside.to(x.dtype) + 0 * x  # 0 * x: lets NaN through, ties degree 0 to the graph of x
     for p in range(1, degree + 1):
-        rising = (x - t[..., : -p - 1]) * _inverse(t[..., p:-1] - t[..., : -p - 1])
-        falling = (t[..., p + 1 :] - x) * _inverse(t[..., p + 1 :] - t[..., 1:-p])
+        inverse = _inverse(t[..., p:] - t[..., :-p])
+        rising = (x - t[..., : -p - 1]) * inverse[..., :-1]
+        falling = (t[..., p + 1 :] - x) * inverse[..., 1:]
         bases = rising * bases[..., :-1] + falling * bases[..., 1:]
     return bases
 

@@ -1,0 +1,74 @@
+# `make help` lists the targets. Everything is installed into .venv and built in _build; a second run
+# repeats no finished work.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+BOOK := _build/.built
+HTML := _build/html
+
+# One thread: small matrices run slower on several, and times stay comparable.
+export OMP_NUM_THREADS := 1
+export PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A backend chosen outside would keep figures out of the notebooks' outputs.
+unexport MPLBACKEND
+
+.PHONY: help book test unit notebooks clean
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@echo "make TARGET [PYTHON=python3.12]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+book: $(BOOK) ## build the book as a web site in _build/html
+	@echo "The book: file://$(CURDIR)/$(HTML)/index.html"
+
+test: $(BOOK) ## run every test: style, library, notebooks' rules, notebooks, book in a browser
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -p tests.notebook_budget --nbval --nbval-current-env \
+		--nbval-cell-timeout=300 --nbval-sanitize-with=tests/nbval_sanitize.cfg notebooks
+
+unit: $(INSTALLED) ## run the quick tests: all but the book in a browser and the notebooks' re-run
+	$(BIN)/python -m pytest --ignore=tests/test_book.py
+
+notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb ...", and store their outputs
+	$(BIN)/python book/_tools/run_notebooks.py $(NB)
+
+clean: ## remove the built book and the environment
+	rm -rf _build $(VENV)
+
+# --- the environment ---------------------------------------------------------------------------
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "make: no '$(PYTHON)' here; install Python 3.10 or newer, or name one: make book PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "make: $$($(PYTHON) --version 2>&1) is too old, 3.10 or newer is needed; name another: make book PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(INSTALLED): requirements.txt constraints.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt --editable .
+	@touch $@
+
+# --- the book ----------------------------------------------------------------------------------
+
+SOURCES := _config.yml _toc.yml $(sort $(shell find book notebooks kanbook -type f \
+	-not -path '*/__pycache__/*' -not -path '*/.ipynb_checkpoints/*' 2>/dev/null))
+
+# Changes when a source appears or goes, which no time stamp of a file shows.
+_build/sources.txt: FORCE
+	@mkdir -p _build
+	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' > $@
+FORCE:
+
+# From scratch each time: an incremental build keeps deleted pages, and hides a warning of the last run.
+$(BOOK): $(INSTALLED) $(SOURCES) _build/sources.txt
+	rm -rf $(HTML) _build/.doctrees _build/jupyter_execute $(BOOK)
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@touch $@

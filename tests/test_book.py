@@ -1,0 +1,319 @@
+"""The built book in a browser: every page on a desktop and on a phone, in light and in dark.
+
+`make book` builds it first. Needs a Chromium or Chrome; KANBOOK_BROWSER names one elsewhere. The
+pages come from a server of this test, and every request to another host is a failure.
+"""
+
+import functools
+import os
+import re
+import shutil
+import threading
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+import bake_repo
+from notebook_files import ROOT
+
+HTML = ROOT / "_build" / "html"
+NO_PAGES = {"_static", "_sources", "_images", "_downloads", "index.html"}  # index: sends on only
+PAGES = sorted(
+    path.relative_to(HTML).as_posix()
+    for path in HTML.rglob("*.html")
+    if path.relative_to(HTML).parts[0] not in NO_PAGES
+)
+NOTEBOOK_PAGES = [page for page in PAGES if page.startswith("notebooks/")]
+BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
+BROWSER_OPTIONS = [
+    "--no-sandbox",  # which a container's root needs; only our own pages are opened
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other host, even by mistake
+]
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+
+pytestmark = pytest.mark.skipif(not PAGES, reason="no book in _build/html: run `make book`")
+ALL_PAGES = pytest.mark.parametrize("path", PAGES)
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # keeps connections open
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The address of the book."""
+    handler = functools.partial(QuietHandler, directory=HTML)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    named = os.environ.get("KANBOOK_BROWSER")
+    if named and not shutil.which(named):
+        pytest.fail(f"KANBOOK_BROWSER={named} is no program")
+    program = named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("no Chromium or Chrome found; install one, or name it in KANBOOK_BROWSER")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which(program), args=BROWSER_OPTIONS
+        )
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """One browser window that notes everything that goes wrong on a page."""
+
+    def __init__(self, browser, server, viewport, scheme):
+        self.server = server
+        self.context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.problems = []
+        self.page.on("console", self.note_console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
+        self.page.on("request", self.note_request)
+        self.page.on("requestfailed", self.note_failure)
+        self.page.on("response", self.note_response)
+
+    def note_console(self, message):
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console {message.type}: {message.text}")
+
+    def note_request(self, request):
+        if not request.url.startswith((self.server, "data:", "blob:")):
+            self.problems.append(f"request to another host: {request.url}")
+
+    def note_failure(self, request):
+        if request.failure != "net::ERR_ABORTED":  # as when the next page is opened meanwhile
+            self.problems.append(f"failed request: {request.url}: {request.failure}")
+
+    def note_response(self, response):
+        if response.status >= 400:
+            self.problems.append(f"status {response.status}: {response.url}")
+
+    def open(self, path, scheme=None):
+        self.problems.clear()
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.goto(self.server + path, wait_until="load")
+        if self.page.locator(".math").count():
+            self.page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
+            self.page.evaluate("async () => { await MathJax.startup.promise; }")
+        return self.page
+
+    def switch_to(self, scheme):
+        """The reader's system turns light or dark; the page follows."""
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+
+
+@pytest.fixture(scope="module")
+def desktop(browser, server):
+    visitor = Visitor(browser, server, DESKTOP, "light")
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.fixture(scope="module")
+def phone(browser, server):
+    visitor = Visitor(browser, server, PHONE, "dark")
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.fixture
+def fresh_desktop(browser, server):
+    """A first visit: nothing in the browser's storage."""
+    visitor = Visitor(browser, server, DESKTOP, "light")
+    yield visitor
+    visitor.context.close()
+
+
+LOOK = """() => {
+  const problems = [];
+  const root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth) {
+    const scrolls = e => e && (getComputedStyle(e).overflowX !== "visible" ||
+      scrolls(e.parentElement.closest("article *")));
+    const wide = [...document.querySelectorAll("article *")].filter(e =>
+      e.getBoundingClientRect().right > root.clientWidth && !scrolls(e));
+    problems.push(`the page scrolls sideways: ${root.scrollWidth} px in ${root.clientWidth} px, ` +
+      wide.slice(0, 3).map(e => `<${e.localName} class="${e.className}">`).join(" "));
+  }
+  for (const image of document.images) {
+    const source = image.getAttribute("src");
+    if (image.getClientRects().length && image.complete && !image.naturalWidth)
+      problems.push(`broken image ${source}`);
+    const alt = image.getAttribute("alt");
+    if (!alt?.trim()) problems.push(`image without alt: ${source}`);
+    else if (/^\\S+\\.(png|svg|jpe?g|gif|webp)$/i.test(alt.trim()))
+      problems.push(`image whose alt is a file name: ${alt}`);
+  }
+  const maths = document.querySelectorAll("article .math").length;
+  const typeset = document.querySelectorAll("article .math mjx-container").length;
+  if (typeset < maths) problems.push(`${maths - typeset} of ${maths} formulas are not typeset`);
+  for (const error of document.querySelectorAll("mjx-merror, [data-mjx-error]"))
+    problems.push(`MathJax: ${error.getAttribute("data-mjx-error") || error.title}`);
+  const text = document.querySelector("article")?.cloneNode(true);
+  text?.querySelectorAll("pre, code, script, style, mjx-container").forEach(e => e.remove());
+  const raw = text?.textContent.match(/.{0,20}(\\$\\$|\\\\[(\\[]|\\\\[a-z]+\\{).{0,20}/);
+  if (raw) problems.push(`raw TeX in the text: ${raw[0]}`);
+  return problems;
+}"""
+
+
+def look(visitor):
+    return visitor.problems + visitor.page.evaluate(LOOK)
+
+
+# --- every page ----------------------------------------------------------------------------------
+
+
+@ALL_PAGES
+def test_page_on_a_desktop(desktop, path):
+    desktop.open(path, "light")
+    problems = look(desktop)
+    desktop.switch_to("dark")
+    assert not problems + look(desktop)
+
+
+@ALL_PAGES
+def test_page_on_a_phone(phone, path):
+    phone.open(path, "dark")
+    problems = look(phone)
+    phone.switch_to("light")
+    assert not problems + look(phone)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_first_visit_follows_the_system(browser, server, scheme):
+    visitor = Visitor(browser, server, DESKTOP, scheme)
+    page = visitor.open(NOTEBOOK_PAGES[0])
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    assert not visitor.problems
+    visitor.context.close()
+
+
+def test_front_door_leads_to_the_first_page(fresh_desktop):
+    fresh_desktop.page.goto(fresh_desktop.server)
+    fresh_desktop.page.wait_for_url("**/book/intro.html")
+    # its one flaw is that of any page without an icon: the browser asks for /favicon.ico
+    assert not [problem for problem in fresh_desktop.problems if "host" in problem]
+
+
+# --- what a reader does --------------------------------------------------------------------------
+
+
+def test_phone_menu_opens_and_leads_on(phone):
+    page = phone.open(NOTEBOOK_PAGES[0])
+    link = page.locator(".bd-sidebar-primary a.reference.internal:visible").last
+    assert link.count() == 0, "the menu is open before it is asked for"
+    page.locator("button.primary-toggle").click()
+    link.wait_for(state="visible")
+    box = link.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] + 1
+    before = page.url
+    link.click()
+    page.wait_for_url(lambda url: url != before)
+    assert not phone.problems
+
+
+def test_theme_switch_is_remembered(fresh_desktop):
+    page = fresh_desktop.open(NOTEBOOK_PAGES[0])
+    seen = set()
+    for _ in range(3):
+        page.locator("button.theme-switch-button").first.click()
+        seen.add(page.evaluate("document.documentElement.dataset.mode"))
+    assert seen == {"auto", "dark", "light"}
+    while page.evaluate("document.documentElement.dataset.mode") != "dark":
+        page.locator("button.theme-switch-button").first.click()
+    fresh_desktop.open(NOTEBOOK_PAGES[-1])
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, re.findall(r"\d+", background)[:3])) < 80, background
+    assert not fresh_desktop.problems
+
+
+def test_search_finds_a_chapter(desktop):
+    page = desktop.open("search.html?q=B-spline")
+    page.locator("#search-results li a").first.wait_for()
+    results = page.locator("#search-results li a").evaluate_all("links => links.map(a => a.href)")
+    assert any("/notebooks/01_" in result for result in results), results
+    assert not desktop.problems
+
+
+def test_folded_set_up_cell_opens(desktop):
+    page = desktop.open(NOTEBOOK_PAGES[0])
+    cell = page.locator("div.cell.tag_setup")
+    code = cell.locator("pre").first
+    assert not code.is_visible()
+    cell.locator("summary").click()
+    code.wait_for(state="visible")
+
+
+# --- links ---------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """The links and the anchors of one page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.anchors = [], set()
+        self.feed((HTML / path).read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "a" and attributes.get("href"):
+            self.links.append(attributes["href"])
+        self.anchors |= {attributes[key] for key in ("id", "name") if attributes.get(key)}
+
+
+@functools.cache
+def read(path):
+    return Page(path)
+
+
+def broken_links(path):
+    for link in read(path).links:
+        if re.match(r"[a-z]+:|//", link):
+            continue  # to another host
+        target, anchor = urldefrag(urljoin(f"/{path}", link))
+        target = unquote(target.partition("?")[0]).lstrip("/")
+        if not (HTML / target).is_file():
+            yield f"{link}: no such file"
+        elif anchor and target.endswith(".html") and unquote(anchor) not in read(target).anchors:
+            yield f"{link}: no such place on that page"
+
+
+@ALL_PAGES
+def test_links_resolve(path):
+    assert not list(broken_links(path))
+
+
+@pytest.mark.parametrize("path", NOTEBOOK_PAGES)
+def test_colab_button_opens_this_notebook(path):
+    slug, branch = bake_repo.configured(ROOT)
+    notebook = Path(path).with_suffix(".ipynb").as_posix()
+    colab = [link for link in read(path).links if link.startswith("https://colab.research")]
+    assert colab == [f"https://colab.research.google.com/github/{slug}/blob/{branch}/{notebook}"]
