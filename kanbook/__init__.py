@@ -1,7 +1,7 @@
 """kanbook: the small library under the book "Kolmogorov-Arnold networks in practice".
 
-Read it in this order: ``splines`` (curves), ``layers`` (a curve on every edge), ``networks`` (layers
-in a row), ``training`` (one loop), ``tasks`` (what to learn), ``plots`` (pictures).
+Read it in this order: ``splines`` (curves), ``layers`` (a curve on every edge), ``networks``
+(layers in a row), ``training`` (one loop), ``tasks`` (what to learn), ``plots`` (pictures).
 """
 
 from . import plots, splines, tasks

@@ -149,7 +149,10 @@ class KANLayer(nn.Module):
         return y
 
     def edges(self, x: Tensor) -> Tensor:
-        """Value of every edge function, shape ``(..., I, O)``; summed over I and plus bias: the output."""
+        """Return every edge function's value, shape ``(..., I, O)``.
+
+        The sum over the inputs, plus the bias if there is one, is the layer's output.
+        """
         check_points(x, self.knots)
         bases = splines.cox_de_boor(x, self.knots, self.degree)
         phi = torch.einsum("...in,ion->...io", bases, self.coef)

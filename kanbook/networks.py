@@ -44,7 +44,8 @@ class KAN(Network):
         >>> model(torch.zeros(10, 2)).shape
         torch.Size([10, 1])
 
-    Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 2.2. In the book: chapter 3.
+    Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 2.2.
+    In the book: chapter 3.
     """
 
     def __init__(self, widths: Sequence[int], **layer_options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Pictures: one style, fixed roles for colors, basis functions, edge functions, network drawings."""
+"""Pictures: one style, colors with fixed roles, basis functions, edge functions, networks."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ ROLES = {
     "knots": {"color": "#AA4499", "linestyle": "none", "marker": "|"},
 }
 # For curves of one kind, such as basis functions: alternating colors and line styles.
-SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
+SERIES = ("#E69F00", "#56B4E9", "#CC79A7", "#888888", "#7A5C2E")
 LINE_STYLES = ("-", "--", "-.")
-NODE_RADIUS = 0.042
 OUTSIDE = {"color": "#BBBBBB", "alpha": 0.35, "linewidth": 0, "zorder": 0}
 
 
@@ -85,7 +84,7 @@ def plot_basis(
     curves = bases if coef is None else bases * coef
     ax = plt.figure().gca() if ax is None else ax
     for i in range(curves.shape[-1]):
-        on_support = (knots[i] <= x) & (x <= knots[i + degree + 1])
+        on_support = (knots[i] <= x) & (x < knots[i + degree + 1])  # it may jump at its end
         ax.plot(
             *_numpy(x[on_support], curves[on_support, i]),
             color=SERIES[i % len(SERIES)],
@@ -124,10 +123,6 @@ def plot_edges(model: nn.Module, inputs: Tensor) -> Figure:
     In the book: chapter 3.
     """
     layers = _recorded_inputs(model, inputs)
-    if not layers:
-        raise ValueError(
-            f"model is a {type(model).__name__} without KAN layers; expected at least one"
-        )
     shapes = [
         (1, i) if o == 1 else (i, o)
         for i, o in ((m.in_features, m.out_features) for m, _ in layers)
@@ -178,17 +173,14 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
     In the book: chapter 3.
     """
     layers = _recorded_inputs(model, inputs)
-    if not layers:
-        raise ValueError(
-            f"model is a {type(model).__name__} without KAN layers; expected at least one"
-        )
     most = max(layer.in_features * layer.out_features for layer, _ in layers)
     if most > 60:
         raise ValueError(f"model has a layer of {most} edges; expected at most 60 to draw them")
     widths = [layers[0][0].in_features, *(layer.out_features for layer, _ in layers)]
     ax = plt.figure(figsize=(6.4, 1.9 * len(layers) + 0.8)).gca() if ax is None else ax
-    size = min(0.9 / most, 0.13)  # of a box, on an axis from 0 to 1
     aspect = _aspect(ax, len(widths))
+    # Width of a box on an axis from 0 to 1; its height leaves space for the nodes.
+    size = min(0.9 / most, 0.13, 0.45 / aspect)
     for level, (layer, x) in enumerate(layers):
         points, curves = _edge_curves(layer, x)
         spread = curves.std(0)
@@ -252,7 +244,7 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
     activations = (m for m in model.modules() if isinstance(m, Activation))
     for level, activation in enumerate(activations, 1):
         for place in _places(widths[level]):
-            size = 1.5 * NODE_RADIUS
+            size = 1.5 * _node_radius(aspect)
             _little_curve(ax, z, activation(z), place, level, size, size * aspect, role="MLP")
     ax.set_title("MLP: a number on every edge")
     return ax
@@ -260,6 +252,9 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
 
 def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, Tensor]]:
     """Every KAN layer of the model with the values that reach it, in the order of use."""
+    check_tensor("inputs", inputs)
+    if inputs.numel() == 0:
+        raise ValueError(f"inputs has shape {tuple(inputs.shape)}; expected at least one sample")
     recorded: list[tuple[KANLayer, Tensor]] = []
     hooks = [
         module.register_forward_pre_hook(lambda m, args: recorded.append((m, args[0].detach())))
@@ -272,6 +267,10 @@ def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, T
     finally:
         for hook in hooks:
             hook.remove()
+    if not recorded:
+        raise ValueError(
+            f"model is a {type(model).__name__} without KAN layers; expected at least one"
+        )
     return recorded
 
 
@@ -314,11 +313,15 @@ def _aspect(ax: Axes, levels: int) -> float:
     return (high - low) * width / height
 
 
+def _node_radius(aspect: float) -> float:
+    return min(0.042, 0.13 / aspect)
+
+
 def _draw_nodes(ax: Axes, widths: list[int], aspect: float, *, hidden: str) -> None:
     """Draw the nodes: inputs by name, sums as such, ``hidden`` inside the hidden ones."""
     for level, width in enumerate(widths):
         for j, place in enumerate(_places(width)):
-            size = (2 * NODE_RADIUS, 2 * NODE_RADIUS * aspect)
+            size = (2 * _node_radius(aspect), 2 * _node_radius(aspect) * aspect)
             ax.add_patch(Ellipse((place, level), *size, fc="#F2F2F2", ec="#444444", lw=1, zorder=3))
             text = f"$x_{{{j}}}$" if level == 0 else "Σ" if level == len(widths) - 1 else hidden
             ax.text(

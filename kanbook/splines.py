@@ -41,7 +41,7 @@ def uniform_knots(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """Return equally spaced knots: ``grid_size`` intervals on the domain, ``degree`` beyond each end.
+    """Return equally spaced knots: ``grid_size`` intervals on the domain, ``degree`` beyond each.
 
     Args:
         grid_size: number of intervals G on the domain, at least 1.
@@ -53,7 +53,7 @@ def uniform_knots(
         Knots of shape ``(G + 2k + 1,)``. ``knots[k]`` is a and ``knots[-k - 1]`` is b, exactly.
 
     Raises:
-        TypeError: ``grid_size`` or ``degree`` is not an integer, ``domain`` is not a pair of numbers.
+        TypeError: ``grid_size`` or ``degree`` is not an integer, ``domain`` not a pair of numbers.
         ValueError: one of them is out of range, or the domain too narrow for G steps in ``dtype``.
 
     Example:
@@ -241,7 +241,9 @@ def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) ->
 
 
 def _least_squares(matrix: Tensor, y: Tensor, noise: int, ridge: float = 0.0) -> Tensor:
-    """Minimum-norm (or ridge) solution c of matrix @ c = y; (..., N, n), (..., N, O) -> (..., n, O).
+    """Minimum-norm (or ridge) solution c of matrix @ c = y.
+
+    Shapes: matrix (..., N, n), y (..., N, O), c (..., n, O).
 
     With matrix = U diag(s) V', c = V diag(s / (s^2 + ridge)) U' y. Directions whose singular value
     is rounding noise, up to ``noise`` machine epsilons times the largest, contribute nothing.

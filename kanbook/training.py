@@ -100,9 +100,10 @@ def fit(
     with torch.no_grad():
         output = model(inputs[:1])
     if output.shape != targets[:1].shape:
+        expected = (len(inputs), *output.shape[1:])
         raise ValueError(
-            f"targets has shape {tuple(targets.shape)}; expected {(len(inputs), *output.shape[1:])}, "
-            "the shape of the model's output"
+            f"targets has shape {tuple(targets.shape)}; expected {expected}, the shape of the "
+            "model's output"
         )
 
     history = History()

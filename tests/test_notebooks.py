@@ -19,6 +19,7 @@ import notebook_files as notebooks
 from notebook_files import ROOT, is_tagged
 
 MAX_LINES = 20
+MAX_WIDTH = 80  # what the page shows without scrolling
 SHORT_LINES = 8
 MAX_BUDGET = 90
 MIN_ALT = 40
@@ -148,6 +149,10 @@ def cells_are_short(notebook):
     for i, size in sizes:
         if size > MAX_LINES:
             yield f"cell {i} has {size} lines, more than {MAX_LINES}: split it"
+    for i, cell in notebook.lessons:
+        wide = [line for line in lines(cell) if len(line) > MAX_WIDTH]
+        if wide:
+            yield f"cell {i} has a line of over {MAX_WIDTH} characters: {wide[0]!r}"
     short = sum(size < SHORT_LINES for _, size in sizes)
     if 2 * short < len(sizes):
         yield f"only {short} of {len(sizes)} code cells have fewer than {SHORT_LINES} lines"
@@ -389,8 +394,7 @@ def good_notebook():
     slug, branch = bake_repo.configured(ROOT)
     path = "notebooks/01_hats.ipynb"
     opening = (
-        "# 1. Hats\n\n**What is a hat?**\n\n"
-        "**Running time:** under 30 seconds on one CPU thread."
+        "# 1. Hats\n\n**What is a hat?**\n\n**Running time:** under 30 seconds on one CPU thread."
     )
     cells = [
         markdown(bake_repo.badge_cell(slug, branch, path), bake_repo.BADGE_TAGS),
@@ -440,9 +444,7 @@ def figure(**changes):
 
 
 def budget(seconds):
-    return lambda notebook: notebook.content["metadata"].update(
-        kanbook={"budget_seconds": seconds}
-    )
+    return lambda notebook: notebook.content["metadata"].update(kanbook={"budget_seconds": seconds})
 
 
 PROGRESS_BAR = {"output_type": "display_data", "data": {WIDGET_VIEW: {"model_id": "1"}}}
@@ -464,6 +466,7 @@ BAD = [
     (markdown_images_have_alt, edit(3, source="![](hats.png)")),
     (markdown_images_have_alt, edit(3, source='<img src="hats.png">')),
     (cells_are_short, edit(4, source="x = 1\n" * 21)),
+    (cells_are_short, edit(4, source="x = " + "1" * 80)),
     (cells_are_short, add(code("x = 1\n" * 8, 3), code("x = 1\n" * 8, 4), code("x = 1\n" * 8, 5))),
     (code_is_explained, without(5)),
     (no_cell_is_empty, edit(5, source=" \n")),

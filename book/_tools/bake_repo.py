@@ -17,7 +17,7 @@ from pathlib import Path
 from notebook_files import ROOT, dump, find, is_tagged, read, write
 
 # The set-up cell of every notebook. This is its only home: change it here, then run this tool.
-SETUP_CELL = '''\
+SETUP_CELL = """\
 # Finds kanbook: in the checkout around this notebook, else installed, else (on Colab) installs it.
 import importlib.util, pathlib, subprocess, sys
 
@@ -34,7 +34,7 @@ if importlib.util.find_spec("kanbook") is None:
     importlib.invalidate_caches()
 import kanbook.plots
 
-kanbook.plots.use_style()'''
+kanbook.plots.use_style()"""
 
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BADGE_CELL = "[![Open in Colab]({image})]({url})"
