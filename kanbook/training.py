@@ -77,7 +77,7 @@ def fit(
     Example:
         >>> from kanbook.networks import KAN
         >>> x = torch.linspace(-1, 1, 50).unsqueeze(-1)
-        >>> history = fit(KAN([1, 1]), x, x**2, steps=300)
+        >>> history = fit(KAN([1, 1]), x, x**2, steps=300, lr=0.05)
         >>> history.loss[-1] < 1e-3, history.evaluations
         (True, 300)
 
