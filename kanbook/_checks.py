@@ -38,10 +38,13 @@ def check_number(name: str, value: float, *, minimum: float) -> None:
 
 
 def check_domain(domain: tuple[float, float]) -> tuple[float, float]:
-    try:
-        a, b = (float(end) for end in domain)
-    except (TypeError, ValueError):
-        raise TypeError(f"domain={domain!r}; expected two numbers (a, b) with a < b") from None
+    if not isinstance(domain, (tuple, list)) or not all(
+        isinstance(end, Real) and not isinstance(end, bool) for end in domain
+    ):
+        raise TypeError(f"domain={domain!r}; expected two numbers (a, b) with a < b")
+    if len(domain) != 2:
+        raise ValueError(f"domain={domain!r}; expected two numbers (a, b) with a < b")
+    a, b = map(float, domain)
     if not (math.isfinite(a) and math.isfinite(b) and a < b):
         raise ValueError(f"domain={domain!r}; expected two finite numbers (a, b) with a < b")
     return a, b
@@ -61,6 +64,15 @@ def check_tensor(name: str, value: Tensor) -> None:
         raise TypeError(f"{name} is a {type(value).__name__}; expected a torch.Tensor")
     if not value.is_floating_point():
         raise TypeError(f"{name} has dtype {value.dtype}; expected a floating-point dtype")
+
+
+def check_finite(name: str, values: Tensor) -> None:
+    wrong = ~torch.isfinite(values)
+    if wrong.any():
+        raise ValueError(
+            f"{name} is {values[wrong][0].item()} at index {wrong.nonzero()[0].tolist()}; "
+            "expected finite values"
+        )
 
 
 def check_like(name: str, value: Tensor, reference_name: str, reference: Tensor) -> None:
@@ -83,13 +95,20 @@ def check_knots(knots: Tensor, degree: int, name: str = "knots") -> None:
             f"{name} has shape {tuple(knots.shape)}; expected (m,) or (I, m) with "
             f"m >= 2 * degree + 2 = {2 * degree + 2}"
         )
-    if not torch.isfinite(knots).all():
-        raise ValueError(f"{name} contains NaN or infinity; expected finite values")
-    if not (knots.diff() >= 0).all():
-        raise ValueError(f"{name} is not sorted; expected values that never decrease")
-    if not (knots[..., degree] < knots[..., -degree - 1]).all():
+    check_finite(name, knots)
+    falls = knots.diff() < 0
+    if falls.any():
+        i = falls.nonzero()[0].tolist()
+        pair = [knots[(*i[:-1], i[-1] + step)].item() for step in (0, 1)]
         raise ValueError(
-            f"{name}[{degree}] equals {name}[{-degree - 1}]: the domain between them is empty; "
+            f"{name} is not sorted, {pair[0]} stands before {pair[1]} at index {i}; "
+            "expected values that never decrease"
+        )
+    empty = knots[..., degree] == knots[..., -degree - 1]
+    if empty.any():
+        raise ValueError(
+            f"{name}[..., {degree}] and {name}[..., {-degree - 1}] are both "
+            f"{knots[..., degree][empty][0].item()}: the domain between them is empty; "
             "expected a domain of positive length"
         )
 

@@ -50,7 +50,8 @@ class KANLayer(nn.Module):
         base: a function applied to each input, ``torch.nn.functional.silu`` say, that is added to
             each edge with a learnable weight.
         device, dtype: of parameters and knots.
-        generator: source of the random numbers; PyTorch's global one if not given.
+        generator: source of the random numbers, on the same device; PyTorch's global one if not
+            given.
 
     Attributes:
         knots: buffer of shape ``(I, G + 2k + 1)``.
@@ -104,7 +105,7 @@ class KANLayer(nn.Module):
         edges = (in_features, out_features)
         self.coef = nn.Parameter(torch.empty(*edges, grid_size + degree, **factory))
         self.spline_weight = nn.Parameter(torch.empty(edges, **factory)) if spline_weight else None
-        self.base_weight = nn.Parameter(torch.empty(edges, **factory)) if base else None
+        self.base_weight = nn.Parameter(torch.empty(edges, **factory)) if base is not None else None
         self.bias = nn.Parameter(torch.empty(out_features, **factory)) if bias else None
         self.reset_parameters(generator)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_widths
+from ._checks import check_like, check_widths
 from .layers import KANLayer
 
 __all__ = ["KAN", "MLP", "count_parameters"]
@@ -76,14 +76,16 @@ class MLP(Network):
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
         activation: function applied at every hidden node, ``torch.tanh`` say.
         device, dtype: of the parameters.
-        generator: source of the random numbers; PyTorch's global one if not given.
+        generator: source of the random numbers, on the same device; PyTorch's global one if not
+            given.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.
 
     Raises:
         TypeError, ValueError: ``widths`` is not a sequence of two or more integers >= 1, or
-            ``activation`` cannot be called.
+            ``activation`` cannot be called; in ``forward``, x has another last dimension, dtype or
+            device than the first layer.
 
     Example:
         >>> count_parameters(MLP([2, 5, 1]))
@@ -106,11 +108,19 @@ class MLP(Network):
             raise TypeError(f"activation={activation!r}; expected a function of a tensor")
         modules: list[nn.Module] = []
         for i, o in pairwise(widths):
-            linear = nn.utils.skip_init(nn.Linear, i, o, device=device or "cpu", dtype=dtype)
+            linear = nn.Linear(i, o, device="meta", dtype=dtype)
+            linear.to_empty(device=device if device is not None else torch.empty(0).device)
             for parameter in linear.parameters():
                 nn.init.uniform_(parameter, -(i**-0.5), i**-0.5, generator=generator)
             modules += [linear, Activation(activation)]
         super().__init__(*modules[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self[0]
+        check_like("x", x, "the weights", first.weight)
+        if x.ndim == 0 or x.shape[-1] != first.in_features:
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., {first.in_features})")
+        return super().forward(x)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
@@ -10,7 +12,7 @@ from matplotlib.patches import Ellipse, Rectangle
 from torch import Tensor, nn
 
 from . import splines
-from ._checks import check_tensor
+from ._checks import check_coef, check_knots, check_tensor
 from .layers import KANLayer
 from .networks import Activation
 
@@ -74,9 +76,11 @@ def plot_basis(
     Example:
         >>> ax = plot_basis(splines.uniform_knots(4, 2), 2, total=True)
     """
-    check_tensor("knots", knots)
+    check_knots(knots, degree)
     if knots.ndim != 1:
         raise ValueError(f"knots has shape {tuple(knots.shape)}; expected (m,)")
+    if coef is not None:
+        check_coef(coef, knots, degree)
     low, high = knots[0].item(), knots[-1].item()
     x = torch.cat([torch.linspace(low, high, 1001, dtype=knots.dtype), knots.cpu()]).sort().values
     x = x.to(knots.device)
@@ -173,6 +177,12 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
     In the book: chapter 3.
     """
     layers = _recorded_inputs(model, inputs)
+    for (below, _), (above, _) in itertools.pairwise(layers):
+        if below.out_features != above.in_features:
+            raise ValueError(
+                f"model has a KAN layer with {below.out_features} outputs before one with "
+                f"{above.in_features} inputs; expected KAN layers in a row, nothing between"
+            )
     most = max(layer.in_features * layer.out_features for layer, _ in layers)
     if most > 60:
         raise ValueError(f"model has a layer of {most} edges; expected at most 60 to draw them")
@@ -240,12 +250,14 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
                     zorder=1,
                 )
     _draw_nodes(ax, widths, aspect, hidden="")
-    z = torch.linspace(-3, 3, 41)
+    z = torch.linspace(-3, 3, 41).to(linears[0].weight)
     activations = (m for m in model.modules() if isinstance(m, Activation))
     for level, activation in enumerate(activations, 1):
         for place in _places(widths[level]):
             size = 1.5 * _node_radius(aspect)
-            _little_curve(ax, z, activation(z), place, level, size, size * aspect, role="MLP")
+            with torch.no_grad():
+                curve = activation(z)
+            _little_curve(ax, z, curve, place, level, size, size * aspect, role="MLP")
     ax.set_title("MLP: a number on every edge")
     return ax
 

@@ -23,6 +23,7 @@ from ._checks import (
     check_coef,
     check_degree,
     check_domain,
+    check_finite,
     check_grid_size,
     check_knots,
     check_like,
@@ -63,16 +64,21 @@ def uniform_knots(
     check_degree(degree)
     check_grid_size(grid_size)
     a, b = check_domain(domain)
-    inside = torch.linspace(a, b, grid_size + 1, dtype=torch.float64)
-    beyond = (b - a) / grid_size * torch.arange(1, degree + 1, dtype=torch.float64)
-    knots = torch.cat([a - beyond.flip(0), inside, b + beyond])
-    knots = knots.to(device=device, dtype=dtype or torch.get_default_dtype())
+    dtype = torch.get_default_dtype() if dtype is None else dtype
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype={dtype}; expected a floating-point dtype")
+    exact = {"dtype": torch.float64, "device": "cpu"}
+    inside = torch.linspace(a, b, grid_size + 1, **exact)
+    beyond = (b - a) / grid_size * torch.arange(1, degree + 1, **exact)
+    knots = torch.cat([a - beyond.flip(0), inside, b + beyond]).to(dtype)
+    if not torch.isfinite(knots).all():
+        raise ValueError(f"domain={domain!r} is too wide for {dtype}; expected a narrower domain")
     if not (knots.diff() > 0).all():
         raise ValueError(
-            f"domain={domain!r} is too narrow for grid_size={grid_size} in {knots.dtype}: "
+            f"domain={domain!r} is too narrow for grid_size={grid_size} in {dtype}: "
             "neighboring knots would be equal; expected a wider domain or a wider dtype"
         )
-    return knots
+    return knots.to(device if device is not None else torch.empty(0).device)
 
 
 def basis(x: Tensor, knots: Tensor, degree: int) -> Tensor:
@@ -187,9 +193,9 @@ def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) ->
     samples few and uneven, a minimizer may swing widely *between* them; a small ridge (1e-6 times
     the number of samples, say) calms it, at the price of a small bias towards zero.
 
-    The solution goes through a singular value decomposition, on every device. The default driver
-    of ``torch.linalg.lstsq`` on CPUs can return all zeros when a column of the matrix is zero.
-    Gradients flow to ``y``, not to ``x`` or ``knots``.
+    The solution goes through a singular value decomposition in float64, whatever the dtype of the
+    arguments. The default driver of ``torch.linalg.lstsq`` on CPUs can return all zeros when a
+    column of the matrix is zero. Gradients flow to ``y``, not to ``x`` or ``knots``.
 
     Args:
         x: shape ``(N,)`` for one spline, ``(N, I)`` for a layer.
@@ -226,31 +232,37 @@ def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) ->
         raise ValueError(f"y has shape {tuple(y.shape)}; expected {tuple(x.shape)}, as x")
     if x.shape[0] == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one sample")
-    for name, values in (("x", x), ("y", y)):
-        if not torch.isfinite(values).all():
-            raise ValueError(f"{name} contains NaN or infinity; expected finite samples")
+    check_finite("x", x)
+    check_finite("y", y)
     check_number("ridge", ridge, minimum=0)
 
     with torch.no_grad():
-        bases = cox_de_boor(x, knots, degree)
-    noise = max(x.shape[0], bases.shape[-1])  # the usual choice of LAPACK and NumPy
+        bases = cox_de_boor(_double(x), _double(knots), degree)
+    # Rounding noise: of the decomposition, as LAPACK and NumPy have it, and of the coefficients.
+    n = bases.shape[-1]
+    noise = max(max(len(x), n) * torch.finfo(bases.dtype).eps, n * torch.finfo(y.dtype).eps)
     if single:
-        return _least_squares(bases, y.unsqueeze(-1), noise, ridge).squeeze(-1)
-    # (N, I, n), (N, I, O) -> (I, N, n), (I, N, O) -> (I, n, O) -> (I, O, n)
-    return _least_squares(bases.movedim(1, 0), y.movedim(1, 0), noise, ridge).mT.contiguous()
+        coef = _least_squares(bases, _double(y).unsqueeze(-1), noise, ridge).squeeze(-1)
+    else:  # (N, I, n), (N, I, O) -> (I, N, n), (I, N, O) -> (I, n, O) -> (I, O, n)
+        coef = _least_squares(bases.movedim(1, 0), _double(y).movedim(1, 0), noise, ridge).mT
+    return coef.to(y).contiguous()
 
 
-def _least_squares(matrix: Tensor, y: Tensor, noise: int, ridge: float = 0.0) -> Tensor:
+def _double(x: Tensor) -> Tensor:
+    """As float64; on the CPU where the device has no such numbers."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
+
+
+def _least_squares(matrix: Tensor, y: Tensor, noise: float, ridge: float = 0.0) -> Tensor:
     """Minimum-norm (or ridge) solution c of matrix @ c = y.
 
     Shapes: matrix (..., N, n), y (..., N, O), c (..., n, O).
 
     With matrix = U diag(s) V', c = V diag(s / (s^2 + ridge)) U' y. Directions whose singular value
-    is rounding noise, up to ``noise`` machine epsilons times the largest, contribute nothing.
+    is at most ``noise`` times the largest contribute nothing.
     """
     u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
-    noise = noise * torch.finfo(s.dtype).eps * s[..., :1]
-    gain = torch.where(s > noise, s / (s.square() + ridge), 0.0)
+    gain = torch.where(s > noise * s[..., :1], s / (s.square() + ridge), 0.0)
     solution = vh.mT @ (gain.unsqueeze(-1) * (u.mT @ y))
     touched = (matrix != 0).any(-2).unsqueeze(-1)
     return torch.where(touched, solution, 0.0)  # exactly 0, not rounding noise
@@ -296,10 +308,15 @@ def refine(coef: Tensor, knots: Tensor, new_knots: Tensor, degree: int) -> Tenso
     start = torch.maximum(knots[..., degree], new_knots[..., degree])
     end = torch.minimum(knots[..., -degree - 1], new_knots[..., -degree - 1])
     if not (start < end).all():
+        one = (start >= end).nonzero()[0].tolist()[0] if knots.ndim == 2 else ...
+        old, new = ([t[one, degree].item(), t[one, -degree - 1].item()] for t in (knots, new_knots))
         raise ValueError(
-            "new_knots has a domain that does not overlap that of knots; expected domains in common"
+            f"new_knots has the domain {new}, which does not overlap that of knots, {old}; "
+            "expected domains with a common part"
         )
 
+    result, coef = coef, _double(coef)
+    knots, new_knots, start, end = map(_double, (knots, new_knots, start, end))
     with torch.no_grad():
         breaks = torch.cat([knots, new_knots], -1).sort(-1).values
         breaks = breaks.clamp(start.unsqueeze(-1), end.unsqueeze(-1))
@@ -313,10 +330,11 @@ def refine(coef: Tensor, knots: Tensor, new_knots: Tensor, degree: int) -> Tenso
         x = x.movedim(-1, 0)  # (N,) or (N, I)
         matrix = weight * cox_de_boor(x, new_knots, degree).movedim(0, -2)
         old_bases = cox_de_boor(x, knots, degree).movedim(0, -2)
-    # Few unknowns, many points: the usual threshold would cut off directions that the exact
-    # solution needs (degree 7: errors of 2e-12 instead of 2e-13).
-    noise = matrix.shape[-1]
-    if coef.ndim == 1:
-        y = weight * (old_bases @ coef.unsqueeze(-1))
-        return _least_squares(matrix, y, noise).squeeze(-1)
-    return _least_squares(matrix, weight * (old_bases @ coef.mT), noise).mT.contiguous()
+        # In units of its size on the domain, no function is lost as rounding noise, however little
+        # of it reaches into the domain; what is lost are true repetitions.
+        size = torch.linalg.vector_norm(matrix, dim=-2, keepdim=True)
+        size = torch.where(size > 0, size, 1.0)
+    old = old_bases @ (coef.unsqueeze(-1) if coef.ndim == 1 else coef.mT)
+    noise = matrix.shape[-1] * torch.finfo(matrix.dtype).eps
+    coef = _least_squares(matrix / size, weight * old, noise) / size.mT  # (..., n', 1 or O)
+    return (coef.squeeze(-1) if result.ndim == 1 else coef.mT).to(result).contiguous()

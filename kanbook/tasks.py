@@ -14,6 +14,9 @@ ZIGZAG_X = (-1.0, -0.72, -0.55, -0.2, -0.08, 0.31, 0.48, 0.77, 1.0)
 ZIGZAG_Y = (0.1, 0.85, -0.6, 0.45, -0.75, 0.9, -0.2, 0.55, -0.5)
 
 
+# The functions take a floating-point tensor of any shape, on [-1, 1], and return one of that shape.
+
+
 def zigzag(x: Tensor) -> Tensor:
     """Straight pieces with sharp turns at uneven places: continuous, but not smooth."""
     corners, values = (
@@ -67,7 +70,7 @@ def function_1d(
         >>> targets.squeeze(-1)
         tensor([ 0.1000, -0.4500, -0.4115, -0.1483, -0.5000])
     """
-    if name not in FUNCTIONS_1D:
+    if not isinstance(name, str) or name not in FUNCTIONS_1D:
         raise ValueError(f"name={name!r}; expected one of {', '.join(FUNCTIONS_1D)}")
     check_integer("n", n, 2)
     inputs = torch.linspace(-1, 1, n, device=device, dtype=dtype).unsqueeze(-1)

@@ -95,16 +95,12 @@ def fit(
         check_integer("batch_size", batch_size, 1)
     if validation is not None:
         if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-            raise TypeError("validation must be a pair (inputs, targets)")
+            raise TypeError(
+                f"validation is a {type(validation).__name__}; expected a pair (inputs, targets)"
+            )
         check_pair("validation inputs", validation[0], "validation targets", validation[1])
-    with torch.no_grad():
-        output = model(inputs[:1])
-    if output.shape != targets[:1].shape:
-        expected = (len(inputs), *output.shape[1:])
-        raise ValueError(
-            f"targets has shape {tuple(targets.shape)}; expected {expected}, the shape of the "
-            "model's output"
-        )
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback={callback!r}; expected a function of step and history")
 
     history = History()
     adam = torch.optim.Adam(model.parameters(), lr=lr)
@@ -112,15 +108,15 @@ def fit(
     start = time.perf_counter()
     for step in tqdm(range(1, steps + 1), disable=not progress, unit="step"):
         batch = next(batches)
+        loss = _loss(model, inputs[batch], targets[batch], "targets")
+        if validation is not None:
+            with torch.no_grad():
+                validation_loss = _loss(model, *validation, "validation targets")
+            history.validation_loss.append(validation_loss.item())
         adam.zero_grad()
-        loss = (model(inputs[batch]) - targets[batch]).square().mean()
         loss.backward()
         history.evaluations += 1
         history.loss.append(loss.item())
-        if validation is not None:
-            with torch.no_grad():
-                error = model(validation[0]) - validation[1]
-            history.validation_loss.append(error.square().mean().item())
         if not math.isfinite(history.loss[-1]):
             history.diverged = True
             warnings.warn(
@@ -135,6 +131,16 @@ def fit(
             callback(step, history)
     history.seconds = time.perf_counter() - start
     return history
+
+
+def _loss(model: nn.Module, inputs: Tensor, targets: Tensor, name: str) -> Tensor:
+    output = model(inputs)
+    if output.shape != targets.shape:  # else the difference would be broadcast, and wrong
+        raise ValueError(
+            f"{name} of shape {tuple(targets.shape)} meet an output of shape "
+            f"{tuple(output.shape)}; expected equal shapes"
+        )
+    return (output - targets).square().mean()
 
 
 def _batches(n, batch_size, generator):

@@ -113,7 +113,10 @@ def test_fit_with_mini_batches_is_repeatable_and_sees_every_sample():
             return super().forward(x)
 
     fit(Spy(1, 1), x, y, steps=4, batch_size=3, generator=generator())
-    assert sorted(seen) == sorted(x.squeeze(-1).tolist())
+    assert sorted(seen) == sorted(x.squeeze(-1).tolist()) != seen
+    seen.clear()
+    fit(Spy(1, 1), x, y, steps=8, batch_size=3, generator=generator())
+    assert seen[:10] != seen[10:] and sorted(seen[:10]) == sorted(seen[10:])  # shuffled anew
     results = []
     for _ in range(2):
         model = KAN([1, 2, 1], generator=generator())
@@ -135,6 +138,12 @@ def test_fit_records_validation_and_calls_back():
     )
     assert calls == [(s, s) for s in range(1, 6)]
     assert len(history.validation_loss) == 5 and history.evaluations == 5
+    whole = fit(model, x, y, steps=1, validation=(x[:3], y[:3]))
+    fresh = copy.deepcopy(model)
+    again = fit(fresh, x[:3], y[:3], steps=1)
+    history = fit(model, x, y, steps=1, validation=(x[:3], y[:3]))
+    assert history.validation_loss == pytest.approx(again.loss) != history.loss
+    assert whole.validation_loss != history.validation_loss
     assert fit(model, x, y, steps=0).loss == []
 
 
@@ -170,13 +179,16 @@ X, Y = problem()
         (
             {"targets": Y.repeat(1, 2)},
             ValueError,
-            r"targets has shape \(40, 2\); expected \(40, 1\)",
+            r"targets of shape \(40, 2\).*output of shape \(40, 1\)",
         ),
         ({"targets": Y.double()}, TypeError, r"targets has dtype torch.float64"),
         ({"inputs": X[:0], "targets": Y[:0]}, ValueError, r"N >= 1"),
-        ({"inputs": X.repeat(1, 2)}, ValueError, r"x has shape \(1, 2\)"),
-        ({"validation": X}, TypeError, r"validation must be a pair"),
+        ({"inputs": X.repeat(1, 2)}, ValueError, r"x has shape \(40, 2\)"),
+        ({"validation": X}, TypeError, r"validation is a Tensor; expected a pair"),
         ({"validation": (X, Y[:2])}, ValueError, r"validation inputs"),
+        ({"validation": (X, Y.repeat(1, 3))}, ValueError, r"validation targets of shape \(40, 3\)"),
+        ({"validation": (X.repeat(1, 2), Y)}, ValueError, r"x has shape \(40, 2\)"),
+        ({"callback": 3}, TypeError, r"callback=3"),
         ({"model": torch.tanh}, TypeError, r"model is a"),
     ],
 )
@@ -186,6 +198,20 @@ def test_bad_input_is_named_and_changes_nothing(arguments, error, message):
     with pytest.raises(error, match=message):
         fit(**{"model": model, "inputs": X, "targets": Y, **arguments})
     assert all(torch.equal(a, before[name]) for name, a in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "x, error, message",
+    [
+        (torch.zeros(3, 3), ValueError, r"x has shape \(3, 3\); expected \(..., 2\)"),
+        (torch.zeros(3, 2, dtype=int), TypeError, r"x has dtype torch.int64"),
+        (torch.zeros(3, 2, device="meta"), ValueError, r"x is on device meta"),
+    ],
+)
+def test_mlp_names_bad_input(x, error, message):
+    with pytest.raises(error, match=message):
+        MLP([2, 1])(x)
 
 
 # Tasks
@@ -212,3 +238,5 @@ def test_bad_task_is_named():
         tasks.function_1d("sawtooth")
     with pytest.raises(ValueError, match="n=1"):
         tasks.function_1d("zigzag", 1)
+    with pytest.raises(ValueError, match=r"name=\['zigzag'\]"):
+        tasks.function_1d(["zigzag"])

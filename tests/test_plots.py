@@ -31,6 +31,24 @@ def test_basis_plot_draws_every_function():
     spline = next(line for line in lines if line.get_label() == "spline")
     x, y = (torch.tensor(np.asarray(v), dtype=torch.float32) for v in spline.get_data())
     torch.testing.assert_close(y, splines.evaluate(x, coef, knots, 2))
+    for i, line in enumerate(lines[:6]):
+        x, y = (torch.tensor(np.asarray(v), dtype=torch.float32) for v in line.get_data())
+        torch.testing.assert_close(y, coef[i] * splines.basis(x, knots, 2)[:, i])
+        assert x[0] == knots[i] and x[-1] == pytest.approx(knots[i + 3].item(), abs=0.01)
+    assert shaded(ax) == [(-2, -1), (1, 2)]
+
+
+def shaded(ax):
+    """The gray ranges of x, rounded."""
+    boxes = (patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches)
+    return [(round(box.x0, 3), round(box.x1, 3)) for box in boxes]
+
+
+def test_edge_plot_marks_domain_and_knots():
+    model = kan([1, 1], grid_size=4, degree=2)
+    ax = plots.plot_edges(model, torch.tensor([[-1.5], [0.7]])).axes[0]
+    assert shaded(ax) == [(-1.5, -1)]
+    np.testing.assert_allclose(ax.get_lines()[1].get_xdata(), [-1, -0.5, 0, 0.5])
 
 
 @pytest.mark.parametrize("widths", [[1, 5, 1], [2, 4, 3, 1], [3, 1], [1, 1], [2, 9]])
@@ -62,6 +80,26 @@ def test_drawings_hold_every_edge():
     left.figure.canvas.draw()
 
 
+def test_kan_drawing_shows_each_curve_upright_and_faint_if_flat():
+    model = kan([1, 2], degree=1, grid_size=2)
+    with torch.no_grad():  # a tall curve that rises, a flat one that falls
+        model[0].coef[0, 0] = torch.tensor([-1.0, 0.0, 1.0])
+        model[0].coef[0, 1] = torch.tensor([0.4, 0.0, -0.4])
+    lines = plots.draw_kan(model, torch.linspace(-1, 1, 50).unsqueeze(-1)).get_lines()
+    tall, flat = lines[:3], lines[3:]
+    assert tall[0].get_alpha() == pytest.approx(1) and flat[0].get_alpha() == pytest.approx(0.4)
+    assert (np.diff(tall[2].get_ydata()) > 0).all() and (np.diff(flat[2].get_ydata()) < 0).all()
+
+
+def test_mlp_drawing_shows_size_and_sign_of_weights():
+    model = MLP([2, 1], dtype=torch.float64)
+    model[0].weight.data.copy_(torch.tensor([[2.0, -1.0]]))
+    large, negative = plots.draw_mlp(model).get_lines()
+    assert large.get_linestyle() == "-" and negative.get_linestyle() == "--"
+    assert large.get_linewidth() > 1.5 * negative.get_linewidth()
+    plots.draw_mlp(MLP([1, 2, 1], torch.nn.PReLU(dtype=torch.float64), dtype=torch.float64))
+
+
 def test_plots_leave_the_model_alone():
     model = kan([1, 2, 1])
     before = [p.clone() for p in model.parameters()]
@@ -87,7 +125,29 @@ def test_plots_leave_the_model_alone():
         (lambda: plots.draw_mlp(kan([1, 1])), ValueError, "KAN without linear layers"),
         (lambda: plots.draw_kan(kan([9, 9]), torch.zeros(2, 9)), ValueError, "81 edges.*60"),
         (lambda: plots.plot_edges(kan([1, 1]), torch.zeros(2, 3)), ValueError, "x has shape"),
-        (lambda: plots.plot_basis(torch.zeros(2, 9), 2), ValueError, r"knots has shape \(2, 9\)"),
+        (
+            lambda: plots.plot_basis(splines.uniform_knots(4, 2).repeat(2, 1), 2),
+            ValueError,
+            r"knots has shape \(2, 9\)",
+        ),
+        (
+            lambda: plots.plot_basis(splines.uniform_knots(4, 2), 2, coef=torch.ones(1)),
+            ValueError,
+            r"coef has shape \(1,\)",
+        ),
+        (
+            lambda: plots.draw_kan(
+                torch.nn.Sequential(kan([1, 2]), torch.nn.Linear(2, 3), kan([3, 1])),
+                torch.zeros(2, 1),
+            ),
+            ValueError,
+            "2 outputs before one with 3 inputs",
+        ),
+        (
+            lambda: plots.plot_edges(kan([1, 1]), torch.zeros(0, 1)),
+            ValueError,
+            "at least one sample",
+        ),
     ],
 )
 def test_bad_input_is_named(call, error, message):

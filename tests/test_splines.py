@@ -8,6 +8,8 @@ from scipy.interpolate import BSpline
 from kanbook import splines
 
 DEGREES = range(8)
+GOOD = splines.uniform_knots(4, 2)
+X = torch.zeros(3)
 
 
 def random_knots(rng, degree, kind, intervals):
@@ -134,8 +136,8 @@ def test_gradients_in_every_argument(degree):
     coef = torch.randn(2, 3, 4 + degree, dtype=torch.float64, requires_grad=True)
     knots = splines.uniform_knots(4, degree, dtype=torch.float64).repeat(2, 1).requires_grad_()
 
-    def curve(x, coef, knots):  # the checks are not differentiable, but need not be
-        return torch.einsum("bin,ion->bio", splines.cox_de_boor(x, knots, degree), coef)
+    def curve(x, coef, knots):
+        return splines.evaluate(x, coef, knots, degree)
 
     assert torch.autograd.gradcheck(curve, (x, coef, knots))
     if degree > 1:
@@ -271,6 +273,85 @@ def test_refine_between_uniform_grids(degree):
     assert error > 1e-6 and error == pytest.approx(least.item(), rel=1e-2)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("degree", [0, 1, 3, 7])
+def test_refine_with_other_knots_for_each_input(degree, kind):
+    """Against single splines: knots of every kind, one more knot in each vector."""
+    rng = np.random.default_rng(degree)
+    knots = torch.tensor(np.stack([random_knots(rng, degree, kind, 5) for _ in range(3)]))
+    extra = torch.stack([(t[degree] + t[-degree - 1]) / 2.1 for t in knots]).unsqueeze(-1)
+    new_knots = torch.cat([knots, extra], -1).sort(-1).values
+    coef = torch.tensor(rng.normal(size=(3, 2, 5 + degree)))
+    found = splines.refine(coef, knots, new_knots, degree)
+    for i in range(3):
+        x = torch.tensor(rng.uniform(knots[i, degree], knots[i, -degree - 1], 300))
+        for o in range(2):
+            before = splines.evaluate(x, coef[i, o], knots[i], degree)
+            single = splines.refine(coef[i, o], knots[i], new_knots[i], degree)
+            for new in (found[i, o], single):
+                after = splines.evaluate(x, new, new_knots[i], degree)
+                assert (before - after).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("steps", [1, 30, 300])
+@pytest.mark.parametrize("degree", [1, 3, 5, 7])
+def test_refine_is_exact_with_margin_knots_far_out(degree, steps):
+    """There, basis functions reach into the domain by next to nothing, and still count."""
+    inside, beyond = np.linspace(-1, 1, 6), np.arange(1, degree + 1)
+    knots, new_knots = (
+        torch.tensor(np.concatenate([-1 - h * beyond[::-1], inside, 1 + h * beyond]))
+        for h in (0.4, 0.4 * steps)
+    )
+    coef = torch.tensor(np.random.default_rng(0).normal(size=5 + degree))
+    found = splines.refine(coef, knots, new_knots, degree)
+    x = torch.linspace(-1, 1, 500, dtype=torch.float64)
+    before = splines.evaluate(x, coef, knots, degree)
+    assert (before - splines.evaluate(x, found, new_knots, degree)).abs().max() < 1e-12
+
+
+def test_refine_to_another_domain_keeps_the_common_part():
+    coef = torch.tensor(np.random.default_rng(0).normal(size=11))
+    knots = splines.uniform_knots(8, 3, (0.0, 4.0), dtype=torch.float64)
+    new_knots = splines.uniform_knots(8, 3, (2.0, 6.0), dtype=torch.float64)
+    found = splines.refine(coef, knots, new_knots, 3)
+    x = torch.linspace(2, 4, 300, dtype=torch.float64)
+    before = splines.evaluate(x, coef, knots, 3)
+    assert (before - splines.evaluate(x, found, new_knots, 3)).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("degree", [3, 5, 7])
+@pytest.mark.parametrize("samples", [1000, 100_000])
+def test_fit_in_float32_is_as_good_as_float32(degree, samples):
+    rng = np.random.default_rng(0)
+    x = torch.tensor(rng.uniform(-1, 1, samples), dtype=torch.float32)
+    knots = splines.uniform_knots(10, degree)
+    coef = splines.fit(x, torch.sin(3 * x), knots, degree)
+    exact = splines.fit(x.double(), torch.sin(3 * x.double()), knots.double(), degree)
+    grid = torch.linspace(-1, 1, 500)
+    curve = splines.evaluate(grid, coef, knots, degree)
+    reference = splines.evaluate(grid.double(), exact, knots.double(), degree)
+    assert coef.dtype == torch.float32 and (curve - reference).abs().max() < 5e-6
+
+
+def test_fit_and_refine_pass_gradients_and_dtypes_on():
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.rand(30, generator=generator), torch.rand(30, generator=generator)
+    y.requires_grad_()
+    coef = splines.fit(x, y, GOOD, 2)
+    splines.refine(coef, GOOD, splines.uniform_knots(8, 2), 2).square().sum().backward()
+    assert y.grad.abs().max() > 0
+    half = splines.fit(x.half(), y.detach().half(), GOOD.half(), 2)
+    assert half.dtype == torch.float16 and (half - coef).abs().max() < 0.2
+
+
+def test_fit_of_a_layer_knows_ridge():
+    x = torch.linspace(-1, 1, 20).unsqueeze(-1)
+    y = torch.cos(3 * x).unsqueeze(-1)
+    layer = splines.fit(x, y, GOOD.unsqueeze(0), 2, ridge=0.5)
+    single = splines.fit(x.squeeze(-1), y.flatten(), GOOD, 2, ridge=0.5)
+    torch.testing.assert_close(layer.flatten(), single)
+
+
 def test_nothing_is_changed_in_place():
     x, knots = torch.linspace(-2, 2, 9), splines.uniform_knots(3, 2)
     coef = torch.ones(5)
@@ -280,10 +361,6 @@ def test_nothing_is_changed_in_place():
     splines.refine(coef, knots, splines.uniform_knots(6, 2), 2)
     for now, before in zip((x, knots, coef), copies, strict=True):
         assert torch.equal(now, before)
-
-
-GOOD = splines.uniform_knots(4, 2)
-X = torch.zeros(3)
 
 
 @pytest.mark.parametrize(
@@ -298,13 +375,30 @@ X = torch.zeros(3)
         (lambda: splines.uniform_knots(4, 2, (1, 1)), ValueError, r"domain=\(1, 1\).*a < b"),
         (lambda: splines.uniform_knots(4, 2, (1, -1)), ValueError, r"domain=\(1, -1\).*a < b"),
         (lambda: splines.uniform_knots(4, 2, (0, torch.inf)), ValueError, r"domain=.*finite"),
+        (lambda: splines.uniform_knots(4, 2, "12"), TypeError, r"domain='12'.*two numbers"),
+        (lambda: splines.uniform_knots(4, 2, (0, 1, 2)), ValueError, r"domain=\(0, 1, 2\)"),
+        (lambda: splines.uniform_knots(4, 2, (-1e39, 1e39)), ValueError, r"too wide"),
+        (lambda: splines.uniform_knots(4, 2, dtype=torch.int64), TypeError, r"dtype=torch.int64"),
+        (
+            lambda: splines.evaluate(X, torch.ones(2, 1, 6), GOOD, 2),
+            ValueError,
+            r"x has shape \(3,\); expected \(..., 2\)",
+        ),
         (lambda: splines.uniform_knots(4, 2, 3), TypeError, r"domain=3.*two numbers"),
         (lambda: splines.uniform_knots(4, 2, (1e6, 1e6 + 0.01)), ValueError, r"too narrow"),
         (lambda: splines.basis(X, GOOD[:5], 2), ValueError, r"knots has shape \(5,\).*6"),
-        (lambda: splines.basis(X, GOOD.flip(0), 2), ValueError, r"knots is not sorted"),
-        (lambda: splines.basis(X, GOOD * torch.nan, 2), ValueError, r"knots contains NaN"),
-        (lambda: splines.basis(X, GOOD / 0, 2), ValueError, r"knots contains"),
-        (lambda: splines.basis(X, torch.ones(9), 2), ValueError, r"domain between them is empty"),
+        (
+            lambda: splines.basis(X, GOOD.flip(0), 2),
+            ValueError,
+            r"knots is not sorted, .* before .* at index \[0\]",
+        ),
+        (lambda: splines.basis(X, GOOD * torch.nan, 2), ValueError, r"knots is nan at index \[0\]"),
+        (lambda: splines.basis(X, GOOD / 0, 2), ValueError, r"knots is -inf at"),
+        (
+            lambda: splines.basis(X, torch.ones(9), 2),
+            ValueError,
+            r"are both 1.0: the domain between them is empty",
+        ),
         (lambda: splines.basis(X.long(), GOOD, 2), TypeError, r"x has dtype torch.int64"),
         (
             lambda: splines.basis(X.double(), GOOD, 2),
@@ -325,13 +419,13 @@ X = torch.zeros(3)
         ),
         (lambda: splines.fit(X, X[:2], GOOD, 2), ValueError, r"y has shape \(2,\)"),
         (lambda: splines.fit(X[:0], X[:0], GOOD, 2), ValueError, r"at least one sample"),
-        (lambda: splines.fit(X, X / 0, GOOD, 2), ValueError, r"y contains NaN"),
+        (lambda: splines.fit(X, X / 0, GOOD, 2), ValueError, r"y is nan at index"),
         (lambda: splines.fit(X, X, GOOD, 2, ridge=-1.0), ValueError, r"ridge=-1.0"),
         (lambda: splines.fit(X, X, GOOD, 2, ridge="small"), TypeError, r"ridge='small'"),
         (
             lambda: splines.refine(torch.ones(6), GOOD, GOOD + 9, 2),
             ValueError,
-            r"new_knots has a domain that does not overlap",
+            r"new_knots has the domain \[8.0, 10.0\].*\[-1.0, 1.0\]",
         ),
         (
             lambda: splines.refine(torch.ones(6), GOOD, GOOD.repeat(2, 1), 2),
