@@ -7,7 +7,6 @@ KANBOOK_BUDGET_FACTOR, say to 3. Starting the kernel is not counted.
 """
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -54,11 +53,10 @@ class NotebookBudget:
 
 
 def pytest_configure(config):
-    text = os.environ.get("KANBOOK_BUDGET_FACTOR", "1")
+    from run_notebooks import NotebookError, budget_factor  # found once pytest has set its path
+
     try:
-        factor = float(text)
-    except ValueError:
-        factor = 0.0
-    if not 0 < factor < float("inf"):
-        raise pytest.UsageError(f"KANBOOK_BUDGET_FACTOR must be a positive number, not {text!r}")
+        factor = budget_factor()
+    except NotebookError as error:
+        raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(NotebookBudget(config.rootpath, factor), "notebook_budget_run")
