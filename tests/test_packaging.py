@@ -369,6 +369,7 @@ def test_runner_names_a_missing_notebook(tmp_path):
 
 def run_pytest(folder, *arguments, **environment):
     command = ["-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={folder}", "-c", os.devnull]
+    command += ["-o", f"pythonpath={ROOT / 'book' / '_tools'}"]
     return python(*command, *arguments, cwd=ROOT, env=os.environ | environment)
 
 
