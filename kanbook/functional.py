@@ -1,0 +1,266 @@
+r"""The KAN layer's sum of splines as one function, fast: only k + 1 functions are alive anywhere.
+
+:func:`splines.cox_de_boor` computes all n = G + k basis functions of every input, through a table
+of functions of lower degree, and nearly all the numbers in it are zeros. :func:`sum_splines`
+finds the interval in which each input lies, computes the k + 1 functions that are not zero there,
+puts them into a matrix of zeros and multiplies that by the coefficients. Its backward pass is
+written by hand.
+
+In the book: chapter 16.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .splines import cox_de_boor
+
+__all__ = ["sum_splines"]
+
+
+def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
+    r"""Return :math:`y_o = \sum_i s_{i,o}(x_i)`, with :math:`s_{i,o} = \sum_j c_{i,o,j} B_{i,j}`.
+
+    The same numbers as ``splines.evaluate(x, coef, knots, degree).sum(-2)``, to rounding error,
+    but nothing of shape ``(..., I, O)`` is ever made, and arguments are not checked. Memory grows
+    as batch * I * n. Inside ``torch.compile``, ``torch.func`` transforms, and for a second
+    derivative, the plain formula is used, which PyTorch can transform and differentiate itself.
+
+    Args:
+        x: shape ``(..., I)``.
+        coef: shape ``(I, O, n)``.
+        knots: shape ``(I, n + k + 1)``, sorted.
+        degree: k.
+
+    Returns:
+        Shape ``(..., O)``.
+
+    Example:
+        >>> from kanbook import splines
+        >>> knots = splines.uniform_knots(2, 1, (0.0, 1.0)).repeat(3, 1)
+        >>> sum_splines(torch.full((5, 3), 0.25), torch.ones(3, 2, 3), knots, 1).shape
+        torch.Size([5, 2])
+    """
+    if (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or knots.requires_grad
+        or knots.dtype not in (torch.float32, torch.float64)
+    ):
+        return _plain(x, coef, knots, degree)
+    y = _SumSplines.apply(x.reshape(-1, x.shape[-1]), coef, knots, degree)
+    return y.reshape(*x.shape[:-1], y.shape[-1])
+
+
+def _plain(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
+    return torch.einsum("...in,ion->...o", cox_de_boor(x, knots, k), coef)
+
+
+class _SumSplines(torch.autograd.Function):
+    r"""y = A W, where row b of the matrix A holds every :math:`B_{i,j}(x_{b,i})`.
+
+    **Forward.** Let :math:`t_c \le x < t_{c+1}`. Of the functions of degree k, those numbered
+    c - k to c are alive at x. Their values are scattered into zeros: A has one column for each
+    function j and input i, at place j I + i. Functions numbered below 0 or from n on do not exist;
+    one block of I columns on either side of A takes what falls there.
+
+    **Backward.** With g the gradient of the loss in y,
+
+    .. math::
+        \frac{\partial L}{\partial W} = A^T g, \qquad
+        \frac{\partial L}{\partial A} = g W^T, \qquad
+        \frac{\partial L}{\partial x_{b,i}}
+            = \sum_{r=0}^{k} \frac{\partial L}{\partial A_{b,(c-k+r,\,i)}} B_{i,c-k+r}'(x_{b,i}) .
+
+    Only the k + 1 entries of :math:`\partial L / \partial A` that belong to living functions
+    are gathered, from the same places to which the forward pass had scattered.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
+        (inputs, outputs, n), batch = coef.shape, len(x)
+        alive, ctx.chain = _UNIFORM if _is_uniform(knots, k) else _GENERAL
+        place, values, slopes = alive(x, knots, k)
+        padded = x.new_zeros(batch, (n + 2) * inputs)
+        blocks = _range(-k * inputs, 1, inputs, torch.int64, x.device)  # (k + 1,)
+        columns = (place.unsqueeze(-1) + blocks).clamp_(0, padded.shape[1] - 1)
+        columns = columns.view(batch, inputs * (k + 1))
+        padded.scatter_(1, columns, values.view(columns.shape))
+        a = padded[:, inputs:-inputs]
+        w = coef.permute(2, 0, 1).reshape(n * inputs, outputs)
+        ctx.save_for_backward(x, coef, knots, a, w, columns, *slopes)
+        ctx.degree = k
+        return a @ w
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        x, coef, knots, a, w, columns, *slopes = ctx.saved_tensors
+        k = ctx.degree
+        needs_x, needs_coef, *_ = ctx.needs_input_grad
+        if torch.is_grad_enabled():  # the gradient itself will be differentiated
+            y = _plain(x, coef, knots, k)
+            wanted = [v for v, needed in ((x, needs_x), (coef, needs_coef)) if needed]
+            grads = iter(torch.autograd.grad(y, wanted, g, create_graph=True))
+            return next(grads) if needs_x else None, next(grads, None), None, None
+
+        (inputs, outputs, n), batch = coef.shape, len(x)
+        grad_x = grad_coef = None
+        if needs_coef:
+            grad_coef = (g.T @ a).view(outputs, n, inputs).permute(2, 0, 1)
+        if needs_x:
+            padded = x.new_zeros(batch, (n + 2) * inputs)
+            torch.mm(g, w.T, out=padded[:, inputs:-inputs])
+            grad_values = padded.gather(1, columns).view(batch, inputs, k + 1)
+            grad_x = ctx.chain(grad_values, k, *slopes)
+        return grad_x, grad_coef, None, None
+
+
+def _is_uniform(knots: Tensor, k: int) -> bool:
+    """Whether the knots of every input are equally spaced, but for their own rounding.
+
+    Only asked for degrees in which the slope is continuous, and on the CPU: elsewhere the answer
+    would hold up the device for longer than it saves.
+    """
+    if k < 2 or knots.device.type != "cpu":
+        return False
+    m = knots.shape[-1]
+    step = (knots[:, -1:] - knots[:, :1]) / (m - 1)
+    even = torch.addcmul(knots[:, :1], step, _range(0, m, 1, knots.dtype, knots.device))
+    return bool((knots - even).abs_().max() <= 64 * torch.finfo(knots.dtype).eps * step.min())
+
+
+def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Find the interval c of each x and the values of the k + 1 functions alive there.
+
+    The recursion of Cox and de Boor runs on living functions only: of degree p there are p + 1,
+    computed from the knots t_{c-p+1}, ..., t_{c+p}. No interval found is empty, so no width is 0.
+    Source: de Boor (2001), chapter X, subroutine BSPLVB.
+
+    Returns:
+        place: shape (batch, I), column of the function number c in the padded matrix A.
+        values: shape (batch, I, k + 1).
+        slopes: what :func:`_chain` needs, the last ratios of the recursion: with them the
+            derivative of the function number c - k + r is k (ratios[r - 1] - ratios[r]).
+    """
+    inputs, m = knots.shape
+    start, stop = knots[:, 0], knots[:, -1]
+    width = stop - start
+    # k knots more on either side: functions that do not exist get finite values there.
+    far = torch.arange(1, k + 1, device=x.device) * width.unsqueeze(-1)
+    t = torch.cat([start.unsqueeze(-1) - far.flip(-1), knots, stop.unsqueeze(-1) + far], 1)
+    t = t.T.reshape(-1)
+    x = torch.minimum(torch.maximum(x, start - width), stop + width)
+    cell = _count_knots(x, knots, knots[:, -k - 1 :][:, :1]) - 1
+    cell += torch.ne(x, x, out=torch.empty_like(x)) * (k + 1)  # NaN: where it will be seen
+    place = cell.to(torch.int32).add_(1).mul_(inputs)
+    place += _range(0, inputs, 1, torch.int32, x.device)
+
+    def knot(q: int) -> Tensor:  # t_{c+q}, shape (batch, I)
+        return t[(k - 1 + q) * inputs :].index_select(0, place.view(-1)).view(x.shape)
+
+    if k == 0:
+        return place, torch.ones_like(x) + 0 * x, ()
+    left = [x - knot(-r) for r in range(k)]
+    right = [knot(r + 1) - x for r in range(k)]
+    functions = [torch.ones_like(x)]
+    for p in range(1, k + 1):
+        ratios = [f / (right[r] + left[p - 1 - r]) for r, f in enumerate(functions)]
+        functions = [right[0] * ratios[0]]
+        functions += [
+            torch.addcmul(left[p - 1 - r] * ratios[r], right[r + 1], ratios[r + 1])
+            for r in range(p - 1)
+        ]
+        functions.append(left[0] * ratios[-1])
+    return place, torch.stack(functions, -1), tuple(ratios)
+
+
+def _count_knots(x: Tensor, knots: Tensor, end: Tensor) -> Tensor:
+    """Return how many knots lie at or before each x, as x.dtype.
+
+    At x = end, the right end of the domain, those before it: the end belongs to the last interval
+    that is not empty. A NaN has none. On a CPU, comparing all numbers with one knot after the
+    other takes less time than a binary search for each number, up to about 100 knots.
+    """
+    knots = torch.where(knots == end, torch.nextafter(end, end + knots[:, -1:].abs() + 1), knots)
+    if x.device.type == "cpu" and knots.shape[-1] <= 100:
+        count, passed = torch.zeros_like(x), torch.empty_like(x)
+        for knot in knots.T.contiguous():
+            count += torch.ge(x, knot, out=passed)
+        return count
+    x = x.nan_to_num(-torch.inf).T.contiguous()
+    return torch.searchsorted(knots, x, right=True).T.to(x.dtype).contiguous()
+
+
+def _chain(grad_values: Tensor, k: int, *ratios: Tensor) -> Tensor:
+    """Return sum_r grad_values[..., r] * (derivative of the r-th living function)."""
+    total = grad_values.new_zeros(grad_values.shape[:-1])
+    for r, ratio in enumerate(ratios):
+        total.addcmul_(ratio, grad_values[..., r + 1] - grad_values[..., r], value=k)
+    return total
+
+
+def _alive_uniform(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """As :func:`_alive`, for equally spaced knots: there the pieces of all functions are alike.
+
+    With u = (x - t_c) / h in [0, 1), each living function is one polynomial in u, whose
+    coefficients are the same in every interval.
+    """
+    inputs, m = knots.shape
+    start = knots[:, 0]
+    inverse = (m - 1) / (knots[:, -1] - start)  # 1 / h
+    powers = x.new_ones(k + 1, *x.shape)
+    u = powers[1]
+    torch.sub(x, start, out=u).mul_(inverse)
+    cell = u.clamp_(-1, m - 1).floor().nan_to_num_(k)  # NaN: anywhere where it will be seen
+    place = cell.to(torch.int32).mul_(inputs)
+    place += _range(inputs, 2 * inputs, 1, torch.int32, x.device)
+    # From the knot t_c itself, not from the first: less rounding. There is none before the first.
+    left = nn.functional.pad(knots.T, (0, 0, 1, 0)).view(-1)
+    left = left.index_select(0, place.view(-1)).view(x.shape)
+    torch.sub(x, left, out=u).mul_(inverse).clamp_(-1, 2)  # finite, however far out x may lie
+    for p in range(2, k + 1):
+        torch.mul(powers[p - 1], u, out=powers[p])
+    pieces, derivatives = _pieces(k, x.dtype)
+    values = (powers.view(k + 1, -1).T @ pieces).view(*x.shape, k + 1)
+    return place, values, (u, inverse, derivatives)
+
+
+def _chain_uniform(
+    grad_values: Tensor, k: int, u: Tensor, inverse: Tensor, derivatives: Tensor
+) -> Tensor:
+    """As :func:`_chain`: gather the gradient by powers of u, and sum them by Horner's rule."""
+    powers = (derivatives @ grad_values.view(-1, k + 1).T).view(k, *u.shape)
+    total = powers[-1]
+    for p in reversed(range(k - 1)):
+        total = torch.addcmul(powers[p], total, u)
+    return total * inverse
+
+
+@lru_cache
+def _range(start: int, stop: int, step: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.arange(start, stop, step, dtype=dtype, device=device)
+
+
+@lru_cache
+def _pieces(k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Polynomials in u of the living functions on equally spaced knots, and their derivatives.
+
+    Returns: (powers of u, k + 1 functions) and (powers of u, k + 1 functions), one power less.
+    """
+    u = np.polynomial.Polynomial([0, 1])
+    functions = [np.polynomial.Polynomial([1])]
+    for p in range(1, k + 1):  # the recursion, on polynomials; r counts the living functions
+        rising = [0, *((u + (p - 1 - r)) / p * f for r, f in enumerate(functions))]
+        falling = [*((r + 1 - u) / p * f for r, f in enumerate(functions)), 0]
+        functions = [a + b for a, b in zip(rising, falling, strict=True)]
+    coef = np.stack([np.pad(f.coef, (0, k + 1 - len(f.coef))) for f in functions], -1)
+    slope = coef[1:] * np.arange(1, k + 1)[:, None]
+    return torch.tensor(coef, dtype=dtype), torch.tensor(slope, dtype=dtype)
+
+
+_GENERAL = (_alive, _chain)
+_UNIFORM = (_alive_uniform, _chain_uniform)

@@ -1,0 +1,271 @@
+"""The fast sum of splines against the plain formula, SciPy and finite differences."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy.interpolate import BSpline
+
+from kanbook import KAN, KANLayer, splines
+from kanbook.functional import sum_splines
+
+KINDS = ["uniform", "random", "clamped", "repeated"]
+
+
+def make_knots(kind, inputs, grid_size, degree, generator, dtype=torch.float64):
+    if kind == "uniform":
+        rows = [
+            splines.uniform_knots(grid_size, degree, (-1.0 - i, 1.0 + i / 2), dtype=torch.float64)
+            for i in range(inputs)
+        ]
+        return torch.stack(rows).to(dtype)
+    count = grid_size + 2 * degree + 1
+    steps = torch.rand(inputs, count, generator=generator, dtype=torch.float64) + 0.05
+    if kind == "clamped":
+        steps[:, 1 : degree + 1] = 0
+        steps[:, -degree or count :] = 0
+    if kind == "repeated" and grid_size > 2:
+        steps[:, degree + 2] = 0
+    return (steps.cumsum(-1) - 1).to(dtype)
+
+
+def make_points(knots, batch, generator):
+    start, stop = knots[:, 0], knots[:, -1]
+    x = torch.rand(batch, len(knots), generator=generator, dtype=torch.float64).to(knots)
+    x = start + (x * 1.4 - 0.2) * (stop - start)  # a part of them beyond all knots
+    return torch.cat([x, knots.T])  # and every knot itself, both ends of the domain among them
+
+
+def plain(x, coef, knots, degree):
+    return torch.einsum("...in,ion->...o", splines.cox_de_boor(x, knots, degree), coef)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("degree", range(8))
+@pytest.mark.parametrize("grid_size", [1, 2, 5, 23])
+def test_values_and_gradients_equal_the_plain_formula(kind, degree, grid_size):
+    generator = torch.Generator().manual_seed(degree * 100 + grid_size)
+    for inputs, outputs in [(1, 1), (3, 2)]:
+        knots = make_knots(kind, inputs, grid_size, degree, generator)
+        x = make_points(knots, 40, generator).requires_grad_()
+        coef = torch.randn(inputs, outputs, grid_size + degree, generator=generator).double()
+        coef.requires_grad_()
+        expected = plain(x, coef, knots, degree)
+        result = sum_splines(x, coef, knots, degree)
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
+        upstream = torch.randn(expected.shape, generator=generator).double()
+        # A spline has no slope where it is not smooth: at a knot repeated, or of degree 1.
+        smooth = kind in ("uniform", "random") and degree >= 2
+        rows = slice(None) if smooth else slice(40)
+        upstream[40:] *= smooth
+        for value, reference in zip(
+            torch.autograd.grad(result, (x, coef), upstream),
+            torch.autograd.grad(expected, (x, coef), upstream),
+            strict=True,
+        ):
+            scale = reference.abs().max().clamp(min=1)
+            if value.shape == x.shape:
+                value, reference = value[rows], reference[rows]
+            torch.testing.assert_close(value / scale, reference / scale, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("degree", range(8))
+@pytest.mark.parametrize("grid_size", [1, 5, 50, 200])
+def test_float32_is_as_accurate_as_its_numbers(degree, grid_size):
+    generator = torch.Generator().manual_seed(0)
+    for kind in ("uniform", "random"):
+        knots = make_knots(kind, 1, grid_size, degree, generator, torch.float32)
+        x = make_points(knots, 500, generator)
+        n = grid_size + degree
+        for j in {0, n // 2, n - 1}:
+            coef = torch.zeros(1, 1, n)
+            coef[0, 0, j] = 1
+            exact = BSpline(
+                knots[0].double().numpy(), np.eye(n)[j], degree, extrapolate=False
+            )(x[:, 0].double().numpy().clip(*knots[0, [degree, -degree - 1]].tolist()))
+            inside = (x[:, 0] >= knots[0, degree]) & (x[:, 0] <= knots[0, -degree - 1])
+            if degree == 0:
+                inside &= x[:, 0] < knots[0, -1]
+            result = sum_splines(x, coef, knots, degree)[:, 0]
+            error = (result.double() - torch.tensor(exact))[inside].abs().max()
+            assert error < 2e-6, (kind, j)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "random"])
+@pytest.mark.parametrize("degree", [1, 2, 3, 5])
+def test_gradcheck(kind, degree):
+    generator = torch.Generator().manual_seed(3)
+    knots = make_knots(kind, 2, 4, degree, generator)
+    x = make_points(knots, 6, generator)[:6].requires_grad_()
+    coef = torch.randn(2, 3, 4 + degree, generator=generator).double().requires_grad_()
+
+    def function(x, coef):
+        return sum_splines(x, coef, knots, degree)
+
+    assert torch.autograd.gradcheck(function, (x, coef))
+    if degree >= 3:
+        assert torch.autograd.gradgradcheck(function, (x, coef))
+
+
+def test_second_and_third_derivatives_equal_scipys():
+    knots = splines.uniform_knots(6, 5, dtype=torch.float64)
+    coef = torch.randn(11, generator=torch.Generator().manual_seed(1)).double()
+    x = torch.linspace(-0.95, 0.95, 31, dtype=torch.float64).unsqueeze(-1).requires_grad_()
+    y = sum_splines(x, coef.view(1, 1, -1), knots.unsqueeze(0), 5)
+    spline = BSpline(knots.numpy(), coef.numpy(), 5)
+    for order in (1, 2, 3):
+        (y,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        exact = spline.derivative(order)(x.detach().numpy())
+        np.testing.assert_allclose(y.detach().numpy(), exact, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "random"])
+@pytest.mark.parametrize("degree", [0, 1, 3])
+def test_nan_spoils_its_row_alone_and_infinity_adds_nothing(kind, degree):
+    knots = make_knots(kind, 2, 5, degree, torch.Generator().manual_seed(0))
+    coef = torch.ones(2, 3, 5 + degree, dtype=torch.float64)
+    middle = knots[:, degree + 2]
+    x = middle.repeat(4, 1)
+    x[1, 0], x[2, 0], x[3, 1] = torch.nan, torch.inf, -torch.inf
+    x.requires_grad_()
+    y = sum_splines(x, coef, knots, degree)
+    assert y[1].isnan().all() and y[[0, 2, 3]].isfinite().all()
+    torch.testing.assert_close(y[[2, 3]], torch.ones(2, 3, dtype=torch.float64))
+    (slope,) = torch.autograd.grad(y[[0, 2, 3]].sum(), x)
+    assert slope[[0, 2, 3]].isfinite().all()
+
+
+def test_shapes():
+    layer = KANLayer(3, 2)
+    for shape in [(3,), (0, 3), (5, 3), (2, 4, 3), (2, 0, 3)]:
+        x = torch.zeros(shape, requires_grad=True)
+        y = layer(x)
+        assert y.shape == (*shape[:-1], 2) and y.is_contiguous()
+        y.sum().backward()
+        assert x.grad.shape == shape and layer.coef.grad.shape == layer.coef.shape
+
+
+def test_only_what_is_asked_for_gets_a_gradient():
+    knots = splines.uniform_knots(5, 3).repeat(2, 1)
+    x, coef = torch.zeros(4, 2), torch.zeros(2, 3, 8)
+    for x_needs in (False, True):
+        for coef_needs in (False, True):
+            a, b = x.clone().requires_grad_(x_needs), coef.clone().requires_grad_(coef_needs)
+            y = sum_splines(a, b, knots, 3)
+            assert y.requires_grad == (x_needs or coef_needs)
+            wanted = [v for v in (a, b) if v.requires_grad]
+            for create_graph in (False, True):
+                if wanted:
+                    grads = torch.autograd.grad(
+                        y.sum(), wanted, retain_graph=True, create_graph=create_graph
+                    )
+                    assert [g.shape for g in grads] == [v.shape for v in wanted]
+
+
+def test_gradient_reaches_the_knots():
+    knots = make_knots("random", 2, 4, 3, torch.Generator().manual_seed(0)).requires_grad_()
+    x = make_points(knots.detach(), 5, torch.Generator().manual_seed(1))[:5]
+    coef = torch.ones(2, 1, 7, dtype=torch.float64)
+    coef[..., ::2] = 0
+    assert torch.autograd.gradcheck(lambda t: sum_splines(x, coef, t, 3), knots)
+
+
+@pytest.mark.parametrize("uniform", [True, False])
+def test_saved_memory_does_not_grow_with_batch_times_inputs_times_outputs(uniform):
+    def saved(outputs):
+        layer = KANLayer(16, outputs, grid_size=5)
+        if not uniform:
+            layer.knots += 0.05 * torch.rand_like(layer.knots)
+        total = {}
+
+        def pack(tensor):
+            storage = tensor.untyped_storage()
+            total[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            y = layer(torch.rand(1000, 16, requires_grad=True))
+        return sum(total.values()) - 4 * y.shape[1] * 16 * 8 * 2  # but for the coefficients
+
+    few, many = saved(1), saved(200)
+    assert abs(many - few) < 0.05 * few
+    assert few < 1000 * 16 * (5 + 3) * 4 * 4
+
+
+OPTIONS = {
+    "plain": {},
+    "all": {"bias": True, "spline_weight": True, "base": torch.nn.functional.silu},
+    "adaptive": {"bias": True},
+}
+
+
+def make_model(name):
+    model = KAN([2, 3, 1], generator=torch.Generator().manual_seed(0), **OPTIONS[name]).double()
+    if name == "adaptive":
+        for layer in model:
+            layer.knots += 0.05 * torch.rand(layer.knots.shape, generator=_generator())
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=_generator())
+    return model
+
+
+def _generator():
+    return torch.Generator().manual_seed(5)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_torch_compile_gives_the_same(name):
+    model = make_model(name)
+    x = torch.rand(20, 2, dtype=torch.float64, generator=_generator()).requires_grad_()
+    compiled = torch.compile(copy.deepcopy(model), backend="aot_eager", fullgraph=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own
+        result = compiled(x)
+    expected = model(x)
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
+    (a,), (b,) = (torch.autograd.grad(y.square().sum(), x) for y in (result, expected))
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_torch_func_transforms_give_the_same(name):
+    model = make_model(name)
+    x = torch.rand(6, 2, dtype=torch.float64, generator=_generator())
+    expected = torch.autograd.functional.jacobian(lambda v: model(v).sum(0), x).squeeze(0)
+    for transform in (torch.func.jacrev, torch.func.jacfwd):
+        result = torch.func.vmap(transform(lambda v: model(v).squeeze(-1)))(x)
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
+    hessian = torch.func.vmap(torch.func.hessian(lambda v: model(v).squeeze(-1)))(x)
+    for row, point in zip(hessian, x, strict=True):
+        exact = torch.autograd.functional.hessian(lambda v: model(v).squeeze(-1), point)
+        torch.testing.assert_close(row, exact, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_gradient_of_a_second_derivative_reaches_the_parameters(name):
+    # What a physics-informed loss needs: d/dparameters of (d2y/dx2)^2.
+    model = make_model(name)
+    x = torch.rand(5, 2, dtype=torch.float64, generator=_generator()).requires_grad_()
+
+    def loss():
+        (slope,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        (bend,) = torch.autograd.grad(slope.sum(), x, create_graph=True)
+        return bend.square().mean()
+
+    parameter = model[0].coef
+    (gradient,) = torch.autograd.grad(loss(), parameter)
+    step = 1e-6
+    with torch.no_grad():
+        parameter[0, 1, 3] += step
+        above = loss_value(loss)
+        parameter[0, 1, 3] -= 2 * step
+        below = loss_value(loss)
+        parameter[0, 1, 3] += step
+    assert (above - below) / (2 * step) == pytest.approx(gradient[0, 1, 3].item(), rel=1e-4)
+
+
+def loss_value(loss):
+    with torch.enable_grad():
+        return loss().item()
