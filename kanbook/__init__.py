@@ -1,12 +1,23 @@
 """kanbook: the small library under the book "Kolmogorov-Arnold networks in practice".
 
-Read it in this order: ``splines`` (curves), ``layers`` (a curve on every edge), ``networks``
-(layers in a row), ``training`` (one loop), ``tasks`` (what to learn), ``plots`` (pictures).
+Read it in this order: ``splines`` (curves), ``layers`` (a curve on every edge), ``functional`` (the
+same, fast), ``networks`` (layers in a row), ``grids`` (moving knots), ``training`` (one loop),
+``tasks`` (what to learn), ``plots`` (pictures).
 """
 
-from . import plots, splines, tasks
-from .layers import KANLayer
-from .networks import KAN, MLP, count_parameters
+from . import functional, grids, plots, splines, tasks
+from .grids import extend_grid, update_grid
+from .layers import KANLayer, SplineActivation, TanhLayer
+from .networks import (
+    KAN,
+    MLP,
+    Mixture,
+    Operations,
+    SplineMLP,
+    TanhKAN,
+    count_operations,
+    count_parameters,
+)
 from .training import History, fit
 
 __version__ = "0.1.0"
@@ -16,9 +27,20 @@ __all__ = [
     "MLP",
     "History",
     "KANLayer",
+    "Mixture",
+    "Operations",
+    "SplineActivation",
+    "SplineMLP",
+    "TanhKAN",
+    "TanhLayer",
+    "count_operations",
     "count_parameters",
+    "extend_grid",
     "fit",
+    "functional",
+    "grids",
     "plots",
     "splines",
     "tasks",
+    "update_grid",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral, Real
 
 import torch
@@ -145,3 +145,54 @@ def check_pair(inputs_name: str, inputs: Tensor, targets_name: str, targets: Ten
             f"{inputs_name} has shape {tuple(inputs.shape)} and {targets_name} "
             f"{tuple(targets.shape)}; expected (N, I) and (N, O) with N >= 1"
         )
+    check_finite(inputs_name, inputs)
+    check_finite(targets_name, targets)
+
+
+def check_features(x: Tensor, in_features: int, reference_name: str, reference: Tensor) -> None:
+    check_like("x", x, reference_name, reference)
+    if x.ndim == 0 or x.shape[-1] != in_features:
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., {in_features})")
+
+
+def check_function(name: str, value: object) -> None:
+    if not callable(value):
+        raise TypeError(f"{name}={value!r}; expected a function of a tensor")
+
+
+def check_positive(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r}; expected a number > 0")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name}={value!r}; expected a finite number > 0")
+
+
+def check_generator(generator: torch.Generator | None) -> None:
+    if generator is None:
+        return
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator={generator!r}; expected a torch.Generator")
+    if generator.device.type != "cpu":
+        raise ValueError(f"generator is on device {generator.device}; expected the CPU")
+
+
+def check_validation(validation: tuple[Tensor, Tensor] | None) -> None:
+    if validation is None:
+        return
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(
+            f"validation is a {type(validation).__name__}; expected a pair (inputs, targets)"
+        )
+    check_pair("validation inputs", validation[0], "validation targets", validation[1])
+
+
+def check_grid_steps(extend_grid_at: object, update_grid_at: object, steps: int) -> None:
+    if not isinstance(extend_grid_at, Mapping):
+        raise TypeError(f"extend_grid_at={extend_grid_at!r}; expected a dict from steps to sizes")
+    if isinstance(update_grid_at, (str, Mapping)) or not isinstance(update_grid_at, Collection):
+        raise TypeError(f"update_grid_at={update_grid_at!r}; expected a collection of steps")
+    for step in update_grid_at:
+        check_integer("update_grid_at: step", step, 1, steps)
+    for step, grid_size in extend_grid_at.items():
+        check_integer("extend_grid_at: step", step, 1, steps)
+        check_integer(f"extend_grid_at[{step}]", grid_size, 1)

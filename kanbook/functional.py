@@ -66,7 +66,7 @@ class _SumSplines(torch.autograd.Function):
     **Forward.** Let :math:`t_c \le x < t_{c+1}`. Of the functions of degree k, those numbered
     c - k to c are alive at x. Their values are scattered into zeros: A has one column for each
     function j and input i, at place j I + i. Functions numbered below 0 or from n on do not exist;
-    one block of I columns on either side of A takes what falls there.
+    one block of I columns on either side of A, with zeros in W, takes what falls there.
 
     **Backward.** With g the gradient of the loss in y,
 
@@ -82,19 +82,23 @@ class _SumSplines(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
-        (inputs, outputs, n), batch = coef.shape, len(x)
-        alive, ctx.chain = _UNIFORM if _is_uniform(knots, k) else _GENERAL
-        place, values, slopes = alive(x, knots, k)
+        (inputs, _, n), batch = coef.shape, len(x)
+        step = _even_step(knots, k)
+        if step is None:
+            place, values, slopes = _alive(x, knots, k)
+        else:
+            place, values, slopes = _alive_uniform(x, knots, k, step)
+        ctx.chain = _chain if step is None else _chain_uniform
         padded = x.new_zeros(batch, (n + 2) * inputs)
         blocks = _range(-k * inputs, 1, inputs, torch.int64, x.device)  # (k + 1,)
         columns = (place.unsqueeze(-1) + blocks).clamp_(0, padded.shape[1] - 1)
         columns = columns.view(batch, inputs * (k + 1))
         padded.scatter_(1, columns, values.view(columns.shape))
         a = padded[:, inputs:-inputs]
-        w = coef.permute(2, 0, 1).reshape(n * inputs, outputs)
+        w = nn.functional.pad(coef.permute(2, 0, 1), (0, 0, 0, 0, 1, 1)).flatten(0, 1)
         ctx.save_for_backward(x, coef, knots, a, w, columns, *slopes)
         ctx.degree = k
-        return a @ w
+        return a @ w[inputs:-inputs]
 
     @staticmethod
     def backward(ctx, g: Tensor):
@@ -112,25 +116,24 @@ class _SumSplines(torch.autograd.Function):
         if needs_coef:
             grad_coef = (g.T @ a).view(outputs, n, inputs).permute(2, 0, 1)
         if needs_x:
-            padded = x.new_zeros(batch, (n + 2) * inputs)
-            torch.mm(g, w.T, out=padded[:, inputs:-inputs])
-            grad_values = padded.gather(1, columns).view(batch, inputs, k + 1)
+            grad_values = (g @ w.T).gather(1, columns).view(batch, inputs, k + 1)
             grad_x = ctx.chain(grad_values, k, *slopes)
         return grad_x, grad_coef, None, None
 
 
-def _is_uniform(knots: Tensor, k: int) -> bool:
-    """Whether the knots of every input are equally spaced, but for their own rounding.
+def _even_step(knots: Tensor, k: int) -> Tensor | None:
+    """The distance of neighboring knots of every input, shape (I,), if nothing but rounding varies.
 
     Only asked for degrees in which the slope is continuous, and on the CPU: elsewhere the answer
     would hold up the device for longer than it saves.
     """
     if k < 2 or knots.device.type != "cpu":
-        return False
+        return None
     m = knots.shape[-1]
-    step = (knots[:, -1:] - knots[:, :1]) / (m - 1)
-    even = torch.addcmul(knots[:, :1], step, _range(0, m, 1, knots.dtype, knots.device))
-    return bool((knots - even).abs_().max() <= 64 * torch.finfo(knots.dtype).eps * step.min())
+    step = (knots[:, -1] - knots[:, 0]) / (m - 1)
+    even = torch.addcmul(knots[:, 0], _range(0, m, 1, knots.dtype, knots.device)[:, None], step)
+    uneven = (even - knots.T).abs_().max() > 64 * torch.finfo(knots.dtype).eps * step.min()
+    return None if uneven else step
 
 
 def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
@@ -203,18 +206,19 @@ def _chain(grad_values: Tensor, k: int, *ratios: Tensor) -> Tensor:
     return total
 
 
-def _alive_uniform(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+def _alive_uniform(
+    x: Tensor, knots: Tensor, k: int, step: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """As :func:`_alive`, for equally spaced knots: there the pieces of all functions are alike.
 
     With u = (x - t_c) / h in [0, 1), each living function is one polynomial in u, whose
     coefficients are the same in every interval.
     """
     inputs, m = knots.shape
-    start = knots[:, 0]
-    inverse = (m - 1) / (knots[:, -1] - start)  # 1 / h
+    inverse = 1 / step
     powers = x.new_ones(k + 1, *x.shape)
     u = powers[1]
-    torch.sub(x, start, out=u).mul_(inverse)
+    torch.sub(x, knots[:, 0], out=u).mul_(inverse)
     cell = u.clamp_(-1, m - 1).floor().nan_to_num_(k)  # NaN: anywhere where it will be seen
     place = cell.to(torch.int32).mul_(inputs)
     place += _range(inputs, 2 * inputs, 1, torch.int32, x.device)
@@ -260,7 +264,3 @@ def _pieces(k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     coef = np.stack([np.pad(f.coef, (0, k + 1 - len(f.coef))) for f in functions], -1)
     slope = coef[1:] * np.arange(1, k + 1)[:, None]
     return torch.tensor(coef, dtype=dtype), torch.tensor(slope, dtype=dtype)
-
-
-_GENERAL = (_alive, _chain)
-_UNIFORM = (_alive_uniform, _chain_uniform)

@@ -238,18 +238,18 @@ def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) ->
     check_number("ridge", ridge, minimum=0)
 
     with torch.no_grad():
-        bases = cox_de_boor(_double(x), _double(knots), degree)
+        bases = cox_de_boor(to_float64(x), to_float64(knots), degree)
     # Rounding noise: of the decomposition, as LAPACK and NumPy have it, and of the coefficients.
     n = bases.shape[-1]
     noise = max(max(len(x), n) * torch.finfo(bases.dtype).eps, n * torch.finfo(y.dtype).eps)
     if single:
-        coef = _least_squares(bases, _double(y).unsqueeze(-1), noise, ridge).squeeze(-1)
+        coef = _least_squares(bases, to_float64(y).unsqueeze(-1), noise, ridge).squeeze(-1)
     else:  # (N, I, n), (N, I, O) -> (I, N, n), (I, N, O) -> (I, n, O) -> (I, O, n)
-        coef = _least_squares(bases.movedim(1, 0), _double(y).movedim(1, 0), noise, ridge).mT
+        coef = _least_squares(bases.movedim(1, 0), to_float64(y).movedim(1, 0), noise, ridge).mT
     return coef.to(y).contiguous()
 
 
-def _double(x: Tensor) -> Tensor:
+def to_float64(x: Tensor) -> Tensor:
     """As float64; on the CPU where the device has no such numbers."""
     return (x.cpu() if x.device.type == "mps" else x).double()
 
@@ -269,26 +269,32 @@ def _least_squares(matrix: Tensor, y: Tensor, noise: float, ridge: float = 0.0) 
     return torch.where(touched, solution, 0.0)  # exactly 0, not rounding noise
 
 
-def refine(coef: Tensor, knots: Tensor, new_knots: Tensor, degree: int) -> Tensor:
+def refine(
+    coef: Tensor, knots: Tensor, new_knots: Tensor, degree: int, *, whole: bool = False
+) -> Tensor:
     r"""Express splines on other knots.
 
     The new curve is the old one's best approximation on the domain in the least-squares sense:
     :math:`\int (s_{new} - s_{old})^2 dx` is minimal, the integral being exact (Gauss-Legendre
     points between all knots, old and new). When the old knots inside the domain are among the
     new, the old curve itself is the minimizer and is kept to rounding error (1e-12 in float64).
-    If the domains differ, what counts is the part that they share.
+    If the domains differ, what counts is the part that they share, or, with ``whole``, all of the
+    new domain: there the old curve is what its own knots beyond its domain make of it, zero at
+    the last.
 
     Args:
         coef: shape ``(n,)`` or ``(I, O, n)``.
         knots: the old knots, shape ``(m,)`` or ``(I, m)``.
         new_knots: shape ``(m',)`` or ``(I, m')``, as many dimensions as ``knots``.
         degree: k, 0 to 7, of both.
+        whole: approximate on the whole new domain.
 
     Returns:
         Coefficients on the new knots, shape ``(n',)`` or ``(I, O, n')``.
 
     Raises:
-        TypeError, ValueError: as :func:`evaluate`; the domains do not overlap.
+        TypeError, ValueError: as :func:`evaluate`; the domains do not overlap and ``whole`` is
+            False.
 
     Example:
         >>> old, new = uniform_knots(1, 1, (0.0, 1.0)), uniform_knots(2, 1, (0.0, 1.0))
@@ -306,8 +312,14 @@ def refine(coef: Tensor, knots: Tensor, new_knots: Tensor, degree: int) -> Tenso
             f"new_knots has shape {tuple(new_knots.shape)}; expected {(*knots.shape[:-1], 'm')} "
             f"to match knots of shape {tuple(knots.shape)}"
         )
-    start = torch.maximum(knots[..., degree], new_knots[..., degree])
-    end = torch.minimum(knots[..., -degree - 1], new_knots[..., -degree - 1])
+    if knots.ndim == 2 and len(knots) > 1 and all((t == t[0]).all() for t in (knots, new_knots)):
+        edges = coef.reshape(1, -1, coef.shape[-1])  # one decomposition serves all inputs
+        edges = refine(edges, knots[:1], new_knots[:1], degree, whole=whole)
+        return edges.view(*coef.shape[:2], -1)
+    start, end = new_knots[..., degree], new_knots[..., -degree - 1]
+    if not whole:
+        start = torch.maximum(start, knots[..., degree])
+        end = torch.minimum(end, knots[..., -degree - 1])
     if not (start < end).all():
         one = (start >= end).nonzero()[0].tolist()[0] if knots.ndim == 2 else ...
         old, new = ([t[one, degree].item(), t[one, -degree - 1].item()] for t in (knots, new_knots))
@@ -316,8 +328,8 @@ def refine(coef: Tensor, knots: Tensor, new_knots: Tensor, degree: int) -> Tenso
             "expected domains with a common part"
         )
 
-    result, coef = coef, _double(coef)
-    knots, new_knots, start, end = map(_double, (knots, new_knots, start, end))
+    result, coef = coef, to_float64(coef)
+    knots, new_knots, start, end = map(to_float64, (knots, new_knots, start, end))
     with torch.no_grad():
         breaks = torch.cat([knots, new_knots], -1).sort(-1).values
         breaks = breaks.clamp(start.unsqueeze(-1), end.unsqueeze(-1))

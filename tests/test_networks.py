@@ -1,13 +1,24 @@
-"""Networks, parameter counts, training and tasks."""
+"""Networks, counts of parameters and operations, and tasks."""
 
 import copy
+import itertools
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from kanbook import KAN, MLP, History, KANLayer, count_parameters, fit, tasks
+from kanbook import KAN, MLP, KANLayer, count_parameters, tasks
+from kanbook.layers import SplineActivation, TanhLayer
+from kanbook.networks import (
+    Activation,
+    Mixture,
+    Operations,
+    SplineMLP,
+    TanhKAN,
+    count_operations,
+)
 
 
 def generator(seed=0):
@@ -45,6 +56,153 @@ def test_mlp_equals_its_formula_and_starts_like_torch():
     assert len(MLP([2, 1])) == 1
 
 
+def test_tanh_kan_is_its_layers_in_a_row():
+    model = TanhKAN([2, 5, 1], bias=True, generator=generator())
+    assert [type(m) for m in model] == [TanhLayer] * 2
+    x = torch.rand(7, 2)
+    torch.testing.assert_close(model(x), model[1](model[0](x)))
+    assert count_parameters(model) == 2 * 15 + 6
+    assert count_parameters(TanhKAN([2, 5, 1])) == 2 * 15
+
+
+def test_spline_mlp_is_an_mlp_that_learns_its_activations():
+    mlp = MLP([2, 9, 9, 1], generator=generator())
+    model = SplineMLP([2, 9, 9, 1], generator=generator())
+    assert [type(m) for m in model] == [nn.Linear, SplineActivation] * 2 + [nn.Linear]
+    for i in (0, 2, 4):
+        assert all(map(torch.equal, mlp[i].parameters(), model[i].parameters()))
+    x = torch.rand(50, 2) * 2 - 1
+    torch.testing.assert_close(model(x), model[4](model[3](model[2](model[1](model[0](x))))))
+    wide = SplineMLP([2, 9, 9, 1], grid_size=20, domain=(-3, 3), generator=generator())
+    assert (wide(x) - mlp(x)).abs().max() < 1e-3  # it starts as the tanh MLP
+    assert count_parameters(model) == count_parameters(mlp) + 18 * 8
+    assert len(SplineMLP([2, 1])) == 1
+
+
+@pytest.mark.parametrize(
+    "network, kind, options",
+    [
+        (KAN, "kan", {"grid_size": 3, "degree": 2, "bias": True, "base": nn.functional.silu}),
+        (TanhKAN, "tanh", {"bias": True}),
+        (MLP, "linear", {}),
+    ],
+)
+@pytest.mark.parametrize("widths", [[2, 1], [2, 5, 3, 1]])
+def test_mixture_of_one_kind_is_that_network(network, kind, options, widths):
+    factory = {"dtype": torch.float64}
+    model = network(widths, **options, **factory, generator=generator())
+    nested = {kind: options} if options else {}
+    kinds = [kind] * (len(widths) - 1)
+    mixture = Mixture(widths, kinds, **nested, **factory, generator=generator())
+    expected, state = model.state_dict(), mixture.state_dict()
+    assert list(state) == list(expected)
+    assert all(torch.equal(state[name], value) for name, value in expected.items())
+    x = torch.rand(7, 2, **factory)
+    assert torch.equal(mixture(x), model(x))
+
+
+@pytest.mark.parametrize("kinds", list(itertools.product(["kan", "tanh", "linear"], repeat=3)))
+def test_mixture_is_its_layers_in_a_row(kinds):
+    model = Mixture([2, 4, 3, 1], kinds, activation=torch.sin, generator=generator())
+    layers = {"kan": KANLayer, "tanh": TanhLayer, "linear": nn.Linear}
+    x = expected = torch.rand(7, 2) * 2 - 1
+    modules = iter(model)
+    for position, kind in enumerate(kinds):
+        layer = next(modules)
+        assert type(layer) is layers[kind]
+        expected = layer(expected)
+        if kind == "linear" and position < 2:
+            assert type(next(modules)) is Activation
+            expected = torch.sin(expected)
+    assert list(modules) == []
+    torch.testing.assert_close(model(x), expected)
+
+
+NETWORKS = {
+    "KAN": lambda **o: KAN([2, 3, 1], bias=True, base=torch.sin, spline_weight=True, **o),
+    "TanhKAN": lambda **o: TanhKAN([2, 3, 1], True, **o),
+    "MLP": lambda **o: MLP([2, 3, 1], **o),
+    "SplineMLP": lambda **o: SplineMLP([2, 3, 1], **o),
+    "Mixture": lambda **o: Mixture([2, 3, 3, 4, 1], ["tanh", "linear", "kan", "linear"], **o),
+}
+
+
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
+def test_networks_are_saved_copied_and_moved(make, tmp_path):
+    state = torch.random.get_rng_state()
+    model, other = make(generator=generator(1)), make(generator=generator(2))
+    assert torch.equal(state, torch.random.get_rng_state())
+    x = torch.rand(5, 4, 2) * 2 - 1
+    y = model(x)
+    assert y.shape == (5, 4, 1) and not torch.equal(other(x), y)
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    other.load_state_dict(torch.load(tmp_path / "model.pt"))
+    for same in (other, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(same(x), y) and type(same) is type(model)
+    double = copy.deepcopy(model).to(torch.float64)(x.double())
+    torch.testing.assert_close(double.float(), y, rtol=1e-4, atol=1e-5)
+    assert type(model[:2]) is nn.Sequential and model[-1] is list(model)[-1]
+    y.square().mean().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    assert make(device="meta")(torch.zeros(3, 2, device="meta")).shape == (3, 1)
+
+
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize(
+    "x, error, message",
+    [
+        (torch.zeros(3, 3), ValueError, r"x has shape \(3, 3\); expected \(..., 2\)"),
+        (torch.tensor(0.0), ValueError, r"x has shape \(\)"),
+        (torch.zeros(3, 2, dtype=int), TypeError, r"x has dtype torch.int64"),
+        (torch.zeros(3, 2).double(), TypeError, r"x has dtype torch.float64"),
+        (torch.zeros(3, 2, device="meta"), ValueError, r"x is on device meta"),
+        ([[0.0, 0.0]], TypeError, r"x is a list"),
+    ],
+)
+def test_networks_name_bad_x(make, x, error, message):
+    with pytest.raises(error, match=message):
+        make()(x)
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        ({"kinds": "kan"}, TypeError, r"kinds='kan'; expected a list"),
+        ({"kinds": 2}, TypeError, r"kinds=2"),
+        ({"kinds": ["kan", "mlp"]}, ValueError, r"kinds\[1\]='mlp'.*'kan', 'tanh', 'linear'"),
+        ({"kinds": [["kan"], "kan"]}, ValueError, r"kinds\[0\]=\['kan'\]"),
+        ({"kinds": ["kan"]}, ValueError, r"kinds=\['kan'\] has length 1, .* has length 3"),
+        ({"kinds": ["kan"] * 3}, ValueError, r"has length 3, .* has length 3; expected .* 2"),
+        ({"kinds": []}, ValueError, r"kinds=\[\] has length 0"),
+        ({"tanh": {"bias": True}}, ValueError, r"tanh=\{'bias': True\}.*has no 'tanh'"),
+        ({"kan": {"grid": 3}}, TypeError, r"kan=.* has the option 'grid'.*'grid_size'"),
+        ({"kan": {"dtype": torch.float64}}, TypeError, r"the option 'dtype'"),
+        ({"kan": {"degree": 9}}, ValueError, r"degree=9"),
+        ({"kan": ["bias"]}, TypeError, r"kan=\['bias'\]; expected a dict"),
+        ({"tanh": 3}, TypeError, r"tanh=3; expected a dict"),
+        ({"activation": "tanh"}, TypeError, r"activation='tanh'"),
+    ],
+)
+def test_mixture_names_bad_arguments_and_draws_nothing(arguments, error, message):
+    g = generator()
+    before = g.get_state()
+    with pytest.raises(error, match=message):
+        Mixture(**{"widths": [2, 3, 1], "kinds": ["linear", "kan"], **arguments}, generator=g)
+    assert torch.equal(g.get_state(), before)
+
+
+def test_options_are_left_as_they_were():
+    kan = {"grid_size": 3}
+    Mixture([2, 2, 1], ("kan", "tanh"), kan=kan, tanh={})
+    assert kan == {"grid_size": 3}
+
+
+@pytest.mark.parametrize("make", [SplineMLP, SplineActivation], ids=["network", "layer"])
+def test_bad_start_is_named(make):
+    with pytest.raises(TypeError, match="start='tanh'"):
+        make([2, 3, 1] if make is SplineMLP else 2, start="tanh")
+
+
 def test_count_parameters_leaves_out_frozen_and_shared():
     linear = nn.Linear(3, 2)
     assert count_parameters(nn.Sequential(linear, linear)) == 8
@@ -52,7 +210,220 @@ def test_count_parameters_leaves_out_frozen_and_shared():
     assert count_parameters(linear) == 6
 
 
-@pytest.mark.parametrize("network", [KAN, MLP])
+class Tally:
+    """What numbers that share it have cost."""
+
+    def __init__(self):
+        self.multiply_adds = self.functions = 0
+
+
+class Number:
+    """A number that counts: a product, and a sum unless it takes in a product just made."""
+
+    def __init__(self, value, tally, product=False):
+        self.value, self.tally, self.product = value, tally, product
+
+    def _make(self, value, *, count, product=False):
+        self.tally.multiply_adds += count
+        return Number(value, self.tally, product)
+
+    def __mul__(self, other):
+        return self._make(self.value * value_of(other), count=1, product=True)
+
+    def _sum(self, value, other):
+        for number in (self, other):
+            if isinstance(number, Number) and number.product:
+                number.product = False  # a multiply-add: paid with the product
+                return self._make(value, count=0)
+        return self._make(value, count=1)
+
+    def __add__(self, other):
+        return self._sum(self.value + value_of(other), other)
+
+    def __sub__(self, other):
+        return self._sum(self.value - value_of(other), other)
+
+    def __rsub__(self, other):
+        return self._sum(value_of(other) - self.value, other)
+
+    __rmul__, __radd__ = __mul__, __add__
+
+    def call(self, function):
+        self.tally.functions += 1
+        value = function(torch.tensor(self.value, dtype=torch.float64)).item()
+        return self._make(value, count=0)
+
+
+def value_of(number):
+    return number.value if isinstance(number, Number) else number
+
+
+def counted_basis(x, t, k):
+    """The Cox-de Boor recursion as splines.cox_de_boor has it, inside the domain."""
+    bases = [Number(float(a <= x.value < b), x.tally) for a, b in itertools.pairwise(t)]
+    for p in range(1, k + 1):
+        inverse = [1 / (b - a) for a, b in zip(t, t[p:], strict=False)]  # of the knots alone
+        bases = [
+            (x - t[i]) * inverse[i] * bases[i] + (t[i + p + 1] - x) * inverse[i + 1] * bases[i + 1]
+            for i in range(len(bases) - 1)
+        ]
+    return bases
+
+
+def dot(start, numbers, others):
+    for a, b in zip(numbers, others, strict=True):
+        start = start + a * b
+    return start
+
+
+def counted_kan_layer(layer, x, shared):
+    knots, coef = layer.knots.tolist(), layer.coef.tolist()
+
+    def common(i):  # what all edges of input i need
+        return counted_basis(x[i], knots[i], layer.degree), layer.base and x[i].call(layer.base)
+
+    kept = [common(i) for i in range(len(x))] if shared else None
+    result = []
+    for o in range(layer.out_features):
+        y = Number(0.0 if layer.bias is None else layer.bias[o].item(), x[0].tally)
+        for i in range(len(x)):
+            bases, base = kept[i] if shared else common(i)
+            if layer.spline_weight is None:
+                y = dot(y, coef[i][o], bases)
+            else:
+                spline = dot(Number(0.0, x[0].tally), coef[i][o], bases)
+                y = y + layer.spline_weight[i, o].item() * spline
+            if base is not None:
+                y = y + layer.base_weight[i, o].item() * base
+        result.append(y)
+    return result
+
+
+def counted_tanh_layer(layer, x, shared):
+    a, b = layer.a.tolist(), layer.b.tolist()
+    squares = [v * v for v in x] if shared else None
+    result = []
+    for o in range(layer.out_features):
+        y = Number(0.0 if layer.bias is None else layer.bias[o].item(), x[0].tally)
+        for i, v in enumerate(x):
+            square = squares[i] if shared else v * v
+            y = y + (a[i][o] * square + b[i][o] * v).call(torch.tanh)
+        result.append(y)
+    return result
+
+
+def counted_linear(layer, x, shared):
+    biases = [0.0] * layer.out_features if layer.bias is None else layer.bias.tolist()
+    biases = [Number(bias, x[0].tally) for bias in biases]
+    return [dot(bias, row, x) for bias, row in zip(biases, layer.weight.tolist(), strict=True)]
+
+
+def counted_splines(layer, x, shared):
+    return [
+        dot(Number(0.0, v.tally), c, counted_basis(v, t, layer.degree))
+        for v, (c,), t in zip(x, layer.coef.tolist(), layer.knots.tolist(), strict=True)
+    ]
+
+
+def counted_run(model, x, convention):
+    """Outputs and Operations of a network for one sample, by its formulas in Python."""
+    tally = Tally()
+    counted = {
+        KANLayer: counted_kan_layer,
+        TanhLayer: counted_tanh_layer,
+        nn.Linear: counted_linear,
+        SplineActivation: counted_splines,
+        Activation: lambda layer, x, shared: [v.call(layer.function) for v in x],
+    }
+    for layer in model if isinstance(model, nn.Sequential) else [model]:
+        numbers = [Number(value_of(v), tally) for v in x]
+        x = counted[type(layer)](layer, numbers, convention == "shared")
+    return [v.value for v in x], Operations(tally.multiply_adds, tally.functions)
+
+
+DOUBLE = {"dtype": torch.float64}
+COUNTED = [
+    *(
+        KANLayer(i, o, grid_size=g, degree=k, bias=b, spline_weight=w, base=f, **DOUBLE)
+        for i, o, g, k, b, w, f in [
+            (1, 1, 1, 0, False, False, None),
+            (3, 2, 4, 0, True, True, torch.sin),
+            (2, 3, 3, 1, True, False, None),
+            (2, 3, 5, 2, False, True, None),
+            (3, 2, 5, 3, False, False, torch.sin),
+            (3, 4, 2, 3, True, True, torch.sin),
+            (1, 2, 1, 7, True, False, torch.sin),
+        ]
+    ),
+    *(TanhLayer(i, o, bias=b, **DOUBLE) for i, o, b in [(1, 1, True), (3, 2, False), (2, 5, True)]),
+    *(nn.Linear(i, o, bias=b, **DOUBLE) for i, o, b in [(1, 1, True), (3, 2, False), (2, 5, True)]),
+    *(SplineActivation(i, grid_size=g, degree=k, **DOUBLE) for i, g, k in [(1, 5, 3), (3, 2, 0)]),
+    MLP([2, 3, 4, 1], **DOUBLE),
+    SplineMLP([2, 3, 4, 1], degree=2, domain=(-3, 3), **DOUBLE),
+    Mixture([2, 3, 2, 3, 1], ["tanh", "linear", "kan", "linear"], **DOUBLE),
+    nn.Sequential(nn.Linear(2, 3, **DOUBLE), Activation(torch.sin), TanhLayer(3, 1, **DOUBLE)),
+]
+
+
+@pytest.mark.parametrize("convention", ["shared", "edge"])
+@pytest.mark.parametrize("model", COUNTED, ids=lambda m: type(m).__name__)
+def test_count_operations_equals_a_counted_run(model, convention):
+    model = copy.deepcopy(model)
+    for parameter in model.parameters():
+        parameter.data = 0.3 * torch.randn(parameter.shape, **DOUBLE, generator=generator(1))
+    first = model[0] if isinstance(model, nn.Sequential) else model
+    width = first.features if isinstance(first, SplineActivation) else first.in_features
+    x = torch.rand(width, **DOUBLE, generator=generator()) * 2 - 1
+    outputs, operations = counted_run(model, x.tolist(), convention)
+    torch.testing.assert_close(
+        torch.tensor(outputs, **DOUBLE), model(x).detach(), rtol=1e-12, atol=1e-12
+    )
+    assert count_operations(model, convention) == operations
+
+
+def test_count_operations_by_hand():
+    assert count_operations(nn.Linear(4, 3)) == (12, 0)
+    assert count_operations(TanhLayer(4, 3)) == (4 + 36, 12)
+    assert count_operations(TanhLayer(4, 3), "edge") == (12 + 36, 12)
+    # degree 1, two intervals: 3 hats, 6 operations each; 3 coefficients for each edge
+    layer = KANLayer(4, 5, grid_size=2, degree=1, base=torch.sin)
+    assert count_operations(layer) == (4 * 18 + 20 * 3 + 20, 4)
+    assert count_operations(layer, "edge") == (20 * 18 + 20 * 3 + 20, 20)
+    shared = nn.Linear(3, 3)  # run twice, so it counts twice
+    assert count_operations(nn.Sequential(shared, nn.Sequential(shared))) == (18, 0)
+    assert count_operations(nn.Sequential()) == (0, 0)
+
+
+def test_published_counts_are_larger():
+    """Yu et al. (2024): formulas of the code published with "KAN or MLP: A Fairer Comparison"."""
+    i, o, g, k = 3, 4, 5, 3
+    layer = KANLayer(i, o, grid_size=g, degree=k, bias=True, spline_weight=True, base=torch.sin)
+    # One parameter per edge too many: an edge has G + k coefficients and two weights.
+    assert i * o * (g + k + 3) + o == count_parameters(layer) + i * o
+    # A spline on one edge or node. They count products and sums one by one, and 9 of them per
+    # basis function: ours, 4 and 3, and the two differences of knots, which no sample changes.
+    published = 9 * k * (g + 1.5 * k) + 2 * g - 2.5 * k - 1
+    functions = sum(g + 2 * k - p for p in range(1, k + 1))
+    assert published == 9 * functions + 2 * (g + k) - 1
+    assert count_operations(SplineActivation(1)).multiply_adds == 6 * functions + g + k
+
+
+@pytest.mark.parametrize(
+    "model, convention, error, message",
+    [
+        (MLP([1, 1]), "flops", ValueError, r"convention='flops'; expected 'shared' or 'edge'"),
+        (nn.Sequential(nn.Linear(1, 1), nn.ReLU()), "edge", TypeError, r"a ReLU; .*TanhLayer"),
+        (nn.ModuleList(), "shared", TypeError, r"a ModuleList"),
+        (torch.tanh, "shared", TypeError, r"a builtin_function"),
+        (MLP([2, 3, 1])[1:], "shared", ValueError, r"starts with Activation\(tanh\)"),
+    ],
+)
+def test_count_operations_names_what_it_does_not_know(model, convention, error, message):
+    with pytest.raises(error, match=message):
+        count_operations(model, convention)
+
+
+@pytest.mark.parametrize("network", [KAN, MLP, TanhKAN, SplineMLP, lambda w: Mixture(w, ["kan"])])
 @pytest.mark.parametrize(
     "widths, error, message",
     [
@@ -72,143 +443,6 @@ def test_bad_widths_are_named(network, widths, error, message):
 def test_bad_activation_is_named():
     with pytest.raises(TypeError, match="activation='tanh'"):
         MLP([1, 1], activation="tanh")
-
-
-# Training
-
-
-def problem(n=40):
-    x = torch.linspace(-1, 1, n).unsqueeze(-1)
-    return x, torch.sin(3 * x)
-
-
-def test_fit_equals_a_loop_by_hand():
-    x, y = problem()
-    model = KAN([1, 3, 1], generator=generator())
-    by_hand = copy.deepcopy(model)
-    history = fit(model, x, y, steps=20, lr=0.02)
-    adam = torch.optim.Adam(by_hand.parameters(), lr=0.02)
-    losses = []
-    for _ in range(20):
-        adam.zero_grad()
-        loss = nn.functional.mse_loss(by_hand(x), y)
-        loss.backward()
-        adam.step()
-        losses.append(loss.item())
-    assert history.loss == pytest.approx(losses, rel=1e-5)
-    for a, b in zip(model.parameters(), by_hand.parameters(), strict=True):
-        torch.testing.assert_close(a, b)
-    assert isinstance(history, History) and history.evaluations == 20 and history.seconds > 0
-    assert not history.diverged and history.validation_loss == []
-
-
-def test_fit_with_mini_batches_is_repeatable_and_sees_every_sample():
-    x, y = problem(10)
-    seen = []
-
-    class Spy(nn.Linear):
-        def forward(self, x):
-            if torch.is_grad_enabled():
-                seen.extend(x.squeeze(-1).tolist())
-            return super().forward(x)
-
-    fit(Spy(1, 1), x, y, steps=4, batch_size=3, generator=generator())
-    assert sorted(seen) == sorted(x.squeeze(-1).tolist()) != seen
-    seen.clear()
-    fit(Spy(1, 1), x, y, steps=8, batch_size=3, generator=generator())
-    assert seen[:10] != seen[10:] and sorted(seen[:10]) == sorted(seen[10:])  # shuffled anew
-    results = []
-    for _ in range(2):
-        model = KAN([1, 2, 1], generator=generator())
-        results.append(fit(model, x, y, steps=30, batch_size=3, generator=generator(7)).loss)
-    assert results[0] == results[1]
-
-
-def test_fit_records_validation_and_calls_back():
-    x, y = problem()
-    calls = []
-    model = KAN([1, 1], generator=generator())
-    history = fit(
-        model,
-        x,
-        y,
-        steps=5,
-        validation=(x[:3], y[:3]),
-        callback=lambda s, h: calls.append((s, len(h.loss))),
-    )
-    assert calls == [(s, s) for s in range(1, 6)]
-    assert len(history.validation_loss) == 5 and history.evaluations == 5
-    on_three = fit(copy.deepcopy(model), x[:3], y[:3], steps=1)
-    history = fit(model, x, y, steps=1, validation=(x[:3], y[:3]))
-    assert history.validation_loss == pytest.approx(on_three.loss) != history.loss
-    assert fit(model, x, y, steps=0).loss == []
-
-
-def test_fit_shows_progress_only_on_request(capsys):
-    x, y = problem()
-    fit(KAN([1, 1]), x, y, steps=3)
-    assert capsys.readouterr() == ("", "")
-    fit(KAN([1, 1]), x, y, steps=3, progress=True)
-    assert "3/3" in capsys.readouterr().err
-
-
-def test_fit_stops_when_it_diverges():
-    x, y = problem()
-    with pytest.warns(RuntimeWarning, match=r"step .*lr=1e\+20"):
-        history = fit(nn.Sequential(nn.Linear(1, 9), nn.Linear(9, 1)), x, y, steps=50, lr=1e20)
-    assert history.diverged and len(history.loss) < 50 and not np.isfinite(history.loss[-1])
-
-
-X, Y = problem()
-
-
-@pytest.mark.parametrize(
-    "arguments, error, message",
-    [
-        ({"optimizer": "adamw"}, ValueError, r"optimizer='adamw'.*'adam'"),
-        ({"steps": -1}, ValueError, r"steps=-1"),
-        ({"steps": 2.5}, TypeError, r"steps=2.5"),
-        ({"lr": -0.1}, ValueError, r"lr=-0.1"),
-        ({"lr": "big"}, TypeError, r"lr='big'"),
-        ({"batch_size": 0}, ValueError, r"batch_size=0"),
-        ({"targets": Y[:-1]}, ValueError, r"targets \(39, 1\)"),
-        ({"targets": Y.squeeze(-1)}, ValueError, r"targets \(40,\)"),
-        (
-            {"targets": Y.repeat(1, 2)},
-            ValueError,
-            r"targets of shape \(40, 2\).*output of shape \(40, 1\)",
-        ),
-        ({"targets": Y.double()}, TypeError, r"targets has dtype torch.float64"),
-        ({"inputs": X[:0], "targets": Y[:0]}, ValueError, r"N >= 1"),
-        ({"inputs": X.repeat(1, 2)}, ValueError, r"x has shape \(40, 2\)"),
-        ({"validation": X}, TypeError, r"validation is a Tensor; expected a pair"),
-        ({"validation": (X, Y[:2])}, ValueError, r"validation inputs"),
-        ({"validation": (X, Y.repeat(1, 3))}, ValueError, r"validation targets of shape \(40, 3\)"),
-        ({"validation": (X.repeat(1, 2), Y)}, ValueError, r"x has shape \(40, 2\)"),
-        ({"callback": 3}, TypeError, r"callback=3"),
-        ({"model": torch.tanh}, TypeError, r"model is a"),
-    ],
-)
-def test_bad_input_is_named_and_changes_nothing(arguments, error, message):
-    model = KAN([1, 1], generator=generator())
-    before = copy.deepcopy(model.state_dict())
-    with pytest.raises(error, match=message):
-        fit(**{"model": model, "inputs": X, "targets": Y, **arguments})
-    assert all(torch.equal(a, before[name]) for name, a in model.state_dict().items())
-    assert all(parameter.grad is None for parameter in model.parameters())
-
-
-@pytest.mark.parametrize(
-    "x, error, message",
-    [
-        (torch.zeros(3, 3), ValueError, r"x has shape \(3, 3\); expected \(..., 2\)"),
-        (torch.zeros(3, 2, dtype=int), TypeError, r"x has dtype torch.int64"),
-        (torch.zeros(3, 2, device="meta"), ValueError, r"x is on device meta"),
-    ],
-)
-def test_mlp_names_bad_input(x, error, message):
-    with pytest.raises(error, match=message):
-        MLP([2, 1])(x)
 
 
 # Tasks

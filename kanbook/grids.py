@@ -1,0 +1,237 @@
+r"""Moving and multiplying the knots of a trained network, while it computes the same function.
+
+Activations drift during training: the inputs of a hidden layer leave the domain that its knots
+were laid out for. :func:`update_grid` lays the knots out again, where the data are.
+:func:`extend_grid` puts more of them into the same domain, so that the curves can bend more.
+Both then find the coefficients with which every edge keeps its curve.
+
+In the book: chapters 9 and 10.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from . import splines
+from ._checks import check_finite, check_grid_size, check_number, check_tensor
+from .layers import SplineLayer
+
+__all__ = ["update_grid", "extend_grid"]
+
+# The narrowest interval that update_grid makes, in mean intervals.
+NARROWEST = 1e-3
+
+
+@torch.no_grad()
+def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
+    r"""Lay out the knots of every spline layer anew, where its inputs are; keep its function.
+
+    The new domain of an input reaches from its smallest to its largest sample. With G intervals,
+    the knots inside are a blend of evenly spaced ones and of quantiles, between which lie equally
+    many samples: ``grid_eps * uniform + (1 - grid_eps) * quantiles``. Where samples repeat,
+    quantiles coincide; the blend is then made as much more even as it takes for every interval to
+    be at least a thousandth of the mean one. On either side follow k more knots at the distance
+    of the outermost two. An input whose samples are all alike keeps its knots.
+
+    The new curve is the best approximation of the old one on the new domain, in the least-squares
+    sense (:func:`kanbook.splines.refine`; spline weights stay as they are and multiply the same
+    curve as before). The integral runs over the domain, not over the samples, so that a curve
+    cannot swing between them however few they are. Two losses are possible: where the data lie
+    beyond the old knots the old curve was zero, and stays so; where the new domain is the wider
+    or its knots elsewhere, the G + k functions may no longer be able to follow the old curve.
+
+    Layers are visited in the order of the model's forward pass, each with the inputs that the
+    layers already updated make of ``x``. An optimizer's memory of the old coefficients is worth
+    nothing afterwards: make a new one, or let :func:`kanbook.fit` do both.
+
+    Args:
+        model: a layer or network, changed in place. Parameters stay the same objects.
+        x: samples of its inputs, shape ``(..., I)``, at least two that differ.
+        grid_eps: 0 for quantiles, 1 for even spacing. PyKAN 0.2.8 has 0.02 too.
+
+    Raises:
+        TypeError, ValueError: the model has no spline layer; x is not finite, fits the model's
+            inputs not, or holds fewer than two different samples; ``grid_eps`` is outside
+            [0, 1]; an activation is not finite. The model is then unchanged.
+
+    Example:
+        >>> from kanbook import KAN
+        >>> model = KAN([1, 3, 1])
+        >>> update_grid(model, torch.linspace(0, 2, 50).unsqueeze(-1))
+        >>> model[0].knots[0, 3].item(), model[0].knots[0, -4].item()
+        (0.0, 2.0)
+
+    Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 2.4.
+    In the book: chapter 9.
+    """
+    check_number("grid_eps", grid_eps, minimum=0)
+    if grid_eps > 1:
+        raise ValueError(f"grid_eps={grid_eps!r}; expected a number from 0 to 1")
+    _rebuild(model, x, lambda layer, samples: _follow(layer, samples, grid_eps))
+
+
+@torch.no_grad()
+def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
+    r"""Give every spline layer more knots in the same domain; keep its function.
+
+    New knots stand where the old ones, as a function of their number, are interpolated linearly:
+    going from 5 to 10 intervals halves each, even where they differ in width. If ``grid_size`` is
+    a multiple of the old one, all old knots are among the new and the function stays the same to
+    rounding error. Otherwise (3 to 5) the new curve is the best approximation on the domain, as
+    in :func:`update_grid`, and keeps the old one's shape but not exactly. Outside the domain a
+    curve fades within k intervals, which are narrower afterwards: there the function changes.
+
+    ``layer.coef`` becomes a new parameter with a new shape, so an optimizer made before must be
+    replaced, which :func:`kanbook.fit` does.
+
+    Args:
+        model: a layer or network, changed in place.
+        x: samples of its inputs, shape ``(..., I)``, at least two that differ. They only show in
+            which order and with which inputs the layers run: the curves are kept on their whole
+            domains.
+        grid_size: the new number of intervals G of every spline layer, no less than the present.
+
+    Raises:
+        TypeError, ValueError: as :func:`update_grid`; ``grid_size`` is below that of a layer, or
+            so large that rounding would make knots equal.
+
+    Example:
+        >>> from kanbook import KANLayer
+        >>> layer, x = KANLayer(1, 1, grid_size=5), torch.linspace(-1, 1, 50).unsqueeze(-1)
+        >>> before = layer(x)
+        >>> extend_grid(layer, x, 10)
+        >>> layer.grid_size, torch.allclose(layer(x), before, atol=1e-6)
+        (10, True)
+
+    Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 2.4.
+    In the book: chapter 10.
+    """
+    check_grid_size(grid_size)
+    for name, layer in _spline_layers(model).items():
+        if grid_size < layer.grid_size:
+            raise ValueError(
+                f"grid_size={grid_size!r}; expected at least {layer.grid_size}, the present one of "
+                f"{f'layer {name!r}' if name else 'the layer'}"
+            )
+    _rebuild(model, x, lambda layer, samples: _subdivide(layer, grid_size))
+
+
+def _spline_layers(model: nn.Module) -> dict[str, SplineLayer]:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}; expected a torch.nn.Module")
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, SplineLayer)}
+    if not layers:
+        raise ValueError(
+            f"model is a {type(model).__name__} without spline layers; expected at least one layer "
+            "with knots, such as KANLayer"
+        )
+    return layers
+
+
+def _rebuild(
+    model: nn.Module, x: Tensor, new_knots: Callable[[SplineLayer, Tensor], Tensor]
+) -> None:
+    """Give every spline layer ``new_knots(layer, its inputs)`` and coefficients for its old curve.
+
+    A copy of the model runs on x and changes each layer just before that layer's turn. Only when
+    the copy has got through are its knots and coefficients handed to the model.
+    """
+    layers = _spline_layers(model)
+    check_tensor("x", x)
+    if x.ndim < 2 or len(x.reshape(-1, x.shape[-1])) < 2:
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, I), at least two samples")
+    check_finite("x", x)
+    if (x == x.reshape(-1, x.shape[-1])[0]).all():
+        raise ValueError(f"x is {x.flatten()[0].item()} ... in every sample; expected some spread")
+
+    trial = copy.deepcopy(model)
+    visited = set()
+
+    def change(layer: SplineLayer, inputs: tuple[Tensor, ...]) -> None:
+        if layer in visited:
+            return
+        visited.add(layer)
+        samples = inputs[0].reshape(-1, inputs[0].shape[-1])
+        check_finite(f"the input of {names[layer]}", samples)
+        if samples.shape[-1] != len(layer.knots):
+            return  # its forward pass says what is wrong
+        knots = new_knots(layer, samples)
+        coef = splines.refine(layer.coef, layer.knots, knots, layer.degree, whole=True)
+        if knots.shape == layer.knots.shape:  # to the last bit where nothing has changed
+            same = (knots == layer.knots).all(-1)[:, None, None]
+            coef = torch.where(same, layer.coef, coef)
+        layer.set_grid(knots, coef)
+
+    copies = _spline_layers(trial)
+    names = {layer: f"layer {name!r}" if name else "the layer" for name, layer in copies.items()}
+    for layer in copies.values():
+        layer.register_forward_pre_hook(change)
+    trial(x)
+    for name, layer in layers.items():
+        layer.set_grid(copies[name].knots, copies[name].coef)
+
+
+def _follow(layer: SplineLayer, samples: Tensor, grid_eps: float) -> Tensor:
+    """Knots for samples of shape (N, I): quantiles blended with even spacing."""
+    size = layer.grid_size
+    ordered = splines.to_float64(samples).sort(0).values
+    start, end = ordered[0], ordered[-1]
+    step = (end - start) / size
+    position = torch.linspace(0, len(ordered) - 1, size + 1, dtype=torch.float64).to(ordered)
+    below = position.long()
+    above = (below + 1).clamp(max=len(ordered) - 1)
+    weight = (position - below).unsqueeze(-1)
+    quantiles = torch.lerp(ordered[below], ordered[above], weight)  # (G + 1, I)
+    even = start + (end - start) * torch.arange(size + 1).to(ordered).unsqueeze(-1) / size
+    inside = torch.lerp(quantiles, even, grid_eps)
+    short = NARROWEST * step - inside.diff(dim=0).amin(0)
+    more = short / ((1 - NARROWEST) * step + short)  # lifts the narrowest to NARROWEST * step
+    inside = torch.lerp(inside, even, torch.where(short > 0, more, 0.0))
+    inside[0], inside[-1] = start, end
+    knots = _with_margin(inside.T, layer.degree).to(layer.knots)
+    # Too narrow for this dtype to tell its knots apart: all samples are as good as equal.
+    return torch.where(_too_close(knots), layer.knots, knots)
+
+
+def _subdivide(layer: SplineLayer, grid_size: int) -> Tensor:
+    """Knots of ``grid_size`` intervals, interpolated from the layer's."""
+    if grid_size == layer.grid_size:
+        return layer.knots
+    k, old = layer.degree, splines.to_float64(layer.knots)
+    inside = old[:, k : k + layer.grid_size + 1]
+    # Whole numbers first, so that a new knot at an old one's place is that knot exactly.
+    numerator = torch.arange(grid_size + 1, device=old.device) * layer.grid_size
+    below = (numerator // grid_size).clamp(max=layer.grid_size - 1)
+    weight = (numerator - below * grid_size).to(old) / grid_size
+    inside = torch.lerp(inside[:, below], inside[:, below + 1], weight)
+    knots = _with_margin(inside, k).to(layer.knots)
+    close = _too_close(knots)
+    if close.any():
+        domain = [inside[close.squeeze(-1), end][0].item() for end in (0, -1)]
+        raise ValueError(
+            f"grid_size={grid_size!r} is too large for the domain {domain} in {knots.dtype}: "
+            "neighboring knots would be equal; expected fewer intervals"
+        )
+    return knots
+
+
+def _too_close(knots: Tensor) -> Tensor:
+    """Whether some interval is no wider than a few steps of rounding, shape (I, 1)."""
+    rounding = torch.finfo(knots.dtype).eps * knots.abs().amax(-1, keepdim=True)
+    return (knots.diff() <= 8 * rounding).any(-1, keepdim=True)
+
+
+def _with_margin(inside: Tensor, k: int) -> Tensor:
+    """Add k knots on either side, at the distance of the outermost two inside, as (I, G + 2k + 1).
+
+    With a wider margin beside a narrow interval, the outermost functions would hardly reach into
+    the domain; a fit there would give them huge coefficients, seen beyond it.
+    """
+    far = torch.arange(1, k + 1).to(inside)
+    before = inside[:, :1] - far.flip(0) * (inside[:, 1:2] - inside[:, :1])
+    after = inside[:, -1:] + far * (inside[:, -1:] - inside[:, -2:-1])
+    return torch.cat([before, inside, after], 1)

@@ -1,0 +1,243 @@
+"""The tanh layer and the spline activation, and the experiments behind their defaults."""
+
+import copy
+import itertools
+import math
+import statistics
+
+import pytest
+import torch
+
+from kanbook import MLP, KANLayer, fit, splines, tasks
+from kanbook.layers import SplineActivation, TanhLayer
+from kanbook.networks import SplineMLP, TanhKAN
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def random_layers():
+    """A layer of each kind, float64, three inputs, every parameter random."""
+    tanh = TanhLayer(3, 2, bias=True, dtype=torch.float64)
+    spline = SplineActivation(3, grid_size=4, domain=(-2.0, 2.0), dtype=torch.float64)
+    for parameter in (*tanh.parameters(), *spline.parameters()):
+        parameter.data.normal_(generator=generator(parameter.numel()))
+    return [tanh, spline]
+
+
+# The tanh layer
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_tanh_layer_equals_loops(bias):
+    layer = TanhLayer(3, 2, bias=bias, dtype=torch.float64, generator=generator())
+    for parameter in layer.parameters():
+        parameter.data.normal_(generator=generator(1))
+    x = torch.randn(5, 3, dtype=torch.float64, generator=generator(2))
+    a, b = layer.a.tolist(), layer.b.tolist()
+    edges = torch.tensor(
+        [
+            [[math.tanh(a[i][o] * v * v + b[i][o] * v) for o in range(2)] for i, v in enumerate(p)]
+            for p in x.tolist()
+        ],
+        dtype=torch.float64,
+    )
+    torch.testing.assert_close(layer.edges(x), edges, rtol=1e-12, atol=1e-12)
+    expected = edges.sum(1) + (layer.bias if bias else 0)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_tanh_layer_attributes():
+    layer = TanhLayer(3, 2, bias=True)
+    assert layer.a.shape == layer.b.shape == (3, 2) and layer.bias.tolist() == [0, 0]
+    assert TanhLayer(3, 2).bias is None
+    assert repr(layer) == "TanhLayer(3, 2, bias=True)" and repr(TanhLayer(3, 2)).endswith("(3, 2)")
+    assert TanhKAN([3, 4, 2])(torch.zeros(3)).tolist() == [0, 0]  # without biases, 0 stays 0
+
+
+def test_tanh_layer_depends_on_its_generator_only():
+    state = torch.random.get_rng_state()
+    one, two = (TanhLayer(3, 2, generator=generator(5)) for _ in range(2))
+    assert torch.equal(one.a, two.a) and torch.equal(one.b, two.b)
+    one.reset_parameters(generator(6))
+    assert not torch.equal(one.b, two.b)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def spread_through_depth(a=None, b=None, depth=8, width=16, seeds=5):
+    """Standard deviation of the signal after ``depth`` layers and growth of the gradient's.
+
+    ``a`` and ``b``: standard deviations to draw them anew with.
+    """
+    signal, gradient = [], []
+    for seed in range(seeds):
+        g = generator(seed)
+        model = TanhKAN([width] * (depth + 1), generator=g)
+        for layer in model if a else ():
+            layer.a.data.normal_(0, a, generator=g)
+            layer.b.data.normal_(0, b, generator=g)
+        x = (torch.rand(1000, width, generator=g) * 2 - 1).requires_grad_()
+        y = model(x)
+        y.backward(torch.randn(y.shape, generator=g))
+        signal.append(y.std().item())
+        gradient.append(x.grad.std().item())
+    return statistics.mean(signal), statistics.mean(gradient)
+
+
+def test_initialization_keeps_signal_and_gradient():
+    """The figures in TanhLayer's docstring."""
+    assert spread_through_depth() == (pytest.approx(0.50, rel=0.02), pytest.approx(0.95, rel=0.02))
+    wide_a = spread_through_depth(16**-0.5, 16**-0.5)
+    assert wide_a == (pytest.approx(1.9, rel=0.03), pytest.approx(12, rel=0.1))
+    normal = spread_through_depth(1, 1)
+    assert normal == (pytest.approx(3.2, rel=0.03), pytest.approx(600, rel=0.2))
+
+
+# The spline activation
+
+
+@pytest.mark.parametrize("degree, grid_size", list(itertools.product([0, 1, 3, 7], [1, 4])))
+def test_spline_activation_is_one_spline_per_node(degree, grid_size):
+    layer = SplineActivation(3, grid_size=grid_size, degree=degree, dtype=torch.float64)
+    layer.coef.data.normal_(generator=generator())
+    x = torch.rand(5, 3, dtype=torch.float64, generator=generator()) * 3 - 1.5
+    columns = [
+        splines.evaluate(x[:, i], layer.coef[i, 0], layer.knots[i], degree) for i in range(3)
+    ]
+    torch.testing.assert_close(layer(x), torch.stack(columns, -1), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("start", [torch.tanh, torch.relu, torch.nn.SiLU()])
+@pytest.mark.parametrize("domain", [(-1.0, 1.0), (0.0, 10.0)])
+def test_spline_activation_starts_as_the_least_squares_fit(start, domain):
+    layer = SplineActivation(2, grid_size=8, degree=2, domain=domain, start=start)
+    x = torch.linspace(*domain, 500).unsqueeze(-1).expand(-1, 2)
+    assert (layer(x) - start(x)).abs().max() < 0.02 * (domain[1] - domain[0])
+    expected = splines.fit(x[:, 0], start(x[:, 0]), layer.knots[0], 2)
+    torch.testing.assert_close(layer.coef[1, 0].detach(), expected, rtol=0.02, atol=0.02)
+    layer.coef.data.zero_()
+    layer.reset_parameters()
+    torch.testing.assert_close(layer.coef[0, 0].detach(), expected, rtol=0.02, atol=0.02)
+
+
+def test_spline_activation_is_stored_like_a_kan_layer():
+    layer, kan = SplineActivation(3, grid_size=7, degree=2), KANLayer(3, 1, grid_size=7, degree=2)
+    assert layer.coef.shape == kan.coef.shape and torch.equal(layer.knots, kan.knots)
+    assert (layer.degree, layer.grid_size, layer.features) == (2, 7, 3)
+    assert repr(layer) == "SplineActivation(3, grid_size=7, degree=2)"
+
+
+def test_spline_activation_domain():
+    """The figures in SplineActivation's docstring."""
+    x = torch.linspace(-1, 1, 401).unsqueeze(-1)
+    assert (SplineActivation(1)(x) - torch.tanh(x)).abs().max() < 3e-4
+
+    def share(widths, inputs, bound):
+        hidden = []
+        for seed in range(5):
+            model = MLP(widths, generator=generator(seed))
+            hidden += [model[:1](inputs), model[:3](inputs)]
+        return (torch.cat(hidden).abs() <= bound).float().mean().item()
+
+    wide = torch.rand(1000, 16, generator=generator()) * 2 - 1
+    assert share([1, 20, 20, 1], x, 1) == pytest.approx(0.94, abs=0.005)
+    assert share([16, 64, 64, 1], wide, 1) == pytest.approx(0.997, abs=0.0005)
+    assert min(share([1, 20, 20, 1], x, 2), share([16, 64, 64, 1], wide, 2)) > 0.9999
+
+    x, y = tasks.function_1d("zigzag", 50)
+    for end, expected in [(1.0, 0.0016), (2.0, 0.015), (4.0, 0.10)]:
+        losses = []
+        for seed in range(3):
+            model = SplineMLP([1, 10, 10, 1], domain=(-end, end), generator=generator(seed))
+            losses.append(fit(model, x, y, steps=200, lr=0.01).loss[-1])
+        assert statistics.median(losses) == pytest.approx(expected, rel=0.3)
+
+
+# Both
+
+
+@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+def test_gradients_are_right_twice(layer):
+    x = torch.rand(4, 3, dtype=torch.float64, generator=generator()) * 2 - 1
+    names, values = zip(*layer.named_parameters(), strict=True)
+    inputs = [x.requires_grad_(), *(v.detach().clone().requires_grad_() for v in values)]
+
+    def function(x, *values):
+        return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), x)
+
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
+
+
+@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 4, 3), (0, 3)])
+def test_shapes(layer, shape):
+    outputs = 2 if isinstance(layer, TanhLayer) else 3
+    x = torch.zeros(shape, dtype=torch.float64)
+    assert layer(x).shape == (*shape[:-1], outputs)
+    if isinstance(layer, TanhLayer):
+        assert layer.edges(x).shape == (*shape[:-1], 3, 2)
+
+
+@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+def test_copies_dtypes_and_nan(layer):
+    x = torch.rand(5, 3, dtype=torch.float64, generator=generator())
+    fresh = copy.deepcopy(layer)
+    fresh.reset_parameters()
+    assert not torch.equal(fresh(x), layer(x))
+    fresh.load_state_dict(layer.state_dict())
+    assert torch.equal(fresh(x), layer(x)) and torch.equal(copy.deepcopy(layer)(x), layer(x))
+    single = copy.deepcopy(layer).to(torch.float32)
+    torch.testing.assert_close(single(x.float()).double(), layer(x), rtol=1e-4, atol=1e-5)
+    x[1, 2] = torch.nan
+    y = layer(x)
+    assert torch.isnan(y[1]).any() and torch.isfinite(y[[0, 2, 3, 4]]).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_dtype_and_meta_device(dtype):
+    for device in ("cpu", "meta"):
+        factory = {"dtype": dtype, "device": device}
+        x = torch.zeros(5, 3, **factory)
+        for layer in (TanhLayer(3, 3, **factory), SplineActivation(3, **factory)):
+            y = layer(x)
+            assert y.shape == x.shape and y.dtype == dtype and y.device == x.device
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda: TanhLayer(0, 2), ValueError, r"in_features=0"),
+        (lambda: TanhLayer(2, 1.5), TypeError, r"out_features=1.5"),
+        (lambda: SplineActivation(0), ValueError, r"features=0"),
+        (lambda: SplineActivation(True), TypeError, r"features=True"),
+        (lambda: SplineActivation(2, degree=9), ValueError, r"degree=9"),
+        (lambda: SplineActivation(2, grid_size=0), ValueError, r"grid_size=0"),
+        (lambda: SplineActivation(2, domain=(1.0, 0.0)), ValueError, r"domain="),
+        (lambda: SplineActivation(2, start="tanh"), TypeError, r"start='tanh'"),
+        (lambda: SplineActivation(2, start=torch.log), ValueError, r"start\(x\) is nan"),
+        (lambda: SplineActivation(2, start=torch.sum), ValueError, r"start\(x\) has shape \(\)"),
+        (lambda: SplineActivation(2, start=len), TypeError, r"start\(x\) is a int"),
+    ],
+)
+def test_bad_arguments_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("layer", [TanhLayer(2, 1), SplineActivation(2)])
+@pytest.mark.parametrize(
+    "x, error, message",
+    [
+        (torch.zeros(5, 3), ValueError, r"x has shape \(5, 3\); expected \(\.\.\., 2\)"),
+        (torch.tensor(0.0), ValueError, r"x has shape \(\)"),
+        (torch.zeros(5, 2, dtype=int), TypeError, r"x has dtype torch.int64"),
+        (torch.zeros(5, 2).double(), TypeError, r"x has dtype torch.float64"),
+        (torch.zeros(5, 2, device="meta"), ValueError, r"x is on device meta"),
+        ([[0.0, 0.0]], TypeError, r"x is a list"),
+    ],
+)
+def test_bad_x_is_named(layer, x, error, message):
+    with pytest.raises(error, match=message):
+        layer(x)
