@@ -29,10 +29,11 @@ class Network(nn.Sequential):
     """Modules in a row: names a wrong x, and its slices are plain ``nn.Sequential``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        first = self[0]
-        if isinstance(first, nn.Linear):  # the other layers check x themselves
-            check_features(x, first.in_features, "the weights", first.weight)
-        return super().forward(x)
+        for module in self:
+            if isinstance(module, nn.Linear):  # the other layers check x themselves
+                check_features(x, module.in_features, "the weights", module.weight)
+            x = module(x)
+        return x
 
     def __getitem__(self, index: int | slice) -> nn.Module:
         if isinstance(index, slice):

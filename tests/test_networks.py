@@ -136,7 +136,7 @@ def test_networks_are_saved_copied_and_moved(make, tmp_path):
     y = model(x)
     assert y.shape == (5, 4, 1) and not torch.equal(other(x), y)
     torch.save(model.state_dict(), tmp_path / "model.pt")
-    other.load_state_dict(torch.load(tmp_path / "model.pt"))
+    other.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
     for same in (other, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(same(x), y) and type(same) is type(model)
     double = copy.deepcopy(model).to(torch.float64)(x.double())
