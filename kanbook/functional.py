@@ -15,11 +15,14 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .splines import cox_de_boor
 
 __all__ = ["sum_splines"]
+
+# Numbers of dL/dA held at a time: 32 MiB of float32.
+CHUNK = 2**23
 
 
 def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
@@ -52,8 +55,10 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
         or knots.dtype not in (torch.float32, torch.float64)
     ):
         return _plain(x, coef, knots, degree)
+    if x.ndim == 2:
+        return _SumSplines.apply(x, coef, knots, degree)
     y = _SumSplines.apply(x.reshape(-1, x.shape[-1]), coef, knots, degree)
-    return y.reshape(*x.shape[:-1], y.shape[-1])
+    return y.view(*x.shape[:-1], y.shape[-1])
 
 
 def _plain(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
@@ -95,7 +100,7 @@ class _SumSplines(torch.autograd.Function):
         columns = columns.view(batch, inputs * (k + 1))
         padded.scatter_(1, columns, values.view(columns.shape))
         a = padded[:, inputs:-inputs]
-        w = nn.functional.pad(coef.permute(2, 0, 1), (0, 0, 0, 0, 1, 1)).flatten(0, 1)
+        w = torch.constant_pad_nd(coef.permute(2, 0, 1), (0, 0, 0, 0, 1, 1)).flatten(0, 1)
         ctx.save_for_backward(x, coef, knots, a, w, columns, *slopes)
         ctx.degree = k
         return a @ w[inputs:-inputs]
@@ -116,8 +121,13 @@ class _SumSplines(torch.autograd.Function):
         if needs_coef:
             grad_coef = (g.T @ a).view(outputs, n, inputs).permute(2, 0, 1)
         if needs_x:
-            grad_values = (g @ w.T).gather(1, columns).view(batch, inputs, k + 1)
-            grad_x = ctx.chain(grad_values, k, *slopes)
+            rows = max(1, CHUNK // len(w))
+            if batch <= rows:
+                grad_values = (g @ w.T).gather(1, columns)
+            else:
+                parts = zip(g.split(rows), columns.split(rows), strict=True)
+                grad_values = torch.cat([(g_part @ w.T).gather(1, c) for g_part, c in parts])
+            grad_x = ctx.chain(grad_values.view(batch, inputs, k + 1), k, *slopes)
         return grad_x, grad_coef, None, None
 
 
@@ -216,17 +226,16 @@ def _alive_uniform(
     """
     inputs, m = knots.shape
     inverse = 1 / step
-    powers = x.new_ones(k + 1, *x.shape)
-    u = powers[1]
-    torch.sub(x, knots[:, 0], out=u).mul_(inverse)
+    u = (x - knots[:, 0]).mul_(inverse)
     cell = u.clamp_(-1, m - 1).floor().nan_to_num_(k)  # NaN: anywhere where it will be seen
     place = cell.to(torch.int32).mul_(inputs)
     place += _range(inputs, 2 * inputs, 1, torch.int32, x.device)
     # From the knot t_c itself, not from the first: less rounding. There is none before the first.
-    left = nn.functional.pad(knots.T, (0, 0, 1, 0)).view(-1)
+    left = torch.constant_pad_nd(knots.T, (0, 0, 1, 0)).view(-1)
     left = left.index_select(0, place.view(-1)).view(x.shape)
     torch.sub(x, left, out=u).mul_(inverse).clamp_(-1, 2)  # finite, however far out x may lie
-    for p in range(2, k + 1):
+    powers = x.new_ones(k + 1, *x.shape)
+    for p in range(1, k + 1):
         torch.mul(powers[p - 1], u, out=powers[p])
     pieces, derivatives = _pieces(k, x.dtype)
     values = (powers.view(k + 1, -1).T @ pieces).view(*x.shape, k + 1)
