@@ -159,36 +159,30 @@ def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tens
         slopes: what :func:`_chain` needs, the last ratios of the recursion: with them the
             derivative of the function number c - k + r is k (ratios[r - 1] - ratios[r]).
     """
-    inputs, m = knots.shape
-    start, stop = knots[:, 0], knots[:, -1]
+    inputs, batch = len(knots), len(x)
+    start, stop = knots[:, :1], knots[:, -1:]
     width = stop - start
     # k knots more on either side: functions that do not exist get finite values there.
-    far = torch.arange(1, k + 1, device=x.device) * width.unsqueeze(-1)
-    t = torch.cat([start.unsqueeze(-1) - far.flip(-1), knots, stop.unsqueeze(-1) + far], 1)
-    t = t.T.reshape(-1)
-    x = torch.minimum(torch.maximum(x, start - width), stop + width)
+    far = _range(1, k + 1, 1, x.dtype, x.device) * width
+    t = torch.cat([start - far.flip(-1), knots, stop + far], 1).T.reshape(-1)
+    x = torch.minimum(torch.maximum(x, (start - width).T), (stop + width).T)
     cell = _count_knots(x, knots, knots[:, -k - 1 :][:, :1]) - 1
     cell += torch.ne(x, x, out=torch.empty_like(x)) * (k + 1)  # NaN: where it will be seen
     place = cell.to(torch.int32).add_(1).mul_(inputs)
     place += _range(0, inputs, 1, torch.int32, x.device)
-
-    def knot(q: int) -> Tensor:  # t_{c+q}, shape (batch, I)
-        return t[(k - 1 + q) * inputs :].index_select(0, place.view(-1)).view(x.shape)
-
     if k == 0:
-        return place, torch.ones_like(x) + 0 * x, ()
-    left = [x - knot(-r) for r in range(k)]
-    right = [knot(r + 1) - x for r in range(k)]
-    functions = [torch.ones_like(x)]
+        return place, torch.ones_like(x) + 0 * x, (x.new_empty(0),)
+    around = place + _range(0, 2 * k * inputs, inputs, torch.int32, x.device)[:, None, None]
+    around = t.index_select(0, around.view(-1)).view(2 * k, batch, inputs)
+    left, right = x - around[:k], around[k:] - x  # of t_{c-k+1}, ..., t_c; to t_{c+1}, ..., t_{c+k}
+    functions = torch.ones_like(x).unsqueeze(0)
     for p in range(1, k + 1):
-        ratios = [f / (right[r] + left[p - 1 - r]) for r, f in enumerate(functions)]
-        functions = [right[0] * ratios[0]]
-        functions += [
-            torch.addcmul(left[p - 1 - r] * ratios[r], right[r + 1], ratios[r + 1])
-            for r in range(p - 1)
-        ]
-        functions.append(left[0] * ratios[-1])
-    return place, torch.stack(functions, -1), tuple(ratios)
+        fall, rise = right[:p], left[k - p :]
+        ratios = functions / (fall + rise)
+        functions = x.new_zeros(p + 1, batch, inputs)
+        torch.mul(fall, ratios, out=functions[:p])
+        functions[1:].addcmul_(rise, ratios)
+    return place, functions.permute(1, 2, 0).contiguous(), (ratios,)
 
 
 def _count_knots(x: Tensor, knots: Tensor, end: Tensor) -> Tensor:
@@ -208,7 +202,7 @@ def _count_knots(x: Tensor, knots: Tensor, end: Tensor) -> Tensor:
     return torch.searchsorted(knots, x, right=True).T.to(x.dtype).contiguous()
 
 
-def _chain(grad_values: Tensor, k: int, *ratios: Tensor) -> Tensor:
+def _chain(grad_values: Tensor, k: int, ratios: Tensor) -> Tensor:
     """Return sum_r grad_values[..., r] * (derivative of the r-th living function)."""
     total = grad_values.new_zeros(grad_values.shape[:-1])
     for r, ratio in enumerate(ratios):
