@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A backend chosen outside would keep figures out of the notebooks' outputs.
 unexport MPLBACKEND
 
-.PHONY: help book test unit notebooks clean
+.PHONY: help book test unit notebooks bench clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -38,6 +38,9 @@ unit: $(INSTALLED) ## run the quick tests: all but the book in a browser and the
 notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb ...", and store their outputs
 	$(BIN)/python book/_tools/run_notebooks.py $(NB)
 
+bench: $(VENV)/.bench ## compare speed with other packages (half an hour; ARGS=--quick: a minute)
+	$(BIN)/python tests/benchmark.py $(ARGS)
+
 clean: ## remove the built book and the environment
 	rm -rf _build $(VENV)
 
@@ -54,6 +57,10 @@ $(BIN)/python:
 
 $(INSTALLED): requirements.txt constraints.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
 # --- the book ----------------------------------------------------------------------------------

@@ -113,6 +113,17 @@ def test_constraints_fit_the_ranges():
             assert requirement.specifier.contains(version), f"{pin} is outside {requirement}"
 
 
+def test_bench_group_fits_the_other_files():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = re.search(r"^optional-dependencies.bench = \[(.*?)^\]", text, re.M | re.S)[1]
+    group = {r.name: r for r in map(Requirement, re.findall(r'"(.+?)"', block))}
+    pins = {pin.name: pin for pin in requirements("constraints.txt")}
+    assert str(group["pykan"]) == str(pins["pykan"])  # timed is what tests/test_pykan.py compares
+    ranges = {r.name: r for r in requirements("requirements.txt")}
+    for name in ("scikit-learn", "pandas", "sympy", "pyyaml"):  # which PyKAN imports
+        assert str(group[name]) == str(ranges[name])
+
+
 # --- make, CI, git -------------------------------------------------------------------------------
 
 
