@@ -1,10 +1,10 @@
 r"""The KAN layer's sum of splines as one function, fast: only k + 1 functions are alive anywhere.
 
-:func:`splines.cox_de_boor` computes all n = G + k basis functions of every input, through a table
-of functions of lower degree, and nearly all the numbers in it are zeros. :func:`sum_splines`
-finds the interval in which each input lies, computes the k + 1 functions that are not zero there,
-puts them into a matrix of zeros and multiplies that by the coefficients. Its backward pass is
-written by hand.
+:func:`kanbook.splines.cox_de_boor` computes all n = G + k basis functions of every input, through
+a table of functions of lower degree, and nearly all the numbers in it are zeros.
+:func:`sum_splines` finds the interval in which each input lies, computes the k + 1 functions that
+are not zero there, puts them into a matrix of zeros and multiplies that by the coefficients. Its
+backward pass is written by hand.
 
 In the book: chapter 16.
 """
@@ -55,10 +55,19 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
         or knots.dtype not in (torch.float32, torch.float64)
     ):
         return _plain(x, coef, knots, degree)
+    if autocasts(x):  # 8 bits of mantissa are too few for splines
+        with torch.autocast(x.device.type, enabled=False):
+            return sum_splines(x, coef, knots, degree)
     if x.ndim == 2:
         return _SumSplines.apply(x, coef, knots, degree)
     y = _SumSplines.apply(x.reshape(-1, x.shape[-1]), coef, knots, degree)
     return y.view(*x.shape[:-1], y.shape[-1])
+
+
+def autocasts(x: Tensor) -> bool:
+    """Whether a matrix product of x would run in the lower precision of ``torch.autocast``."""
+    device = x.device.type
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def _plain(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:

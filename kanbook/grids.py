@@ -46,7 +46,7 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
 
     Layers are visited in the order of the model's forward pass, each with the inputs that the
     layers already updated make of ``x``. An optimizer's memory of the old coefficients is worth
-    nothing afterwards: make a new one, or let :func:`kanbook.fit` do both.
+    nothing afterwards: make a new one, or let :func:`kanbook.training.fit` do both.
 
     Args:
         model: a layer or network, changed in place. Parameters stay the same objects.
@@ -86,7 +86,7 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
     curve fades within k intervals, which are narrower afterwards: there the function changes.
 
     ``layer.coef`` becomes a new parameter with a new shape, so an optimizer made before must be
-    replaced, which :func:`kanbook.fit` does.
+    replaced, which :func:`kanbook.training.fit` does.
 
     Args:
         model: a layer or network, changed in place.

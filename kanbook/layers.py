@@ -16,7 +16,7 @@ from ._checks import (
     check_like,
     check_points,
 )
-from .functional import sum_splines
+from .functional import autocasts, sum_splines
 
 __all__ = ["KANLayer", "TanhLayer", "SplineActivation"]
 
@@ -52,6 +52,13 @@ class SplineLayer(nn.Module):
             self.coef.grad = None
         else:
             self.coef = nn.Parameter(coef.clone(), requires_grad=self.coef.requires_grad)
+
+    def _checked(self, x: Tensor) -> Tensor:
+        """Return x if the layer can take it; under autocast, in the layer's own dtype."""
+        if isinstance(x, Tensor) and autocasts(x):
+            x = x.to(self.knots.dtype)
+        check_points(x, self.knots)
+        return x
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         # A grid that has grown: make room for it; PyTorch then copies the numbers.
@@ -184,7 +191,7 @@ class KANLayer(SplineLayer):
             self.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        check_points(x, self.knots)
+        x = self._checked(x)
         coef = self.coef
         if self.spline_weight is not None:
             coef = coef * self.spline_weight.unsqueeze(-1)
@@ -200,7 +207,7 @@ class KANLayer(SplineLayer):
 
         The sum over the inputs, plus the bias if there is one, is the layer's output.
         """
-        check_points(x, self.knots)
+        x = self._checked(x)
         bases = splines.cox_de_boor(x, self.knots, self.degree)
         phi = torch.einsum("...in,ion->...io", bases, self.coef)
         if self.spline_weight is not None:
@@ -410,7 +417,7 @@ class SplineActivation(SplineLayer):
         self.coef.copy_(splines.fit(x, y.unsqueeze(-1), self.knots, self.degree))
 
     def forward(self, x: Tensor) -> Tensor:
-        check_points(x, self.knots)
+        x = self._checked(x)
         bases = splines.cox_de_boor(x, self.knots, self.degree)  # (..., I, n)
         return torch.einsum("...in,in->...i", bases, self.coef.squeeze(1))
 

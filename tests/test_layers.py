@@ -207,3 +207,20 @@ def test_a_base_that_changes_its_argument_is_refused(base, error, message):
     for call in (layer, layer.edges):
         with pytest.raises(error, match=message):
             call(torch.zeros(5, 2))
+
+
+def test_autocast_leaves_splines_in_their_own_precision():
+    generator = torch.Generator().manual_seed(0)
+    options = {"bias": True, "spline_weight": True, "base": torch.nn.functional.silu}
+    model = KAN([2, 3, 1], generator=generator, **options)
+    x = torch.rand(50, 2, generator=generator)
+    expected = model(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = model(x)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, expected)  # base weights start as 0; splines are exact
+    y.sum().backward()
+    assert all(p.grad.dtype == torch.float32 for p in model.parameters())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = torch.nn.Sequential(torch.nn.Linear(2, 3), KANLayer(3, 1))
+        mixed(x).sum().backward()
