@@ -104,7 +104,7 @@ class _SumSplines(torch.autograd.Function):
             place, values, slopes = _alive_uniform(x, knots, k, step)
         ctx.chain = _chain if step is None else _chain_uniform
         padded = x.new_zeros(batch, (n + 2) * inputs)
-        blocks = _range(-k * inputs, 1, inputs, torch.int64, x.device)  # (k + 1,)
+        blocks = torch.arange(-k * inputs, 1, inputs, device=x.device)  # (k + 1,)
         columns = (place.unsqueeze(-1) + blocks).clamp_(0, padded.shape[1] - 1)
         columns = columns.view(batch, inputs * (k + 1))
         padded.scatter_(1, columns, values.view(columns.shape))
@@ -150,7 +150,8 @@ def _even_step(knots: Tensor, k: int) -> Tensor | None:
         return None
     m = knots.shape[-1]
     step = (knots[:, -1] - knots[:, 0]) / (m - 1)
-    even = torch.addcmul(knots[:, 0], _range(0, m, 1, knots.dtype, knots.device)[:, None], step)
+    number = torch.arange(m, dtype=knots.dtype).unsqueeze(-1)
+    even = torch.addcmul(knots[:, 0], number, step)
     uneven = (even - knots.T).abs_().max() > 64 * torch.finfo(knots.dtype).eps * step.min()
     return None if uneven else step
 
@@ -172,16 +173,17 @@ def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tens
     start, stop = knots[:, :1], knots[:, -1:]
     width = stop - start
     # k knots more on either side: functions that do not exist get finite values there.
-    far = _range(1, k + 1, 1, x.dtype, x.device) * width
+    far = torch.arange(1, k + 1, device=x.device) * width
     t = torch.cat([start - far.flip(-1), knots, stop + far], 1).T.reshape(-1)
     x = torch.minimum(torch.maximum(x, (start - width).T), (stop + width).T)
     cell = _count_knots(x, knots, knots[:, -k - 1 :][:, :1]) - 1
     cell += torch.ne(x, x, out=torch.empty_like(x)) * (k + 1)  # NaN: where it will be seen
     place = cell.to(torch.int32).add_(1).mul_(inputs)
-    place += _range(0, inputs, 1, torch.int32, x.device)
+    place += torch.arange(inputs, dtype=torch.int32, device=x.device)
     if k == 0:
         return place, torch.ones_like(x) + 0 * x, (x.new_empty(0),)
-    around = place + _range(0, 2 * k * inputs, inputs, torch.int32, x.device)[:, None, None]
+    blocks = torch.arange(0, 2 * k * inputs, inputs, dtype=torch.int32, device=x.device)
+    around = place + blocks[:, None, None]
     around = t.index_select(0, around.view(-1)).view(2 * k, batch, inputs)
     left, right = x - around[:k], around[k:] - x  # of t_{c-k+1}, ..., t_c; to t_{c+1}, ..., t_{c+k}
     functions = torch.ones_like(x).unsqueeze(0)
@@ -232,7 +234,7 @@ def _alive_uniform(
     u = (x - knots[:, 0]).mul_(inverse)
     cell = u.clamp_(-1, m - 1).floor().nan_to_num_(k)  # NaN: anywhere where it will be seen
     place = cell.to(torch.int32).mul_(inputs)
-    place += _range(inputs, 2 * inputs, 1, torch.int32, x.device)
+    place += torch.arange(inputs, 2 * inputs, dtype=torch.int32)
     # From the knot t_c itself, not from the first: less rounding. There is none before the first.
     left = torch.constant_pad_nd(knots.T, (0, 0, 1, 0)).view(-1)
     left = left.index_select(0, place.view(-1)).view(x.shape)
@@ -240,7 +242,7 @@ def _alive_uniform(
     powers = x.new_ones(k + 1, *x.shape)
     for p in range(1, k + 1):
         torch.mul(powers[p - 1], u, out=powers[p])
-    pieces, derivatives = _pieces(k, x.dtype)
+    pieces, derivatives = map(torch.from_numpy, _pieces(k, str(x.dtype).removeprefix("torch.")))
     values = (powers.view(k + 1, -1).T @ pieces).view(*x.shape, k + 1)
     return place, values, (u, inverse, derivatives)
 
@@ -257,12 +259,7 @@ def _chain_uniform(
 
 
 @lru_cache
-def _range(start: int, stop: int, step: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.arange(start, stop, step, dtype=dtype, device=device)
-
-
-@lru_cache
-def _pieces(k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _pieces(k: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """Polynomials in u of the living functions on equally spaced knots, and their derivatives.
 
     Returns: (powers of u, k + 1 functions) and (powers of u, k + 1 functions), one power less.
@@ -275,4 +272,4 @@ def _pieces(k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         functions = [a + b for a, b in zip(rising, falling, strict=True)]
     coef = np.stack([np.pad(f.coef, (0, k + 1 - len(f.coef))) for f in functions], -1)
     slope = coef[1:] * np.arange(1, k + 1)[:, None]
-    return torch.tensor(coef, dtype=dtype), torch.tensor(slope, dtype=dtype)
+    return coef.astype(dtype), slope.astype(dtype)

@@ -194,6 +194,15 @@ def test_saved_memory_does_not_grow_with_batch_times_inputs_times_outputs(unifor
     assert few < 1000 * 16 * (5 + 3) * 4 * 4
 
 
+def test_nothing_is_kept_from_inference_mode():
+    layer = KANLayer(3, 2, grid_size=7, degree=6)  # of no other test
+    with torch.inference_mode():
+        expected = layer(torch.zeros(4, 3))
+    y = layer(torch.zeros(4, 3, requires_grad=True))
+    y.sum().backward()
+    torch.testing.assert_close(y, expected.clone())
+
+
 OPTIONS = {
     "plain": {},
     "all": {"bias": True, "spline_weight": True, "base": torch.nn.functional.silu},
