@@ -30,11 +30,26 @@ def check_grid_size(grid_size: int) -> None:
     check_integer("grid_size", grid_size, 1)
 
 
-def check_number(name: str, value: float, *, minimum: float) -> None:
+def check_number(name: str, value: float, *, minimum: float, maximum: float = math.inf) -> None:
+    expected = f"finite number >= {minimum}"
+    if maximum < math.inf:
+        expected = f"number from {minimum} to {maximum}"
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}={value!r}; expected a number >= {minimum}")
-    if not minimum <= value < math.inf:
-        raise ValueError(f"{name}={value!r}; expected a finite number >= {minimum}")
+        raise TypeError(f"{name}={value!r}; expected a {expected}")
+    if not minimum <= value <= maximum or value == math.inf:
+        raise ValueError(f"{name}={value!r}; expected a {expected}")
+
+
+def check_flag(name: str, value: bool) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}; expected True or False")
+
+
+def check_dtype(dtype: torch.dtype | None) -> None:
+    if dtype is None:
+        return
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise TypeError(f"dtype={dtype!r}; expected a floating-point torch.dtype, or None")
 
 
 def check_domain(domain: tuple[float, float]) -> tuple[float, float]:

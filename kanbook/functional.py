@@ -30,8 +30,9 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
 
     The same numbers as ``splines.evaluate(x, coef, knots, degree).sum(-2)``, to rounding error,
     but nothing of shape ``(..., I, O)`` is ever made, and arguments are not checked. Memory grows
-    as batch * I * n. Inside ``torch.compile``, ``torch.func`` transforms, and for a second
-    derivative, the plain formula is used, which PyTorch can transform and differentiate itself.
+    as batch * I * n. Inside ``torch.compile``, ``torch.func`` transforms and forward-mode
+    differentiation, and for second derivatives, the plain formula is used, which PyTorch can
+    transform and differentiate itself.
 
     Args:
         x: shape ``(..., I)``.
@@ -51,16 +52,15 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
     if (
         torch.compiler.is_compiling()
         or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
         or knots.requires_grad
         or knots.dtype not in (torch.float32, torch.float64)
     ):
         return _plain(x, coef, knots, degree)
-    if autocasts(x):  # 8 bits of mantissa are too few for splines
-        with torch.autocast(x.device.type, enabled=False):
-            return sum_splines(x, coef, knots, degree)
+    x = x.contiguous()
     if x.ndim == 2:
         return _SumSplines.apply(x, coef, knots, degree)
-    y = _SumSplines.apply(x.reshape(-1, x.shape[-1]), coef, knots, degree)
+    y = _SumSplines.apply(x.view(-1, x.shape[-1]), coef, knots, degree)
     return y.view(*x.shape[:-1], y.shape[-1])
 
 
@@ -80,7 +80,10 @@ class _SumSplines(torch.autograd.Function):
     **Forward.** Let :math:`t_c \le x < t_{c+1}`. Of the functions of degree k, those numbered
     c - k to c are alive at x. Their values are scattered into zeros: A has one column for each
     function j and input i, at place j I + i. Functions numbered below 0 or from n on do not exist;
-    one block of I columns on either side of A, with zeros in W, takes what falls there.
+    one block of I columns on either side of A, with zeros in W, takes what falls there::
+
+        | nowhere | function 0 | function 1 |  ...  | function n-1 | nowhere |
+          I columns  I columns    I columns            I columns     I columns
 
     **Backward.** With g the gradient of the loss in y,
 
@@ -102,7 +105,7 @@ class _SumSplines(torch.autograd.Function):
             place, values, slopes = _alive(x, knots, k)
         else:
             place, values, slopes = _alive_uniform(x, knots, k, step)
-        ctx.chain = _chain if step is None else _chain_uniform
+        ctx.grad_x = _grad_x if step is None else _grad_x_uniform
         padded = x.new_zeros(batch, (n + 2) * inputs)
         blocks = torch.arange(-k * inputs, 1, inputs, device=x.device)  # (k + 1,)
         columns = (place.unsqueeze(-1) + blocks).clamp_(0, padded.shape[1] - 1)
@@ -116,14 +119,19 @@ class _SumSplines(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g: Tensor):
+        if autocasts(g):  # a backward pass inside the context; there, too, in full precision
+            with torch.autocast(g.device.type, enabled=False):
+                return _SumSplines.backward(ctx, g)
         x, coef, knots, a, w, columns, *slopes = ctx.saved_tensors
         k = ctx.degree
         needs_x, needs_coef, *_ = ctx.needs_input_grad
         if torch.is_grad_enabled():  # the gradient itself will be differentiated
+            # Of views: where x depends on coef, that is for the rest of the graph to follow.
+            x, coef = x.view_as(x), coef.view_as(coef)
             y = _plain(x, coef, knots, k)
             wanted = [v for v, needed in ((x, needs_x), (coef, needs_coef)) if needed]
             grads = iter(torch.autograd.grad(y, wanted, g, create_graph=True))
-            return next(grads) if needs_x else None, next(grads, None), None, None
+            return (next(grads) if needs_x else None), next(grads, None), None, None
 
         (inputs, outputs, n), batch = coef.shape, len(x)
         grad_x = grad_coef = None
@@ -136,7 +144,7 @@ class _SumSplines(torch.autograd.Function):
             else:
                 parts = zip(g.split(rows), columns.split(rows), strict=True)
                 grad_values = torch.cat([(g_part @ w.T).gather(1, c) for g_part, c in parts])
-            grad_x = ctx.chain(grad_values.view(batch, inputs, k + 1), k, *slopes)
+            grad_x = ctx.grad_x(grad_values.view(batch, inputs, k + 1), k, *slopes)
         return grad_x, grad_coef, None, None
 
 
@@ -150,10 +158,8 @@ def _even_step(knots: Tensor, k: int) -> Tensor | None:
         return None
     m = knots.shape[-1]
     step = (knots[:, -1] - knots[:, 0]) / (m - 1)
-    number = torch.arange(m, dtype=knots.dtype).unsqueeze(-1)
-    even = torch.addcmul(knots[:, 0], number, step)
-    uneven = (even - knots.T).abs_().max() > 64 * torch.finfo(knots.dtype).eps * step.min()
-    return None if uneven else step
+    off = (knots.diff() - step.unsqueeze(-1)).abs_().max()
+    return step if off <= 64 * torch.finfo(knots.dtype).eps * step.min() else None
 
 
 def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
@@ -166,7 +172,7 @@ def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tens
     Returns:
         place: shape (batch, I), column of the function number c in the padded matrix A.
         values: shape (batch, I, k + 1).
-        slopes: what :func:`_chain` needs, the last ratios of the recursion: with them the
+        slopes: what :func:`_grad_x` needs, the last ratios of the recursion: with them the
             derivative of the function number c - k + r is k (ratios[r - 1] - ratios[r]).
     """
     inputs, batch = len(knots), len(x)
@@ -177,7 +183,8 @@ def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tens
     t = torch.cat([start - far.flip(-1), knots, stop + far], 1).T.reshape(-1)
     x = torch.minimum(torch.maximum(x, (start - width).T), (stop + width).T)
     cell = _count_knots(x, knots, knots[:, -k - 1 :][:, :1]) - 1
-    cell += torch.ne(x, x, out=torch.empty_like(x)) * (k + 1)  # NaN: where it will be seen
+    # A NaN, the number that is not equal to itself, has c = -1 now; put it where it will be seen.
+    cell += torch.ne(x, x, out=torch.empty_like(x)) * (k + 1)
     place = cell.to(torch.int32).add_(1).mul_(inputs)
     place += torch.arange(inputs, dtype=torch.int32, device=x.device)
     if k == 0:
@@ -213,7 +220,7 @@ def _count_knots(x: Tensor, knots: Tensor, end: Tensor) -> Tensor:
     return torch.searchsorted(knots, x, right=True).T.to(x.dtype).contiguous()
 
 
-def _chain(grad_values: Tensor, k: int, ratios: Tensor) -> Tensor:
+def _grad_x(grad_values: Tensor, k: int, ratios: Tensor) -> Tensor:
     """Return sum_r grad_values[..., r] * (derivative of the r-th living function)."""
     total = grad_values.new_zeros(grad_values.shape[:-1])
     for r, ratio in enumerate(ratios):
@@ -232,9 +239,9 @@ def _alive_uniform(
     inputs, m = knots.shape
     inverse = 1 / step
     u = (x - knots[:, 0]).mul_(inverse)
-    cell = u.clamp_(-1, m - 1).floor().nan_to_num_(k)  # NaN: anywhere where it will be seen
+    cell = u.clamp_(-1, m - 1).floor().nan_to_num_(k)  # a NaN: where it will be seen
     place = cell.to(torch.int32).mul_(inputs)
-    place += torch.arange(inputs, 2 * inputs, dtype=torch.int32)
+    place += torch.arange(inputs, 2 * inputs, dtype=torch.int32, device=x.device)
     # From the knot t_c itself, not from the first: less rounding. There is none before the first.
     left = torch.constant_pad_nd(knots.T, (0, 0, 1, 0)).view(-1)
     left = left.index_select(0, place.view(-1)).view(x.shape)
@@ -247,10 +254,10 @@ def _alive_uniform(
     return place, values, (u, inverse, derivatives)
 
 
-def _chain_uniform(
+def _grad_x_uniform(
     grad_values: Tensor, k: int, u: Tensor, inverse: Tensor, derivatives: Tensor
 ) -> Tensor:
-    """As :func:`_chain`: gather the gradient by powers of u, and sum them by Horner's rule."""
+    """As :func:`_grad_x`: gather the gradient by powers of u, and sum them by Horner's rule."""
     powers = (derivatives @ grad_values.view(-1, k + 1).T).view(k, *u.shape)
     total = powers[-1]
     for p in reversed(range(k - 1)):

@@ -26,6 +26,7 @@ __all__ = ["update_grid", "extend_grid"]
 NARROWEST = 1e-3
 
 
+@torch.inference_mode(False)  # tensors made in it could never be trained again
 @torch.no_grad()
 def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
     r"""Lay out the knots of every spline layer anew, where its inputs are; keep its function.
@@ -44,9 +45,10 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
     beyond the old knots the old curve was zero, and stays so; where the new domain is the wider
     or its knots elsewhere, the G + k functions may no longer be able to follow the old curve.
 
-    Layers are visited in the order of the model's forward pass, each with the inputs that the
-    layers already updated make of ``x``. An optimizer's memory of the old coefficients is worth
-    nothing afterwards: make a new one, or let :func:`kanbook.training.fit` do both.
+    Layers are visited in the order of the model's forward pass in evaluation mode, each with the
+    inputs that the layers already updated make of ``x``. An optimizer's memory of the old
+    coefficients is worth nothing afterwards: make a new one, or let
+    :func:`kanbook.training.fit` do both.
 
     Args:
         model: a layer or network, changed in place. Parameters stay the same objects.
@@ -54,9 +56,10 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
         grid_eps: 0 for quantiles, 1 for even spacing. PyKAN 0.2.8 has 0.02 too.
 
     Raises:
-        TypeError, ValueError: the model has no spline layer; x is not finite, fits the model's
-            inputs not, or holds fewer than two different samples; ``grid_eps`` is outside
-            [0, 1]; an activation is not finite. The model is then unchanged.
+        TypeError, ValueError: the model has no spline layer; x is not finite, does not
+            fit the model, or holds fewer than two different samples; ``grid_eps`` is outside
+            [0, 1]; an activation or coefficient is not finite; layers share coefficients, or one
+            runs twice or not at all. The model is then unchanged.
 
     Example:
         >>> from kanbook import KAN
@@ -68,12 +71,11 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
     Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 2.4.
     In the book: chapter 9.
     """
-    check_number("grid_eps", grid_eps, minimum=0)
-    if grid_eps > 1:
-        raise ValueError(f"grid_eps={grid_eps!r}; expected a number from 0 to 1")
-    _rebuild(model, x, lambda layer, samples: _follow(layer, samples, grid_eps))
+    check_number("grid_eps", grid_eps, minimum=0, maximum=1)
+    _rebuild(model, x, lambda layer, samples: _follow(layer, samples, grid_eps), once=True)
 
 
+@torch.inference_mode(False)  # tensors made in it could never be trained again
 @torch.no_grad()
 def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
     r"""Give every spline layer more knots in the same domain; keep its function.
@@ -115,9 +117,9 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
         if grid_size < layer.grid_size:
             raise ValueError(
                 f"grid_size={grid_size!r}; expected at least {layer.grid_size}, the present one of "
-                f"{f'layer {name!r}' if name else 'the layer'}"
+                f"{_call(name)}"
             )
-    _rebuild(model, x, lambda layer, samples: _subdivide(layer, grid_size))
+    _rebuild(model, x, lambda layer, samples: _subdivide(layer, grid_size), once=False)
 
 
 def _spline_layers(model: nn.Module) -> dict[str, SplineLayer]:
@@ -129,36 +131,59 @@ def _spline_layers(model: nn.Module) -> dict[str, SplineLayer]:
             f"model is a {type(model).__name__} without spline layers; expected at least one layer "
             "with knots, such as KANLayer"
         )
+    owners: dict[nn.Parameter, str] = {}
+    for name, layer in layers.items():
+        coef = layer._parameters.get("coef")
+        if coef is None:
+            raise ValueError(f"coef of {_call(name)} is parametrized; expected a plain parameter")
+        if owners.setdefault(coef, name) != name:
+            raise ValueError(
+                f"{_call(owners[coef])} and {_call(name)} share their coef; expected one for each"
+            )
     return layers
 
 
+def _call(name: str) -> str:
+    return f"layer {name!r}" if name else "the layer"
+
+
 def _rebuild(
-    model: nn.Module, x: Tensor, new_knots: Callable[[SplineLayer, Tensor], Tensor]
+    model: nn.Module, x: Tensor, new_knots: Callable[[SplineLayer, Tensor], Tensor], *, once: bool
 ) -> None:
     """Give every spline layer ``new_knots(layer, its inputs)`` and coefficients for its old curve.
 
-    A copy of the model runs on x and changes each layer just before that layer's turn. Only when
-    the copy has got through are its knots and coefficients handed to the model.
+    A copy of the model runs on x, in evaluation mode, and changes each layer just before that
+    layer's turn. Only when the copy has got through are its grids handed to the model.
     """
     layers = _spline_layers(model)
     check_tensor("x", x)
-    if x.ndim < 2 or len(x.reshape(-1, x.shape[-1])) < 2:
+    rows = x.reshape(-1, x.shape[-1]) if x.ndim >= 2 and x.shape[-1] > 0 else x.new_empty(0, 1)
+    if len(rows) < 2:
         raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, I), at least two samples")
     check_finite("x", x)
-    if (x == x.reshape(-1, x.shape[-1])[0]).all():
-        raise ValueError(f"x is {x.flatten()[0].item()} ... in every sample; expected some spread")
+    if (rows == rows[0]).all():
+        raise ValueError(
+            f"x has the same row in all {len(rows)} samples, {rows[0].tolist()}; expected rows "
+            "that differ"
+        )
 
-    trial = copy.deepcopy(model)
+    trial = copy.deepcopy(model).eval()
+    copies = {layer: name for name, layer in _spline_layers(trial).items()}
     visited = set()
 
-    def change(layer: SplineLayer, inputs: tuple[Tensor, ...]) -> None:
+    def change(layer: SplineLayer, args: tuple, kwargs: dict) -> None:
+        name = copies[layer]
         if layer in visited:
+            if once:
+                raise ValueError(f"{_call(name)} runs more than once; expected one call a pass")
             return
         visited.add(layer)
-        samples = inputs[0].reshape(-1, inputs[0].shape[-1])
-        check_finite(f"the input of {names[layer]}", samples)
+        inputs = args[0] if args else kwargs["x"]
+        samples = inputs.reshape(-1, inputs.shape[-1])
         if samples.shape[-1] != len(layer.knots):
             return  # its forward pass says what is wrong
+        check_finite(f"the input of {_call(name)}", samples)
+        check_finite(f"coef of {_call(name)}", layer.coef)
         knots = new_knots(layer, samples)
         coef = splines.refine(layer.coef, layer.knots, knots, layer.degree, whole=True)
         if knots.shape == layer.knots.shape:  # to the last bit where nothing has changed
@@ -166,13 +191,14 @@ def _rebuild(
             coef = torch.where(same, layer.coef, coef)
         layer.set_grid(knots, coef)
 
-    copies = _spline_layers(trial)
-    names = {layer: f"layer {name!r}" if name else "the layer" for name, layer in copies.items()}
-    for layer in copies.values():
-        layer.register_forward_pre_hook(change)
+    for layer in copies:
+        layer.register_forward_pre_hook(change, with_kwargs=True)
     trial(x)
-    for name, layer in layers.items():
-        layer.set_grid(copies[name].knots, copies[name].coef)
+    for layer, name in copies.items():
+        if layer not in visited:
+            raise ValueError(f"{_call(name)} takes no part in the forward pass; expected one call")
+    for layer, name in copies.items():
+        layers[name].set_grid(layer.knots, layer.coef)
 
 
 def _follow(layer: SplineLayer, samples: Tensor, grid_eps: float) -> Tensor:
@@ -181,12 +207,14 @@ def _follow(layer: SplineLayer, samples: Tensor, grid_eps: float) -> Tensor:
     ordered = splines.to_float64(samples).sort(0).values
     start, end = ordered[0], ordered[-1]
     step = (end - start) / size
-    position = torch.linspace(0, len(ordered) - 1, size + 1, dtype=torch.float64).to(ordered)
+    like = {"dtype": ordered.dtype, "device": ordered.device}
+    position = torch.linspace(0, len(ordered) - 1, size + 1, **like)
     below = position.long()
     above = (below + 1).clamp(max=len(ordered) - 1)
     weight = (position - below).unsqueeze(-1)
     quantiles = torch.lerp(ordered[below], ordered[above], weight)  # (G + 1, I)
-    even = start + (end - start) * torch.arange(size + 1).to(ordered).unsqueeze(-1) / size
+    number = torch.arange(size + 1, device=ordered.device).unsqueeze(-1)
+    even = start + (end - start) * number / size
     inside = torch.lerp(quantiles, even, grid_eps)
     short = NARROWEST * step - inside.diff(dim=0).amin(0)
     more = short / ((1 - NARROWEST) * step + short)  # lifts the narrowest to NARROWEST * step
@@ -231,7 +259,7 @@ def _with_margin(inside: Tensor, k: int) -> Tensor:
     With a wider margin beside a narrow interval, the outermost functions would hardly reach into
     the domain; a fit there would give them huge coefficients, seen beyond it.
     """
-    far = torch.arange(1, k + 1).to(inside)
+    far = torch.arange(1, k + 1, dtype=inside.dtype, device=inside.device)
     before = inside[:, :1] - far.flip(0) * (inside[:, 1:2] - inside[:, :1])
     after = inside[:, -1:] + far * (inside[:, -1:] - inside[:, -2:-1])
     return torch.cat([before, inside, after], 1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 
 import torch
 from torch import Tensor, nn
 
 from . import splines
 from ._checks import (
+    check_dtype,
     check_features,
     check_finite,
+    check_flag,
     check_function,
     check_integer,
     check_like,
@@ -19,6 +22,22 @@ from ._checks import (
 from .functional import autocasts, sum_splines
 
 __all__ = ["KANLayer", "TanhLayer", "SplineActivation"]
+
+
+def full_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Make a layer's method compute in the layer's own dtype under ``torch.autocast``.
+
+    Autocast's 8 bits of mantissa are too few to tell where in its interval a number lies.
+    """
+
+    @wraps(forward)
+    def run(layer: nn.Module, x: Tensor) -> Tensor:
+        if not (isinstance(x, Tensor) and autocasts(x)):
+            return forward(layer, x)
+        with torch.autocast(x.device.type, enabled=False):
+            return forward(layer, x.to(next(layer.parameters()).dtype))
+
+    return run
 
 
 class SplineLayer(nn.Module):
@@ -52,13 +71,6 @@ class SplineLayer(nn.Module):
             self.coef.grad = None
         else:
             self.coef = nn.Parameter(coef.clone(), requires_grad=self.coef.requires_grad)
-
-    def _checked(self, x: Tensor) -> Tensor:
-        """Return x if the layer can take it; under autocast, in the layer's own dtype."""
-        if isinstance(x, Tensor) and autocasts(x):
-            x = x.to(self.knots.dtype)
-        check_points(x, self.knots)
-        return x
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         # A grid that has grown: make room for it; PyTorch then copies the numbers.
@@ -151,6 +163,8 @@ class KANLayer(SplineLayer):
         super().__init__()
         check_integer("in_features", in_features, 1)
         check_integer("out_features", out_features, 1)
+        check_flag("bias", bias)
+        check_flag("spline_weight", spline_weight)
         if base is not None and not callable(base):
             raise TypeError(f"base={base!r}; expected a function of a tensor, or None")
         factory = {"device": device, "dtype": dtype}
@@ -190,8 +204,9 @@ class KANLayer(SplineLayer):
         if self.bias is not None:
             self.bias.zero_()
 
+    @full_precision
     def forward(self, x: Tensor) -> Tensor:
-        x = self._checked(x)
+        check_points(x, self.knots)
         coef = self.coef
         if self.spline_weight is not None:
             coef = coef * self.spline_weight.unsqueeze(-1)
@@ -202,12 +217,13 @@ class KANLayer(SplineLayer):
             y = y + self.bias
         return y
 
+    @full_precision
     def edges(self, x: Tensor) -> Tensor:
         """Return every edge function's value, shape ``(..., I, O)``.
 
         The sum over the inputs, plus the bias if there is one, is the layer's output.
         """
-        x = self._checked(x)
+        check_points(x, self.knots)
         bases = splines.cox_de_boor(x, self.knots, self.degree)
         phi = torch.einsum("...in,ion->...io", bases, self.coef)
         if self.spline_weight is not None:
@@ -299,6 +315,8 @@ class TanhLayer(nn.Module):
         super().__init__()
         check_integer("in_features", in_features, 1)
         check_integer("out_features", out_features, 1)
+        check_flag("bias", bias)
+        check_dtype(dtype)
         factory = {"device": device, "dtype": dtype}
         self.in_features = in_features
         self.out_features = out_features
@@ -315,10 +333,12 @@ class TanhLayer(nn.Module):
         if self.bias is not None:
             self.bias.zero_()
 
+    @full_precision
     def forward(self, x: Tensor) -> Tensor:
         y = self.edges(x).sum(-2)
         return y if self.bias is None else y + self.bias
 
+    @full_precision
     def edges(self, x: Tensor) -> Tensor:
         """Return every edge function's value, shape ``(..., I, O)``.
 
@@ -416,8 +436,9 @@ class SplineActivation(SplineLayer):
         check_finite("start(x)", y)
         self.coef.copy_(splines.fit(x, y.unsqueeze(-1), self.knots, self.degree))
 
+    @full_precision
     def forward(self, x: Tensor) -> Tensor:
-        x = self._checked(x)
+        check_points(x, self.knots)
         bases = splines.cox_de_boor(x, self.knots, self.degree)  # (..., I, n)
         return torch.einsum("...in,in->...i", bases, self.coef.squeeze(1))
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_features, check_function, check_widths
+from ._checks import check_dtype, check_features, check_function, check_widths
+from .functional import autocasts
 from .layers import KANLayer, SplineActivation, TanhLayer
 
 __all__ = [
@@ -30,7 +31,8 @@ class Network(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         for module in self:
-            if isinstance(module, nn.Linear):  # the other layers check x themselves
+            # The other layers check x themselves; under autocast, nn.Linear takes other dtypes.
+            if isinstance(module, nn.Linear) and not (isinstance(x, Tensor) and autocasts(x)):
                 check_features(x, module.in_features, "the weights", module.weight)
             x = module(x)
         return x
@@ -63,6 +65,7 @@ def _linear(
     generator: torch.Generator | None,
 ) -> nn.Linear:
     """An ``nn.Linear`` that starts as PyTorch's does, but from the given generator."""
+    check_dtype(dtype)
     linear = nn.Linear(in_features, out_features, device="meta", dtype=dtype)
     linear.to_empty(device=device if device is not None else torch.empty(0).device)
     for parameter in linear.parameters():

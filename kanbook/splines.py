@@ -23,6 +23,7 @@ from ._checks import (
     check_coef,
     check_degree,
     check_domain,
+    check_dtype,
     check_finite,
     check_grid_size,
     check_knots,
@@ -64,9 +65,8 @@ def uniform_knots(
     check_degree(degree)
     check_grid_size(grid_size)
     a, b = check_domain(domain)
+    check_dtype(dtype)
     dtype = torch.get_default_dtype() if dtype is None else dtype
-    if not dtype.is_floating_point:
-        raise TypeError(f"dtype={dtype}; expected a floating-point dtype")
     exact = {"dtype": torch.float64, "device": "cpu"}
     inside = torch.linspace(a, b, grid_size + 1, **exact)
     beyond = (b - a) / grid_size * torch.arange(1, degree + 1, **exact)

@@ -33,7 +33,7 @@ class History:
         evaluations_at: number of the evaluation, from 1, that gave this entry of ``loss``.
         seconds_at: seconds from the start to that evaluation's end.
         evaluations: how often the loss and its gradient were computed on a batch, in all.
-        seconds: wall-clock time of the whole run, validation and callback included.
+        seconds: wall-clock time of the loop, validation and callback included.
         diverged: whether training stopped because a number was no longer finite.
     """
 
@@ -82,6 +82,7 @@ OPTIMIZERS = {  # name: (class, default learning rate)
 }
 
 
+@torch.enable_grad()
 def fit(
     model: nn.Module,
     inputs: Tensor,
@@ -176,14 +177,12 @@ def fit(
         step: (extend_grid_at.get(step), step in update_grid_at)
         for step in sorted({*extend_grid_at, *update_grid_at})
     }
-    if grid_changes:  # on a copy first, to refuse what cannot work before anything changes
-        rehearsal = copy.deepcopy(model)
-        for change in grid_changes.values():
-            _change_grids(rehearsal, inputs, *change)
-        with torch.no_grad():
-            _loss(rehearsal, inputs, targets, "targets")
-            if validation is not None:
-                _loss(rehearsal, *validation, "validation targets")
+    rehearsal = copy.deepcopy(model)  # refused now, or never
+    for change in grid_changes.values():
+        _change_grids(rehearsal, inputs, *change)
+    _validate(rehearsal, inputs, targets, "targets")
+    if validation is not None:
+        _validate(rehearsal, *validation, "validation targets")
 
     inputs, targets = inputs.detach(), targets.detach()
     updater = make_optimizer(_trainable(model), lr)
@@ -197,9 +196,7 @@ def fit(
             updater = make_optimizer(_trainable(model), lr)
         updater.param_groups[0]["lr"] = rates[step - 1]
         if validation is not None:
-            with torch.no_grad():
-                validation_loss = _loss(model, *validation, "validation targets")
-            history.validation_loss.append(validation_loss.item())
+            history.validation_loss.append(_validate(model, *validation, "validation targets"))
 
         batch = next(batches)
         evaluate = partial(_evaluate, model, inputs[batch], targets[batch], updater, history)
@@ -224,7 +221,7 @@ def fit(
         if not math.isfinite(history.loss[0]):
             advice = "nothing was trained yet, so look at the model and the scale of the data"
         message = f"{problem}, training stopped; {advice}"
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
+        warnings.warn(message, RuntimeWarning, stacklevel=3)  # the caller of enable_grad's
     return history
 
 
@@ -257,7 +254,7 @@ def _batches(n, batch_size, generator):
         while True:
             yield slice(None)
     while True:
-        yield from torch.randperm(n, generator=generator).split(batch_size)
+        yield from torch.randperm(n, generator=generator, device="cpu").split(batch_size)
 
 
 def _loss(model, inputs, targets, name):
@@ -268,6 +265,18 @@ def _loss(model, inputs, targets, name):
             f"{tuple(output.shape)}; expected equal shapes"
         )
     return (output - targets).square().mean()
+
+
+@torch.no_grad()
+def _validate(model, inputs, targets, name):
+    """The loss in evaluation mode."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        return _loss(model, inputs, targets, name).item()
+    finally:
+        for module in training:
+            module.training = True
 
 
 def _evaluate(model, inputs, targets, updater, history):

@@ -6,7 +6,7 @@ import itertools
 import pytest
 import torch
 
-from kanbook import KAN, KANLayer, splines
+from kanbook import KAN, KANLayer, Mixture, SplineMLP, splines
 
 OPTIONS = [
     {"bias": bias, "spline_weight": weight, "base": base}
@@ -221,6 +221,23 @@ def test_autocast_leaves_splines_in_their_own_precision():
     torch.testing.assert_close(y, expected)  # base weights start as 0; splines are exact
     y.sum().backward()
     assert all(p.grad.dtype == torch.float32 for p in model.parameters())
+    edges = model[0].edges(x)
+    model.zero_grad()
+    model(x).square().sum().backward()
+    gradient = model[0].coef.grad.clone()
+    model.zero_grad()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        mixed = torch.nn.Sequential(torch.nn.Linear(2, 3), KANLayer(3, 1))
-        mixed(x).sum().backward()
+        torch.testing.assert_close(model[0].edges(x), edges)
+        model(x).square().sum().backward()
+        torch.testing.assert_close(model[0].coef.grad, gradient)
+        for kinds in itertools.product(("kan", "tanh", "linear"), repeat=2):
+            Mixture([2, 3, 1], kinds)(x).sum().backward()
+        SplineMLP([2, 3, 1])(x).sum().backward()
+
+
+@pytest.mark.parametrize("name", ["bias", "spline_weight"])
+def test_flags_are_true_or_false(name):
+    with pytest.raises(TypeError, match=f"{name}='no'; expected True or False"):
+        KANLayer(2, 3, **{name: "no"})
+    with pytest.raises(TypeError, match="dtype='float32'; expected a floating-point torch.dtype"):
+        KANLayer(2, 3, dtype="float32")

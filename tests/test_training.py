@@ -598,3 +598,33 @@ def test_bad_input_is_named_and_changes_nothing(optimizer, arguments, error, mes
 
 def test_every_optimizer_is_tested():
     assert list(training.OPTIMIZERS) == OPTIMIZERS
+
+
+def test_validation_does_not_train():
+    inputs = torch.linspace(-1, 1, 20).unsqueeze(-1)
+
+    def run(validation):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.BatchNorm1d(1), nn.Dropout(0.3), nn.Linear(1, 1))
+        fit(model, inputs, inputs**2, steps=5, validation=validation)
+        assert model.training and all(module.training for module in model)
+        return model.state_dict()
+
+    without, with_it = run(None), run((inputs + 100, inputs))
+    assert all(v.equal(with_it[name]) for name, v in without.items())
+
+
+def test_a_refusal_leaves_buffers_alone():
+    model = nn.Sequential(nn.BatchNorm1d(1), nn.Linear(1, 1))
+    x = torch.linspace(-1, 1, 20).unsqueeze(-1)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(ValueError, match="targets of shape"):
+        fit(model, x, torch.cat([x, x], 1))
+    assert all(v.equal(before[name]) for name, v in model.state_dict().items())
+
+
+def test_fit_works_where_gradients_are_off():
+    x = torch.linspace(-1, 1, 20).unsqueeze(-1)
+    with torch.no_grad():
+        history = fit(KAN([1, 1]), x, x**2, steps=20)
+    assert history.loss[-1] < history.loss[0]
