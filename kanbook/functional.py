@@ -65,7 +65,12 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
 
 
 def autocasts(x: Tensor) -> bool:
-    """Whether a matrix product of x would run in the lower precision of ``torch.autocast``."""
+    """Whether a matrix product of x would run in the lower precision of ``torch.autocast``.
+
+    Inside ``torch.compile`` the answer is no: older compilers cannot trace the question.
+    """
+    if torch.compiler.is_compiling():
+        return False
     device = x.device.type
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 

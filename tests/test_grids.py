@@ -283,7 +283,7 @@ GOOD = samples(20)
         (lambda m: update_grid(m, GOOD[:0]), ValueError, r"x has shape \(0, 2\)"),
         (lambda m: update_grid(m, GOOD * torch.nan), ValueError, "x is nan at index"),
         (lambda m: update_grid(m, GOOD / 0), ValueError, "x is .*inf at index"),
-        (lambda m: update_grid(m, GOOD * 0 + 0.5), ValueError, "x has the same row in all 20 .*0.5"),
+        (lambda m: update_grid(m, GOOD * 0 + 0.5), ValueError, "x has the same row in all 20"),
         (lambda m: update_grid(m, GOOD[:, :1]), ValueError, r"x has shape"),
         (lambda m: update_grid(m, GOOD.float()), TypeError, "x has dtype torch.float32"),
         (lambda m: update_grid(m, GOOD.tolist()), TypeError, "x is a list"),
