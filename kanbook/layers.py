@@ -110,6 +110,13 @@ class KANLayer(SplineLayer):
     no-ops: bias 0, spline weights 1, base weights 0. Degree 0 is a staircase: no gradient passes
     through it to earlier layers.
 
+    **Saving and loading.** The knots are part of the ``state_dict``. A layer that loads one with
+    another grid size takes over that size, with a new parameter ``coef``: load before you make an
+    optimizer. :func:`kanbook.grids.update_grid` and :func:`kanbook.grids.extend_grid` change the
+    grid.
+
+    **Precision.** Under ``torch.autocast`` the layer keeps to its own dtype.
+
     Args:
         in_features: number of inputs I, at least 1.
         out_features: number of outputs O, at least 1.

@@ -6,7 +6,7 @@ import itertools
 import pytest
 import torch
 
-from kanbook import KAN, KANLayer, Mixture, SplineMLP, splines
+from kanbook import KAN, KANLayer, Mixture, SplineMLP, fit, splines
 
 OPTIONS = [
     {"bias": bias, "spline_weight": weight, "base": base}
@@ -241,3 +241,38 @@ def test_flags_are_true_or_false(name):
         KANLayer(2, 3, **{name: "no"})
     with pytest.raises(TypeError, match="dtype='float32'; expected a floating-point torch.dtype"):
         KANLayer(2, 3, dtype="float32")
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("even", [True, False], ids=["even", "uneven"])
+@pytest.mark.parametrize("degree", [2, 3])
+def test_every_combination(degree, even, options, tmp_path):
+    options = {**options, "degree": degree}
+    model = KAN([2, 3, 1], dtype=torch.float64, **options)
+    noise = torch.Generator().manual_seed(0)
+    for tensor in [*model.parameters()] + [layer.knots for layer in model if not even]:
+        tensor.data += 0.05 * torch.rand(tensor.shape, generator=noise, dtype=tensor.dtype)
+    x = (2 * torch.rand(5, 2, generator=noise, dtype=torch.float64) - 1).requires_grad_()
+
+    names, values = zip(*model.named_parameters(), strict=True)
+    values = [value.detach().clone().requires_grad_() for value in values]
+
+    def function(x, *values):
+        return torch.func.functional_call(model, dict(zip(names, values, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(function, (x, *values))
+    if degree == 3:  # whose slope has a slope at the knots
+        assert torch.autograd.gradgradcheck(function, (x, *values))
+
+    expected = model(x)
+    torch.compiler.reset()  # which compiles a function for a few models only
+    compiled = torch.compile(copy.deepcopy(model), backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), expected, rtol=0, atol=1e-12)
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    fresh = KAN([2, 3, 1], dtype=torch.float64, grid_size=7, **options)  # of another size
+    fresh.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
+    assert fresh(x).equal(expected)
+    single = copy.deepcopy(model).float()
+    torch.testing.assert_close(single(x.float()), expected.float(), rtol=1e-5, atol=1e-5)
+    history = fit(fresh, x.detach(), torch.ones(5, 1, dtype=torch.float64), steps=50)
+    assert history.loss[-1] < 0.5 * history.loss[0]
