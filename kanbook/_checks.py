@@ -30,13 +30,15 @@ def check_grid_size(grid_size: int) -> None:
     check_integer("grid_size", grid_size, 1)
 
 
-def check_number(name: str, value: float, *, minimum: float, maximum: float = math.inf) -> None:
-    expected = f"finite number >= {minimum}"
+def check_number(
+    name: str, value: float, *, minimum: float, maximum: float = math.inf, positive: bool = False
+) -> None:
+    expected = f"finite number {'>' if positive else '>='} {minimum}"
     if maximum < math.inf:
         expected = f"number from {minimum} to {maximum}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}={value!r}; expected a {expected}")
-    if not minimum <= value <= maximum or value == math.inf:
+    if not minimum <= value <= maximum or value == math.inf or (positive and value == 0):
         raise ValueError(f"{name}={value!r}; expected a {expected}")
 
 
@@ -173,13 +175,6 @@ def check_features(x: Tensor, in_features: int, reference_name: str, reference: 
 def check_function(name: str, value: object) -> None:
     if not callable(value):
         raise TypeError(f"{name}={value!r}; expected a function of a tensor")
-
-
-def check_positive(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}={value!r}; expected a number > 0")
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name}={value!r}; expected a finite number > 0")
 
 
 def check_generator(generator: torch.Generator | None) -> None:

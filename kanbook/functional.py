@@ -187,7 +187,7 @@ def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tens
     far = torch.arange(1, k + 1, device=x.device) * width
     t = torch.cat([start - far.flip(-1), knots, stop + far], 1).T.reshape(-1)
     x = torch.minimum(torch.maximum(x, (start - width).T), (stop + width).T)
-    cell = _count_knots(x, knots, knots[:, -k - 1 :][:, :1]) - 1
+    cell = _count_knots(x, knots, knots[:, -k - 1, None]) - 1
     # A NaN, the number that is not equal to itself, has c = -1 now; put it where it will be seen.
     cell += torch.ne(x, x, out=torch.empty_like(x)) * (k + 1)
     place = cell.to(torch.int32).add_(1).mul_(inputs)

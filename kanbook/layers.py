@@ -49,9 +49,22 @@ class SplineLayer(nn.Module):
         coef: parameter of shape ``(I, O, G + k)``.
     """
 
-    degree: int
-    knots: Tensor
-    coef: nn.Parameter
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        grid_size: int,
+        degree: int,
+        domain: tuple[float, float],
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> None:
+        super().__init__()
+        factory = {"device": device, "dtype": dtype}
+        knots = splines.uniform_knots(grid_size, degree, domain, **factory)
+        self.degree = degree
+        self.register_buffer("knots", knots.repeat(inputs, 1))
+        self.coef = nn.Parameter(torch.empty(inputs, outputs, grid_size + degree, **factory))
 
     @property
     def grid_size(self) -> int:
@@ -167,23 +180,17 @@ class KANLayer(SplineLayer):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
         check_integer("in_features", in_features, 1)
         check_integer("out_features", out_features, 1)
         check_flag("bias", bias)
         check_flag("spline_weight", spline_weight)
         if base is not None and not callable(base):
             raise TypeError(f"base={base!r}; expected a function of a tensor, or None")
-        factory = {"device": device, "dtype": dtype}
-        knots = splines.uniform_knots(grid_size, degree, domain, **factory)
-
+        super().__init__(in_features, out_features, grid_size, degree, domain, device, dtype)
         self.in_features = in_features
         self.out_features = out_features
-        self.degree = degree
         self.base = base
-        self.register_buffer("knots", knots.repeat(in_features, 1))
-        edges = (in_features, out_features)
-        self.coef = nn.Parameter(torch.empty(*edges, grid_size + degree, **factory))
+        edges, factory = (in_features, out_features), {"device": device, "dtype": dtype}
         self.spline_weight = nn.Parameter(torch.empty(edges, **factory)) if spline_weight else None
         self.base_weight = nn.Parameter(torch.empty(edges, **factory)) if base is not None else None
         self.bias = nn.Parameter(torch.empty(out_features, **factory)) if bias else None
@@ -415,16 +422,11 @@ class SplineActivation(SplineLayer):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
         check_integer("features", features, 1)
         check_function("start", start)
-        factory = {"device": device, "dtype": dtype}
-        knots = splines.uniform_knots(grid_size, degree, domain, **factory)
+        super().__init__(features, 1, grid_size, degree, domain, device, dtype)
         self.features = features
-        self.degree = degree
         self.start = start
-        self.register_buffer("knots", knots.repeat(features, 1))
-        self.coef = nn.Parameter(torch.empty(features, 1, grid_size + degree, **factory))
         self.reset_parameters()
 
     @torch.no_grad()

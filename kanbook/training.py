@@ -162,7 +162,7 @@ def fit(
     make_optimizer, default_lr = OPTIMIZERS[optimizer]
     _checks.check_integer("steps", steps, 0)
     lr = default_lr if lr is None else lr
-    _checks.check_positive("lr", lr)
+    _checks.check_number("lr", lr, minimum=0, positive=True)
     if batch_size is not None:
         _checks.check_integer("batch_size", batch_size, 1)
     _checks.check_validation(validation)
