@@ -2,7 +2,7 @@
 
 Read it in this order: ``splines`` (curves), ``layers`` (a curve on every edge), ``functional`` (the
 same, fast), ``networks`` (layers in a row), ``grids`` (moving knots), ``training`` (one loop),
-``tasks`` (what to learn), ``plots`` (pictures).
+``tasks`` (what to learn), ``plots`` (pictures), ``playground`` (a curve to touch).
 """
 
 from . import functional, grids, plots, splines, tasks
@@ -18,6 +18,7 @@ from .networks import (
     count_operations,
     count_parameters,
 )
+from .playground import SplinePlayground
 from .training import History, fit
 
 __version__ = "0.1.0"
@@ -31,6 +32,7 @@ __all__ = [
     "Operations",
     "SplineActivation",
     "SplineMLP",
+    "SplinePlayground",
     "TanhKAN",
     "TanhLayer",
     "count_operations",

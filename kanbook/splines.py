@@ -270,9 +270,15 @@ def _least_squares(matrix: Tensor, y: Tensor, noise: float, ridge: float = 0.0) 
 
 
 def refine(
-    coef: Tensor, knots: Tensor, new_knots: Tensor, degree: int, *, whole: bool = False
+    coef: Tensor,
+    knots: Tensor,
+    new_knots: Tensor,
+    degree: int,
+    *,
+    new_degree: int | None = None,
+    whole: bool = False,
 ) -> Tensor:
-    r"""Express splines on other knots.
+    r"""Express splines on other knots, or in another degree.
 
     The new curve is the old one's best approximation on the domain in the least-squares sense:
     :math:`\int (s_{new} - s_{old})^2 dx` is minimal, the integral being exact (Gauss-Legendre
@@ -286,7 +292,8 @@ def refine(
         coef: shape ``(n,)`` or ``(I, O, n)``.
         knots: the old knots, shape ``(m,)`` or ``(I, m)``.
         new_knots: shape ``(m',)`` or ``(I, m')``, as many dimensions as ``knots``.
-        degree: k, 0 to 7, of both.
+        degree: k, 0 to 7, of both, unless ``new_degree`` is given for the new.
+        new_degree: 0 to 7.
         whole: approximate on the whole new domain.
 
     Returns:
@@ -304,7 +311,8 @@ def refine(
     Source: de Boor (2001), chapters XI and XIV. In the book: chapters 1 and 10.
     """
     check_knots(knots, degree)
-    check_knots(new_knots, degree, name="new_knots")
+    new_degree = degree if new_degree is None else new_degree
+    check_knots(new_knots, new_degree, name="new_knots")
     check_coef(coef, knots, degree)
     check_like("new_knots", new_knots, "knots", knots)
     if new_knots.shape[:-1] != knots.shape[:-1]:
@@ -314,15 +322,19 @@ def refine(
         )
     if knots.ndim == 2 and len(knots) > 1 and all((t == t[0]).all() for t in (knots, new_knots)):
         edges = coef.reshape(1, -1, coef.shape[-1])  # one decomposition serves all inputs
-        edges = refine(edges, knots[:1], new_knots[:1], degree, whole=whole)
+        options = {"new_degree": new_degree, "whole": whole}
+        edges = refine(edges, knots[:1], new_knots[:1], degree, **options)
         return edges.view(*coef.shape[:2], -1)
-    start, end = new_knots[..., degree], new_knots[..., -degree - 1]
+    start, end = new_knots[..., new_degree], new_knots[..., -new_degree - 1]
     if not whole:
         start = torch.maximum(start, knots[..., degree])
         end = torch.minimum(end, knots[..., -degree - 1])
     if not (start < end).all():
         one = (start >= end).nonzero()[0].tolist()[0] if knots.ndim == 2 else ...
-        old, new = ([t[one, degree].item(), t[one, -degree - 1].item()] for t in (knots, new_knots))
+        old, new = (
+            [t[one, k].item(), t[one, -k - 1].item()]
+            for t, k in ((knots, degree), (new_knots, new_degree))
+        )
         raise ValueError(
             f"new_knots has the domain {new}, which does not overlap that of knots, {old}; "
             "expected domains with a common part"
@@ -335,13 +347,13 @@ def refine(
         breaks = breaks.clamp(start.unsqueeze(-1), end.unsqueeze(-1))
         nodes, weights = (
             torch.as_tensor(values, dtype=knots.dtype, device=knots.device) / 2
-            for values in np.polynomial.legendre.leggauss(degree + 1)
+            for values in np.polynomial.legendre.leggauss(max(degree, new_degree) + 1)
         )
         left, width = breaks[..., :-1, None], breaks.diff(dim=-1).unsqueeze(-1)
         x = (left + width * (nodes + 0.5)).flatten(-2)  # (N,) or (I, N)
         weight = (width * weights).sqrt().flatten(-2).unsqueeze(-1)  # 0 on empty intervals
         x = x.movedim(-1, 0)  # (N,) or (N, I)
-        matrix = weight * cox_de_boor(x, new_knots, degree).movedim(0, -2)
+        matrix = weight * cox_de_boor(x, new_knots, new_degree).movedim(0, -2)
         old_bases = cox_de_boor(x, knots, degree).movedim(0, -2)
         # In units of its size on the domain, no function is lost as rounding noise, however little
         # of it reaches into the domain; what is lost are true repetitions.

@@ -1,10 +1,15 @@
-"""Sphinx extension of this book: its pages ask no other host, and log no error in the browser."""
+"""Sphinx extension of this book: its pages ask no other host, and log no error in the browser.
+
+And live figures: a widget that a notebook shows keeps the picture that is stored beside it.
+"""
 
 import importlib.util
 import shutil
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.errors import ExtensionError
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # used for its files only, not as an extension
 # The program, its fonts, and the TeX commands that it loads on first use, such as \\boldsymbol.
@@ -50,8 +55,32 @@ def drop_thebe(app, pagename, templatename, context, doctree):
     ]
 
 
+class LiveFigures(SphinxPostTransform):
+    """Keeps widget and picture of one output, of which MyST-NB would choose one.
+
+    The picture is for readers without scripts and for print; afm-host.js and book.css hide it where
+    the widget lives.
+    """
+
+    default_priority = 3  # before MyST-NB's SelectMimeType
+    formats = ("html",)
+    KEPT = ("application/vnd.jupyter.widget-view+json", "image/png")
+
+    def run(self, **kwargs):
+        for bundle in list(self.document.findall(nodes.container)):
+            if bundle.get("nb_element") != "mime_bundle":
+                continue
+            outputs = {output["mime_type"]: output for output in bundle.children}
+            if not all(kind in outputs for kind in self.KEPT):
+                continue
+            figure = nodes.container(classes=["live-figure"])
+            figure += [child for kind in self.KEPT for child in outputs[kind].children]
+            bundle.replace_self(figure)
+
+
 def setup(app):
     app.config.mathjax_path = "mathjax/tex-mml-chtml.js"
+    app.add_post_transform(LiveFigures)
     app.connect("html-page-context", drop_thebe, priority=900)  # after those who add scripts
     app.connect("build-finished", copy_mathjax)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,736 @@
+// The spline playground: the arithmetic of splines, the state of one curve, and its drawing. One
+// module without imports, so that Jupyter, Colab and a page without a kernel run the same text.
+// Its other half is playground.py. Letters as in the book: knots t, degree k, coefficients c.
+
+// --- splines: as kanbook/splines.py
+
+/** The j with t[j] <= x < t[j+1]; at the right end of the domain, the interval before; or -1. */
+export function interval(x, t, k) {
+  const end = t[t.length - 1 - k];
+  for (let j = t.length - 2; j >= 0; j--)
+    if (x === end ? t[j] < x && x <= t[j + 1] : t[j] <= x && x < t[j + 1]) return j;
+  return -1;
+}
+
+/** All basis functions at x by the Cox-de Boor recursion, with 0/0 = 0. */
+export function basis(x, t, k, j = interval(x, t, k)) {
+  const b = new Array(t.length - 1).fill(0);
+  if (j >= 0) b[j] = 1;
+  for (let p = 1; p <= k; p++)
+    for (let i = 0; i < t.length - 1 - p; i++) {
+      const rising = t[i + p] > t[i] ? ((x - t[i]) / (t[i + p] - t[i])) * b[i] : 0;
+      const width = t[i + p + 1] - t[i + 1];
+      b[i] = rising + (width > 0 ? ((t[i + p + 1] - x) / width) * b[i + 1] : 0);
+    }
+  return b.slice(0, t.length - 1 - k);
+}
+
+const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
+export const evaluate = (x, c, t, k) => dot(c, basis(x, t, k));
+
+export function uniformKnots(size, k, [a, b]) {
+  const h = (b - a) / size;
+  const knot = i => (i <= 0 ? a + i * h : i >= size ? b + (i - size) * h : a + i * h);
+  return Array.from({ length: size + 2 * k + 1 }, (_, i) => knot(i - k));
+}
+
+/**
+ * Least squares: the shortest c that minimizes |A c - y|, A given by its rows. One-sided Jacobi
+ * turns pairs of columns until all are orthogonal: A V = U diag(s), hence c = V diag(1/s) U' y.
+ * Directions with s <= noise * max(s) contribute nothing, and untouched columns get exactly 0.
+ */
+export function leastSquares(rows, y, noise) {
+  const n = rows[0].length;
+  const u = Array.from({ length: n }, (_, i) => rows.map(row => row[i]));
+  const v = Array.from({ length: n }, (_, i) => u.map((_, j) => +(i === j)));
+  const touched = u.map(column => column.some(value => value !== 0));
+  for (let sweep = 0, turned = true; turned && sweep < 40; sweep++) {
+    turned = false;
+    for (let p = 0; p < n; p++)
+      for (let q = p + 1; q < n; q++) {
+        const alpha = dot(u[p], u[p]), beta = dot(u[q], u[q]), gamma = dot(u[p], u[q]);
+        if (Math.abs(gamma) <= 1e-15 * Math.sqrt(alpha * beta)) continue;
+        turned = true;
+        const zeta = (beta - alpha) / (2 * gamma);
+        const tan = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.hypot(1, zeta));
+        const cos = 1 / Math.hypot(1, tan), sin = cos * tan;
+        for (const m of [u, v])
+          for (let i = 0; i < m[p].length; i++) {
+            const left = m[p][i], right = m[q][i];
+            m[p][i] = cos * left - sin * right;
+            m[q][i] = sin * left + cos * right;
+          }
+      }
+  }
+  const s2 = u.map(column => dot(column, column)), cut = noise ** 2 * Math.max(...s2);
+  const z = u.map((column, i) => (s2[i] > cut ? dot(column, y) / s2[i] : 0));
+  return touched.map((hit, i) => (hit ? z.reduce((sum, w, j) => sum + w * v[j][i], 0) : 0));
+}
+
+// Nodes and weights of Gauss-Legendre quadrature on [-1, 1], exact up to degree 11.
+const GAUSS = [
+  [0.2386191860831969, 0.467913934572691], [0.6612093864662645, 0.3607615730481386],
+  [0.932469514203152, 0.1713244923791704],
+].flatMap(([x, w]) => [[-x, w], [x, w]]);
+
+/** Coefficients on knots t, degree k, of the best approximation of `shape` on the whole domain. */
+export function refit(shape, t, k) {
+  const start = t[k], end = t[t.length - 1 - k], rows = [], y = [];
+  const breaks = [...shape.knots, ...t].map(x => Math.min(Math.max(x, start), end));
+  breaks.sort((a, b) => a - b);
+  for (let i = 1; i < breaks.length; i++) {
+    const half = (breaks[i] - breaks[i - 1]) / 2;
+    if (half > 0)
+      for (const [node, w] of GAUSS) {
+        const x = breaks[i - 1] + half * (1 + node), weight = Math.sqrt(half * w);
+        rows.push(basis(x, t, k).map(b => weight * b));
+        y.push(weight * evaluate(x, shape.coefs, shape.knots, shape.degree));
+      }
+  }
+  const size = rows[0].map((_, i) => Math.sqrt(rows.reduce((sum, r) => sum + r[i] ** 2, 0)) || 1);
+  const scaled = rows.map(row => row.map((value, i) => value / size[i]));
+  return leastSquares(scaled, y, size.length * Number.EPSILON).map((value, i) => value / size[i]);
+}
+
+/** The knots of `shape` for another degree, grid size and domain: as in playground.py. */
+export function moveKnots(shape, { degree, grid_size, domain }) {
+  const [a, b] = domain, [start, end] = shape.domain;
+  const knots = uniformKnots(grid_size, degree, domain);
+  const breaks = shape.knots
+    .slice(shape.degree, shape.degree + shape.grid_size + 1)
+    .map(t => a + (b - a) * ((t - start) / (end - start)));
+  for (let j = 1; j < grid_size; j++) {
+    const whole = Math.floor((j * shape.grid_size) / grid_size);
+    const part = ((j * shape.grid_size) % grid_size) / grid_size;
+    knots[degree + j] = breaks[whole] + part * ((breaks[whole + 1] ?? b) - breaks[whole]);
+  }
+  return knots;
+}
+
+// --- the state: five traits, one spline; as SplinePlayground._settle
+
+const FIELDS = ["degree", "grid_size", "domain", "knots", "coefs"];
+const MAX_DEGREE = 5, MAX_GRID = 20;
+const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
+const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+const read = model => Object.fromEntries(FIELDS.map(name => [name, model.get(name)]));
+
+function isRefit(curve, shape) {
+  const same = curve.degree === shape.degree && equal(curve.knots, shape.knots);
+  const expected = same ? shape.coefs : refit(shape, curve.knots, curve.degree);
+  return expected.every((c, i) => Math.abs(c - curve.coefs[i]) <= 1e-6 * (1 + Math.abs(c)));
+}
+
+/** What all views of one widget share: the shaped curve that refits start from, and the history. */
+class Curve {
+  constructor(model) {
+    this.now = this.shape = this.first = read(model);
+    this.past = [];
+    this.future = [];
+    this.held = false; // within one gesture, which is one step of the history
+    this.fresh = true;
+    this.last = 0;
+  }
+
+  /** Make the traits one spline again, after a view, a link or the kernel set some of them. */
+  settle(model) {
+    const { now: old, shape } = this, now = read(model);
+    if (equal(now, old)) return;
+    const degree = clamp(Math.round(now.degree), 0, MAX_DEGREE);
+    const grid_size = clamp(Math.round(now.grid_size), 1, MAX_GRID);
+    let { domain, knots, coefs } = now;
+    if (!(domain[0] < domain[1])) domain = old.domain;
+    const given = !equal(knots, old.knots);
+    if (!given) knots = moveKnots(shape, { degree, grid_size, domain });
+    const keeps = coefs.length === knots.length - degree - 1;
+    const refits = !keeps || (!given && equal(coefs, old.coefs));
+    if (refits) coefs = refit(shape, knots, degree);
+    domain = [knots[degree], knots[knots.length - 1 - degree]];
+    this.remember();
+    this.now = { degree, grid_size, domain, knots, coefs };
+    if (!refits && !isRefit(this.now, shape)) this.shape = this.now;
+    model.set(this.now);
+  }
+
+  remember() {
+    const time = Date.now();
+    if (this.fresh || (!this.held && time - this.last > 600)) {
+      this.past.push([this.now, this.shape]);
+      this.future = [];
+    }
+    this.fresh = false;
+    this.last = time;
+  }
+
+  /** Undo: travel(model, past, future). Redo: travel(model, future, past). */
+  travel(model, from, to) {
+    if (!from.length) return;
+    to.push([this.now, this.shape]);
+    [this.now, this.shape] = from.pop();
+    this.fresh = true;
+    model.set(this.now);
+    model.save_changes();
+  }
+}
+
+// --- the view
+
+const show = x => String(+(+x).toPrecision(3) || 0).replace("-", "−");
+const round = (x, digits) => +x.toFixed(digits);
+
+function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes))
+    if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+function ticks(low, high, count) {
+  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find(m => m * power >= rough), marks = [];
+  for (let i = Math.ceil(low / step); i * step <= high; i++) marks.push(+(i * step).toPrecision(9));
+  return marks;
+}
+
+/** Whether the nearest background that is painted is dark. */
+function isDark(node) {
+  for (let e = node.parentElement; e; e = e.parentElement) {
+    const [r, g, b, alpha = 1] = getComputedStyle(e).backgroundColor.match(/[\d.]+/g).map(Number);
+    if (alpha > 0.5) return 0.3 * r + 0.6 * g + 0.1 * b < 128;
+  }
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function python({ degree, grid_size, domain, knots, coefs }) {
+  const list = values => `[${values.map(v => +v.toPrecision(12)).join(", ")}]`;
+  const uniform = uniformKnots(grid_size, degree, domain);
+  const even = knots.every((t, i) => Math.abs(t - uniform[i]) < 1e-12 * (domain[1] - domain[0]));
+  const exact = "dtype=torch.float64", ends = domain.join(", ");
+  return `import torch
+from kanbook import splines
+
+knots = ${even ? `splines.uniform_knots(${grid_size}, ${degree}, (${ends}), ` : `torch.tensor(${list(knots)}, `}${exact})
+coef = torch.tensor(${list(coefs)}, ${exact})
+x = torch.linspace(${ends}, 201, ${exact})
+y = splines.evaluate(x, coef, knots, ${degree})
+`;
+}
+
+const range = (name, label, min, max) => `<label>${label}
+  <input type="range" name="${name}" aria-label="${label}" min="${min}" max="${max}"><output></output></label>`;
+const toggle = (name, label) =>
+  `<label class="toggle"><input type="checkbox" name="${name}">${label}</label>`;
+const buttons = names => names.map(name => `<button type="button">${name}</button>`).join("");
+const page = targets => `
+<svg role="group" aria-label="A spline, its coefficients and knots as sliders">
+  <g class="axes"></g>
+  <svg class="plot" overflow="hidden">
+    <g class="data"><path class="outside"/><path class="zero"/><path class="knot-lines"/>
+      <path class="samples"/><g class="bases"></g><path class="sum"/><path class="ghost"/><path class="curve"/></g>
+    <path class="polygon"/><g class="probe"></g>
+  </svg>
+  <path class="rail"/><g class="probes"></g><g class="knots"></g><g class="coefs"></g>
+</svg>
+<p class="readout"></p>
+<div class="row">${range("degree", "degree", 0, MAX_DEGREE)}${range("grid_size", "grid size", 1, MAX_GRID)}
+  <span>domain <input type="number" step="0.1" aria-label="domain from"> to
+  <input type="number" step="0.1" aria-label="domain to"></span></div>
+<div class="row">${toggle("show_basis", "basis functions")}
+  ${toggle("weighted", "times coefficients")}${toggle("show_sum", "their sum")}</div>
+<div class="row"><label class="toggle">target <select name="target" aria-label="target">
+  ${["none", ...targets].map(name => `<option>${name}</option>`).join("")}</select></label>
+  ${buttons(["fit", "descend"])}<span class="error"></span></div>
+<div class="row">${buttons(["undo", "redo", "even knots", "reset", "copy as Python"])}</div>
+<p class="status" role="status"></p>
+<textarea readonly hidden rows="8" aria-label="this curve in Python"></textarea>
+<details><summary>keys and gestures</summary><dl>
+  <dt>a point (coefficient)</dt><dd>drag it up or down, or ↑ ↓; ← → go to another</dd>
+  <dt>a knot</dt><dd>drag it sideways, or ← →, Home and End onto its neighbors; ↑ ↓ go to another</dd>
+  <dt>the probe</dt><dd>point at the plot, tap it, or ← → at the small handle above; Escape hides it</dd>
+  <dt>everywhere</dt><dd>Shift: larger steps; Ctrl+Z, Ctrl+Shift+Z: undo, redo</dd></dl></details>`;
+
+const HANDLES = {
+  coefs: `<circle class="hit" r="22"/><path class="dot"/>`,
+  knots: `<circle class="hit" r="17" cy="4"/><path class="dot" d="M0-7L6 3V9H-6V3z"/>`,
+  probes: `<circle class="hit" r="11"/><path class="dot" d="M-6-5h12l-6 9z"/>`,
+};
+
+function view(model, curve, el) {
+  const root = document.createElement("div");
+  root.className = "kan-playground";
+  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys to us
+  root.innerHTML = page(Object.keys(model.get("_targets")));
+  el.append(root);
+  const $ = selector => root.querySelector(selector);
+  const svg = $("svg"), readout = $(".readout"), status = $(".status"), code = $("textarea");
+  const ends = root.querySelectorAll("[type=number]");
+  const button = Object.fromEntries(
+    [...root.querySelectorAll("button")].map(node => [node.textContent, node]));
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+
+  const commit = changes => {
+    model.set(changes);
+    model.save_changes();
+  };
+  const step = changes => { // a step of its own in the history
+    curve.fresh = true;
+    commit(changes);
+  };
+
+  // --- geometry: data units to pixels and back
+
+  const pad = { left: 34, right: 10, top: 18, bottom: 56 };
+  const at = {}; // where the handles of each kind are, in pixels
+  const active = { coefs: 0, knots: 0, probes: 0 }; // the one of each kind that Tab reaches
+  const tables = new Map();
+  let width = 0, height = 0, bottom = 0, box = null, drag = null, probe = null, descent = 0;
+  const px = x => pad.left + ((x - box.x0) / (box.x1 - box.x0)) * (width - pad.left - pad.right);
+  const py = y => bottom + ((y - box.y0) / (box.y1 - box.y0)) * (pad.top - bottom);
+  const dataX = p => box.x0 + ((p - pad.left) / (width - pad.left - pad.right)) * (box.x1 - box.x0);
+  const dataY = p => box.y0 + ((p - bottom) / (pad.top - bottom)) * (box.y1 - box.y0);
+  const middle = () => (curve.now.domain[0] + curve.now.domain[1]) / 2;
+
+  /** Where coefficient i is drawn: the mean of the knots inside its function's support. */
+  function center(i, { knots: t, degree: k }) {
+    return k ? t.slice(i + 1, i + k + 1).reduce((a, b) => a + b) / k : (t[i] + t[i + 1]) / 2;
+  }
+
+  /** The window of the plot: the domain with what fits beyond it, the heights of what is drawn. */
+  function frame() {
+    const { domain: [a, b], degree: k, coefs: c, grid_size } = curve.now;
+    const w = b - a, h = w / grid_size;
+    const beyond = Math.max(((k - 1) / 2) * h + 0.04 * w, Math.min(k * h, 0.6 * w), 0.08 * w);
+    const y = [...curvePoints(), ...target()].map(point => point[1]);
+    const low = Math.min(...y), high = Math.max(...y), room = 0.6 * (high - low) + 0.2;
+    box = {
+      x0: a - beyond, x1: b + beyond,
+      y0: Math.min(-1.2, low - 0.1, Math.max(Math.min(...c) - 0.1, low - room)),
+      y1: Math.max(1.2, high + 0.1, Math.min(Math.max(...c) + 0.1, high + room)),
+    };
+  }
+
+  function curvePoints({ domain: [a, b], knots, degree, coefs } = curve.now) {
+    const x = Array.from({ length: 101 }, (_, i) => a + ((b - a) * i) / 100);
+    return x.map(x => [x, evaluate(x, coefs, knots, degree)]);
+  }
+
+  function target() {
+    const y = model.get("_targets")[model.get("target")] ?? [], [a, b] = curve.now.domain;
+    return y.map((v, i) => [-1 + (2 * i) / (y.length - 1), v]).filter(([x]) => a <= x && x <= b);
+  }
+
+  function rms(points, c = curve.now.coefs, { knots, degree } = curve.now) {
+    const squares = points.map(([x, y]) => (evaluate(x, c, knots, degree) - y) ** 2);
+    return Math.sqrt(squares.reduce((a, b) => a + b, 0) / points.length);
+  }
+
+  /** How far the curve is from the one that was shaped by hand, in words. */
+  function change({ coefs, knots, degree } = curve.shape) {
+    const gaps = curvePoints().map(([x, y]) => Math.abs(y - evaluate(x, coefs, knots, degree)));
+    const gap = Math.max(...gaps);
+    return gap < 1e-9 ? "the curve is the same" : `the curve moved by up to ${show(gap)}`;
+  }
+
+  // --- drawing
+
+  let waiting = 0;
+  const schedule = () => (waiting ||= requestAnimationFrame(draw));
+
+  /** Points of the drawing with the functions alive there, by interval; kept while knots stay. */
+  function tabulate({ knots: t, degree: k }) {
+    const key = [t, k, width, box.x0, box.x1].join();
+    if (tables.has(key)) return tables.get(key);
+    const pieces = [], edges = [-Infinity, ...t, Infinity];
+    edges.slice(1).forEach((edge, e) => {
+      const start = Math.max(edges[e], box.x0), end = Math.min(edge, box.x1), j = e - 1;
+      if (!(start < end)) return;
+      const first = Math.max(0, j - k), points = [];
+      const count = k < 2 ? 1 : Math.max(3, Math.ceil((px(end) - px(start)) / 3));
+      for (let i = 0; i <= count; i++) {
+        const x = i === count ? end : start + ((end - start) * i) / count;
+        points.push([x, basis(x, t, k, j).slice(first, j + 1)]);
+      }
+      pieces.push({ first, points });
+    });
+    if (tables.size > 3) tables.clear();
+    tables.set(key, pieces);
+    return pieces;
+  }
+
+  /** One value for each point of a table, from the functions alive there: a line with its jumps. */
+  function path(pieces, value) {
+    let d = "", before = NaN;
+    for (const { first, points } of pieces)
+      points.forEach(([x, b], i) => {
+        const y = value(b, first);
+        if (y === undefined) return;
+        d += `${i || Math.abs(y - before) < 1e-9 ? "L" : "M"}${x} ${y}`;
+        before = y;
+      });
+    return d;
+  }
+
+  const sumOf = c => (b, first) => b.reduce((sum, value, i) => sum + value * c[first + i], 0);
+
+  function draw() {
+    waiting = 0;
+    if (!width) return;
+    const { now, shape } = curve, { degree: k, domain: [a, b], knots: t, coefs: c } = now;
+    if (!box || !drag) frame();
+    const { x0, x1, y0, y1 } = box, pieces = tabulate(now), inner = t.slice(k, t.length - k);
+    set(svg, { width, height });
+    set($(".plot"), { width: width - pad.right, height: bottom });
+    set($(".outside"), { d: `M${x0} ${y0}H${a}V${y1}H${x0}zM${b} ${y0}H${x1}V${y1}H${b}z` });
+    set($(".zero"), { d: `M${x0} 0H${x1}` });
+    set($(".knot-lines"), { d: inner.map(x => `M${x} ${y0}V${y1}`).join("") });
+    drawTicks();
+    set($(".data"), { transform: `matrix(${px(1) - px(0)} 0 0 ${py(1) - py(0)} ${px(0)} ${py(0)})` });
+    const points = target(), weighted = model.get("weighted"), ones = c.map(() => 1);
+    set($(".samples"), { d: points.map(([x, y]) => `M${x} ${y}h0`).join("") });
+    set($(".curve"), { d: path(pieces, sumOf(c)) });
+    set($(".ghost"), { d: equal(shape, now) ? "" : path(tabulate(shape), sumOf(shape.coefs)) });
+    set($(".sum"), { d: model.get("show_sum") ? path(pieces, sumOf(weighted ? c : ones)) : "" });
+    drawBases(pieces, weighted ? c : ones);
+    drawHandles();
+    drawProbe(weighted);
+    drawControls(points);
+  }
+
+  function drawTicks() {
+    const { x0, x1, y0, y1 } = box;
+    const text = (x, y, anchor, value) =>
+      `<text x="${x}" y="${y}" text-anchor="${anchor}">${show(value)}</text>`;
+    $(".axes").innerHTML = [
+      ...ticks(y0, y1, 4).map(y => text(pad.left - 5, py(y) + 4, "end", y)),
+      ...ticks(x0, x1, width < 480 ? 4 : 8).map(x => text(px(x), height - 6, "middle", x)),
+    ].join("");
+  }
+
+  /** The children of a group, made `count`; those that stay keep the focus. */
+  function children(group, count, html) {
+    while (group.childElementCount > count) group.lastChild.remove();
+    while (group.childElementCount < count) group.insertAdjacentHTML("beforeend", html);
+    return [...group.children];
+  }
+
+  function drawBases(pieces, factors) {
+    const { degree: k, knots: t } = curve.now;
+    const j = probe === null ? -1 : interval(probe, t, k);
+    const count = model.get("show_basis") ? factors.length : 0;
+    children($(".bases"), count, "<path/>").forEach((node, i) => set(node, {
+      class: `basis series-${i % 5} dash-${i % 3}${j >= 0 && j - k <= i && i <= j ? " alive" : ""}`,
+      d: path(pieces, (b, first) => (i - first in b ? factors[i] * b[i - first] : undefined)),
+    }));
+  }
+
+  function drawHandles() {
+    const { coefs: c, knots: t, degree: k, grid_size } = curve.now, y = bottom + 14;
+    const high = i => (py(c[i]) < pad.top - 1 ? 1 : py(c[i]) > bottom + 1 ? -1 : 0); // off the plot
+    at.coefs = c.map((value, i) => [px(center(i, curve.now)), clamp(py(value), pad.top, bottom)]);
+    set($(".polygon"), { d: "M" + c.map((value, i) => `${at.coefs[i][0]} ${py(value)}`).join("L") });
+    const inner = t.slice(k + 1, k + grid_size);
+    let stack = 0;
+    at.knots = inner.map((x, i) => {
+      stack = x - inner[i - 1] < 1e-9 ? stack + 1 : 0; // knots on one place stand below each other
+      return [px(x), y + Math.min(7 * stack, 21)];
+    });
+    const seen = t.filter(x => box.x0 <= x && x <= box.x1).map(x => `M${px(x)} ${y - 5}v10`);
+    set($(".rail"), { d: `M${pad.left} ${y}H${width - pad.right}${seen.join("")}` });
+    place("coefs", i => ({
+      "aria-label": `coefficient ${i} of 0 to ${c.length - 1}`, "aria-orientation": "vertical",
+      "aria-valuenow": c[i], "aria-valuetext": show(c[i]),
+      "aria-valuemin": round(Math.min(box.y0, c[i]), 2), "aria-valuemax": round(Math.max(box.y1, c[i]), 2),
+    })).forEach((node, i) => set(node.lastChild, {
+      d: high(i) ? `M-7 ${3 * high(i)}h14L0 ${-9 * high(i)}z` : "M-6 0a6 6 0 1 1 12 0a6 6 0 1 1-12 0",
+    }));
+    place("knots", i => ({
+      "aria-label": `knot ${i + 1} of ${inner.length} inside the domain`, "aria-valuetext": show(inner[i]),
+      "aria-valuenow": inner[i], "aria-valuemin": t[k + i], "aria-valuemax": t[k + 2 + i],
+    }));
+  }
+
+  function place(kind, attributes) {
+    const count = at[kind].length;
+    active[kind] = clamp(active[kind], 0, Math.max(0, count - 1));
+    const nodes = children($(`.${kind}`), count, `<g class="handle" role="slider">${HANDLES[kind]}</g>`);
+    nodes.forEach((node, i) => set(node, {
+      ...attributes(i), transform: `translate(${at[kind][i]})`, tabindex: i === active[kind] ? 0 : -1,
+    }));
+    return nodes;
+  }
+
+  function drawProbe(weighted) {
+    const { knots: t, degree: k, coefs: c, domain } = curve.now, x = probe ?? middle();
+    const b = basis(x, t, k), alive = b.flatMap((value, i) => (value > 0 ? [i] : []));
+    const y = dot(c, b), circle = (y, r, name) => `<circle class="${name}" r="${r}" cx="${px(x)}" cy="${py(y)}"/>`;
+    const where = x < domain[0] || x > domain[1] ? " (outside the domain)" : "";
+    const list = alive.map(i => `B${i} = ${show(b[i])}`).join(", ") || "no function";
+    const sum = show(b.reduce((a, b) => a + b, 0));
+    const text = `x = ${show(x)}${where}. Alive: ${list}; sum ${sum}. Curve: ${show(y)}`;
+    const dots = model.get("show_basis") ? alive.map(i => circle((weighted ? c[i] : 1) * b[i], 3.5, "")) : [];
+    $(".probe").innerHTML = probe === null ? "" :
+      `<path d="M${px(x)} ${pad.top}V${bottom}"/>${dots.join("")}${circle(y, 5, "on-curve")}`;
+    at.probes = [[px(x), pad.top - 9]];
+    place("probes", () => ({
+      "aria-label": "probe: a point x", "aria-valuetext": text,
+      "aria-valuenow": x, "aria-valuemin": box.x0, "aria-valuemax": box.x1,
+    }));
+    if (!drag) readout.textContent = probe !== null ? text :
+      "Drag a point, or a knot below. Point at the plot to see which functions are alive.";
+  }
+
+  function drawControls(points) {
+    for (const input of root.querySelectorAll("[name]")) {
+      const value = model.get(input.name);
+      if (input.type === "checkbox") input.checked = value;
+      else input.value = value;
+      if (input.type === "range") input.nextSibling.textContent = value;
+    }
+    ends.forEach((input, i) => {
+      if (input !== document.activeElement) input.value = round(curve.now.domain[i], 6);
+    });
+    const nothing = model.get("target") === "none" ? "" : "no samples in the domain";
+    $(".error").textContent = points.length ? `RMS error ${show(rms(points))}` : nothing;
+    button.fit.disabled = button.descend.disabled = !points.length;
+    button.descend.textContent = descent ? "stop" : "descend";
+    button.undo.disabled = !curve.past.length;
+    button.redo.disabled = !curve.future.length;
+    if (!code.hidden) code.value = python(curve.now);
+  }
+
+  // --- moving things
+
+  function moveCoef(i, value) {
+    commit({ coefs: curve.now.coefs.map((c, j) => (j === i ? round(value, 3) : c)) });
+    readout.textContent = `coefficient c${i} = ${show(curve.now.coefs[i])}`;
+  }
+
+  /** A knot stays between its neighbors, and lands on one that is nearer than `snap`. */
+  function moveKnot(i, x, snap = 0) {
+    const t = [...curve.now.knots], j = curve.now.degree + 1 + i, low = t[j - 1], high = t[j + 1];
+    t[j] = x - low < snap ? low : high - x < snap ? high : clamp(round(x, 4), low, high);
+    commit({ knots: t });
+    readout.textContent = `knot ${i + 1} at x = ${show(t[j])}`;
+  }
+
+  function moveProbe(x) {
+    probe = x === null ? null : clamp(x, box.x0, box.x1);
+    schedule();
+  }
+
+  /** The position of a pointer on the drawing, and the handle that is nearest to it. */
+  function under(event) {
+    const corner = svg.getBoundingClientRect(), reach = event.pointerType === "mouse" ? 16 : 24;
+    const x = event.clientX - corner.left, y = event.clientY - corner.top;
+    const handles = ["coefs", "knots"].flatMap(kind => at[kind].map(([hx, hy], index) =>
+      ({ kind, index, dx: hx - x, dy: hy - y, distance: Math.hypot(hx - x, hy - y) })));
+    const best = handles.sort((a, b) => a.distance - b.distance)[0];
+    return { x, y, best: best.distance <= reach ? best : null };
+  }
+
+  const pointer = {
+    pointerdown(event) {
+      if (drag || event.button) return;
+      const { x, best } = under(event);
+      if (!best) return moveProbe(dataX(x));
+      event.preventDefault();
+      stop();
+      drag = { ...best, id: event.pointerId };
+      probe = null;
+      curve.fresh = curve.held = true;
+      svg.setPointerCapture(event.pointerId);
+      $(`.${best.kind}`).children[best.index].focus({ preventScroll: true });
+    },
+    pointermove(event) {
+      if (drag && event.pointerId !== drag.id) return;
+      const { x, y } = under(event);
+      if (!drag) moveProbe(dataX(x));
+      else if (drag.kind === "coefs") moveCoef(drag.index, dataY(y + drag.dy));
+      else moveKnot(drag.index, dataX(x + drag.dx), dataX(x + 4) - dataX(x));
+    },
+    pointerup(event) {
+      if (event.pointerId !== drag?.id) return;
+      drag = null;
+      curve.held = false;
+      schedule();
+    },
+    touchstart(event) {
+      const [{ clientX, clientY }] = event.touches;
+      if (under({ clientX, clientY }).best) event.preventDefault(); // a drag, and no scrolling
+    },
+    pointerleave(event) {
+      if (!drag && event.pointerType === "mouse") moveProbe(null);
+    },
+  };
+  pointer.pointercancel = pointer.pointerup;
+
+  /** What a key does at handle i: moves it, or goes to another of its kind. */
+  function keys(kind, i, { key, shiftKey }) {
+    const { coefs, knots: t, degree: k, domain: [a, b] } = curve.now, j = k + 1 + i;
+    const [value, size, low, high, move] = {
+      coefs: [coefs[i], 0.05, box.y0, box.y1, moveCoef],
+      knots: [t[j], 0.01 * (b - a), t[j - 1], t[j + 1], moveKnot],
+      probes: [probe ?? middle(), 0.01 * (b - a), box.x0, box.x1, (_, x) => moveProbe(x)],
+    }[kind];
+    const to = x => () => move(i, x), by = size * (shiftKey ? 5 : 1);
+    const go = to => () => $(`.${kind}`).children[to]?.focus();
+    const turn = { ArrowUp: "ArrowRight", ArrowDown: "ArrowLeft", ArrowRight: "ArrowUp", ArrowLeft: "ArrowDown" };
+    return {
+      ArrowUp: to(value + by), ArrowDown: to(value - by), ArrowRight: go(i + 1), ArrowLeft: go(i - 1),
+      Home: to(low), End: to(high), Escape: kind === "probes" && to(null),
+    }[(kind !== "coefs" && turn[key]) || key];
+  }
+
+  function onKey(event) {
+    const handle = event.target.closest(".handle"), key = event.key.toLowerCase();
+    const command = event.ctrlKey || event.metaKey;
+    let action;
+    if (command && (key === "z" || key === "y") && event.target !== code)
+      action = () => button[key === "y" || event.shiftKey ? "redo" : "undo"].click();
+    else if (handle && !command && !event.altKey) {
+      const siblings = [...handle.parentNode.children];
+      action = keys(handle.parentNode.classList[0], siblings.indexOf(handle), event);
+    }
+    if (!action) return;
+    event.preventDefault(); // neither the page nor Jupyter sees the key
+    event.stopPropagation();
+    action();
+  }
+
+  function onFocus(event) {
+    const handle = event.target.closest(".handle"), kind = handle?.parentNode.classList[0];
+    if (kind === "probes") return probe === null && moveProbe(middle());
+    if (handle) active[kind] = [...handle.parentNode.children].indexOf(handle);
+    schedule();
+  }
+
+  // --- controls
+
+  function onInput({ target: input }) {
+    if (!input.name) return;
+    const numeric = input.type === "range", value = numeric ? +input.value : input.value;
+    commit({ [input.name]: input.type === "checkbox" ? input.checked : value });
+    if (numeric) status.textContent = `${input.ariaLabel} ${value}; ${change()}`;
+  }
+
+  function onDomain({ target: input }) {
+    if (input.type !== "number") return;
+    const domain = [...ends].map(node => Number(node.value)), [a, b] = domain;
+    const good = domain.every(x => Math.abs(x) <= 100) && b - a >= 0.01;
+    ends.forEach(node => set(node, { "aria-invalid": !good }));
+    if (good) step({ domain });
+    status.textContent = good ? `domain ${show(a)} to ${show(b)}; ${change()}`
+      : "The domain needs two numbers from −100 to 100, the first less than the second.";
+  }
+
+  const actions = {
+    undo: () => curve.travel(model, curve.past, curve.future),
+    redo: () => curve.travel(model, curve.future, curve.past),
+    reset: () => step(curve.first),
+    "even knots"() {
+      const { grid_size, degree, domain } = curve.now;
+      step({ knots: uniformKnots(grid_size, degree, domain) });
+    },
+    fit() {
+      const points = target(), { knots, degree } = curve.now;
+      const rows = points.map(([x]) => basis(x, knots, degree));
+      const noise = Math.max(rows.length, rows[0].length) * Number.EPSILON;
+      step({ coefs: leastSquares(rows, points.map(p => p[1]), noise) });
+      status.textContent = `least squares on ${points.length} points: RMS error ${show(rms(points))}`;
+    },
+    descend,
+    async "copy as Python"() {
+      code.hidden = false;
+      code.value = python(curve.now);
+      code.select();
+      const copied = navigator.clipboard?.writeText(code.value) ?? Promise.reject();
+      const done = await copied.then(() => true, () => document.execCommand("copy"));
+      status.textContent = done ? "Copied." : "Copy the text below.";
+    },
+  };
+
+  function onClick({ target: node }) {
+    const name = Object.keys(button).find(name => button[name] === node);
+    if (!name) return;
+    const running = descent;
+    stop();
+    if (!(running && name === "descend")) actions[name]();
+    schedule();
+  }
+
+  /** Gradient descent on the mean squared error, one step a frame, as fast as is safe. */
+  function descend() {
+    const points = target(), { knots, degree, coefs } = curve.now;
+    const rows = points.map(([x]) => basis(x, knots, degree)), y = points.map(p => p[1]);
+    const gradient = (c, y) => {
+      const residual = rows.map((row, i) => dot(row, c) - y[i]);
+      return c.map((_, i) => (2 / rows.length) * rows.reduce((sum, row, j) => sum + row[i] * residual[j], 0));
+    };
+    // No eigenvalue of B'B exceeds its largest column sum of B, as the rows of B sum to one at most.
+    const columns = coefs.map((_, i) => rows.reduce((sum, row) => sum + row[i], 0));
+    const rate = rows.length / (2 * Math.max(...columns));
+    let steps = 0;
+    curve.fresh = curve.held = true;
+    const next = () => {
+      if (!equal(curve.now.knots, knots)) return stop();
+      let c = curve.now.coefs;
+      for (let i = still.matches ? 100 : 1; i > 0; i--, steps++) {
+        const g = gradient(c, y);
+        c = c.map((value, j) => value - rate * g[j]);
+      }
+      commit({ coefs: c });
+      status.textContent = `gradient descent, step ${steps}: RMS error ${show(rms(points, c))}`;
+      if (still.matches || steps >= 1000) stop();
+      else descent = requestAnimationFrame(next);
+    };
+    descent = requestAnimationFrame(next);
+  }
+
+  function stop() {
+    cancelAnimationFrame(descent);
+    descent = 0;
+    curve.held = false;
+    schedule();
+  }
+
+  // --- life
+
+  const follow = () => {
+    root.dataset.theme = isDark(root) ? "dark" : "light";
+  };
+  const themed = new MutationObserver(follow);
+  for (const node of [document.documentElement, document.body]) themed.observe(node, { attributes: true });
+  scheme.addEventListener("change", follow);
+  follow();
+  const resized = new ResizeObserver(() => {
+    width = root.clientWidth;
+    height = Math.round(clamp(0.62 * width, 290, 430));
+    bottom = height - pad.bottom;
+    schedule();
+  });
+  resized.observe(root);
+  const listen = (node, listeners) => {
+    for (const name in listeners) node.addEventListener(name, listeners[name], { passive: false });
+  };
+  listen(svg, pointer);
+  listen(root, { keydown: onKey, focusin: onFocus, input: onInput, change: onDomain, click: onClick });
+  for (const name of [...FIELDS, "target", "show_basis", "show_sum", "weighted"])
+    model.on(`change:${name}`, schedule);
+  return () => {
+    stop();
+    cancelAnimationFrame(waiting);
+    resized.disconnect();
+    themed.disconnect();
+    scheme.removeEventListener("change", follow);
+  };
+}
+
+export default () => {
+  let curve;
+  return {
+    initialize({ model }) {
+      curve = new Curve(model);
+      for (const name of FIELDS) model.on(`change:${name}`, () => curve.settle(model));
+    },
+    render: ({ model, el }) => view(model, curve, el),
+  };
+};

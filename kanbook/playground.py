@@ -1,0 +1,349 @@
+"""The spline playground: a curve to touch, in Jupyter, on Colab and in a page without a kernel.
+
+The script ``playground.js`` draws, and does the arithmetic of a drag, a fit or a change of grid, so
+that it needs no kernel. This module is the same curve seen from Python: five traits that belong
+together, kept so by :class:`SplinePlayground` whichever of them is set.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import re
+from numbers import Real
+from pathlib import Path
+from typing import NamedTuple
+
+import anywidget
+import torch
+import traitlets
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from . import plots, splines, tasks
+from ._checks import check_domain, check_finite, check_knots, check_tensor
+
+__all__ = ["SplinePlayground"]
+
+MAX_DEGREE, MAX_GRID_SIZE = 5, 20
+N_SAMPLES = 101  # of a target, evenly on [-1, 1]
+TARGETS = ("zigzag", "sine", "step", "noise")
+
+
+def _source(name: str) -> str:
+    """The text of a file beside this one, without the comments and indents that no page needs."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return re.sub(r"^\s*(//.*|/\*(?:[^*]|\*(?!/))*\*/\n)?", "", text, flags=re.M)
+
+
+class Spline(NamedTuple):
+    """One state of the curve, in the types of the traits."""
+
+    degree: int
+    grid_size: int
+    domain: tuple[float, float]
+    knots: list[float]
+    coefs: list[float]
+
+
+class SplinePlayground(anywidget.AnyWidget):
+    r"""A spline to drag: its coefficients, its knots, its degree, its grid.
+
+    In a live kernel the traits below sync both ways: read what was dragged, set what shall be
+    shown, ``observe`` them, link them to sliders. Set one of ``degree``, ``grid_size`` and
+    ``domain``, and knots and coefficients follow: the new curve is the least-squares
+    approximation of the last curve that was shaped by coefficients or knots
+    (:func:`kanbook.splines.refine`). Set ``knots`` or ``coefs``, and the rest stays.
+
+    Args:
+        degree: k, 0 to 5.
+        grid_size: number of intervals G on the domain, 1 to 20.
+        domain: (a, b), a < b; evenly spaced knots unless ``knots`` are given.
+        knots: all G + 2k + 1 knots in rising order; they decide ``grid_size`` and ``domain``.
+        coefs: G + k coefficients; a gentle wave if not given.
+        target: points to approximate: "none", "zigzag", "sine", "step" or "noise".
+        show_basis, show_sum: draw the basis functions; draw their sum.
+        weighted: draw each basis function times its coefficient; their sum then is the curve.
+
+    Attributes:
+        degree, grid_size, domain, knots, coefs, target, show_basis, show_sum, weighted: as above.
+
+    Raises:
+        traitlets.TraitError: a value is not allowed, now or when it is set later. The message says
+            what is, and the widget stays as it was.
+
+    Example:
+        >>> p = SplinePlayground(degree=3, grid_size=5)
+        >>> p.grid_size = 10
+        >>> len(p.knots), len(p.coefs)
+        (17, 13)
+
+    In the book: chapter 2.
+    """
+
+    _esm = _source("playground.js")
+    _css = _source("playground.css")
+
+    degree = traitlets.Int(3, min=0, max=MAX_DEGREE).tag(sync=True)
+    grid_size = traitlets.Int(5, min=1, max=MAX_GRID_SIZE).tag(sync=True)
+    domain = traitlets.Tuple(traitlets.Float(), traitlets.Float()).tag(sync=True)
+    knots = traitlets.List(traitlets.Float()).tag(sync=True)
+    coefs = traitlets.List(traitlets.Float()).tag(sync=True)
+    target = traitlets.Enum(("none", *TARGETS), "none").tag(sync=True)
+    show_basis = traitlets.Bool(True).tag(sync=True)
+    show_sum = traitlets.Bool(False).tag(sync=True)
+    weighted = traitlets.Bool(False).tag(sync=True)
+    _targets = traitlets.Dict().tag(sync=True)  # name -> heights at N_SAMPLES points
+
+    def __init__(
+        self,
+        degree: int = 3,
+        grid_size: int | None = None,
+        *,
+        domain: tuple[float, float] | None = None,
+        knots: list[float] | None = None,
+        coefs: list[float] | None = None,
+        target: str = "none",
+        show_basis: bool = True,
+        show_sum: bool = False,
+        weighted: bool = False,
+    ):
+        self._settled = self._shape = None  # the last state; the last one made by hand
+        with _trait_errors():
+            if knots is not None:
+                knots = list(knots)
+                inside = _numbers("knots", knots)
+                check_knots(inside, degree)
+                given = domain, grid_size
+                domain = (knots[degree], knots[-degree - 1])
+                grid_size = len(knots) - 2 * degree - 1
+                if given[0] not in (None, domain) or given[1] not in (None, grid_size):
+                    raise ValueError(
+                        f"knots has the domain {domain} and {grid_size} intervals; expected no "
+                        "other domain or grid_size beside it"
+                    )
+            grid_size = 5 if grid_size is None else grid_size
+            domain = check_domain((-1.0, 1.0) if domain is None else domain)
+            if knots is None:
+                _check_range("degree", degree, 0, MAX_DEGREE)
+                _check_range("grid_size", grid_size, 1, MAX_GRID_SIZE)
+                knots = _uniform(grid_size, degree, domain)
+        if coefs is None:
+            coefs = _wave(grid_size + degree)
+        super().__init__(
+            degree=degree,
+            grid_size=grid_size,
+            domain=domain,
+            knots=knots,
+            coefs=list(coefs),
+            target=target,
+            show_basis=show_basis,
+            show_sum=show_sum,
+            weighted=weighted,
+            _targets={name: _heights(name).tolist() for name in TARGETS},
+        )
+
+    def values(self, x: Tensor | None = None) -> Tensor:
+        """Evaluate the curve.
+
+        Args:
+            x: points, any shape; 201 evenly spaced ones on the domain if not given.
+
+        Returns:
+            The heights of the curve there, float64, of the shape of x.
+
+        Raises:
+            TypeError: x is not a floating-point tensor.
+        """
+        if x is None:
+            x = torch.linspace(*self.domain, 201, dtype=torch.float64)
+        check_tensor("x", x)
+        knots, coefs = _float64(self.knots), _float64(self.coefs)
+        return splines.evaluate(splines.to_float64(x).cpu(), coefs, knots, self.degree)
+
+    def samples(self) -> tuple[Tensor, Tensor]:
+        """Return the points of the chosen target that lie in the domain: what "fit" fits.
+
+        Returns:
+            x and y, float64, both of shape ``(N,)``; N is at most 101.
+
+        Raises:
+            ValueError: no target is chosen.
+        """
+        if self.target == "none":
+            raise ValueError(f"target={self.target!r}; expected one of {', '.join(TARGETS)}")
+        x, y = _sample_points(), _heights(self.target)
+        inside = (self.domain[0] <= x) & (x <= self.domain[1])
+        return x[inside], y[inside]
+
+    # --- five traits, one spline -----------------------------------------------------------------
+
+    @traitlets.validate("domain")
+    def _check_domain(self, proposal):
+        with _trait_errors():
+            return check_domain(proposal.value)
+
+    @traitlets.validate("knots")
+    def _check_knots(self, proposal):
+        size = self.grid_size + 2 * self.degree + 1
+        with _trait_errors():
+            if len(proposal.value) != size:
+                raise ValueError(
+                    f"knots has {len(proposal.value)} values; expected grid_size + 2 * degree + 1 "
+                    f"= {size} (to change their number, set grid_size or degree)"
+                )
+            check_knots(_numbers("knots", proposal.value), self.degree)
+        return proposal.value
+
+    @traitlets.validate("coefs")
+    def _check_coefs(self, proposal):
+        size = self.grid_size + self.degree
+        with _trait_errors():
+            if len(proposal.value) != size:
+                raise ValueError(
+                    f"coefs has {len(proposal.value)} values; expected grid_size + degree = {size} "
+                    "(to change their number, set grid_size or degree)"
+                )
+            _numbers("coefs", proposal.value)
+        return proposal.value
+
+    def notify_change(self, change):
+        with self.hold_sync():  # what follows from a change travels in one message with it
+            super().notify_change(change)
+
+    @traitlets.observe("degree", "grid_size", "domain", "knots", "coefs")
+    def _settle(self, change):
+        """Make the five traits one spline again, after some of them were set."""
+        now, old = Spline(*(getattr(self, name) for name in Spline._fields)), self._settled
+        if now == old:
+            return
+        if old is None:
+            self._settled = self._shape = now
+            return
+        knots, coefs = now.knots, now.coefs
+        if knots == old.knots:
+            knots = _move_knots(self._shape, now)
+        refits = len(coefs) != len(knots) - now.degree - 1 or (
+            coefs == old.coefs and now.knots == old.knots
+        )
+        if refits:
+            coefs = _refit(self._shape, knots, now.degree)
+        ends = (knots[now.degree], knots[-now.degree - 1])
+        new = now._replace(domain=ends, knots=knots, coefs=coefs)
+        if not refits and not _is_refit(new, self._shape):
+            self._shape = new
+        self._settled = new
+        with self.hold_trait_notifications():
+            for name, value in new._asdict().items():
+                setattr(self, name, value)
+
+    # --- what a notebook stores ------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"SplinePlayground(degree={self.degree}, grid_size={self.grid_size})"
+
+    def _ipython_display_(self):
+        raise NotImplementedError  # ipywidgets 7 would show the widget without its picture
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The live view, and a picture for those who see the notebook without scripts."""
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        return data | {"image/png": base64.b64encode(self._picture()).decode()}, metadata
+
+    def _picture(self) -> bytes:
+        figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
+        ax = figure.subplots()
+        if self.target != "none":
+            ax.plot(*self.samples(), **plots.ROLES["target"])
+        plots.plot_basis(_float64(self.knots), self.degree, coef=_float64(self.coefs), ax=ax)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", metadata={"Software": None})
+        return file.getvalue()
+
+
+class _trait_errors:
+    """Inside, the errors of kanbook's checks become those that traits raise."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind in (TypeError, ValueError):
+            raise traitlets.TraitError(str(error)) from None
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    """As the trait does, for what is computed before there is one."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name}={value!r}; expected an integer from {low} to {high}")
+
+
+def _float64(values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _numbers(name: str, values: list[float]) -> Tensor:
+    if not all(isinstance(v, Real) and not isinstance(v, bool) for v in values):
+        raise TypeError(f"{name}={values!r}; expected a list of numbers")
+    values = _float64(values)
+    check_finite(name, values)
+    return values
+
+
+def _uniform(grid_size: int, degree: int, domain: tuple[float, float]) -> list[float]:
+    return splines.uniform_knots(grid_size, degree, domain, dtype=torch.float64).tolist()
+
+
+def _wave(n: int) -> list[float]:
+    """Coefficients of the first curve: neither flat nor clever."""
+    return [round(0.7 * math.sin(1.9 * math.pi * (i + 0.5) / n - 0.6), 2) for i in range(n)]
+
+
+def _sample_points() -> Tensor:
+    return torch.linspace(-1, 1, N_SAMPLES, dtype=torch.float64)
+
+
+def _heights(name: str) -> Tensor:
+    """The heights of a target at the sample points, rounded as they travel to the page."""
+    x = _sample_points()
+    if name == "noise":
+        generator = torch.Generator().manual_seed(0)
+        noise = 0.25 * torch.randn(N_SAMPLES, generator=generator)
+        return (tasks.sine(x) + noise).round(decimals=6)
+    return tasks.FUNCTIONS_1D[name](x).round(decimals=6)
+
+
+# playground.js has the same three functions; tests compare them.
+
+
+def _move_knots(shape: Spline, new: Spline) -> list[float]:
+    """The knots of ``shape`` for another degree, grid size and domain.
+
+    Those inside keep their spacing, stretched and resampled: even ones stay even. Those beyond the
+    domain follow at the mean width.
+    """
+    (a, b), (start, end), k, size = new.domain, shape.domain, shape.degree, shape.grid_size
+    knots = _uniform(new.grid_size, new.degree, new.domain)
+    breaks = [a + (b - a) * ((t - start) / (end - start)) for t in shape.knots[k : k + size + 1]]
+    for j in range(1, new.grid_size):
+        whole, rest = divmod(j * size, new.grid_size)
+        right = breaks[min(whole + 1, size)]
+        knots[new.degree + j] = breaks[whole] + rest / new.grid_size * (right - breaks[whole])
+    return knots
+
+
+def _refit(shape: Spline, knots: list[float], degree: int) -> list[float]:
+    """The coefficients of the best approximation of ``shape`` on other knots."""
+    old, new = _float64(shape.knots), _float64(knots)
+    return splines.refine(
+        _float64(shape.coefs), old, new, shape.degree, new_degree=degree, whole=True
+    ).tolist()
+
+
+def _is_refit(curve: Spline, shape: Spline) -> bool:
+    """Whether the curve is what a change of degree, grid or domain made of ``shape``."""
+    if (curve.degree, curve.knots) == (shape.degree, shape.knots):
+        return curve.coefs == shape.coefs
+    refit = _float64(_refit(shape, curve.knots, curve.degree))
+    return torch.allclose(refit, _float64(curve.coefs), rtol=1e-6, atol=1e-6)
