@@ -217,7 +217,7 @@ y = splines.evaluate(x, coef, knots, ${degree})
 const range = (name, label, min, max) => `<label>${label}
   <input type="range" name="${name}" aria-label="${label}" min="${min}" max="${max}"><output></output></label>`;
 const toggle = (name, label) =>
-  `<label class="toggle"><input type="checkbox" name="${name}">${label}</label>`;
+  `<label class="short"><input type="checkbox" name="${name}">${label}</label>`;
 const buttons = names => names.map(name => `<button type="button">${name}</button>`).join("");
 const page = targets => `
 <svg role="group" aria-label="A spline, its coefficients and knots as sliders">
@@ -230,15 +230,15 @@ const page = targets => `
   <path class="rail"/><g class="probes"></g><g class="knots"></g><g class="coefs"></g>
 </svg>
 <p class="readout"></p>
-<div class="row">${range("degree", "degree", 0, MAX_DEGREE)}${range("grid_size", "grid size", 1, MAX_GRID)}
+<div class="line">${range("degree", "degree", 0, MAX_DEGREE)}${range("grid_size", "grid size", 1, MAX_GRID)}
   <span>domain <input type="number" step="0.1" aria-label="domain from"> to
   <input type="number" step="0.1" aria-label="domain to"></span></div>
-<div class="row">${toggle("show_basis", "basis functions")}
+<div class="line">${toggle("show_basis", "basis functions")}
   ${toggle("weighted", "times coefficients")}${toggle("show_sum", "their sum")}</div>
-<div class="row"><label class="toggle">target <select name="target" aria-label="target">
+<div class="line"><label class="short">target <select name="target" aria-label="target">
   ${["none", ...targets].map(name => `<option>${name}</option>`).join("")}</select></label>
-  ${buttons(["fit", "descend"])}<span class="error"></span></div>
-<div class="row">${buttons(["undo", "redo", "even knots", "reset", "copy as Python"])}</div>
+  ${buttons(["fit", "descend"])}<span class="rms"></span></div>
+<div class="line">${buttons(["undo", "redo", "even knots", "reset", "copy as Python"])}</div>
 <p class="status" role="status"></p>
 <textarea readonly hidden rows="8" aria-label="this curve in Python"></textarea>
 <details><summary>keys and gestures</summary><dl>
@@ -489,7 +489,7 @@ function view(model, curve, el) {
       if (input !== document.activeElement) input.value = round(curve.now.domain[i], 6);
     });
     const nothing = model.get("target") === "none" ? "" : "no samples in the domain";
-    $(".error").textContent = points.length ? `RMS error ${show(rms(points))}` : nothing;
+    $(".rms").textContent = points.length ? `RMS error ${show(rms(points))}` : nothing;
     button.fit.disabled = button.descend.disabled = !points.length;
     button.descend.textContent = descent ? "stop" : "descend";
     button.undo.disabled = !curve.past.length;

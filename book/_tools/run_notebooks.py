@@ -21,7 +21,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from notebook_files import ROOT, dump, find, read, write
+from notebook_files import ROOT, dump, find, is_tagged, read, write
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {
@@ -35,6 +35,8 @@ LANGUAGE_INFO = {
 NOTEBOOK_METADATA = ("kanbook", "widgets")  # kept; what editors and Colab add besides is dropped
 CELL_METADATA = ("tags", "mystnb")
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+MODEL = "IPY_MODEL_"  # before the id of another widget, in a widget's state
 
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{8,16}\b")
 WIDGET_ID = re.compile("[0-9a-f]{32}")
@@ -153,6 +155,37 @@ def normalise_output(output):
     return output
 
 
+def keep_living(notebook):
+    """Drops what a page without a kernel cannot show: the outputs of cells tagged `live-only`, and the
+    state of all widgets but anywidgets, which bring their own script, and their layouts."""
+    for cell in notebook["cells"]:
+        if is_tagged(cell, "live-only"):
+            cell["outputs"] = []
+    widgets = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE)
+    if widgets is None:
+        return notebook
+    shown = {
+        output["data"][WIDGET_VIEW]["model_id"]
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", [])
+        if WIDGET_VIEW in output.get("data", {})
+    }
+    living = {
+        name: model
+        for name, model in widgets["state"].items()
+        if name in shown and model["model_module"] == "anywidget"
+    }
+    layouts = {model["state"].get("layout", "").removeprefix(MODEL) for model in living.values()}
+    widgets["state"] = {
+        name: model
+        for name, model in widgets["state"].items()
+        if name in living or name in layouts
+    }
+    if not living:
+        del notebook["metadata"]["widgets"]
+    return notebook
+
+
 def renumber_widgets(notebook):
     """Gives the widgets, which draw their ids by chance, the ids 1, 2, ... in order of creation."""
     state = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
@@ -177,7 +210,7 @@ def normalise(notebook):
         for output in cell["outputs"]:
             if "execution_count" in output:
                 output["execution_count"] = count
-    return renumber_widgets(notebook)
+    return renumber_widgets(keep_living(notebook))
 
 
 def run(path, factor=1.0):
