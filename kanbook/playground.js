@@ -193,7 +193,7 @@ function ticks(low, high, count) {
 /** Whether the nearest background that is painted is dark. */
 function isDark(node) {
   for (let e = node.parentElement; e; e = e.parentElement) {
-    const [r, g, b, alpha = 1] = getComputedStyle(e).backgroundColor.match(/[\d.]+/g).map(Number);
+    const [r, g, b, alpha = 1] = getComputedStyle(e).backgroundColor.match(/[\d.]+/g)?.map(Number) ?? [0, 0, 0, 0];
     if (alpha > 0.5) return 0.3 * r + 0.6 * g + 0.1 * b < 128;
   }
   return matchMedia("(prefers-color-scheme: dark)").matches;
@@ -536,6 +536,7 @@ function view(model, curve, el) {
       stop();
       drag = { ...best, id: event.pointerId };
       probe = null;
+      status.textContent = "";
       curve.fresh = curve.held = true;
       svg.setPointerCapture(event.pointerId);
       $(`.${best.kind}`).children[best.index].focus({ preventScroll: true });
@@ -700,8 +701,8 @@ function view(model, curve, el) {
   const themed = new MutationObserver(follow);
   for (const node of [document.documentElement, document.body]) themed.observe(node, { attributes: true });
   scheme.addEventListener("change", follow);
-  follow();
-  const resized = new ResizeObserver(() => {
+  const resized = new ResizeObserver(() => { // also once the view is put into the page
+    follow();
     width = root.clientWidth;
     height = Math.round(clamp(0.62 * width, 290, 430));
     bottom = height - pad.bottom;

@@ -78,8 +78,13 @@ class LiveFigures(SphinxPostTransform):
             bundle.replace_self(figure)
 
 
+# Browsers let no page on disk read another: there, the search lists pages without excerpts.
+ON_DISK = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
+
+
 def setup(app):
     app.config.mathjax_path = "mathjax/tex-mml-chtml.js"
+    app.add_js_file(None, body=ON_DISK)
     app.add_post_transform(LiveFigures)
     app.connect("html-page-context", drop_thebe, priority=900)  # after those who add scripts
     app.connect("build-finished", copy_mathjax)

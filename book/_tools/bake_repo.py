@@ -41,7 +41,7 @@ BADGE_CELL = "[![Open in Colab]({image})]({url})"
 SETUP_TAGS = ["setup", "hide-cell"]
 BADGE_TAGS = ["badge", "remove-cell"]  # the book has a button of its own
 
-OWNER = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}"
+OWNER = r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}"  # GitHub gives names with _ to a company's own accounts
 NAME = r"[A-Za-z0-9._-]*[A-Za-z0-9_-]"
 REF = r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_])?"
 PACKAGE = "kanbook"  # a link to anyone's repository of this name is a link to this one

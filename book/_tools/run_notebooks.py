@@ -156,8 +156,11 @@ def normalise_output(output):
 
 
 def keep_living(notebook):
-    """Drops what a page without a kernel cannot show: the outputs of cells tagged `live-only`, and the
-    state of all widgets but anywidgets, which bring their own script, and their layouts."""
+    """Drops what a page without a kernel cannot show.
+
+    That is the output of cells tagged `live-only`, and the state of all widgets but the anywidgets
+    that are shown, which bring their own script, and their layouts.
+    """
     for cell in notebook["cells"]:
         if is_tagged(cell, "live-only"):
             cell["outputs"] = []
