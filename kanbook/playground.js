@@ -75,6 +75,7 @@ const GAUSS = [
 
 /** Coefficients on knots t, degree k, of the best approximation of `shape` on the whole domain. */
 export function refit(shape, t, k) {
+  if (k === shape.degree && equal(t, shape.knots)) return shape.coefs;
   const start = t[k], end = t[t.length - 1 - k], rows = [], y = [];
   const breaks = [...shape.knots, ...t].map(x => Math.min(Math.max(x, start), end));
   breaks.sort((a, b) => a - b);
@@ -94,6 +95,7 @@ export function refit(shape, t, k) {
 
 /** The knots of `shape` for another degree, grid size and domain: as in playground.py. */
 export function moveKnots(shape, { degree, grid_size, domain }) {
+  if (degree === shape.degree && grid_size === shape.grid_size && equal(domain, shape.domain)) return shape.knots;
   const [a, b] = domain, [start, end] = shape.domain;
   const knots = uniformKnots(grid_size, degree, domain);
   const breaks = shape.knots
@@ -111,14 +113,16 @@ export function moveKnots(shape, { degree, grid_size, domain }) {
 
 const FIELDS = ["degree", "grid_size", "domain", "knots", "coefs"];
 const MAX_DEGREE = 5, MAX_GRID = 20;
+const isDomain = ([a, b]) => Math.abs(a) <= 1000 && Math.abs(b) <= 1000 && b - a >= 0.01;
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const read = model => Object.fromEntries(FIELDS.map(name => [name, model.get(name)]));
 
+/** Whether the curve is what a change of degree, grid or domain made of `shape`. */
 function isRefit(curve, shape) {
-  const same = curve.degree === shape.degree && equal(curve.knots, shape.knots);
-  const expected = same ? shape.coefs : refit(shape, curve.knots, curve.degree);
-  return expected.every((c, i) => Math.abs(c - curve.coefs[i]) <= 1e-6 * (1 + Math.abs(c)));
+  const near = (a, b) => a.every((x, i) => Math.abs(x - b[i]) <= 1e-6 * (1 + Math.abs(x)));
+  const { knots, coefs, degree } = curve;
+  return near(moveKnots(shape, curve), knots) && near(refit(shape, knots, degree), coefs);
 }
 
 /** What all views of one widget share: the shaped curve that refits start from, and the history. */
@@ -139,11 +143,12 @@ class Curve {
     const degree = clamp(Math.round(now.degree), 0, MAX_DEGREE);
     const grid_size = clamp(Math.round(now.grid_size), 1, MAX_GRID);
     let { domain, knots, coefs } = now;
-    if (!(domain[0] < domain[1])) domain = old.domain;
+    if (!isDomain(domain)) domain = old.domain;
     const given = !equal(knots, old.knots);
-    if (!given) knots = moveKnots(shape, { degree, grid_size, domain });
+    const resized = !equal([degree, grid_size, domain], [old.degree, old.grid_size, old.domain]);
+    if (resized && !given) knots = moveKnots(shape, { degree, grid_size, domain });
     const keeps = coefs.length === knots.length - degree - 1;
-    const refits = !keeps || (!given && equal(coefs, old.coefs));
+    const refits = !keeps || (resized && !given && equal(coefs, old.coefs));
     if (refits) coefs = refit(shape, knots, degree);
     domain = [knots[degree], knots[knots.length - 1 - degree]];
     this.remember();
@@ -256,9 +261,10 @@ const HANDLES = {
 function view(model, curve, el) {
   const root = document.createElement("div");
   root.className = "kan-playground";
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys to us
   root.innerHTML = page(Object.keys(model.get("_targets")));
   el.append(root);
+  for (const node of root.querySelectorAll("input, select, button, textarea, summary"))
+    node.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys to us
   const $ = selector => root.querySelector(selector);
   const svg = $("svg"), readout = $(".readout"), status = $(".status"), code = $("textarea");
   const ends = root.querySelectorAll("[type=number]");
@@ -274,6 +280,7 @@ function view(model, curve, el) {
   const step = changes => { // a step of its own in the history
     curve.fresh = true;
     commit(changes);
+    curve.fresh = true;
   };
 
   // --- geometry: data units to pixels and back
@@ -451,7 +458,8 @@ function view(model, curve, el) {
   function place(kind, attributes) {
     const count = at[kind].length;
     active[kind] = clamp(active[kind], 0, Math.max(0, count - 1));
-    const nodes = children($(`.${kind}`), count, `<g class="handle" role="slider">${HANDLES[kind]}</g>`);
+    const nodes = children($(`.${kind}`), count, 
+      `<g class="handle" role="slider" data-lm-suppress-shortcuts="true">${HANDLES[kind]}</g>`);
     nodes.forEach((node, i) => set(node, {
       ...attributes(i), transform: `translate(${at[kind][i]})`, tabindex: i === active[kind] ? 0 : -1,
     }));
@@ -551,8 +559,7 @@ function view(model, curve, el) {
     pointerup(event) {
       if (event.pointerId !== drag?.id) return;
       drag = null;
-      curve.held = false;
-      schedule();
+      stop();
     },
     touchstart(event) {
       const [{ clientX, clientY }] = event.touches;
@@ -616,11 +623,11 @@ function view(model, curve, el) {
   function onDomain({ target: input }) {
     if (input.type !== "number") return;
     const domain = [...ends].map(node => Number(node.value)), [a, b] = domain;
-    const good = domain.every(x => Math.abs(x) <= 100) && b - a >= 0.01;
+    const good = isDomain(domain);
     ends.forEach(node => set(node, { "aria-invalid": !good }));
     if (good) step({ domain });
     status.textContent = good ? `domain ${show(a)} to ${show(b)}; ${change()}`
-      : "The domain needs two numbers from −100 to 100, the first less than the second.";
+      : "The domain needs two numbers from −1000 to 1000, the second larger by 0.01 at least.";
   }
 
   const actions = {
@@ -660,7 +667,7 @@ function view(model, curve, el) {
 
   /** Gradient descent on the mean squared error, one step a frame, as fast as is safe. */
   function descend() {
-    const points = target(), { knots, degree, coefs } = curve.now;
+    const points = target(), name = model.get("target"), { knots, degree, coefs } = curve.now;
     const rows = points.map(([x]) => basis(x, knots, degree)), y = points.map(p => p[1]);
     const gradient = (c, y) => {
       const residual = rows.map((row, i) => dot(row, c) - y[i]);
@@ -672,7 +679,7 @@ function view(model, curve, el) {
     let steps = 0;
     curve.fresh = curve.held = true;
     const next = () => {
-      if (!equal(curve.now.knots, knots)) return stop();
+      if (model.get("target") !== name || !equal(curve.now.knots, knots)) return stop();
       let c = curve.now.coefs;
       for (let i = still.matches ? 100 : 1; i > 0; i--, steps++) {
         const g = gradient(c, y);
@@ -690,6 +697,7 @@ function view(model, curve, el) {
     cancelAnimationFrame(descent);
     descent = 0;
     curve.held = false;
+    curve.fresh = true;
     schedule();
   }
 

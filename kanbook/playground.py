@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from . import plots, splines, tasks
-from ._checks import check_domain, check_finite, check_knots, check_tensor
+from ._checks import check_domain, check_finite, check_integer, check_knots, check_tensor
 
 __all__ = ["SplinePlayground"]
 
@@ -85,8 +85,8 @@ class SplinePlayground(anywidget.AnyWidget):
     _esm = _source("playground.js")
     _css = _source("playground.css")
 
-    degree = traitlets.Int(3, min=0, max=MAX_DEGREE).tag(sync=True)
-    grid_size = traitlets.Int(5, min=1, max=MAX_GRID_SIZE).tag(sync=True)
+    degree = traitlets.Int(3).tag(sync=True)
+    grid_size = traitlets.Int(5).tag(sync=True)
     domain = traitlets.Tuple(traitlets.Float(), traitlets.Float()).tag(sync=True)
     knots = traitlets.List(traitlets.Float()).tag(sync=True)
     coefs = traitlets.List(traitlets.Float()).tag(sync=True)
@@ -111,31 +111,30 @@ class SplinePlayground(anywidget.AnyWidget):
     ):
         self._settled = self._shape = None  # the last state; the last one made by hand
         with _trait_errors():
+            _check_sizes(degree=degree)
+            if domain is not None:
+                domain = _check_domain(domain)
             if knots is not None:
-                knots = list(knots)
-                inside = _numbers("knots", knots)
-                check_knots(inside, degree)
-                given = domain, grid_size
-                domain = (knots[degree], knots[-degree - 1])
-                grid_size = len(knots) - 2 * degree - 1
-                if given[0] not in (None, domain) or given[1] not in (None, grid_size):
-                    raise ValueError(
-                        f"knots has the domain {domain} and {grid_size} intervals; expected no "
-                        "other domain or grid_size beside it"
-                    )
+                check_knots(_numbers("knots", knots), degree)
+                own = (knots[degree], knots[-degree - 1]), len(knots) - 2 * degree - 1
+                given = (domain, grid_size)
+                for name, value, said in zip(("domain", "grid_size"), given, own, strict=True):
+                    if value not in (None, said):
+                        raise ValueError(f"{name}={value!r}; expected {said!r}, as in knots")
+                domain, grid_size = own
+            domain = (-1.0, 1.0) if domain is None else domain
             grid_size = 5 if grid_size is None else grid_size
-            domain = check_domain((-1.0, 1.0) if domain is None else domain)
+            _check_sizes(grid_size=grid_size)
             if knots is None:
-                _check_range("degree", degree, 0, MAX_DEGREE)
-                _check_range("grid_size", grid_size, 1, MAX_GRID_SIZE)
                 knots = _uniform(grid_size, degree, domain)
-        if coefs is None:
-            coefs = _wave(grid_size + degree)
+            if coefs is None:
+                coefs = _wave(grid_size + degree)
+            _numbers("coefs", coefs)
         super().__init__(
             degree=degree,
             grid_size=grid_size,
             domain=domain,
-            knots=knots,
+            knots=list(knots),
             coefs=list(coefs),
             target=target,
             show_basis=show_basis,
@@ -179,13 +178,19 @@ class SplinePlayground(anywidget.AnyWidget):
 
     # --- five traits, one spline -----------------------------------------------------------------
 
-    @traitlets.validate("domain")
-    def _check_domain(self, proposal):
+    @traitlets.validate("degree", "grid_size")
+    def _validate_size(self, proposal):
         with _trait_errors():
-            return check_domain(proposal.value)
+            _check_sizes(**{proposal.trait.name: proposal.value})
+        return proposal.value
+
+    @traitlets.validate("domain")
+    def _validate_domain(self, proposal):
+        with _trait_errors():
+            return _check_domain(proposal.value)
 
     @traitlets.validate("knots")
-    def _check_knots(self, proposal):
+    def _validate_knots(self, proposal):
         size = self.grid_size + 2 * self.degree + 1
         with _trait_errors():
             if len(proposal.value) != size:
@@ -194,10 +199,11 @@ class SplinePlayground(anywidget.AnyWidget):
                     f"= {size} (to change their number, set grid_size or degree)"
                 )
             check_knots(_numbers("knots", proposal.value), self.degree)
+            _check_domain((proposal.value[self.degree], proposal.value[-self.degree - 1]))
         return proposal.value
 
     @traitlets.validate("coefs")
-    def _check_coefs(self, proposal):
+    def _validate_coefs(self, proposal):
         size = self.grid_size + self.degree
         with _trait_errors():
             if len(proposal.value) != size:
@@ -215,18 +221,20 @@ class SplinePlayground(anywidget.AnyWidget):
     @traitlets.observe("degree", "grid_size", "domain", "knots", "coefs")
     def _settle(self, change):
         """Make the five traits one spline again, after some of them were set."""
-        now, old = Spline(*(getattr(self, name) for name in Spline._fields)), self._settled
+        now = Spline(self.degree, self.grid_size, self.domain, [*self.knots], [*self.coefs])
+        old = self._settled
         if now == old:
             return
         if old is None:
             self._settled = self._shape = now
             return
         knots, coefs = now.knots, now.coefs
-        if knots == old.knots:
+        given = knots != old.knots
+        resized = now[:3] != old[:3]  # degree, grid_size, domain
+        if resized and not given:
             knots = _move_knots(self._shape, now)
-        refits = len(coefs) != len(knots) - now.degree - 1 or (
-            coefs == old.coefs and now.knots == old.knots
-        )
+        keeps = len(coefs) == len(knots) - now.degree - 1
+        refits = not keeps or (resized and not given and coefs == old.coefs)
         if refits:
             coefs = _refit(self._shape, knots, now.degree)
         ends = (knots[now.degree], knots[-now.degree - 1])
@@ -234,6 +242,9 @@ class SplinePlayground(anywidget.AnyWidget):
         if not refits and not _is_refit(new, self._shape):
             self._shape = new
         self._settled = new
+        if new == now:
+            return
+        self._states_to_send.update(Spline._fields)  # the page gets the five together
         with self.hold_trait_notifications():
             for name, value in new._asdict().items():
                 setattr(self, name, value)
@@ -273,10 +284,20 @@ class _trait_errors:
             raise traitlets.TraitError(str(error)) from None
 
 
-def _check_range(name: str, value: int, low: int, high: int) -> None:
-    """As the trait does, for what is computed before there is one."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name}={value!r}; expected an integer from {low} to {high}")
+def _check_sizes(**sizes: int) -> None:
+    ranges = {"degree": (0, MAX_DEGREE), "grid_size": (1, MAX_GRID_SIZE)}
+    for name, value in sizes.items():
+        check_integer(name, value, *ranges[name])
+
+
+def _check_domain(domain: tuple[float, float]) -> tuple[float, float]:
+    a, b = check_domain(domain)
+    if max(abs(a), abs(b)) > 1000 or b - a < 0.01:
+        raise ValueError(
+            f"domain={domain!r}; expected numbers from -1000 to 1000, the second larger by 0.01 "
+            "at least"
+        )
+    return a, b
 
 
 def _float64(values: list[float]) -> Tensor:
@@ -284,11 +305,15 @@ def _float64(values: list[float]) -> Tensor:
 
 
 def _numbers(name: str, values: list[float]) -> Tensor:
-    if not all(isinstance(v, Real) and not isinstance(v, bool) for v in values):
+    if not isinstance(values, (list, tuple)) or not all(
+        isinstance(v, Real) and not isinstance(v, bool) for v in values
+    ):
         raise TypeError(f"{name}={values!r}; expected a list of numbers")
-    values = _float64(values)
-    check_finite(name, values)
-    return values
+    numbers = _float64(values)
+    check_finite(name, numbers)
+    if (numbers.abs() > 1e6).any():
+        raise ValueError(f"{name}={values!r}; expected numbers from -1e6 to 1e6")
+    return numbers
 
 
 def _uniform(grid_size: int, degree: int, domain: tuple[float, float]) -> list[float]:
@@ -323,6 +348,8 @@ def _move_knots(shape: Spline, new: Spline) -> list[float]:
     Those inside keep their spacing, stretched and resampled: even ones stay even. Those beyond the
     domain follow at the mean width.
     """
+    if new[:3] == shape[:3]:
+        return shape.knots
     (a, b), (start, end), k, size = new.domain, shape.domain, shape.degree, shape.grid_size
     knots = _uniform(new.grid_size, new.degree, new.domain)
     breaks = [a + (b - a) * ((t - start) / (end - start)) for t in shape.knots[k : k + size + 1]]
@@ -335,6 +362,8 @@ def _move_knots(shape: Spline, new: Spline) -> list[float]:
 
 def _refit(shape: Spline, knots: list[float], degree: int) -> list[float]:
     """The coefficients of the best approximation of ``shape`` on other knots."""
+    if (degree, knots) == (shape.degree, shape.knots):
+        return shape.coefs
     old, new = _float64(shape.knots), _float64(knots)
     return splines.refine(
         _float64(shape.coefs), old, new, shape.degree, new_degree=degree, whole=True
@@ -343,7 +372,6 @@ def _refit(shape: Spline, knots: list[float], degree: int) -> list[float]:
 
 def _is_refit(curve: Spline, shape: Spline) -> bool:
     """Whether the curve is what a change of degree, grid or domain made of ``shape``."""
-    if (curve.degree, curve.knots) == (shape.degree, shape.knots):
-        return curve.coefs == shape.coefs
-    refit = _float64(_refit(shape, curve.knots, curve.degree))
-    return torch.allclose(refit, _float64(curve.coefs), rtol=1e-6, atol=1e-6)
+    moved, refit = _move_knots(shape, curve), _refit(shape, curve.knots, curve.degree)
+    pairs = ((moved, curve.knots), (refit, curve.coefs))
+    return all(torch.allclose(_float64(a), _float64(b), rtol=1e-6, atol=1e-6) for a, b in pairs)
