@@ -93,20 +93,24 @@ export function refit(shape, t, k) {
   return leastSquares(scaled, y, size.length * Number.EPSILON).map((value, i) => value / size[i]);
 }
 
-/** The knots of `shape` for another degree, grid size and domain: as in playground.py. */
+/** The knots of `shape` for another degree, grid size and domain: as _move_knots in playground.py. */
 export function moveKnots(shape, { degree, grid_size, domain }) {
   if (degree === shape.degree && grid_size === shape.grid_size && equal(domain, shape.domain)) return shape.knots;
   const [a, b] = domain, [start, end] = shape.domain;
-  const knots = uniformKnots(grid_size, degree, domain);
   const breaks = shape.knots
     .slice(shape.degree, shape.degree + shape.grid_size + 1)
     .map(t => a + (b - a) * ((t - start) / (end - start)));
-  for (let j = 1; j < grid_size; j++) {
+  const inner = Array.from({ length: grid_size + 1 }, (_, j) => {
     const whole = Math.floor((j * shape.grid_size) / grid_size);
     const part = ((j * shape.grid_size) % grid_size) / grid_size;
-    knots[degree + j] = breaks[whole] + part * ((breaks[whole + 1] ?? b) - breaks[whole]);
-  }
-  return knots;
+    return breaks[whole] + (part && part * (breaks[whole + 1] - breaks[whole]));
+  });
+  [inner[0], inner[grid_size]] = domain;
+  const first = inner[1] - a, last = b - inner[grid_size - 1], beyond = Array.from({ length: degree });
+  return [
+    ...beyond.map((_, i) => a - (degree - i) * first), ...inner,
+    ...beyond.map((_, i) => b + (i + 1) * last),
+  ];
 }
 
 // --- the state: five traits, one spline; as SplinePlayground._settle
@@ -220,7 +224,7 @@ y = splines.evaluate(x, coef, knots, ${degree})
 }
 
 const range = (name, label, min, max) => `<label>${label}
-  <input type="range" name="${name}" aria-label="${label}" min="${min}" max="${max}"><output></output></label>`;
+  <input type="range" name="${name}" aria-label="${label}" min="${min}" max="${max}"><b></b></label>`;
 const toggle = (name, label) =>
   `<label class="short"><input type="checkbox" name="${name}">${label}</label>`;
 const buttons = names => names.map(name => `<button type="button">${name}</button>`).join("");
@@ -494,7 +498,7 @@ function view(model, curve, el) {
       if (input.type === "range") input.nextSibling.textContent = value;
     }
     ends.forEach((input, i) => {
-      if (input !== document.activeElement) input.value = round(curve.now.domain[i], 6);
+      if (input !== document.activeElement && input.ariaInvalid !== "true") input.value = round(curve.now.domain[i], 6);
     });
     const nothing = model.get("target") === "none" ? "" : "no samples in the domain";
     $(".rms").textContent = points.length ? `RMS error ${show(rms(points))}` : nothing;
@@ -622,7 +626,7 @@ function view(model, curve, el) {
 
   function onDomain({ target: input }) {
     if (input.type !== "number") return;
-    const domain = [...ends].map(node => Number(node.value)), [a, b] = domain;
+    const domain = [...ends].map(node => node.valueAsNumber), [a, b] = domain;
     const good = isDomain(domain);
     ends.forEach(node => set(node, { "aria-invalid": !good }));
     if (good) step({ domain });

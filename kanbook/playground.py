@@ -27,6 +27,7 @@ from ._checks import check_domain, check_finite, check_integer, check_knots, che
 __all__ = ["SplinePlayground"]
 
 MAX_DEGREE, MAX_GRID_SIZE = 5, 20
+MAX_KNOT, MAX_COEF = 1e6, 1e100  # far from overflow, whatever follows
 N_SAMPLES = 101  # of a target, evenly on [-1, 1]
 TARGETS = ("zigzag", "sine", "step", "noise")
 
@@ -115,7 +116,7 @@ class SplinePlayground(anywidget.AnyWidget):
             if domain is not None:
                 domain = _check_domain(domain)
             if knots is not None:
-                check_knots(_numbers("knots", knots), degree)
+                check_knots(_numbers("knots", knots, MAX_KNOT), degree)
                 own = (knots[degree], knots[-degree - 1]), len(knots) - 2 * degree - 1
                 given = (domain, grid_size)
                 for name, value, said in zip(("domain", "grid_size"), given, own, strict=True):
@@ -129,7 +130,7 @@ class SplinePlayground(anywidget.AnyWidget):
                 knots = _uniform(grid_size, degree, domain)
             if coefs is None:
                 coefs = _wave(grid_size + degree)
-            _numbers("coefs", coefs)
+            _numbers("coefs", coefs, MAX_COEF)
         super().__init__(
             degree=degree,
             grid_size=grid_size,
@@ -198,7 +199,7 @@ class SplinePlayground(anywidget.AnyWidget):
                     f"knots has {len(proposal.value)} values; expected grid_size + 2 * degree + 1 "
                     f"= {size} (to change their number, set grid_size or degree)"
                 )
-            check_knots(_numbers("knots", proposal.value), self.degree)
+            check_knots(_numbers("knots", proposal.value, MAX_KNOT), self.degree)
             _check_domain((proposal.value[self.degree], proposal.value[-self.degree - 1]))
         return proposal.value
 
@@ -211,7 +212,8 @@ class SplinePlayground(anywidget.AnyWidget):
                     f"coefs has {len(proposal.value)} values; expected grid_size + degree = {size} "
                     "(to change their number, set grid_size or degree)"
                 )
-            _numbers("coefs", proposal.value)
+            if self._settled is None or proposal.value != self._settled.coefs:  # no refit's
+                _numbers("coefs", proposal.value, MAX_COEF)
         return proposal.value
 
     def notify_change(self, change):
@@ -304,15 +306,15 @@ def _float64(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def _numbers(name: str, values: list[float]) -> Tensor:
+def _numbers(name: str, values: list[float], limit: float) -> Tensor:
     if not isinstance(values, (list, tuple)) or not all(
         isinstance(v, Real) and not isinstance(v, bool) for v in values
     ):
         raise TypeError(f"{name}={values!r}; expected a list of numbers")
     numbers = _float64(values)
     check_finite(name, numbers)
-    if (numbers.abs() > 1e6).any():
-        raise ValueError(f"{name}={values!r}; expected numbers from -1e6 to 1e6")
+    if (numbers.abs() > limit).any():
+        raise ValueError(f"{name}={values!r}; expected numbers from {-limit:g} to {limit:g}")
     return numbers
 
 
@@ -345,19 +347,21 @@ def _heights(name: str) -> Tensor:
 def _move_knots(shape: Spline, new: Spline) -> list[float]:
     """The knots of ``shape`` for another degree, grid size and domain.
 
-    Those inside keep their spacing, stretched and resampled: even ones stay even. Those beyond the
-    domain follow at the mean width.
+    Those inside keep their spacing, stretched and resampled: even ones stay even. Beyond the domain
+    they continue at the width of the outermost intervals.
     """
     if new[:3] == shape[:3]:
         return shape.knots
     (a, b), (start, end), k, size = new.domain, shape.domain, shape.degree, shape.grid_size
-    knots = _uniform(new.grid_size, new.degree, new.domain)
     breaks = [a + (b - a) * ((t - start) / (end - start)) for t in shape.knots[k : k + size + 1]]
+    inner = [a]
     for j in range(1, new.grid_size):
         whole, rest = divmod(j * size, new.grid_size)
         right = breaks[min(whole + 1, size)]
-        knots[new.degree + j] = breaks[whole] + rest / new.grid_size * (right - breaks[whole])
-    return knots
+        inner.append(breaks[whole] + rest / new.grid_size * (right - breaks[whole]))
+    inner.append(b)
+    left = [a - i * (inner[1] - a) for i in range(new.degree, 0, -1)]
+    return [*left, *inner, *(b + i * (b - inner[-2]) for i in range(1, new.degree + 1))]
 
 
 def _refit(shape: Spline, knots: list[float], degree: int) -> list[float]:
