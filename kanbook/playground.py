@@ -265,11 +265,18 @@ class SplinePlayground(anywidget.AnyWidget):
         return data | {"image/png": base64.b64encode(self._picture()).decode()}, metadata
 
     def _picture(self) -> bytes:
+        knots, coefs, k = _float64(self.knots), _float64(self.coefs), self.degree
         figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
         ax = figure.subplots()
+        plots.plot_basis(knots, k, coef=coefs if self.weighted else None, ax=ax)
+        for line in ax.lines[: 0 if self.show_basis else len(coefs)]:
+            line.set_visible(False)
         if self.target != "none":
-            ax.plot(*self.samples(), **plots.ROLES["target"])
-        plots.plot_basis(_float64(self.knots), self.degree, coef=_float64(self.coefs), ax=ax)
+            ax.plot(*self.samples(), ".", color=plots.ROLES["target"]["color"], markersize=4)
+        x = torch.linspace(*self.knots[:: len(self.knots) - 1], 1001, dtype=torch.float64)
+        ax.plot(x, self.values(x), **plots.ROLES["KAN"], linewidth=2.6)
+        centers = (knots.unfold(0, k, 1).mean(-1)[1:-1]) if k else (knots[1:] + knots[:-1]) / 2
+        ax.plot(centers, coefs, "o:", color=plots.ROLES["KAN"]["color"], linewidth=1)
         file = io.BytesIO()
         figure.savefig(file, format="png", metadata={"Software": None})
         return file.getvalue()
@@ -336,7 +343,7 @@ def _heights(name: str) -> Tensor:
     x = _sample_points()
     if name == "noise":
         generator = torch.Generator().manual_seed(0)
-        noise = 0.25 * torch.randn(N_SAMPLES, generator=generator)
+        noise = 0.25 * torch.randn(N_SAMPLES, generator=generator, dtype=x.dtype)
         return (tasks.sine(x) + noise).round(decimals=6)
     return tasks.FUNCTIONS_1D[name](x).round(decimals=6)
 

@@ -103,6 +103,7 @@ def execute(notebook, name, folder, budget):
         extra_arguments=["--log-level=ERROR"],  # else each kernel warns that its port is local TCP
         on_cell_start=note,
     )
+    client.widget_registry = {}  # mirroring Output widgets can lose the kernel's reply to a cell
     try:
         client.execute()
     except CellTimeoutError:
