@@ -99,7 +99,7 @@ export function moveKnots(shape, { degree, grid_size, domain }) {
   const [a, b] = domain, [start, end] = shape.domain;
   const breaks = shape.knots
     .slice(shape.degree, shape.degree + shape.grid_size + 1)
-    .map(t => a + (b - a) * ((t - start) / (end - start)));
+    .map(t => (t < end ? Math.min(b, a + (b - a) * ((t - start) / (end - start))) : b));
   const inner = Array.from({ length: grid_size + 1 }, (_, j) => {
     const whole = Math.floor((j * shape.grid_size) / grid_size);
     const part = ((j * shape.grid_size) % grid_size) / grid_size;

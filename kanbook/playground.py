@@ -360,7 +360,10 @@ def _move_knots(shape: Spline, new: Spline) -> list[float]:
     if new[:3] == shape[:3]:
         return shape.knots
     (a, b), (start, end), k, size = new.domain, shape.domain, shape.degree, shape.grid_size
-    breaks = [a + (b - a) * ((t - start) / (end - start)) for t in shape.knots[k : k + size + 1]]
+    breaks = [
+        min(b, a + (b - a) * ((t - start) / (end - start))) if t < end else b
+        for t in shape.knots[k : k + size + 1]
+    ]
     inner = [a]
     for j in range(1, new.grid_size):
         whole, rest = divmod(j * size, new.grid_size)
