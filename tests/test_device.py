@@ -1,0 +1,200 @@
+"""Chapters use a GPU where there is one: each runs here on a pretended one, with real numbers.
+
+A tensor on the pretended GPU keeps its numbers in the CPU's memory, but says that it is on the
+device "meta" (the one besides the CPU that every build of PyTorch knows), and refuses what a tensor
+on a GPU refuses: NumPy and Matplotlib, calculations with a tensor that is elsewhere, random numbers
+from a generator of the CPU. Trainings are cut short and assertions only computed, not enforced:
+what is tested is where the tensors are, in every line of every cell.
+"""
+
+import ast
+import sys
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+import kanbook
+import notebook_files as notebooks
+from notebook_files import ROOT
+
+GPU = "meta"
+STEPS = 2  # of each training
+INDEXING = ("aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
+
+
+class OnGPU(torch.Tensor):
+    """A tensor on the pretended GPU; its numbers are an ordinary tensor."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, numbers):
+        options = {"dtype": numbers.dtype, "device": GPU, "requires_grad": numbers.requires_grad}
+        shape, strides = numbers.shape, numbers.stride()
+        return torch.Tensor._make_wrapper_subclass(cls, shape, strides=strides, **options)
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    @classmethod
+    def __torch_dispatch__(cls, operation, types, args=(), kwargs=None):
+        return run(operation, args, kwargs or {})
+
+    def __format__(self, how):  # PyTorch's own does this, but for its own class only
+        return format(self.item(), how) if self.ndim == 0 else super().__format__(how)
+
+    def __deepcopy__(self, memo):
+        copy = OnGPU(self.numbers.detach().clone()).requires_grad_(self.requires_grad)
+        copy._is_param = getattr(self, "_is_param", False)
+        return memo.setdefault(id(self), copy)
+
+
+class PretendedGPU(TorchDispatchMode):
+    """While it is on, tensors made on the device GPU are of the class above."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        is_elsewhere = not types and "device" not in kwargs
+        return operation(*args, **kwargs) if is_elsewhere else run(operation, args, kwargs)
+
+
+def run(operation, args, kwargs):
+    """Computes an operation of PyTorch on the numbers; its result is where PyTorch would put it."""
+    name = operation._schema.name
+    values = tree_flatten((args, kwargs))[0]
+    ours = [value for value in values if isinstance(value, OnGPU)]
+    goal = kwargs.get("device")
+    to_gpu = bool(ours) if goal is None else torch.device(goal).type == GPU
+    if name not in ("aten::_to_copy", "aten::copy_"):
+        check_places(name, args, values, ours)
+    if to_gpu and any(isinstance(value, torch.Generator) for value in values):
+        raise RuntimeError(f"{name}: expected a generator on the GPU but found one on the CPU")
+
+    def to_cpu(value):
+        return value.numbers if isinstance(value, OnGPU) else value
+
+    known = {id(value.numbers): value for value in ours}  # what an operation changed in place
+
+    def to_place(value):
+        if not (to_gpu and isinstance(value, torch.Tensor)):
+            return value
+        return known[id(value)] if id(value) in known else OnGPU(value)
+
+    kwargs = kwargs | ({"device": torch.device("cpu")} if goal is not None else {})
+    result = operation(*tree_map(to_cpu, args), **tree_map(to_cpu, kwargs))
+    return args[0] if name == "aten::copy_" else tree_map(to_place, result)
+
+
+def check_places(name, args, values, ours):
+    """Refuses tensors of two places in one operation, but for single numbers and indices."""
+    plain = [v for v in values if isinstance(v, torch.Tensor) and not isinstance(v, OnGPU)]
+    if name in INDEXING and isinstance(args[0], OnGPU):
+        plain = [value for value in plain if not any(value is index for index in args[1])]
+    if ours and any(value.ndim for value in plain):
+        raise RuntimeError(f"{name}: expected all tensors to be on the same device")
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A pretended GPU, on which every optimizer must work, and much shorter trainings."""
+
+    def on_gpu(original):  # on the device "meta" these two would drop the numbers
+        def make(data, *, device=None, **options):
+            made = original(data, **options)
+            return made if device is None else made.to(device)
+
+        return make
+
+    def fit(*args, steps=1000, **options):
+        return kanbook.training.fit(*args, steps=min(steps, STEPS), **options)
+
+    def must_be_there(optimizer, args, kwargs):
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        assert all(isinstance(p, OnGPU) for p in parameters), "trained on the CPU, beside a GPU"
+
+    monkeypatch.setattr(torch, "tensor", on_gpu(torch.tensor))
+    monkeypatch.setattr(torch, "as_tensor", on_gpu(torch.as_tensor))
+    monkeypatch.setattr(kanbook, "fit", fit)
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    dtype = torch.get_default_dtype()
+    replaces = torch.__future__.get_overwrite_module_params_on_conversion()
+    torch.__future__.set_overwrite_module_params_on_conversion(True)  # by a tensor of our class
+    hook = register_optimizer_step_pre_hook(must_be_there)
+    with PretendedGPU(), matplotlib.rc_context():
+        yield torch.device(GPU)
+    hook.remove()
+    torch.__future__.set_overwrite_module_params_on_conversion(replaces)
+    torch.set_default_dtype(dtype)
+    plt.close("all")
+
+
+class Portable(ast.NodeTransformer):
+    """Code for the pretended GPU: it is there, by another name; assertions are only computed."""
+
+    def visit_Constant(self, node):
+        return ast.copy_location(ast.Constant(GPU), node) if node.value == "cuda" else node
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        there = ast.unparse(node) == "torch.cuda.is_available()"
+        return ast.copy_location(ast.Constant(True), node) if there else node
+
+    def visit_Assert(self, node):
+        self.generic_visit(node)
+        call = ast.Call(ast.Name("bool", ast.Load()), [node.test], [])
+        return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), node))
+
+
+@pytest.mark.parametrize("path", notebooks.find(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_notebook_runs_on_a_gpu(path, gpu, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    names = {"__name__": "__main__"}
+    for number, cell in enumerate(notebooks.read(path)["cells"], start=1):
+        if cell["cell_type"] == "code":
+            code = Portable().visit(ast.parse(cell["source"]))
+            exec(compile(code, f"{path.name}, cell {number}", "exec"), names)
+
+
+# --- the pretended GPU is like one ---------------------------------------------------------------
+
+
+def test_pretended_gpu_keeps_numbers(gpu):
+    torch.set_default_dtype(torch.float64)
+    model = kanbook.KAN([1, 3, 1], generator=torch.Generator().manual_seed(0))
+    x, y = kanbook.tasks.function_1d("sine", 50)
+    history = kanbook.training.fit(model.to(gpu), x.to(gpu), y.to(gpu), steps=5)
+    again = kanbook.KAN([1, 3, 1], generator=torch.Generator().manual_seed(0))
+    with pytest.raises(AssertionError, match="trained on the CPU"):
+        kanbook.training.fit(again, x, y, steps=5)
+    assert len(history.loss) == 5 and history.loss[-1] < history.loss[0]
+    assert torch.tensor([1.0, 2.0], device=gpu).sum().item() == 3
+    assert f"{torch.ones((), device=gpu):.1f}" == "1.0"
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda x: x + torch.ones(5),
+        lambda x: torch.ones(5) @ x,
+        lambda x: torch.ones(5)[x > 0],
+        lambda x: torch.cat([x, torch.ones(1)]),
+        lambda x: torch.nn.Linear(5, 1)(x),
+        lambda x: x.numpy(),
+        lambda x: np.abs(x),
+        lambda x: plt.plot(x),
+        lambda x: x.normal_(generator=torch.Generator()),
+        lambda x: kanbook.KAN([1, 1], device=x.device, generator=torch.Generator()),
+    ],
+)
+def test_pretended_gpu_refuses(gpu, mistake):
+    x = torch.linspace(-1, 1, 5, device=gpu)
+    assert x.device == gpu
+    with pytest.raises((RuntimeError, TypeError, ValueError)):
+        mistake(x)
