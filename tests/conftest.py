@@ -9,6 +9,28 @@ matplotlib.use("Agg")  # here and not in MPLBACKEND, which the kernels of notebo
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# For one module each: playwright keeps an event loop running, in which no other can start. It is
+# imported on use: only the tests of pages need it.
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium without a window."""
+    from browser import launch
+
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The address of the built book."""
+    from browser import HTML, serve
+
+    with serve(HTML) as address:
+        yield address
+
+
 def refuse_skip(report):
     """Turns a skip into a failure when CI=true: there, everything that tests need is installed."""
     if os.environ.get("CI") != "true" or not report.skipped or hasattr(report, "wasxfail"):
@@ -22,6 +44,13 @@ def refuse_skip(report):
 def pytest_runtest_makereport():
     outcome = yield
     refuse_skip(outcome.get_result())
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints what tests measured with `record_property`."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties if report.when == "call" else ():
+            terminalreporter.write_line(f"{name}: {value}")
 
 
 @pytest.hookimpl(hookwrapper=True)

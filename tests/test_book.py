@@ -1,130 +1,25 @@
 """The built book in a browser: every page on a desktop and on a phone, in light and in dark.
 
 `make book` builds it first. Needs a Chromium or Chrome; KANBOOK_BROWSER names one elsewhere. The
-pages come from a server of this test, and every request to another host is a failure.
+pages come from a server of this test, and every request to another host is a failure: browser.py.
 """
 
 import functools
-import os
 import re
-import shutil
-import threading
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-from playwright.sync_api import sync_playwright
+from browser import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
 
 import bake_repo
 from notebook_files import ROOT
 
-HTML = ROOT / "_build" / "html"
-NO_PAGES = {"_static", "_sources", "_images", "_downloads", "index.html"}  # index: sends on only
-PAGES = sorted(
-    path.relative_to(HTML).as_posix()
-    for path in HTML.rglob("*.html")
-    if path.relative_to(HTML).parts[0] not in NO_PAGES
-)
 NOTEBOOK_PAGES = [page for page in PAGES if page.startswith("notebooks/")]
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
-BROWSER_OPTIONS = [
-    "--no-sandbox",  # which a container's root needs; only our own pages are opened
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other host, even by mistake
-]
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 360, "height": 740}
 
-pytestmark = pytest.mark.skipif(not PAGES, reason="no book in _build/html: run `make book`")
+pytestmark = NEEDS_BOOK
 ALL_PAGES = pytest.mark.parametrize("path", PAGES)
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # keeps connections open
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture(scope="module")
-def server():
-    """The address of the book."""
-    handler = functools.partial(QuietHandler, directory=HTML)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    named = os.environ.get("KANBOOK_BROWSER")
-    if named and not shutil.which(named):
-        pytest.fail(f"KANBOOK_BROWSER={named} is no program")
-    program = named or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip("no Chromium or Chrome found; install one, or name it in KANBOOK_BROWSER")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which(program), args=BROWSER_OPTIONS
-        )
-        yield browser
-        browser.close()
-
-
-class Visitor:
-    """One browser window that notes everything that goes wrong on a page."""
-
-    def __init__(self, browser, server, viewport, scheme):
-        self.server = server
-        self.context = browser.new_context(viewport=viewport, color_scheme=scheme)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
-        self.problems = []
-        self.page.on("console", self.note_console)
-        self.page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
-        self.page.on("request", self.note_request)
-        self.page.on("requestfailed", self.note_failure)
-        self.page.on("response", self.note_response)
-
-    def note_console(self, message):
-        if message.type in ("error", "warning"):
-            self.problems.append(f"console {message.type}: {message.text}")
-
-    def note_request(self, request):
-        if not request.url.startswith((self.server, "data:", "blob:")):
-            self.problems.append(f"request to another host: {request.url}")
-
-    def note_failure(self, request):
-        if request.failure != "net::ERR_ABORTED":  # as when the next page is opened meanwhile
-            self.problems.append(f"failed request: {request.url}: {request.failure}")
-
-    def note_response(self, response):
-        if response.status >= 400:
-            self.problems.append(f"status {response.status}: {response.url}")
-
-    def open(self, path, scheme=None):
-        self.problems.clear()
-        self.page.emulate_media(color_scheme=scheme)
-        self.page.goto(self.server + path, wait_until="load")
-        if self.page.locator(".math").count():
-            self.page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
-            self.page.evaluate("async () => { await MathJax.startup.promise; }")
-        return self.page
-
-    def switch_to(self, scheme):
-        """The reader's system turns light or dark; the page follows."""
-        self.page.emulate_media(color_scheme=scheme)
-        self.page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
 
 
 @pytest.fixture(scope="module")

@@ -319,6 +319,72 @@ def test_refine_to_another_domain_keeps_the_common_part():
     assert (before - splines.evaluate(x, found, new_knots, 3)).abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("degree", range(7))
+def test_refine_to_a_higher_degree_keeps_a_polynomial(degree):
+    """One interval is one polynomial piece, which every higher degree holds."""
+    rng = np.random.default_rng(degree)
+    knots = extended(rng, np.array([-1.0, 1.0]), degree)
+    coef = torch.tensor(rng.normal(size=degree + 1))
+    x = torch.linspace(-1, 1, 300, dtype=torch.float64)
+    before = splines.evaluate(x, coef, knots, degree)
+    for higher in (degree + 1, 7):
+        new_knots = extended(rng, np.array([-1.0, 1.0]), higher)
+        found = splines.refine(coef, knots, new_knots, degree, new_degree=higher)
+        assert found.shape == (higher + 1,)
+        assert (splines.evaluate(x, found, new_knots, higher) - before).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("degree, new_degree", [(3, 2), (2, 3), (1, 5), (5, 1), (0, 3), (3, 0)])
+def test_refine_to_another_degree_is_best(degree, new_degree):
+    """Against least squares on a dense grid, by SciPy's splines."""
+    rng = np.random.default_rng(0)
+    knots = extended(rng, np.linspace(-1, 1, 6), degree)
+    new_knots = extended(rng, np.linspace(-1, 1, 7), new_degree)
+    coef = torch.tensor(rng.normal(size=5 + degree))
+    found = splines.refine(coef, knots, new_knots, degree, new_degree=new_degree)
+    x = -1 + 2 * (np.arange(6000) + 0.5) / 6000  # all knots lie between two points
+    matrix = BSpline.design_matrix(x, new_knots.numpy(), new_degree).toarray()
+    best = np.linalg.lstsq(matrix, BSpline(knots.numpy(), coef.numpy(), degree)(x))[0]
+    np.testing.assert_allclose(matrix @ found.numpy(), matrix @ best, atol=1e-5)
+
+
+def test_refine_of_a_layer_to_another_degree():
+    rng = np.random.default_rng(0)
+    knots, new_knots = (
+        torch.tensor(np.stack([random_knots(rng, k, "random", n) for _ in range(3)]))
+        for k, n in ((3, 5), (2, 9))
+    )
+    coef = torch.tensor(rng.normal(size=(3, 2, 8)))
+    shared = splines.uniform_knots(4, 2, dtype=torch.float64).repeat(3, 1)
+    same = splines.uniform_knots(5, 3, dtype=torch.float64).repeat(3, 1)
+    for old, new in ((knots, new_knots), (same, shared)):
+        found = splines.refine(coef, old, new, 3, new_degree=2, whole=True)
+        assert found.shape == (3, 2, new.shape[-1] - 3)
+        for i, o in np.ndindex(3, 2):
+            single = splines.refine(coef[i, o], old[i], new[i], 3, new_degree=2, whole=True)
+            torch.testing.assert_close(found[i, o], single)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 3])
+def test_refine_on_the_whole_new_domain(degree):
+    """Where the old domain ends, the old curve fades, and the new one does as well as it can."""
+    knots = splines.uniform_knots(6, degree, (-1.0, 0.5), dtype=torch.float64)
+    new_knots = splines.uniform_knots(9, degree, (-2.0, 1.0), dtype=torch.float64)
+    coef = torch.tensor(np.random.default_rng(0).normal(size=6 + degree))
+    x = -2 + 3 * (torch.arange(9000, dtype=torch.float64) + 0.5) / 9000
+    old = splines.evaluate(x, coef, knots, degree)
+    found = splines.refine(coef, knots, new_knots, degree, whole=True)
+    best = splines.fit(x, old, new_knots, degree)
+    torch.testing.assert_close(found, best, atol=1e-4, rtol=0)
+    part = splines.refine(coef, knots, new_knots, degree)  # only what the domains share counts
+    x = x[(x > -1) & (x < 0.5)]
+    errors = [
+        (splines.evaluate(x, c, new_knots, degree) - splines.evaluate(x, coef, knots, degree))
+        for c in (part, found)
+    ]
+    assert errors[0].square().sum() <= errors[1].square().sum()
+
+
 @pytest.mark.parametrize("degree", [3, 5, 7])
 @pytest.mark.parametrize("samples", [1000, 100_000])
 def test_fit_in_float32_is_as_good_as_float32(degree, samples):
@@ -431,6 +497,26 @@ def test_nothing_is_changed_in_place():
             lambda: splines.refine(torch.ones(6), GOOD, GOOD.repeat(2, 1), 2),
             ValueError,
             r"new_knots has shape \(2, 9\)",
+        ),
+        (
+            lambda: splines.refine(torch.ones(6), GOOD, GOOD, 2, new_degree=8),
+            ValueError,
+            r"degree=8.*0 to 7",
+        ),
+        (
+            lambda: splines.refine(torch.ones(6), GOOD, GOOD, 2, new_degree=1.0),
+            TypeError,
+            r"degree=1.0.*integer",
+        ),
+        (
+            lambda: splines.refine(torch.ones(6), GOOD, GOOD, 2, new_degree=4),
+            ValueError,
+            r"new_knots has shape \(9,\).*10",
+        ),
+        (
+            lambda: splines.refine(torch.ones(6), GOOD, GOOD + 9, 2, new_degree=1),
+            ValueError,
+            r"new_knots has the domain \[7.5, 10.5\].*\[-1.0, 1.0\]",
         ),
     ],
 )
