@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BOOK := _build/.built
 HTML := _build/html
+COLAB := _build/colab/installed.txt
+IN_BROWSER := tests/test_book.py tests/test_jupyterlab.py tests/test_playground_page.py
+RUN_AS_ON_COLAB := $(BIN)/python -m pytest --durations=0 --durations-min=1 tests/test_colab.py
 
 # One thread: small matrices run slower on several, and times stay comparable.
 export OMP_NUM_THREADS := 1
@@ -15,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A backend chosen outside would keep figures out of the notebooks' outputs.
 unexport MPLBACKEND
 
-.PHONY: help book test unit notebooks bench clean
+.PHONY: help book test unit colab notebooks bench clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -26,14 +29,18 @@ help: ## list the targets
 book: $(BOOK) ## build the book as a web site in _build/html
 	@echo "The book: file://$(CURDIR)/$(HTML)/index.html"
 
-test: $(BOOK) ## run every test: style, library, notebooks' rules, notebooks, book in a browser
+test: $(BOOK) $(COLAB) ## run every test: style, library, notebooks, the same as on Colab, book in a browser
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/test_colab.py
 	$(BIN)/python -m pytest -p tests.notebook_budget --nbval --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with=tests/nbval_sanitize.cfg notebooks
+	$(RUN_AS_ON_COLAB)
 
-unit: $(INSTALLED) ## run the quick tests: all but the book in a browser and the notebooks' re-run
-	$(BIN)/python -m pytest --ignore=tests/test_book.py
+unit: $(INSTALLED) ## run the quick tests: all but those in a browser and the notebooks' re-run
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(IN_BROWSER) tests/test_colab.py)
+
+colab: $(COLAB) ## run every notebook as on Colab: its versions, kanbook from the set-up cell
+	$(RUN_AS_ON_COLAB)
 
 notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb ...", and store their outputs
 	$(BIN)/python book/_tools/run_notebooks.py $(NB)
@@ -41,7 +48,7 @@ notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb 
 bench: $(VENV)/.bench ## compare speed with other packages (half an hour; ARGS=--quick: a minute)
 	$(BIN)/python tests/benchmark.py $(ARGS)
 
-clean: ## remove the built book and the environment
+clean: ## remove the built book and the environments
 	rm -rf _build $(VENV)
 
 # --- the environment ---------------------------------------------------------------------------
@@ -62,6 +69,9 @@ $(INSTALLED): requirements.txt constraints.txt pyproject.toml | $(BIN)/python
 $(VENV)/.bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@
+
+$(COLAB): tests/colab.txt tests/colab_environment.py $(INSTALLED)
+	$(BIN)/python tests/colab_environment.py
 
 # --- the book ----------------------------------------------------------------------------------
 

@@ -1,0 +1,129 @@
+"""Every notebook as on Colab: alone, unmodified, with Colab's versions and without kanbook.
+
+`make colab` makes the environment and runs this. Each notebook gets a small environment of its own
+on top of that one, and its set-up cell installs kanbook there: from a git repository that holds the
+files as they are now, uncommitted ones included, and stands in for the one on GitHub. No network.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from colab_environment import FOLDER, INSTALLED, LINKS, VERSIONS, WHEELS, add_to_path, packages
+
+import bake_repo
+import notebook_files as notebooks
+from notebook_files import ROOT
+
+READY = INSTALLED.is_file() and INSTALLED.read_bytes() == VERSIONS.read_bytes()
+pytestmark = pytest.mark.skipif(not READY, reason="no Colab environment: run `make colab`")
+
+# IPython runs this in the kernel before the notebook: after every cell it notes what was imported.
+WITNESS = """\
+def witness(path):
+    import json, sys
+
+    def note(*_):
+        names = {"kanbook", "torch"} & set(sys.modules)
+        with open(path, "w") as file:
+            json.dump({name: sys.modules[name].__file__ for name in names}, file)
+
+    get_ipython().events.register("post_run_cell", note)
+
+
+witness(%r)
+del witness
+"""
+# What steers git, pip, Python and Jupyter on this machine, and must not do so in the test.
+STEERING = ("GIT_", "IPYTHON", "JUPYTER_", "MPL", "PIP_", "PYTEST_", "PYTHON")
+NO_GIT_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+def run(command, folder, **settings):
+    """Runs a command with these environment variables; if it fails, so does the test."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    result = subprocess.run(command, cwd=folder, env=kept | settings, timeout=900, **options)
+    assert result.returncode == 0, f"{' '.join(map(str, command))}\n{result.stdout}"
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A git repository with the files as they are now, under every name that a set-up cell uses."""
+    folder = tmp_path_factory.mktemp("repository")
+    author = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+
+    def git(*arguments):
+        command = ["git", f"--git-dir={folder}/.git", f"--work-tree={ROOT}", *author, *arguments]
+        run(command, ROOT, **NO_GIT_SETTINGS)
+
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message=the files as they are now")
+    links = [link for path in notebooks.find() for link in bake_repo.LINK.findall(path.read_text())]
+    for ref in {link[3] for link in links if link[3].startswith("@")}:  # a branch or a commit
+        git("update-ref", f"refs/heads/{ref[1:]}", "HEAD")
+    return folder
+
+
+@pytest.fixture
+def colab(tmp_path):
+    """A fresh environment, without kanbook, on top of the one with Colab's versions."""
+    folder = tmp_path / "environment"
+    venv.create(folder, symlinks=True, with_pip=False)
+    add_to_path(folder, packages(FOLDER), LINKS)
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path, colab, repository):
+    """Environment variables that lead Jupyter to that environment and git to that repository."""
+    kernel = tmp_path / "kernels" / "colab" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    command = [f"{colab}/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": command, "display_name": "Colab", "language": "python"}))
+    startup = tmp_path / "ipython" / "profile_default" / "startup" / "witness.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text(WITNESS % str(tmp_path / "witness.json"))
+    slug, _ = bake_repo.configured(ROOT)
+    return NO_GIT_SETTINGS | {
+        "GIT_ALLOW_PROTOCOL": "file",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.file://{repository}.insteadOf",
+        "GIT_CONFIG_VALUE_0": f"https://github.com/{slug}",
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(tmp_path),
+        "JUPYTER_PATH": str(tmp_path),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_FIND_LINKS": str(WHEELS),
+        "PIP_NO_CACHE_DIR": "1",
+        "PIP_NO_INDEX": "1",
+    }
+
+
+@pytest.mark.parametrize("path", notebooks.find(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_notebook_runs_on_colab(path, tmp_path, colab, settings):
+    alone = tmp_path / "content"
+    alone.mkdir()
+    shutil.copy(path, alone)
+    before = set(packages(colab).iterdir())
+
+    nbval = ["--nbval", "--nbval-kernel-name=colab", "--nbval-cell-timeout=300"]
+    nbval += [f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}"]
+    bare = ["-c", os.devnull, f"--rootdir={alone}", "-p", "no:cacheprovider", "--quiet"]
+    run([sys.executable, "-m", "pytest", *nbval, *bare, path.name], alone, **settings)
+
+    files = json.loads((tmp_path / "witness.json").read_text(encoding="utf-8"))
+    assert Path(files["kanbook"]).parent == packages(colab) / "kanbook", "not from the set-up cell"
+    assert Path(files["torch"]).parent == LINKS / "torch", "torch was replaced"
+    new = sorted(entry.name for entry in set(packages(colab).iterdir()) - before)
+    assert new[0] == "kanbook" and new[1].startswith("kanbook-") and len(new) == 2, new
+    # Fails unless all of it is there already: Colab's versions, kanbook, and what kanbook requires.
+    pip = [colab / "bin" / "python", "-m", "pip", "install", "--dry-run", "--quiet"]
+    run([*pip, "--requirement", VERSIONS, "kanbook"], alone, **settings)
