@@ -86,9 +86,9 @@ def test_float32_is_as_accurate_as_its_numbers(degree, grid_size):
         for j in {0, n // 2, n - 1}:
             coef = torch.zeros(1, 1, n)
             coef[0, 0, j] = 1
-            exact = BSpline(
-                knots[0].double().numpy(), np.eye(n)[j], degree, extrapolate=False
-            )(x[:, 0].double().numpy().clip(*knots[0, [degree, -degree - 1]].tolist()))
+            exact = BSpline(knots[0].double().numpy(), np.eye(n)[j], degree, extrapolate=False)(
+                x[:, 0].double().numpy().clip(*knots[0, [degree, -degree - 1]].tolist())
+            )
             inside = (x[:, 0] >= knots[0, degree]) & (x[:, 0] <= knots[0, -degree - 1])
             if degree == 0:
                 inside &= x[:, 0] < knots[0, -1]

@@ -114,8 +114,9 @@ def test_update_where_the_curve_can_follow_is_exact():
     layer = make((2, 3), grid_size=6, degree=3, **FLAGS)[0]
     update_grid(layer, samples() * 0.7, grid_eps=0.3)
     layer.coef.data.copy_(  # curves that any cubic grid can follow
-        splines.fit(inside(layer), (inside(layer) ** 3).unsqueeze(-1).expand(-1, 2, 3),
-                    layer.knots, 3)
+        splines.fit(
+            inside(layer), (inside(layer) ** 3).unsqueeze(-1).expand(-1, 2, 3), layer.knots, 3
+        )
     )
     x = samples() * 0.5
     before = layer(x)

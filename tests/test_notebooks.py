@@ -114,6 +114,8 @@ def stores_no_error(notebook):
 
 def every_cell_is_compared(notebook):
     for i, cell in notebook.code:
+        if is_tagged(cell, "live-only") and not is_tagged(cell, "nbval-ignore-output"):
+            yield f"cell {i} is live-only, so its output is not stored: tag it nbval-ignore-output"
         for tag in ("nbval-skip", "skip-execution"):
             if is_tagged(cell, tag):
                 yield f"cell {i} is tagged {tag}: a cell that no test runs may be wrong"
@@ -457,6 +459,7 @@ BAD = [
     (stores_no_error, edit(4, outputs=[ERROR])),
     (stores_no_error, edit(4, metadata={"tags": ["raises-exception"]})),
     (every_cell_is_compared, edit(4, metadata={"tags": ["nbval-skip"]})),
+    (every_cell_is_compared, edit(4, metadata={"tags": ["live-only"]})),
     (images_are_described, edit(6, metadata={})),
     (images_are_described, edit(6, outputs=[IMAGE, IMAGE])),
     (images_are_described, figure(alt="A plot")),

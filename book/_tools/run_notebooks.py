@@ -181,9 +181,7 @@ def keep_living(notebook):
     }
     layouts = {model["state"].get("layout", "").removeprefix(MODEL) for model in living.values()}
     widgets["state"] = {
-        name: model
-        for name, model in widgets["state"].items()
-        if name in living or name in layouts
+        name: model for name, model in widgets["state"].items() if name in living or name in layouts
     }
     if not living:
         del notebook["metadata"]["widgets"]
