@@ -1,17 +1,19 @@
-r"""The KAN layer's sum of splines as one function, fast: only k + 1 functions are alive anywhere.
+r"""Splines of many inputs as one function, fast: only k + 1 functions are alive anywhere.
 
 :func:`kanbook.splines.cox_de_boor` computes all n = G + k basis functions of every input, through
-a table of functions of lower degree, and nearly all the numbers in it are zeros.
-:func:`sum_splines` finds the interval in which each input lies, computes the k + 1 functions that
-are not zero there, puts them into a matrix of zeros and multiplies that by the coefficients. Its
-backward pass is written by hand.
+a table of functions of lower degree, and nearly all the numbers in it are zeros. The functions
+here find the interval in which each input lies and compute the k + 1 functions that are not zero
+there. :func:`sum_splines`, of a KAN layer, puts them into a matrix of zeros and multiplies that by
+the coefficients; :func:`apply_splines`, with a single spline for each input, gathers the k + 1
+coefficients instead. Their backward passes are written by hand.
 
 In the book: chapter 16.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 
 import numpy as np
 import torch
@@ -19,10 +21,12 @@ from torch import Tensor
 
 from .splines import cox_de_boor
 
-__all__ = ["sum_splines"]
+__all__ = ["sum_splines", "apply_splines"]
 
 # Numbers of dL/dA held at a time: 32 MiB of float32.
 CHUNK = 2**23
+# Samples whose gradients are added up one after the other, before those sums are.
+ROWS = 1024
 
 
 def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
@@ -49,19 +53,35 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
         >>> sum_splines(torch.full((5, 3), 0.25), torch.ones(3, 2, 3), knots, 1).shape
         torch.Size([5, 2])
     """
-    if (
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
-        or knots.requires_grad
-        or knots.dtype not in (torch.float32, torch.float64)
-    ):
-        return _plain(x, coef, knots, degree)
-    x = x.contiguous()
-    if x.ndim == 2:
-        return _SumSplines.apply(x, coef, knots, degree)
-    y = _SumSplines.apply(x.view(-1, x.shape[-1]), coef, knots, degree)
-    return y.view(*x.shape[:-1], y.shape[-1])
+    return _by_rows(_SumSplines, _plain_sum, x, coef, knots, degree)
+
+
+def apply_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
+    r"""Return :math:`y_i = s_i(x_i)`, with :math:`s_i = \sum_j c_{i,j} B_{i,j}`: one spline each.
+
+    The same numbers as ``splines.evaluate(x, coef, knots, degree)``, to rounding error, but
+    arguments are not checked, and a coefficient that is not finite spoils only the values on the
+    support of its function. Memory grows as batch * I * (k + 1). The plain formula is used where
+    :func:`sum_splines` uses it.
+
+    Args:
+        x: shape ``(..., I)``.
+        coef: shape ``(I, n)``.
+        knots: shape ``(I, n + k + 1)``, sorted.
+        degree: k.
+
+    Returns:
+        Shape ``(..., I)``.
+
+    Example:
+        >>> from kanbook import splines
+        >>> knots = splines.uniform_knots(2, 1, (0.0, 1.0)).repeat(2, 1)
+        >>> coef = torch.tensor([[0.0, 0.5, 1.0], [0.0, 2.0, 0.0]])
+        >>> apply_splines(torch.tensor([[0.25, 0.25], [0.5, 1.0]]), coef, knots, 1)
+        tensor([[0.2500, 1.0000],
+                [0.5000, 0.0000]])
+    """
+    return _by_rows(_ApplySplines, _plain_each, x, coef, knots, degree)
 
 
 def autocasts(x: Tensor) -> bool:
@@ -75,8 +95,65 @@ def autocasts(x: Tensor) -> bool:
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
-def _plain(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
+def _plain_sum(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
     return torch.einsum("...in,ion->...o", cox_de_boor(x, knots, k), coef)
+
+
+def _plain_each(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
+    return torch.einsum("...in,in->...i", cox_de_boor(x, knots, k), coef)
+
+
+def _by_rows(
+    function: type[torch.autograd.Function],
+    plain: Callable[..., Tensor],
+    x: Tensor,
+    coef: Tensor,
+    knots: Tensor,
+    k: int,
+) -> Tensor:
+    """Apply the function to x with its leading dimensions made one, or else the plain formula."""
+    if (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+        or knots.requires_grad
+        or knots.dtype not in (torch.float32, torch.float64)
+    ):
+        return plain(x, coef, knots, k)
+    x = x.contiguous()
+    if x.ndim == 2:
+        return function.apply(x, coef, knots, k)
+    y = function.apply(x.view(-1, x.shape[-1]), coef, knots, k)
+    return y.view(*x.shape[:-1], y.shape[-1])
+
+
+def _by_hand(plain: Callable[..., Tensor]) -> Callable:
+    """Make a method the backward pass of a function of (x, coef, knots, k), saved in this order.
+
+    The method returns the gradients of x and coef. A gradient that itself will be differentiated
+    is that of the plain formula instead.
+    """
+
+    def decorate(backward: Callable) -> Callable:
+        @wraps(backward)
+        def run(ctx, g: Tensor):
+            if autocasts(g):  # a backward pass inside the context; there, too, in full precision
+                with torch.autocast(g.device.type, enabled=False):
+                    return run(ctx, g)
+            if not torch.is_grad_enabled():
+                return *backward(ctx, g), None, None
+            x, coef, knots, *_ = ctx.saved_tensors
+            # Of views: where x depends on coef, that is for the rest of the graph to follow.
+            x, coef = x.view_as(x), coef.view_as(coef)
+            y = plain(x, coef, knots, ctx.degree)
+            needed = ctx.needs_input_grad[:2]
+            wanted = [v for v, need in zip((x, coef), needed, strict=True) if need]
+            grads = iter(torch.autograd.grad(y, wanted, g, create_graph=True))
+            return *(next(grads) if need else None for need in needed), None, None
+
+        return run
+
+    return decorate
 
 
 class _SumSplines(torch.autograd.Function):
@@ -104,40 +181,23 @@ class _SumSplines(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
-        (inputs, _, n), batch = coef.shape, len(x)
-        step = _even_step(knots, k)
-        if step is None:
-            place, values, slopes = _alive(x, knots, k)
-        else:
-            place, values, slopes = _alive_uniform(x, knots, k, step)
-        ctx.grad_x = _grad_x if step is None else _grad_x_uniform
-        padded = x.new_zeros(batch, (n + 2) * inputs)
-        blocks = torch.arange(-k * inputs, 1, inputs, device=x.device)  # (k + 1,)
-        columns = (place.unsqueeze(-1) + blocks).clamp_(0, padded.shape[1] - 1)
+        inputs, batch = len(coef), len(x)
+        columns, values, slopes, ctx.grad_x = _find(x, knots, k)
+        w = _pad(coef.permute(2, 0, 1))
+        padded = x.new_zeros(batch, len(w))
         columns = columns.view(batch, inputs * (k + 1))
         padded.scatter_(1, columns, values.view(columns.shape))
         a = padded[:, inputs:-inputs]
-        w = torch.constant_pad_nd(coef.permute(2, 0, 1), (0, 0, 0, 0, 1, 1)).flatten(0, 1)
         ctx.save_for_backward(x, coef, knots, a, w, columns, *slopes)
         ctx.degree = k
         return a @ w[inputs:-inputs]
 
     @staticmethod
+    @_by_hand(_plain_sum)
     def backward(ctx, g: Tensor):
-        if autocasts(g):  # a backward pass inside the context; there, too, in full precision
-            with torch.autocast(g.device.type, enabled=False):
-                return _SumSplines.backward(ctx, g)
-        x, coef, knots, a, w, columns, *slopes = ctx.saved_tensors
+        x, coef, _, a, w, columns, *slopes = ctx.saved_tensors
         k = ctx.degree
         needs_x, needs_coef, *_ = ctx.needs_input_grad
-        if torch.is_grad_enabled():  # the gradient itself will be differentiated
-            # Of views: where x depends on coef, that is for the rest of the graph to follow.
-            x, coef = x.view_as(x), coef.view_as(coef)
-            y = _plain(x, coef, knots, k)
-            wanted = [v for v, needed in ((x, needs_x), (coef, needs_coef)) if needed]
-            grads = iter(torch.autograd.grad(y, wanted, g, create_graph=True))
-            return (next(grads) if needs_x else None), next(grads, None), None, None
-
         (inputs, outputs, n), batch = coef.shape, len(x)
         grad_x = grad_coef = None
         if needs_coef:
@@ -150,7 +210,79 @@ class _SumSplines(torch.autograd.Function):
                 parts = zip(g.split(rows), columns.split(rows), strict=True)
                 grad_values = torch.cat([(g_part @ w.T).gather(1, c) for g_part, c in parts])
             grad_x = ctx.grad_x(grad_values.view(batch, inputs, k + 1), k, *slopes)
-        return grad_x, grad_coef, None, None
+        return grad_x, grad_coef
+
+
+class _ApplySplines(torch.autograd.Function):
+    r"""y = sum of the living functions times their coefficients, gathered from W.
+
+    W is the column of numbers :math:`c_{i,j}` at the places j I + i, with I zeros on either side:
+    that of :class:`_SumSplines`, for one output. With g the gradient of the loss in y,
+
+    .. math::
+        y_{b,i} = \sum_{r=0}^{k} c_{i,c-k+r}\, B_{i,c-k+r}(x_{b,i}), \qquad
+        \frac{\partial L}{\partial x_{b,i}}
+            = g_{b,i} \sum_{r=0}^{k} c_{i,c-k+r}\, B_{i,c-k+r}'(x_{b,i}),
+
+    and each product :math:`g_{b,i} B_{i,c-k+r}(x_{b,i})` is added to the gradient of the
+    coefficient that it came from.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
+        columns, values, slopes, ctx.grad_x = _find(x, knots, k)
+        w = _pad(coef.T)
+        living = w.index_select(0, columns.view(-1)).view(columns.shape)
+        ctx.save_for_backward(x, coef, knots, living, values, columns, *slopes)
+        ctx.degree = k
+        return torch.einsum("bir,bir->bi", living, values)
+
+    @staticmethod
+    @_by_hand(_plain_each)
+    def backward(ctx, g: Tensor):
+        _, coef, _, living, values, columns, *slopes = ctx.saved_tensors
+        needs_x, needs_coef, *_ = ctx.needs_input_grad
+        grad_x = grad_coef = None
+        if needs_coef:
+            inputs, n = coef.shape
+            grad_w = coef.new_zeros((n + 2) * inputs)
+            products = g.unsqueeze(-1) * values
+            # In parts: a long sum is more exact as a sum of sums.
+            for c, p in zip(columns.split(ROWS), products.split(ROWS), strict=True):
+                grad_w += torch.zeros_like(grad_w).scatter_add_(0, c.view(-1), p.view(-1))
+            grad_coef = grad_w[inputs:-inputs].view(n, inputs).T
+        if needs_x:
+            grad_x = g * ctx.grad_x(living, ctx.degree, *slopes)
+        return grad_x, grad_coef
+
+
+def _find(
+    x: Tensor, knots: Tensor, k: int
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...], Callable[..., Tensor]]:
+    """Find the functions alive at each x.
+
+    Returns:
+        columns: shape (batch, I, k + 1), their places in W, and in a row of the padded matrix A.
+        values: shape (batch, I, k + 1).
+        slopes: tensors that grad_x needs.
+        grad_x: :func:`_grad_x`, or the one that equally spaced knots have.
+    """
+    step = _even_step(knots, k)
+    if step is None:
+        (place, values, slopes), grad_x = _alive(x, knots, k), _grad_x
+    else:
+        (place, values, slopes), grad_x = _alive_uniform(x, knots, k, step), _grad_x_uniform
+    inputs, m = knots.shape
+    n = m - k - 1
+    blocks = torch.arange(-k * inputs, 1, inputs, device=x.device)  # (k + 1,)
+    columns = (place.unsqueeze(-1) + blocks).clamp_(0, (n + 2) * inputs - 1)
+    return columns, values.view(columns.shape), slopes, grad_x
+
+
+def _pad(coef: Tensor) -> Tensor:
+    """Return W: the coefficients, shape (n, I, ...), between two blocks of I rows of zeros."""
+    nowhere = coef.new_zeros(1, *coef.shape[1:])
+    return torch.cat([nowhere, coef, nowhere]).flatten(0, 1)
 
 
 def _even_step(knots: Tensor, k: int) -> Tensor | None:

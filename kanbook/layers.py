@@ -19,9 +19,12 @@ from ._checks import (
     check_like,
     check_points,
 )
-from .functional import autocasts, sum_splines
+from .functional import apply_splines, autocasts, sum_splines
 
 __all__ = ["KANLayer", "TanhLayer", "SplineActivation"]
+
+# A TanhLayer's values of edges: fewer than FEW are computed the plain way, CHUNK at a time at most.
+FEW, CHUNK = 2**15, 2**20
 
 
 def full_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -277,8 +280,9 @@ class TanhLayer(nn.Module):
     with two numbers per edge, and the ``bias`` :math:`\beta` only if it is asked for. Every edge
     is 0 at x = 0, so a network of such layers without biases is 0 there too, whatever it learned.
 
-    The layer computes a value for every edge of every sample: it needs memory for batch * I * O
-    numbers, several times when it is trained.
+    The layer computes a value for every edge of every sample, and keeps them all while it is
+    trained: memory for batch * I * O numbers on a CPU, for several times as many elsewhere. Without
+    gradients, a CPU holds those of a part of the batch at a time.
 
     **Initialization.** :math:`b_{i,o} \sim N(0, 1/I)` and :math:`a_{i,o} \sim N(0, 1/(16 I))`: near
     zero an edge is the line :math:`b x`, so the layer starts close to a linear layer that keeps
@@ -347,10 +351,37 @@ class TanhLayer(nn.Module):
         if self.bias is not None:
             self.bias.zero_()
 
-    @full_precision
     def forward(self, x: Tensor) -> Tensor:
-        y = self.edges(x).sum(-2)
+        if (
+            not isinstance(x, Tensor)
+            or torch.compiler.is_compiling()
+            or autocasts(x)  # whose backward pass would round the products
+            or x.device.type != "cpu"
+            or self.out_features == 1  # products with vectors: slower
+            or x.numel() * self.out_features < FEW
+        ):
+            y = self._sum_edges(x)
+        else:
+            y = self._sum_products(x)
         return y if self.bias is None else y + self.bias
+
+    @full_precision
+    def _sum_edges(self, x: Tensor) -> Tensor:
+        return self.edges(x).sum(-2)
+
+    def _sum_products(self, x: Tensor) -> Tensor:
+        """The same by way of matrix products.
+
+        The parabolas of an input are the matrix product of its powers, (batch, 2), and of the
+        numbers a and b, (2, O); their gradients are products, too. A part of the batch at a time
+        stays in the processor's cache.
+        """
+        check_features(x, self.in_features, "a", self.a)
+        powers = torch.stack([x**2, x], -1).view(-1, self.in_features, 2).transpose(0, 1)
+        weights = torch.stack([self.a, self.b], 1)  # (I, 2, O)
+        rows = max(1, CHUNK // self.a.numel())
+        y = torch.cat([(part @ weights).tanh_().sum(0) for part in powers.split(rows, 1)])
+        return y.view(*x.shape[:-1], self.out_features)
 
     @full_precision
     def edges(self, x: Tensor) -> Tensor:
@@ -448,8 +479,7 @@ class SplineActivation(SplineLayer):
     @full_precision
     def forward(self, x: Tensor) -> Tensor:
         check_points(x, self.knots)
-        bases = splines.cox_de_boor(x, self.knots, self.degree)  # (..., I, n)
-        return torch.einsum("...in,in->...i", bases, self.coef.squeeze(1))
+        return apply_splines(x, self.coef.squeeze(1), self.knots, self.degree)
 
     def extra_repr(self) -> str:
         return f"{self.features}, grid_size={self.grid_size}, degree={self.degree}"

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from functools import cache
+from pathlib import Path
+
 import torch
+from matplotlib.image import imread
 from torch import Tensor
 
-from ._checks import check_integer
+from ._checks import check_generator, check_integer, check_number, check_tensor
 
-__all__ = ["FUNCTIONS_1D", "zigzag", "sine", "step", "chirp", "function_1d"]
+__all__ = [
+    "FORMULAS",
+    "FUNCTIONS_1D",
+    "chirp",
+    "formula",
+    "function_1d",
+    "image",
+    "positional_encoding",
+    "psnr",
+    "sine",
+    "step",
+    "zigzag",
+]
 
 # Corners of the zigzag: uneven steps and sharp turns, so that no uniform grid meets them all.
 ZIGZAG_X = (-1.0, -0.72, -0.55, -0.2, -0.08, 0.31, 0.48, 0.77, 1.0)
@@ -75,3 +92,174 @@ def function_1d(
     check_integer("n", n, 2)
     inputs = torch.linspace(-1, 1, n, device=device, dtype=dtype).unsqueeze(-1)
     return inputs, FUNCTIONS_1D[name](inputs)
+
+
+# Formulas take a tensor of shape (N, I), on [-1, 1], and return one of shape (N, 1).
+
+
+def product(x: Tensor) -> Tensor:
+    """x y: a network of squares, widths [2, 2, 1], holds it exactly."""
+    return x[:, :1] * x[:, 1:]
+
+
+def exp_sine(x: Tensor) -> Tensor:
+    """exp(sin(pi x) + y^2): a sum of two curves, and a curve of the sum."""
+    return torch.exp(torch.sin(torch.pi * x[:, :1]) + x[:, 1:] ** 2)
+
+
+def deep(x: Tensor) -> Tensor:
+    """exp((sin(pi (x1^2 + x2^2)) + sin(pi (x3^2 + x4^2))) / 2): three curves deep."""
+    squares = x**2
+    pairs = torch.stack([squares[:, :2].sum(-1), squares[:, 2:].sum(-1)], -1)
+    return torch.exp(torch.sin(torch.pi * pairs).mean(-1, keepdim=True))
+
+
+FORMULAS = {"product": (2, product), "exp_sine": (2, exp_sine), "deep": (4, deep)}
+
+
+def formula(
+    name: str,
+    n: int = 1000,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Sample one of the formulas at n random points.
+
+    The points are drawn in float64 on the CPU, so that they are the same for every dtype and
+    device, but for rounding.
+
+    Args:
+        name: a key of ``FORMULAS``: "product", "exp_sine" or "deep".
+        n: number of points, at least 2.
+        device, dtype: of the result.
+        generator: source of the random numbers, on the CPU; PyTorch's global one if not given.
+
+    Returns:
+        Inputs, uniform on [-1, 1], of shape ``(n, I)``, and targets of shape ``(n, 1)``.
+
+    Raises:
+        TypeError, ValueError: ``name`` is unknown, ``n`` is not an integer >= 2, or the generator
+            is not one of the CPU.
+
+    Example:
+        >>> inputs, targets = formula("product", 5)
+        >>> inputs.shape, torch.equal(targets, inputs.prod(-1, keepdim=True))
+        (torch.Size([5, 2]), True)
+
+    Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 3.1. In the book: chapters
+    12 and 17.
+    """
+    if not isinstance(name, str) or name not in FORMULAS:
+        raise ValueError(f"name={name!r}; expected one of {', '.join(FORMULAS)}")
+    check_integer("n", n, 2)
+    check_generator(generator)
+    features, function = FORMULAS[name]
+    inputs = 2 * torch.rand(n, features, dtype=torch.float64, generator=generator) - 1
+    dtype = torch.get_default_dtype() if dtype is None else dtype
+    return inputs.to(device, dtype), function(inputs).to(device, dtype)
+
+
+IMAGE_SIZES = (8, 128)  # smallest, largest
+
+
+@cache
+def _portrait() -> Tensor:
+    """The photograph: luminance in [0, 1], shape (128, 128), float64."""
+    pixels = imread(Path(__file__).with_name("images") / "portrait.png")  # in steps of 1 / 255
+    return torch.from_numpy(pixels.astype("float64"))
+
+
+def image(
+    size: int = 64,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return a photograph as a function: where a pixel is, and how bright.
+
+    A portrait of the astronaut Eileen Collins; ``kanbook/images/README.md`` has source and license.
+    Of 128 x 128 pixels, smaller sizes hold the mean brightness of what each pixel covers.
+
+    Args:
+        size: width and height in pixels, 8 to 128.
+        device, dtype: of the result.
+
+    Returns:
+        Inputs (x, y) of the pixels' centers, x from left to right and y from top to bottom, in
+        [-1, 1], of shape ``(size * size, 2)``, and luminance in [0, 1], of shape
+        ``(size * size, 1)``, row by row: ``targets.view(size, size)`` is the picture.
+
+    Raises:
+        TypeError, ValueError: ``size`` is not an integer from 8 to 128.
+
+    Example:
+        >>> inputs, targets = image(32)
+        >>> inputs.shape, targets.shape, inputs[0]
+        (torch.Size([1024, 2]), torch.Size([1024, 1]), tensor([-0.9688, -0.9688]))
+
+    In the book: chapter 5.
+    """
+    check_integer("size", size, *IMAGE_SIZES)
+    dtype = torch.get_default_dtype() if dtype is None else dtype
+    centers = (2 * torch.arange(size, dtype=torch.float64) + 1) / size - 1
+    y, x = torch.meshgrid(centers, centers, indexing="ij")
+    inputs = torch.stack([x, y], -1).view(-1, 2)
+    # The mean over what each pixel covers, as a matrix: row i, the shares of the old pixels.
+    edges = torch.linspace(0, len(_portrait()), size + 1, dtype=torch.float64)
+    old = torch.arange(len(_portrait()), dtype=torch.float64)
+    shares = torch.minimum(old + 1, edges[1:, None]) - torch.maximum(old, edges[:-1, None])
+    shares = shares.clamp(min=0) * (size / len(_portrait()))
+    pixels = (shares @ _portrait() @ shares.T).clamp(0, 1)
+    return inputs.to(device, dtype), pixels.reshape(-1, 1).to(device, dtype)
+
+
+def positional_encoding(x: Tensor, n_frequencies: int) -> Tensor:
+    r"""Return sines and cosines of rising frequency in place of coordinates.
+
+    .. math::
+        \gamma(x) = (\sin \pi x, \cos \pi x, \sin 2 \pi x, \cos 2 \pi x, \dots,
+        \sin 2^{F-1} \pi x, \cos 2^{F-1} \pi x)
+
+    for each coordinate, one after the other. Coordinates themselves are not among the features.
+
+    Args:
+        x: shape ``(..., D)``.
+        n_frequencies: F, at least 1.
+
+    Returns:
+        Shape ``(..., 2 * D * F)``, in [-1, 1].
+
+    Raises:
+        TypeError, ValueError: x is not a floating-point tensor with at least one dimension, or
+            ``n_frequencies`` not an integer >= 1.
+
+    Example:
+        >>> positional_encoding(torch.tensor([[0.5]]), 2).round().abs()
+        tensor([[1., 0., 0., 1.]])
+
+    Source: Mildenhall et al., "NeRF" (2020), equation 4; why it works: Tancik et al., "Fourier
+    Features Let Networks Learn High Frequency Functions in Low Dimensional Domains" (2020).
+    In the book: chapter 5.
+    """
+    check_tensor("x", x)
+    check_integer("n_frequencies", n_frequencies, 1)
+    if x.ndim == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., D)")
+    frequencies = torch.pi * 2 ** torch.arange(n_frequencies, dtype=x.dtype, device=x.device)
+    angles = x.unsqueeze(-1) * frequencies
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-3)
+
+
+def psnr(loss: float) -> float:
+    """Return the peak signal-to-noise ratio of a mean squared error, in decibels.
+
+    10 log10(1 / loss), for targets in [0, 1]: 20 dB is an error of 0.1, 40 dB one of 0.01.
+
+    Example:
+        >>> psnr(0.01)
+        20.0
+    """
+    check_number("loss", loss, minimum=0)
+    return math.inf if loss == 0 else -10 * math.log10(loss)

@@ -1,4 +1,4 @@
-"""The fast sum of splines against the plain formula, SciPy and finite differences."""
+"""The fast functions of splines against the plain formulas, SciPy and finite differences."""
 
 import copy
 import warnings
@@ -9,7 +9,9 @@ import torch
 from scipy.interpolate import BSpline
 
 from kanbook import KAN, KANLayer, functional, splines
-from kanbook.functional import sum_splines
+from kanbook.functional import apply_splines, sum_splines
+from kanbook.layers import SplineActivation
+from kanbook.networks import SplineMLP
 
 KINDS = ["uniform", "random", "clamped", "repeated"]
 
@@ -43,7 +45,28 @@ def make_points(knots, batch, generator):
 
 
 def plain(x, coef, knots, degree):
-    return torch.einsum("...in,ion->...o", splines.cox_de_boor(x, knots, degree), coef)
+    """What sum_splines returns, or for coefficients of shape (I, n), apply_splines."""
+    formula = "...in,ion->...o" if coef.ndim == 3 else "...in,in->...i"
+    return torch.einsum(formula, splines.cox_de_boor(x, knots, degree), coef)
+
+
+def fast(x, coef, knots, degree):
+    return (sum_splines if coef.ndim == 3 else apply_splines)(x, coef, knots, degree)
+
+
+each_function = pytest.mark.parametrize("outputs", [(2,), ()], ids=["sum", "apply"])
+
+
+def test_apply_splines_equals_scipy_and_sum_splines():
+    for kind in KINDS:
+        knots = make_knots(kind, 2, 6, 3, _generator())
+        coef = torch.randn(2, 9, generator=_generator(), dtype=torch.float64)
+        x = torch.lerp(knots[:, 3], knots[:, -4], torch.linspace(0, 1, 61).double().unsqueeze(-1))
+        y = apply_splines(x, coef, knots, 3)
+        for i in range(2):
+            exact = BSpline(knots[i].numpy(), coef[i].numpy(), 3)(x[:, i].numpy())
+            np.testing.assert_allclose(y[:, i].numpy(), exact, rtol=0, atol=1e-12)
+        torch.testing.assert_close(y.sum(-1, keepdim=True), sum_splines(x, coef[:, None], knots, 3))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,13 +74,13 @@ def plain(x, coef, knots, degree):
 @pytest.mark.parametrize("grid_size", [1, 2, 5, 23])
 def test_values_and_gradients_equal_the_plain_formula(kind, degree, grid_size):
     generator = torch.Generator().manual_seed(degree * 100 + grid_size)
-    for inputs, outputs in [(1, 1), (3, 2)]:
+    for inputs, *outputs in [(1, 1), (3, 2), (1,), (3,)]:
         knots = make_knots(kind, inputs, grid_size, degree, generator)
         x = make_points(knots, 40, generator).requires_grad_()
-        coef = torch.randn(inputs, outputs, grid_size + degree, generator=generator).double()
+        coef = torch.randn(inputs, *outputs, grid_size + degree, generator=generator).double()
         coef.requires_grad_()
         expected = plain(x, coef, knots, degree)
-        result = sum_splines(x, coef, knots, degree)
+        result = fast(x, coef, knots, degree)
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
         upstream = torch.randn(expected.shape, generator=generator).double()
         # A spline has no slope where it is not smooth: at a knot repeated, or of degree 1.
@@ -93,31 +116,34 @@ def test_float32_is_as_accurate_as_its_numbers(degree, grid_size):
             if degree == 0:
                 inside &= x[:, 0] < knots[0, -1]
             result = sum_splines(x, coef, knots, degree)[:, 0]
+            assert torch.equal(apply_splines(x, coef[:, 0], knots, degree)[:, 0], result)
             error = (result.double() - torch.tensor(exact))[inside].abs().max()
             assert error < 2e-6, (kind, j)
 
 
 @pytest.mark.parametrize("kind", ["uniform", "random"])
 @pytest.mark.parametrize("degree", [1, 2, 3, 5])
-def test_gradcheck(kind, degree):
+@each_function
+def test_gradcheck(kind, degree, outputs):
     generator = torch.Generator().manual_seed(3)
     knots = make_knots(kind, 2, 4, degree, generator)
     x = make_points(knots, 6, generator)[:6].requires_grad_()
-    coef = torch.randn(2, 3, 4 + degree, generator=generator).double().requires_grad_()
+    coef = torch.randn(2, *outputs, 4 + degree, generator=generator).double().requires_grad_()
 
     def function(x, coef):
-        return sum_splines(x, coef, knots, degree)
+        return fast(x, coef, knots, degree)
 
     assert torch.autograd.gradcheck(function, (x, coef))
     if degree >= 3:
         assert torch.autograd.gradgradcheck(function, (x, coef))
 
 
-def test_second_and_third_derivatives_equal_scipys():
+@pytest.mark.parametrize("shape", [(1, 1, -1), (1, -1)], ids=["sum", "apply"])
+def test_second_and_third_derivatives_equal_scipys(shape):
     knots = splines.uniform_knots(6, 5, dtype=torch.float64)
     coef = torch.randn(11, generator=torch.Generator().manual_seed(1)).double()
     x = torch.linspace(-0.95, 0.95, 31, dtype=torch.float64).unsqueeze(-1).requires_grad_()
-    y = sum_splines(x, coef.view(1, 1, -1), knots.unsqueeze(0), 5)
+    y = fast(x, coef.view(shape), knots.unsqueeze(0), 5)
     spline = BSpline(knots.numpy(), coef.numpy(), 5)
     for order in (1, 2, 3):
         (y,) = torch.autograd.grad(y.sum(), x, create_graph=True)
@@ -141,13 +167,50 @@ def test_nan_spoils_its_row_alone_and_infinity_adds_nothing(kind, degree):
     assert slope[[0, 2, 3]].isfinite().all()
 
 
-def test_only_what_is_asked_for_gets_a_gradient():
+@pytest.mark.parametrize("kind", ["uniform", "random"])
+@pytest.mark.parametrize("degree", [0, 1, 3])
+def test_nan_and_infinity_in_apply_splines(kind, degree):
+    knots = make_knots(kind, 2, 5, degree, _generator())
+    coef = torch.ones(2, 5 + degree, dtype=torch.float64)
+    x = knots[:, degree + 2].repeat(4, 1)
+    x[1, 0], x[2, 0], x[3, 1] = torch.nan, torch.inf, -torch.inf
+    x.requires_grad_()
+    y = apply_splines(x, coef, knots, degree)
+    assert y[1, 0].isnan()
+    expected = torch.tensor([[1, 1], [torch.nan, 1], [0, 1], [1, 0]], dtype=torch.float64)
+    torch.testing.assert_close(y, expected, equal_nan=True)
+    (slope,) = torch.autograd.grad(y.nansum(), x)
+    assert slope.flatten()[[0, 1, 3, 4, 5, 6, 7]].isfinite().all()
+    # A coefficient that is not finite spoils the values on the support of its function alone.
+    coef[1, 0] = torch.nan
+    start = knots[:, 0] + 1e-3
+    y = apply_splines(torch.stack([start, knots[:, -1] - 1e-3, start - 1]), coef, knots, degree)
+    assert y[0, 1].isnan() and y.isnan().sum() == 1
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 3), (0, 3), (2, 0, 3)])
+@pytest.mark.parametrize("degree", [0, 3])
+@each_function
+def test_leading_dimensions(shape, degree, outputs):
+    for kind in ("uniform", "random"):
+        knots = make_knots(kind, 3, 5, degree, _generator())
+        coef = torch.randn(3, *outputs, 5 + degree, generator=_generator()).double()
+        coef.requires_grad_()
+        x = torch.rand(shape, generator=_generator()).double().requires_grad_()
+        y, expected = (f(x, coef, knots, degree) for f in (fast, plain))
+        torch.testing.assert_close(y, expected)
+        grads, references = (torch.autograd.grad(v.sum(), (x, coef)) for v in (y, expected))
+        torch.testing.assert_close(grads, references)
+
+
+@each_function
+def test_only_what_is_asked_for_gets_a_gradient(outputs):
     knots = splines.uniform_knots(5, 3).repeat(2, 1)
-    x, coef = torch.zeros(4, 2), torch.zeros(2, 3, 8)
+    x, coef = torch.zeros(4, 2), torch.zeros(2, *outputs, 8)
     for x_needs in (False, True):
         for coef_needs in (False, True):
             a, b = x.clone().requires_grad_(x_needs), coef.clone().requires_grad_(coef_needs)
-            y = sum_splines(a, b, knots, 3)
+            y = fast(a, b, knots, 3)
             assert y.requires_grad == (x_needs or coef_needs)
             wanted = [v for v in (a, b) if v.requires_grad]
             for create_graph in (False, True):
@@ -158,12 +221,13 @@ def test_only_what_is_asked_for_gets_a_gradient():
                     assert [g.shape for g in grads] == [v.shape for v in wanted]
 
 
-def test_gradient_reaches_the_knots():
+@each_function
+def test_gradient_reaches_the_knots(outputs):
     knots = make_knots("random", 2, 4, 3, torch.Generator().manual_seed(0)).requires_grad_()
     x = make_points(knots.detach(), 5, torch.Generator().manual_seed(1))[:5]
-    coef = torch.ones(2, 1, 7, dtype=torch.float64)
+    coef = torch.ones(2, *outputs, 7, dtype=torch.float64)
     coef[..., ::2] = 0
-    assert torch.autograd.gradcheck(lambda t: sum_splines(x, coef, t, 3), knots)
+    assert torch.autograd.gradcheck(lambda t: fast(x, coef, t, 3), knots)
 
 
 @pytest.mark.parametrize("uniform", [True, False])
@@ -189,35 +253,37 @@ def test_saved_memory_does_not_grow_with_batch_times_inputs_times_outputs(unifor
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_gradient_where_x_and_coefficients_depend_on_each_other(create_graph):
+@each_function
+def test_gradient_where_x_and_coefficients_depend_on_each_other(create_graph, outputs):
     layer = KANLayer(2, 2, generator=_generator(), dtype=torch.float64)
-    layer.coef.data += torch.randn(layer.coef.shape, generator=_generator())
+    coef = layer.coef.detach() + torch.randn(layer.coef.shape, generator=_generator())
+    coef = (coef if outputs else coef[:, 0]).requires_grad_()
     x = torch.rand(6, 2, generator=_generator()).double() - 0.5
-    coef = layer.coef
 
     def again(layer_function):
         y = layer_function(layer_function(x)).square().sum()
         return torch.autograd.grad(y, coef, create_graph=create_graph)[0]
 
-    result = again(lambda v: sum_splines(v, coef, layer.knots, 3))
+    result = again(lambda v: fast(v, coef, layer.knots, 3))
     torch.testing.assert_close(result, again(lambda v: plain(v, coef, layer.knots, 3)))
 
     x.requires_grad_()
-    y = sum_splines(x, x.mean() * torch.ones_like(coef), layer.knots, 3).sum()
+    y = fast(x, x.mean() * torch.ones_like(coef), layer.knots, 3).sum()
     z = plain(x, x.mean() * torch.ones_like(coef), layer.knots, 3).sum()
     a, b = (torch.autograd.grad(v, x, create_graph=create_graph)[0] for v in (y, z))
     torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize("kind", ["uniform", "random"])
-def test_x_need_not_be_contiguous(kind):
+@each_function
+def test_x_need_not_be_contiguous(kind, outputs):
     knots = make_knots(kind, 3, 5, 3, _generator())
-    coef = torch.randn(3, 2, 8, generator=_generator()).double()
+    coef = torch.randn(3, *outputs, 8, generator=_generator()).double()
     wide = make_points(knots, 30, _generator())
     for x in (wide.T.contiguous().T, wide[::2], wide[:1].expand(4, 3), wide.flip(0).T.mT):
-        torch.testing.assert_close(sum_splines(x, coef, knots, 3), plain(x, coef, knots, 3))
+        torch.testing.assert_close(fast(x, coef, knots, 3), plain(x, coef, knots, 3))
         x = x.detach().requires_grad_()
-        sum_splines(x, coef, knots, 3).sum().backward()  # with an expanded gradient, too
+        fast(x, coef, knots, 3).sum().backward()  # with an expanded gradient, too
         reference = x.detach().clone().requires_grad_()
         plain(reference, coef, knots, 3).sum().backward()
         torch.testing.assert_close(x.grad, reference.grad)
@@ -248,8 +314,20 @@ def test_large_gradients_are_computed_in_parts(monkeypatch):
     torch.testing.assert_close(parts, whole, rtol=0, atol=1e-14)
 
 
-def test_forward_mode_gives_the_same_slope():
-    layer = KANLayer(2, 3, generator=_generator(), dtype=torch.float64)
+def test_gradients_of_many_samples_are_added_up_exactly():
+    knots = make_knots("uniform", 2, 5, 3, _generator(), torch.float32)
+    x = torch.rand(100_000, 2, generator=_generator()) - 0.5
+    coef = torch.ones(2, 8, requires_grad=True)
+    (result,) = torch.autograd.grad(apply_splines(x, coef, knots, 3).sum(), coef)
+    exact = splines.cox_de_boor(x.double(), knots.double(), 3).sum(0)
+    # One after the other: off by 1.3e-5.
+    torch.testing.assert_close(result.double(), exact, rtol=0, atol=1e-6 * exact.max().item())
+
+
+@pytest.mark.parametrize("kind", [KANLayer, SplineActivation], ids=["sum", "apply"])
+def test_forward_mode_gives_the_same_slope(kind):
+    layer = SplineActivation(2) if kind is SplineActivation else KANLayer(2, 3)
+    layer.double().coef.data.normal_(generator=_generator())
     x = torch.rand(4, 2, generator=_generator()).double()
     direction = torch.ones_like(x)
     with torch.autograd.forward_ad.dual_level():
@@ -272,11 +350,13 @@ OPTIONS = {
     "plain": {},
     "all": {"bias": True, "spline_weight": True, "base": torch.nn.functional.silu},
     "adaptive": {"bias": True},
+    "activation": {},
 }
 
 
 def make_model(name):
-    model = KAN([2, 3, 1], generator=torch.Generator().manual_seed(0), **OPTIONS[name]).double()
+    kind = SplineMLP if name == "activation" else KAN
+    model = kind([2, 3, 1], generator=torch.Generator().manual_seed(0), **OPTIONS[name]).double()
     if name == "adaptive":
         for layer in model:
             layer.knots += 0.05 * torch.rand(layer.knots.shape, generator=_generator())
@@ -324,7 +404,7 @@ def test_gradient_of_a_second_derivative_reaches_the_parameters(name):
         (bend,) = torch.autograd.grad(slope.sum(), x, create_graph=True)
         return bend.square().mean()
 
-    parameter = model[0].coef
+    parameter = next(layer for layer in model if hasattr(layer, "coef")).coef
     (gradient,) = torch.autograd.grad(loss(), parameter)
     step = 1e-6
 
@@ -333,9 +413,9 @@ def test_gradient_of_a_second_derivative_reaches_the_parameters(name):
             return loss().item()
 
     with torch.no_grad():
-        parameter[0, 1, 3] += step
+        parameter[0, -1, 3] += step
         above = value()
-        parameter[0, 1, 3] -= 2 * step
+        parameter[0, -1, 3] -= 2 * step
         below = value()
-        parameter[0, 1, 3] += step
-    assert (above - below) / (2 * step) == pytest.approx(gradient[0, 1, 3].item(), rel=1e-4)
+        parameter[0, -1, 3] += step
+    assert (above - below) / (2 * step) == pytest.approx(gradient[0, -1, 3].item(), rel=1e-4)

@@ -4,11 +4,12 @@ import copy
 import itertools
 import math
 import statistics
+import warnings
 
 import pytest
 import torch
 
-from kanbook import MLP, KANLayer, fit, splines, tasks
+from kanbook import MLP, KANLayer, fit, layers, splines, tasks
 from kanbook.layers import SplineActivation, TanhLayer
 from kanbook.networks import SplineMLP, TanhKAN
 
@@ -46,6 +47,54 @@ def test_tanh_layer_equals_loops(bias):
     torch.testing.assert_close(layer.edges(x), edges, rtol=1e-12, atol=1e-12)
     expected = edges.sum(1) + (layer.bias if bias else 0)
     torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.fixture
+def in_parts(monkeypatch):
+    """Tanh layers compute as with many samples: matrix products, two samples of 3 x 2 at a time."""
+    monkeypatch.setattr(layers, "FEW", 0)
+    monkeypatch.setattr(layers, "CHUNK", 12)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (2, 3), (5, 3), (2, 4, 3), (0, 3), (2, 0, 3)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tanh_layer_in_parts_equals_the_sum_of_its_edges(in_parts, shape, dtype):
+    layer = TanhLayer(3, 2, bias=True, dtype=dtype)
+    for parameter in layer.parameters():
+        parameter.data.normal_(generator=generator(1))
+    x = torch.randn(shape, generator=generator(2), dtype=dtype).requires_grad_()
+    y, expected = layer(x), layer.edges(x).sum(-2) + layer.bias
+    torch.testing.assert_close(y, expected)
+    upstream = torch.randn(y.shape, generator=generator(3), dtype=dtype)
+    wanted = (x, *layer.parameters())
+    grads, references = (torch.autograd.grad(v, wanted, upstream) for v in (y, expected))
+    torch.testing.assert_close(grads, references)
+
+
+def test_tanh_layer_keeps_one_number_an_edge_and_sample():
+    layer, x, kept = TanhLayer(20, 30), torch.zeros(2000, 20), {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        y = layer(x)
+    edges = 4 * 20 * 30 * 2000
+    assert y.shape == (2000, 30) and edges <= sum(kept.values()) < 1.1 * edges
+
+
+def test_tanh_layer_in_parts_can_be_transformed(in_parts):
+    layer = TanhLayer(3, 2, bias=True, dtype=torch.float64)
+    x = torch.randn(5, 3, dtype=torch.float64, generator=generator())
+    expected = torch.autograd.functional.jacobian(lambda v: layer(v).sum(0), x).transpose(0, 1)
+    for transform in (torch.func.jacrev, torch.func.jacfwd):
+        torch.testing.assert_close(torch.func.vmap(transform(layer))(x), expected)
+    with torch.autograd.forward_ad.dual_level():
+        dual = layer(torch.autograd.forward_ad.make_dual(x, torch.ones_like(x)))
+        slope = torch.autograd.forward_ad.unpack_dual(dual).tangent
+    torch.testing.assert_close(slope, expected.sum(-1))
 
 
 def test_tanh_layer_attributes():
@@ -158,7 +207,10 @@ def test_spline_activation_domain():
 
 
 @pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
-def test_gradients_are_right_twice(layer):
+@pytest.mark.parametrize("parts", [False, True], ids=["whole", "parts"])
+def test_gradients_are_right_twice(layer, parts, request):
+    if parts:
+        request.getfixturevalue("in_parts")
     x = torch.rand(4, 3, dtype=torch.float64, generator=generator()) * 2 - 1
     names, values = zip(*layer.named_parameters(), strict=True)
     inputs = [x.requires_grad_(), *(v.detach().clone().requires_grad_() for v in values)]
@@ -168,6 +220,33 @@ def test_gradients_are_right_twice(layer):
 
     assert torch.autograd.gradcheck(function, inputs)
     assert torch.autograd.gradgradcheck(function, inputs)
+
+
+@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+def test_autocast_leaves_layers_in_their_own_precision(layer, in_parts):
+    layer = copy.deepcopy(layer).float()
+    x = torch.rand(20, 3, generator=generator()).requires_grad_()
+    wanted = (x, *layer.parameters())
+    y = layer(x)
+    expected = y, *torch.autograd.grad(y.square().sum(), wanted)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+        result = y, *torch.autograd.grad(y.square().sum(), wanted)
+    torch.testing.assert_close(result, expected)
+
+
+@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+def test_torch_compile_gives_the_same(layer, in_parts):
+    compiled = torch.compile(copy.deepcopy(layer), backend="aot_eager", fullgraph=True)
+    for batch in (20, 7, 9):  # from the second on, of any size
+        x = torch.rand(batch, 3, dtype=torch.float64, generator=generator()).requires_grad_()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the compiler's own
+            result = compiled(x)
+        expected = layer(x)
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
+        (a,), (b,) = (torch.autograd.grad(y.square().sum(), x) for y in (result, expected))
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)

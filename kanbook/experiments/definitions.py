@@ -1,0 +1,427 @@
+"""The experiments of the book: what is trained, how often, and by which rule.
+
+Every setting of an experiment is trained with several seeds. Where a setting names no learning
+rate, the rule of :data:`RATES` finds one, the same for every family.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from ..tasks import FORMULAS, FUNCTIONS_1D
+
+Settings = dict[str, Any]
+
+# The rule for learning rates: each of these is tried with the seeds below, which no result uses,
+# for a share of the steps; the lowest mean log loss wins, and a run that diverged loses.
+RATES = {
+    "adam": (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1),
+    "sgd": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+    "lbfgs": (1.0,),  # its line search finds the length of a step
+}
+TUNING_SEEDS = (1000, 1001)
+TOLERANCE = 0.02  # of parameter counts
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One stored table: settings, and what they are to answer.
+
+    Attributes:
+        name: as in ``python -m kanbook.experiments run NAME``.
+        question: one sentence.
+        chapters: where the book uses it.
+        settings: what is trained; without "lr" where it is to be tuned.
+        seeds: how many, 0 to seeds - 1.
+        tuning: share of the steps that a tuning run makes.
+        cost: core minutes that all runs took, about, when last measured.
+        version: changes when a stored table no longer means the same.
+        early: relative difference that ``verify`` allows in the losses of the first 30 evaluations.
+        late: the same, of the final loss. Long trainings amplify the rounding errors in which
+            processors differ, so this can only be a factor.
+    """
+
+    name: str
+    question: str
+    chapters: tuple[int, ...]
+    make_settings: Callable[[], Iterable[Settings]]
+    seeds: int = 5
+    tuning: float = 0.25
+    cost: int = 0
+    version: int = 1
+    early: float = 0.001
+    late: float = 0.5
+
+    @cached_property
+    def settings(self) -> list[Settings]:
+        return list(self.make_settings())
+
+    def rates(self, settings: Settings) -> tuple[float, ...]:
+        """The learning rates that are tried for these settings; none if there is no choice."""
+        if "lr" in settings or "measure" in settings:
+            return ()
+        rates = RATES[settings["optimizer"]]
+        return rates if len(rates) > 1 else ()
+
+    def tuning_settings(self, settings: Settings) -> list[Settings]:
+        """The short runs that choose a learning rate for these settings."""
+        if not self.rates(settings):
+            return []
+        steps = max(1, round(self.tuning * settings["steps"]))
+        settings = {key: value for key, value in settings.items() if key != "watch"}
+        return [settings | {"steps": steps, "lr": lr} for lr in self.rates(settings)]
+
+    def choose(self, settings: Settings, losses: Mapping[float, list[float | None]]) -> float:
+        """Apply the rule to the losses of the tuning runs, by learning rate."""
+
+        def score(lr: float) -> float:
+            return sum(math.inf if x is None else math.log(max(x, 1e-300)) for x in losses[lr])
+
+        return min(self.rates(settings), key=score)
+
+    def tuned(self, settings: Settings, lr: float | None) -> Settings:
+        """The settings of the runs that count."""
+        if lr is not None:
+            return settings | {"lr": lr}
+        if "lr" in settings or "measure" in settings:
+            return settings
+        return settings | {"lr": RATES[settings["optimizer"]][0]}
+
+
+# --- building settings ---------------------------------------------------------------------------
+
+
+def parameters(settings: Settings, widths: list[int]) -> int:
+    """Number of trainable parameters, by the formulas; quick, so that many widths can be tried.
+
+    An edge of a spline layer holds G + k coefficients, and one weight more for each of two extras;
+    an edge of a tanh layer 2, of a linear layer 1. A bias is one for each output.
+    """
+    kind = settings["model"]
+    coefficients = settings.get("grid_size", 0) + settings.get("degree", 0)
+    spline = coefficients + settings.get("spline_weight", False) + ("base" in settings)
+    bias = int(settings.get("bias", False))
+    costs = {"kan": (spline, bias), "tanh": (2, bias), "linear": (1, 1)}  # of edges and of outputs
+    names = {"kan": "kan", "naive-kan": "kan", "tanh": "tanh"}
+    kinds = settings.get("kinds") or [names.get(kind, "linear")] * (len(widths) - 1)
+    total = 0
+    for name, i, o in zip(kinds, widths[:-1], widths[1:], strict=True):
+        edge, output = costs[name] if name != "tanh" or kind == "tanh" else (2, 1)
+        total += edge * i * o + output * o
+    return total + {"spline-mlp": coefficients, "node-tanh": 2}.get(kind, 0) * sum(widths[1:-1])
+
+
+def sized(settings: Settings, target: int, hidden_layers: int) -> Settings:
+    """The settings with hidden widths that give ``target`` parameters, within 2 %.
+
+    All hidden layers are equally wide, except that the last may be up to twice or half as wide, as
+    little different as possible.
+
+    Raises:
+        ValueError: no such widths come within 2 %.
+    """
+    ends = inputs_of(settings), 1
+    best = (math.inf, math.inf), None
+    for w in range(1, target):
+        if (
+            parameters(settings, [ends[0], *[w] * (hidden_layers - 1), max(1, w // 2), ends[1]])
+            > (1 + TOLERANCE) * target
+        ):
+            break
+        for v in range(max(1, (w + 1) // 2), 2 * w + 1) if hidden_layers > 1 else (w,):
+            widths = [ends[0], *[w] * (hidden_layers - 1), v, ends[1]]
+            off = abs(parameters(settings, widths) / target - 1)
+            if off <= TOLERANCE:
+                best = min(best, ((max(w, v) / min(w, v), off), widths))
+    if best[1] is None:
+        raise ValueError(
+            f"no widths with {hidden_layers} hidden layers come within 2 % of {target} parameters "
+            f"for {settings}"
+        )
+    return settings | {"widths": best[1]}
+
+
+def first_sized(choices: list[Settings], target: int, hidden_layers: int) -> Settings:
+    """The first of these settings that can have ``target`` parameters."""
+    for settings in choices[:-1]:
+        with contextlib.suppress(ValueError):
+            return sized(settings, target, hidden_layers)
+    return sized(choices[-1], target, hidden_layers)
+
+
+def inputs_of(settings: Settings) -> int:
+    if settings["task"].startswith("image-"):
+        return 4 * settings["frequencies"] or 2
+    return FORMULAS[settings["task"]][0] if settings["task"] in FORMULAS else 1
+
+
+def image(pixels: int, steps: int, frequencies: int = 4, **more: Any) -> Settings:
+    base = {"task": f"image-{pixels}", "frequencies": frequencies}
+    return base | {"optimizer": "adam", "steps": steps, "dtype": "float32"} | more
+
+
+def samples(task: str, steps: int, **more: Any) -> Settings:
+    return {"task": task, "optimizer": "adam", "steps": steps, "dtype": "float32"} | more
+
+
+def kan(grid_size: int, degree: int = 3, **more: Any) -> Settings:
+    return {"family": "KAN", "model": "kan", "grid_size": grid_size, "degree": degree} | more
+
+
+def mlp(activation: str = "tanh", **more: Any) -> Settings:
+    return {"family": "MLP", "model": "mlp", "activation": activation} | more
+
+
+def tanh(bias: bool = True, **more: Any) -> Settings:
+    return {"family": "tanh KAN", "model": "tanh", "bias": bias} | more
+
+
+ALL = {"bias": True, "spline_weight": True, "base": "silu"}  # PyKAN's, of the layer
+UPDATE = {"update_grid": 10}
+
+
+def extend(grid_size: int) -> Settings:
+    """Half the steps on half the intervals."""
+    return {"grid_size": grid_size // 2, "extend_grid": [[0.5, grid_size]]}
+
+
+# --- the experiments -----------------------------------------------------------------------------
+
+
+def functions_1d() -> Iterable[Settings]:
+    for task, size, depth in product(FUNCTIONS_1D, (100, 200, 400), (1, 2)):
+        run = samples(task, 3000, size=size, depth=depth)
+        yield first_sized([run | kan(grid_size) for grid_size in (7, 6, 5, 4)], size, depth)
+        yield sized(run | tanh(), size, depth)
+        yield sized(run | mlp(), size, depth)
+
+
+def image_minimal() -> Iterable[Settings]:
+    center = image(32, 2000, size=2450, watch=True)
+
+    def minimal(depth=2, grid_size=5, degree=3, lr=0.01, domain=(-1.0, 1.0), **more):
+        run = center | kan(grid_size, degree, domain=list(domain)) | {"lr": lr, "depth": depth}
+        return sized(run | more, 2450, depth)
+
+    for depth, lr in product((1, 2, 3, 4), (0.003, 0.01, 0.03, 0.1)):
+        yield minimal(depth=depth, lr=lr)
+    for lr in (0.003, 0.01, 0.03):
+        for grid_size in (2, 10, 16):
+            yield minimal(grid_size=grid_size, lr=lr)
+        for degree in (1, 2, 5):
+            yield minimal(degree=degree, lr=lr)
+        for width in (2.0, 4.0):
+            yield minimal(domain=(-width, width), lr=lr)
+        yield minimal(frequencies=0, lr=lr)
+        for frequencies in (0, 4):
+            run = center | mlp() | {"lr": lr, "depth": 2, "frequencies": frequencies}
+            del run["watch"]
+            yield sized(run, 2450, 2)
+
+
+def extras() -> Iterable[Settings]:
+    single = {
+        "bias": {"bias": True},
+        "spline weight": {"spline_weight": True},
+        "base": {"base": "silu"},
+        "update": UPDATE,
+        "extension": {"extension": True},
+    }
+    variants: dict[str, Settings] = {"minimal": {}}
+    variants |= {f"+ {name}": options for name, options in single.items()}
+    everything = {key: value for options in single.values() for key, value in options.items()}
+    variants["all"] = everything
+    for name, options in single.items():
+        variants[f"all - {name}"] = {k: v for k, v in everything.items() if k not in options}
+    for task, size in (("image-32", 2570), ("exp_sine", 480), ("deep", 660)):
+        run = image(32, 2000) if task == "image-32" else samples(task, 2000)
+        for variant, options in variants.items():
+            grows = options.get("extension", False)
+            rest = {k: v for k, v in options.items() if k != "extension"}
+            settings = sized(run | kan(6) | rest, size, 2)  # counted with the final grid
+            settings |= extend(6) if grows else {}
+            yield settings | {"variant": variant, "size": size}
+        yield sized(run | mlp(), size, 2) | {"variant": "MLP", "size": size}
+
+
+def optimizers() -> Iterable[Settings]:
+    for dtype, optimizer in product(("float32", "float64"), ("sgd", "adam", "lbfgs")):
+        for task, size, evaluations in (("exp_sine", 412, 5000), ("image-32", 2500, 2500)):
+            steps = evaluations // 25 if optimizer == "lbfgs" else evaluations
+            run = image(32, steps) if task == "image-32" else samples(task, steps)
+            run |= {"optimizer": optimizer, "dtype": dtype, "size": size}
+            for family in (kan(5, **ALL), mlp()):
+                yield sized(run | family, size, 2)
+
+
+def tanh_edges() -> Iterable[Settings]:
+    variants = {
+        "tanh edge": tanh(False),
+        "tanh edge + bias": tanh(True),
+        "tanh node": mlp(family="tanh node", model="node-tanh"),
+        "KAN": kan(5),
+        "KAN, all extras": kan(5, **ALL),
+        "MLP": mlp(),
+    }
+    for task, size in (("zigzag", 236), ("exp_sine", 412), ("image-32", 2680)):
+        run = image(32, 2000) if task == "image-32" else samples(task, 2000)
+        for variant, family in variants.items():
+            yield sized(run | family, size, 2) | {"variant": variant, "size": size}
+    variants["naive KAN"] = kan(5, model="naive-kan")
+    for task, size in (("image-32", 2680), ("image-32", 10_000), ("zigzag", 236)):
+        run = image(32, 1) if task == "image-32" else samples(task, 1)
+        models = [
+            {"variant": variant} | sized(run | family, size, 2)
+            for variant, family in variants.items()
+        ]
+        shared = {key: value for key, value in run.items() if key not in ("steps", "optimizer")}
+        keys = [{k: v for k, v in m.items() if k not in shared} for m in models]
+        yield shared | {"measure": "seconds", "size": size, "models": keys}
+
+
+def mixtures() -> Iterable[Settings]:
+    run, size = image(32, 2000), 2560
+    orders = [list(kinds) for kinds in product(("linear", "kan"), repeat=3)]
+    orders += [["linear", "tanh", "linear"], ["tanh", "linear", "linear"]]
+    orders += [["tanh", "tanh", "linear"], ["linear", "tanh", "kan"], ["tanh", "tanh", "tanh"]]
+    for kinds in orders:
+        mixture = {"family": "mixture", "model": "mixture", "kinds": kinds, "activation": "tanh"}
+        if "kan" in kinds:
+            mixture |= {"grid_size": 5, "degree": 3, **ALL}
+        yield sized(run | mixture, size, 2) | {"knob": "order", "size": size}
+    for depth, family in product((1, 2, 3, 4), (kan(5, **ALL), mlp())):
+        if depth != 2:  # in the orders above
+            yield sized(run | family, size, depth) | {"knob": "depth", "depth": depth, "size": size}
+    for lr, family in product((0.001, 0.003, 0.01, 0.03), (kan(5, **ALL), mlp())):
+        yield sized(run | family, size, 2) | {"knob": "learning rate", "lr": lr, "size": size}
+    for batch, family in product((256, 64), (kan(5, **ALL), mlp())):
+        passes = {"steps": 500 * 1024 // batch, "batch_size": batch}  # a quarter of the passes
+        yield sized(run | family | passes, size, 2) | {"knob": "batch size", "size": size}
+
+
+def race() -> Iterable[Settings]:
+    run = image(64, 20_000, frequencies=5)
+    contestants = {
+        "MLP, tanh": mlp("tanh"),
+        "MLP, SiLU": mlp("silu"),
+        "MLP, ReLU": mlp("relu"),
+        "KAN": BEST_KAN,
+        "tanh KAN": tanh(),
+        "mixture": BEST_MIXTURE,
+        "spline MLP": {"family": "spline MLP", "model": "spline-mlp", "grid_size": 5, "degree": 3},
+    }
+    for name, family in contestants.items():
+        yield sized(run | family, 2500, 2) | {"contestant": name, "size": 2500}
+
+
+def scaling() -> Iterable[Settings]:
+    run = image(64, 2000, frequencies=5)
+    for size, family in product((680, 1320, 2500, 5000, 10_000, 20_000), (mlp(), BEST_KAN, tanh())):
+        yield sized(run | family, size, 2) | {"depth": 2, "size": size}
+    for size in (680, 1320):  # two hidden layers of splines are very narrow here, so one, too
+        for choices in ([mlp()], [BEST_KAN | {"grid_size": g} for g in (5, 4, 3, 6)], [tanh()]):
+            runs = [run | family for family in choices]
+            yield first_sized(runs, size, 1) | {"depth": 1, "size": size}
+
+
+def precision() -> Iterable[Settings]:
+    for dtype in ("float32", "float64"):
+        run = {"dtype": dtype, "optimizer": "lbfgs"}
+        for grid_size in (5, 10, 20, 40, 80):  # one curve, one spline: the theory's slope
+            one = samples("sine", 40) | run | kan(grid_size, widths=[1, 1])
+            yield one | {"part": "one spline"}
+        exact = samples("product", 200) | run
+        yield exact | kan(3, widths=[2, 2, 1]) | {"part": "exact structure"}
+        yield exact | kan(3, widths=[2, 5, 1]) | {"part": "exact structure"}
+        for size in (37, 89, 401):
+            yield sized(exact | mlp(), size, 1) | {"part": "exact structure"}
+        smooth = samples("exp_sine", 200) | run | {"samples": 3000}
+        ladder = [[0.25, 10], [0.5, 20], [0.75, 40]]
+        widths = {"widths": [2, 5, 1]}
+        yield smooth | kan(5, **ALL) | widths | {"extend_grid": ladder, "part": "smooth formula"}
+        yield smooth | kan(5, **ALL) | widths | {"part": "smooth formula"}
+        for depth in (1, 2):
+            yield sized(smooth | mlp(), 700, depth) | {"part": "smooth formula"}
+
+
+# What entered the race: the best of their kind in "extras" and "mixtures", by the median on the
+# image (tests/test_experiments.py holds the tables to that).
+BEST_KAN = kan(5, **ALL)
+BEST_MIXTURE = {
+    "family": "mixture",
+    "model": "mixture",
+    "kinds": ["linear", "kan", "kan"],
+    "activation": "tanh",
+    "grid_size": 5,
+    "degree": 3,
+} | ALL
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            "functions-1d",
+            "Which network fits curves best at 100, 200 and 400 parameters?",
+            (3, 4, 13),
+            functions_1d,
+        ),
+        Experiment(
+            "image-minimal",
+            "Where does the minimal KAN fail on an image, how often, and why?",
+            (5,),
+            image_minimal,
+            seeds=3,
+        ),
+        Experiment(
+            "extras",
+            "What is each of PyKAN's extras worth, alone, together, and when left out?",
+            (6, 7, 8, 9, 10, 12),
+            extras,
+        ),
+        Experiment(
+            "optimizers",
+            "SGD, Adam or L-BFGS, by evaluations and by seconds?",
+            (11,),
+            optimizers,
+        ),
+        Experiment(
+            "tanh",
+            "Is tanh(a x^2 + b x) as good as a spline, and is it faster?",
+            (13,),
+            tanh_edges,
+        ),
+        Experiment(
+            "mixtures",
+            "How much do the order of layers, depth, learning rate and batch size matter?",
+            (14,),
+            mixtures,
+        ),
+        Experiment(
+            "race",
+            "Who wins on the image in 20,000 epochs with 2,500 parameters?",
+            (15,),
+            race,
+            tuning=0.05,
+        ),
+        Experiment(
+            "scaling",
+            "How many parameters does each family need for the same loss?",
+            (15,),
+            scaling,
+            seeds=3,
+            tuning=0.1,
+        ),
+        Experiment(
+            "precision",
+            "Who reaches machine precision, and where?",
+            (17,),
+            precision,
+        ),
+    )
+}

@@ -1,0 +1,286 @@
+"""One run of an experiment: settings and a seed in, measurements out."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import layers, networks, tasks, training
+
+Settings = Mapping[str, Any]
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
+N_TRAIN, N_TEST = 1000, 10_000  # samples of a formula
+N_POINTS = 60  # of a stored loss curve, at most
+WATCHED = (1, 10, 100, 1000, 10_000)  # steps at which a watched model is looked into
+
+
+class NodeTanh(nn.Module):
+    """tanh(a z^2 + b z) at every node of an MLP: the tanh edge, once per node."""
+
+    def __init__(self, features: int, device: torch.device | str | None = None, dtype=None) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.zeros(features, device=device, dtype=dtype))
+        self.b = nn.Parameter(torch.ones(features, device=device, dtype=dtype))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.tanh(self.a * z**2 + self.b * z)
+
+
+class NaiveKANLayer(layers.KANLayer):
+    """The KAN layer as it is first written: every edge of every sample, then the sum."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.edges(x).sum(-2)
+        return y if self.bias is None else y + self.bias
+
+
+def make_model(
+    settings: Settings,
+    *,
+    generator: torch.Generator | None = None,
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """Build the network that the settings describe, with random numbers drawn on the CPU."""
+    family, widths = settings["model"], list(settings["widths"])
+    where = {"dtype": getattr(torch, settings["dtype"])}
+    if str(device) == "meta":
+        where["device"] = "meta"
+    else:
+        where["generator"] = generator
+    spline = {key: settings[key] for key in ("grid_size", "degree") if key in settings}
+    if "domain" in settings:
+        spline["domain"] = tuple(settings["domain"])
+    kan = dict(spline)
+    kan |= {key: settings[key] for key in ("bias", "spline_weight") if key in settings}
+    if settings.get("base"):
+        kan["base"] = ACTIVATIONS[settings["base"]]
+    activation = ACTIVATIONS[settings.get("activation", "tanh")]
+    if family == "kan":
+        model = networks.KAN(widths, **kan, **where)
+    elif family == "naive-kan":
+        pairs = zip(widths, widths[1:], strict=False)
+        model = nn.Sequential(*(NaiveKANLayer(i, o, **kan, **where) for i, o in pairs))
+    elif family == "tanh":
+        model = networks.TanhKAN(widths, settings.get("bias", False), **where)
+    elif family == "mlp":
+        model = networks.MLP(widths, activation, **where)
+    elif family == "node-tanh":
+        model = networks.MLP(widths, activation, **where)
+        nodes = {"device": where.get("device"), "dtype": where["dtype"]}
+        for i in range(1, len(model), 2):
+            model[i] = NodeTanh(model[i - 1].out_features, **nodes)
+    elif family == "spline-mlp":
+        model = networks.SplineMLP(widths, **spline, **where)
+    elif family == "mixture":
+        options = {"kan": kan} if "kan" in settings["kinds"] else {}
+        if "tanh" in settings["kinds"]:
+            options["tanh"] = {"bias": settings.get("tanh_bias", True)}
+        model = networks.Mixture(
+            widths, list(settings["kinds"]), activation=activation, **options, **where
+        )
+    else:
+        raise ValueError(f"model={family!r} is no kind of network")
+    return model if str(device) == "meta" else model.to(device)
+
+
+def make_data(
+    settings: Settings, seed: int, device: torch.device | str = "cpu"
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
+    """Return samples to learn, and samples to test on where the task has any besides."""
+    task, where = settings["task"], {"dtype": getattr(torch, settings["dtype"]), "device": device}
+    if task.startswith("image-"):
+        inputs, targets = tasks.image(int(task.removeprefix("image-")), **where)
+        if settings["frequencies"]:
+            inputs = tasks.positional_encoding(inputs, settings["frequencies"])
+        return (inputs, targets), None
+    if task in tasks.FUNCTIONS_1D:
+        return tasks.function_1d(task, 200, **where), tasks.function_1d(task, 2000, **where)
+    samples = torch.Generator().manual_seed(10_000 + seed)  # other samples for every seed,
+    test = torch.Generator().manual_seed(9_999)  # one test for all
+    return (
+        tasks.formula(task, settings.get("samples", N_TRAIN), generator=samples, **where),
+        tasks.formula(task, N_TEST, generator=test, **where),
+    )
+
+
+def count(settings: Settings) -> int:
+    """Number of trainable parameters, without making them."""
+    return networks.count_parameters(make_model(settings, device="meta"))
+
+
+class _Enough(Exception):
+    """Ends a training early."""
+
+
+def run_trial(
+    settings: Settings,
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    limit: float = math.inf,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Train one network and measure.
+
+    Args:
+        settings: what to train, as an experiment defines it.
+        seed: of the initial parameters, the samples of a formula and the order of mini-batches.
+        device: where to train.
+        limit: seconds after which training stops, for a look at the beginning only.
+        progress: called after every step with the step and the number of steps.
+
+    Returns:
+        Measurements, in JSON types: numbers that are not finite are None. With a ``limit`` that
+        was reached, ``complete`` is False and all are those of the last step made.
+    """
+    with _one_thread():
+        generator = torch.Generator().manual_seed(seed)
+        model = make_model(settings, generator=generator, device=device)
+        (inputs, targets), test = make_data(settings, seed, device)
+        clock = time.process_time if torch.device(device).type == "cpu" else time.perf_counter
+        steps = settings["steps"]
+        wanted = points(steps)
+        curve: dict[str, list[float | None]] = {
+            key: [] for key in ("step", "evaluations", "seconds", "loss")
+        }
+        probes: list[dict[str, Any]] = []
+        start = clock()
+
+        def note(step: int, history: training.History) -> None:
+            if step in wanted:
+                curve["step"].append(step)
+                curve["evaluations"].append(history.evaluations_at[-1])
+                curve["seconds"].append(_digits(clock() - start, 4))
+                curve["loss"].append(_digits(history.loss[-1], 6))
+                if settings.get("watch") and step in WATCHED:
+                    probes.append({"step": step} | look_into(model, inputs, targets))
+            if progress is not None:
+                progress(step, steps)
+            if clock() - start > limit:
+                made.append(history)
+                raise _Enough
+
+        made: list[training.History] = []
+        options: dict[str, Any] = {"batch_size": settings.get("batch_size")}
+        if settings.get("decay", True) and settings["optimizer"] != "lbfgs":
+            options["schedule"] = lambda t: 1 - t
+        if settings.get("update_grid"):  # so many, evenly over the first half
+            n = settings["update_grid"]
+            options["update_grid_at"] = [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
+        if settings.get("extend_grid"):  # [share of the steps, grid size]
+            options["extend_grid_at"] = {
+                1 + round(steps * s): g for s, g in settings["extend_grid"]
+            }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a divergence, stored as such
+            with contextlib.suppress(_Enough):
+                made.append(
+                    training.fit(
+                        model, inputs, targets,
+                        optimizer=settings["optimizer"], lr=settings["lr"], steps=steps,
+                        callback=note, generator=generator, **options,
+                    )
+                )  # fmt: skip
+        seconds, history = clock() - start, made[-1]
+        loss = math.nan if history.diverged else mean_squared_error(model, inputs, targets)
+        result = {
+            "parameters": networks.count_parameters(model),
+            "evaluations": history.evaluations,
+            "seconds": _digits(seconds, 4),
+            "loss": _digits(loss, 8),
+            "diverged": history.diverged or not math.isfinite(loss),
+            "complete": history.diverged or len(history.loss) == steps,
+            "curve": curve,
+        }
+        if test is not None:
+            test_loss = math.nan if result["diverged"] else mean_squared_error(model, *test)
+            result["test_loss"] = _digits(test_loss, 8)
+        if settings.get("watch"):
+            if not result["diverged"]:
+                last = len(history.loss)
+                probes.append({"step": last} | look_into(model, inputs, targets))
+            result["probes"] = probes
+        return result
+
+
+def points(steps: int) -> set[int]:
+    """The steps at which a loss curve is stored, ever farther apart."""
+    return {round(steps ** (i / (N_POINTS - 1))) for i in range(N_POINTS)}
+
+
+@torch.no_grad()
+def mean_squared_error(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    return (model(inputs) - targets).square().mean().item()
+
+
+def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, Any]:
+    """What goes on inside: for every layer of splines, in the order of the forward pass,
+
+    the share of its inputs that lie outside the domain, the share of its input nodes all of whose
+    samples do (dead: no spline there gets a gradient), and the size of the loss's gradient.
+    """
+    found: list[tuple[layers.SplineLayer, Tensor]] = []
+    hooks = [
+        layer.register_forward_pre_hook(lambda layer, args: found.append((layer, args[0].detach())))
+        for layer in model.modules()
+        if isinstance(layer, layers.SplineLayer)
+    ]
+    model.zero_grad()
+    (model(inputs) - targets).square().mean().backward()
+    for hook in hooks:
+        hook.remove()
+    outside, dead, gradient = [], [], []
+    for layer, x in found:
+        a, b = layer.knots[:, layer.degree], layer.knots[:, -layer.degree - 1]
+        out = (x < a) | (x > b)
+        outside.append(_digits(out.double().mean().item(), 4))
+        beyond = (x < layer.knots[:, 0]) | (x > layer.knots[:, -1])
+        dead.append(_digits(beyond.all(0).double().mean().item(), 4))
+        gradient.append(_digits(layer.coef.grad.norm().item(), 4))
+    model.zero_grad()
+    return {"outside": outside, "dead": dead, "gradient": gradient}
+
+
+def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
+    """Seconds of one training step of several networks that take turns in one process.
+
+    Returns:
+        ``step_seconds``: for each of ``settings["models"]``, the median over the rounds.
+    """
+    with _one_thread():
+        runs = []
+        for model_settings in settings["models"]:
+            model_settings = settings | model_settings
+            model = make_model(model_settings, generator=torch.Generator().manual_seed(0))
+            data, _ = make_data(model_settings, 0)
+            runs.append((model, data))
+        times: list[list[float]] = [[] for _ in runs]
+        for turn in range(rounds + 2):
+            for (model, data), spent in zip(runs, times, strict=True):
+                start = time.process_time()
+                training.fit(model, *data, steps=5, lr=1e-4)
+                if turn >= 2:  # the first ones warm up
+                    spent.append((time.process_time() - start) / 5)
+        return {"step_seconds": [_digits(sorted(spent)[rounds // 2], 4) for spent in times]}
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small matrices run slower on several threads, and the results could differ."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _digits(value: float, digits: int) -> float | None:
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
