@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
 }
+POINTS = {"tuning": 8, "result": 60}  # of stored loss curves
 WAIT = 10  # seconds for a scheduler to answer
 
 
@@ -108,7 +109,8 @@ def perform(one: dict[str, Any], device: str = "cpu") -> tuple[dict[str, Any], d
         measured = {"parameters": None, "loss": None, "diverged": False}
         measured |= trials.time_steps(one["settings"])
     else:
-        measured = trials.run_trial(one["settings"], one["seed"], device=device)
+        points = POINTS[one["stage"]]
+        measured = trials.run_trial(one["settings"], one["seed"], device=device, points=points)
     return one | measured, machine(device)
 
 
@@ -168,7 +170,7 @@ def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[
             cluster = LocalCluster(**options, memory_limit=None, silence_logs="CRITICAL")
             scheduler = stack.enter_context(cluster)
         try:
-            client = Client(scheduler, timeout=WAIT, set_as_default=False)
+            client = Client(scheduler, timeout=WAIT)
         except (OSError, ValueError, TimeoutError) as error:
             raise EngineError(
                 f"--scheduler {scheduler}: no Dask scheduler answers there ({error}); start one "
@@ -309,7 +311,8 @@ def rerun(stored: dict[str, Any], *, seconds: float = math.inf, device: str = "c
     """
     if "measure" in stored["settings"]:  # times are not compared
         return {"steps": 0, "early": 0.0, "late": 0.0, "identical": True}
-    new = trials.run_trial(stored["settings"], stored["seed"], device=device, limit=seconds)
+    options = {"device": device, "limit": seconds, "points": POINTS[stored["stage"]]}
+    new = trials.run_trial(stored["settings"], stored["seed"], **options)
     old_curve, curve = stored["curve"], new["curve"]
     n = len(curve["step"])
     pairs = list(zip(curve["evaluations"], curve["loss"], old_curve["loss"][:n], strict=True))

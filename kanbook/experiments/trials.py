@@ -17,7 +17,6 @@ from .. import layers, networks, tasks, training
 Settings = Mapping[str, Any]
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
 N_TRAIN, N_TEST = 1000, 10_000  # samples of a formula
-N_POINTS = 60  # of a stored loss curve, at most
 WATCHED = (1, 10, 100, 1000, 10_000)  # steps at which a watched model is looked into
 
 
@@ -125,6 +124,7 @@ def run_trial(
     *,
     device: torch.device | str = "cpu",
     limit: float = math.inf,
+    points: int = 60,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Train one network and measure.
@@ -134,6 +134,7 @@ def run_trial(
         seed: of the initial parameters, the samples of a formula and the order of mini-batches.
         device: where to train.
         limit: seconds after which training stops, for a look at the beginning only.
+        points: of the stored loss curve, at most.
         progress: called after every step with the step and the number of steps.
 
     Returns:
@@ -146,7 +147,7 @@ def run_trial(
         (inputs, targets), test = make_data(settings, seed, device)
         clock = time.process_time if torch.device(device).type == "cpu" else time.perf_counter
         steps = settings["steps"]
-        wanted = points(steps)
+        wanted = spread(steps, points)
         curve: dict[str, list[float | None]] = {
             key: [] for key in ("step", "evaluations", "seconds", "loss")
         }
@@ -157,8 +158,8 @@ def run_trial(
             if step in wanted:
                 curve["step"].append(step)
                 curve["evaluations"].append(history.evaluations_at[-1])
-                curve["seconds"].append(_digits(clock() - start, 4))
-                curve["loss"].append(_digits(history.loss[-1], 6))
+                curve["seconds"].append(_digits(clock() - start, 3))
+                curve["loss"].append(_digits(history.loss[-1], 5))
                 if settings.get("watch") and step in WATCHED:
                     probes.append({"step": step} | look_into(model, inputs, targets))
             if progress is not None:
@@ -210,9 +211,9 @@ def run_trial(
         return result
 
 
-def points(steps: int) -> set[int]:
-    """The steps at which a loss curve is stored, ever farther apart."""
-    return {round(steps ** (i / (N_POINTS - 1))) for i in range(N_POINTS)}
+def spread(steps: int, points: int) -> set[int]:
+    """So many steps at most, from the first to the last, ever farther apart."""
+    return {round(steps ** (i / (points - 1))) for i in range(points)}
 
 
 @torch.no_grad()
