@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A backend chosen outside would keep figures out of the notebooks' outputs.
 unexport MPLBACKEND
 
-.PHONY: help book test unit colab notebooks bench clean
+.PHONY: help book test unit colab notebooks verify bench clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -44,6 +44,12 @@ colab: $(COLAB) ## run every notebook as on Colab: its versions, kanbook from th
 
 notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb ...", and store their outputs
 	$(BIN)/python book/_tools/run_notebooks.py $(NB)
+
+verify: $(INSTALLED) ## make one stored run of every experiment again, and compare (ARGS="--rows 5": more)
+	@for name in $$($(BIN)/python -c 'from kanbook import results; print(*results.names())'); do \
+		echo "$$name"; \
+		$(BIN)/python -m kanbook.experiments verify $$name --rows 1 --cheapest --seconds 60 $(ARGS) || exit 1; \
+	done
 
 bench: $(VENV)/.bench ## compare speed with other packages (half an hour; ARGS=--quick: a minute)
 	$(BIN)/python tests/benchmark.py $(ARGS)

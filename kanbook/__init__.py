@@ -2,10 +2,11 @@
 
 Read it in this order: ``splines`` (curves), ``layers`` (a curve on every edge), ``functional`` (the
 same, fast), ``networks`` (layers in a row), ``grids`` (moving knots), ``training`` (one loop),
-``tasks`` (what to learn), ``plots`` (pictures), ``playground`` (a curve to touch).
+``tasks`` (what to learn), ``plots`` (pictures), ``playground`` (a curve to touch), ``results`` and
+``experiments`` (the stored runs behind the book's numbers, and how to make them again).
 """
 
-from . import functional, grids, plots, splines, tasks
+from . import functional, grids, plots, results, splines, tasks
 from .grids import extend_grid, update_grid
 from .layers import KANLayer, SplineActivation, TanhLayer
 from .networks import (
@@ -42,6 +43,7 @@ __all__ = [
     "functional",
     "grids",
     "plots",
+    "results",
     "splines",
     "tasks",
     "update_grid",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +18,20 @@ from ._checks import check_coef, check_knots, check_tensor
 from .layers import KANLayer
 from .networks import Activation
 
-__all__ = ["ROLES", "use_style", "plot_basis", "plot_edges", "draw_kan", "draw_mlp"]
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = [
+    "ROLES",
+    "draw_kan",
+    "draw_mlp",
+    "plot_basis",
+    "plot_curves",
+    "plot_edges",
+    "plot_ladder",
+    "plot_medians",
+    "use_style",
+]
 
 # What a color means is the same in every figure, and never carried by color alone. The colors
 # are Okabe and Ito's, which people with color-blindness can tell apart.
@@ -260,6 +275,160 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
             _little_curve(ax, z, curve, place, level, size, size * aspect, role="MLP")
     ax.set_title("MLP: a number on every edge")
     return ax
+
+
+# --- stored results ------------------------------------------------------------------------------
+
+# The frames are those of kanbook.results.load, or a part of one: one row a run.
+
+
+def plot_medians(frame: DataFrame, by: str, *, loss: str = "loss", ax: Axes | None = None) -> Axes:
+    """Draw the final loss of every run, and for each kind of run the median and the range.
+
+    Args:
+        frame: runs, as :func:`kanbook.results.load` returns them.
+        by: the column that says which runs are of a kind; one row of the figure for each value, in
+            the order in which they come.
+        loss: the column to draw.
+        ax: where to draw; a new figure if not given.
+
+    Returns:
+        The axes, with a logarithmic scale. Runs that diverged are counted beside their row.
+
+    Raises:
+        ValueError: the frame is empty or has no such column.
+    """
+    _check_frame(frame, by, loss)
+    kinds = list(dict.fromkeys(frame[by]))
+    ax = plt.figure(figsize=(6.4, 0.8 + 0.36 * len(kinds))).gca() if ax is None else ax
+    for row, kind in enumerate(kinds):
+        runs = frame[frame[by] == kind][loss]
+        finite = runs[np.isfinite(runs)]
+        style = _style(kind, row)
+        if len(finite):
+            ax.plot(
+                [finite.min(), finite.max()],
+                [row, row],
+                color=style["color"],
+                linewidth=3,
+                alpha=0.35,
+            )
+            ax.plot(finite, [row] * len(finite), "|", color=style["color"], markersize=9)
+        if np.isfinite(runs.median()):
+            ax.plot(runs.median(), row, "o", color=style["color"], markersize=7)
+        if len(finite) < len(runs):
+            text = f" {len(runs) - len(finite)} of {len(runs)} diverged"
+            ax.text(1, row, text, transform=ax.get_yaxis_transform(), va="center", fontsize=10)
+    ax.set_xscale("log")
+    ax.set_yticks(range(len(kinds)), [str(kind) for kind in kinds])
+    ax.set_ylim(len(kinds) - 0.5, -0.5)
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_xlabel(_name(loss))
+    return ax
+
+
+def plot_curves(
+    frame: DataFrame, by: str, *, against: str = "step", ax: Axes | None = None
+) -> Axes:
+    """Draw loss curves: for each kind of run the median over its seeds, in a band of their range.
+
+    Args:
+        frame: runs, as :func:`kanbook.results.load` returns them; runs of a kind have equal
+            numbers of steps.
+        by: the column that says which runs are of a kind; one curve for each value.
+        against: "step", "evaluations" or "seconds".
+        ax: where to draw; a new figure if not given.
+
+    Returns:
+        The axes, with logarithmic scales. Runs that diverged count as infinite after their end.
+
+    Raises:
+        ValueError: the frame is empty or has no such column, or ``against`` is unknown.
+    """
+    _check_frame(frame, by, "curve")
+    if against not in ("step", "evaluations", "seconds"):
+        raise ValueError(f"against={against!r}; expected 'step', 'evaluations' or 'seconds'")
+    ax = plt.figure().gca() if ax is None else ax
+    for row, kind in enumerate(dict.fromkeys(frame[by])):
+        curves = list(frame[frame[by] == kind]["curve"])
+        n = max(len(curve["loss"]) for curve in curves)
+        losses = np.full((len(curves), n), np.inf)
+        places = np.full((len(curves), n), np.nan)
+        for curve, values, where in zip(curves, losses, places, strict=True):
+            values[: len(curve["loss"])] = [np.inf if v is None else v for v in curve["loss"]]
+            where[: len(curve["loss"])] = curve[against]
+        place, style = np.nanmedian(places, 0), _style(kind, row)
+        middle = np.median(losses, 0)
+        shown = np.isfinite(middle)
+        ax.plot(place[shown], middle[shown], **style, label=str(kind))
+        finite = np.isfinite(losses.max(0))
+        ax.fill_between(
+            place[finite], losses.min(0)[finite], losses.max(0)[finite],
+            color=style["color"], alpha=0.18, linewidth=0,
+        )  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel=_name(against), ylabel=_name("loss"))
+    ax.legend()
+    return ax
+
+
+def plot_ladder(frame: DataFrame, by: str, baseline: str, *, loss: str = "loss") -> Figure:
+    """Draw what each variant is worth and what it costs, beside a baseline.
+
+    Args:
+        frame: runs, as :func:`kanbook.results.load` returns them.
+        by: the column of the variants; one row of the figure for each value.
+        baseline: the variant to compare with.
+        loss: the column to draw.
+
+    Returns:
+        A figure with two parts. Left: every run's loss divided by the median loss of the baseline,
+        with the median as a dot; 1 is "no change", left of it is better. Right: the median seconds
+        divided by those of the baseline.
+
+    Raises:
+        ValueError: the frame is empty, has no such column, or holds no baseline.
+    """
+    _check_frame(frame, by, loss)
+    if baseline not in set(frame[by]):
+        raise ValueError(f"baseline={baseline!r}; expected one of {sorted(set(frame[by]))}")
+    reference = frame[frame[by] == baseline][[loss, "seconds"]].median()
+    relative = frame.assign(**{loss: frame[loss] / reference[loss]})
+    kinds = list(dict.fromkeys(frame[by]))
+    size = (6.4, 0.9 + 0.34 * len(kinds))
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=[2, 1])
+    plot_medians(relative, by, loss=loss, ax=left)
+    left.axvline(1, color="#444444", linestyle=":", linewidth=1.2)
+    left.set_xlabel(f"{_name(loss)}, {baseline} = 1")
+    seconds = frame.groupby(by, sort=False)["seconds"].median() / reference["seconds"]
+    for row, kind in enumerate(kinds):
+        right.barh(row, seconds[kind], height=0.55, color=_style(kind, row)["color"], alpha=0.6)
+        right.text(seconds[kind], row, f" {seconds[kind]:.1f}", va="center", fontsize=10)
+    right.set_xlim(0, 1.25 * max(seconds))
+    right.set_xlabel(f"seconds, {baseline} = 1")
+    return figure
+
+
+def _check_frame(frame: DataFrame, *columns: str) -> None:
+    if len(frame) == 0:
+        raise ValueError("frame has no rows; expected at least one run")
+    for column in columns:
+        if column not in frame:
+            raise ValueError(f"frame has no column {column!r}; expected one of {list(frame)}")
+
+
+def _style(kind: object, row: int) -> dict[str, str]:
+    """Color and line style of a kind of run: its role if its name begins with one."""
+    name = str(kind)
+    for role in ("KAN", "MLP", "tanh"):
+        if name == role or name.startswith((f"{role} ", f"{role},")):
+            first = name in (role, f"{role} KAN", f"{role}, tanh", f"{role} edge")
+            return ROLES[role] if first else ROLES[role] | {"linestyle": LINE_STYLES[row % 3]}
+    return {"color": SERIES[row % len(SERIES)], "linestyle": LINE_STYLES[row % len(LINE_STYLES)]}
+
+
+def _name(column: str) -> str:
+    names = {"loss": "loss (mean squared error)", "test_loss": "loss on test samples"}
+    return names.get(column, column.replace("_", " "))
 
 
 def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, Tensor]]:

@@ -153,3 +153,70 @@ def test_plots_leave_the_model_alone():
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+# --- stored results ------------------------------------------------------------------------------
+
+
+def frame_of(losses, seconds=1.0):
+    """Runs as results.load gives them: kind -> losses of its seeds; None diverged."""
+    import pandas
+
+    rows = []
+    for kind, values in losses.items():
+        for seed, loss in enumerate(values):
+            curve = {"step": [1, 10, 100], "evaluations": [1, 10, 100], "seconds": [0.1, 0.5, 1.0]}
+            end = 1 if loss is None else 3
+            curve = {key: value[:end] for key, value in curve.items()}
+            curve["loss"] = [1.0, 0.5, loss][:end]
+            rows.append(
+                {
+                    "kind": kind,
+                    "seed": seed,
+                    "loss": np.inf if loss is None else loss,
+                    "seconds": seconds,
+                    "curve": curve,
+                }
+            )
+    return pandas.DataFrame(rows)
+
+
+def test_medians_are_the_medians():
+    frame = frame_of({"MLP": [0.1, 0.3, 0.2], "KAN": [0.4, None, 0.6], "tanh KAN": [None] * 3})
+    ax = plots.plot_medians(frame, "kind")
+    medians = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    assert medians == [0.2, 0.6]
+    assert [text.get_text() for text in ax.texts] == [" 1 of 3 diverged", " 3 of 3 diverged"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["MLP", "KAN", "tanh KAN"]
+
+
+def test_curves_show_median_and_range():
+    frame = frame_of({"KAN": [0.1, 0.3, 0.2], "MLP": [0.4, None, None]})
+    ax = plots.plot_curves(frame, "kind", against="seconds")
+    kan, mlp = ax.lines
+    assert kan.get_ydata().tolist() == [1, 0.5, 0.2] and kan.get_xdata().tolist() == [0.1, 0.5, 1]
+    assert mlp.get_ydata().tolist() == [1.0]  # the median is infinite from there on
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == 0.1
+
+
+def test_ladder_compares_with_the_baseline():
+    frame = frame_of({"minimal": [0.2, 0.4, 0.3], "all": [0.1, 0.2, 0.15]})
+    left, right = plots.plot_ladder(frame, "kind", "minimal").axes
+    medians = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(medians, [1, 0.5])
+    assert [bar.get_width() for bar in right.patches] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda f: plots.plot_medians(f[:0], "kind"), "frame has no rows"),
+        (lambda f: plots.plot_medians(f, "family"), "no column 'family'"),
+        (lambda f: plots.plot_curves(f, "kind", against="hours"), "against='hours'"),
+        (lambda f: plots.plot_ladder(f, "kind", "best"), "baseline='best'; expected one of"),
+    ],
+)
+def test_frames_are_checked(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(frame_of({"KAN": [0.1]}))

@@ -10,6 +10,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective
 
 MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # used for its files only, not as an extension
 # The program, its fonts, and the TeX commands that it loads on first use, such as \\boldsymbol.
@@ -85,6 +86,51 @@ class LiveFigures(SphinxPostTransform):
             bundle.replace_self(figure)
 
 
+class StoredResults(SphinxDirective):
+    """One section for each experiment: question, table, provenance, command; from the tables."""
+
+    def run(self):
+        from kanbook import results
+        from kanbook.experiments import EXPERIMENTS
+
+        self.env.note_dependency(results.__file__)
+        sections = []
+        for name, experiment in EXPERIMENTS.items():
+            section = nodes.section(ids=[f"results-{name}"])
+            section += nodes.title("", name)
+            section += nodes.paragraph("", experiment.question)
+            try:
+                frame = results.load(name)
+            except ValueError:
+                section += nodes.paragraph("", "No results yet.")
+            else:
+                section += self._table(results.summarize(frame))
+                section += self._provenance(frame.attrs["provenance"].values())
+            sections.append(section)
+        return sections
+
+    def _table(self, frame):
+        frame = frame.rename(columns={"median": "median loss"})
+        rows = [list(frame), *frame.astype(object).values.tolist()]
+        lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
+        block = ["```{csv-table}", ":header-rows: 1", ":class: stored-results", "", *lines, "```"]
+        return self.parse_text_to_nodes("\n".join(block))
+
+    def _provenance(self, records):
+        for how in records:
+            text = (
+                f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
+                f"{how['processor']} with Python {how['python']} and PyTorch {how['torch']}."
+            )
+            yield from self.parse_text_to_nodes(text)
+
+
+def _cell(value):
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.3g}"
+    return str(value).replace('"', "'")
+
+
 # Browsers let no page on disk read another: there, the search lists pages without excerpts.
 ON_DISK = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
 
@@ -93,6 +139,7 @@ def setup(app):
     app.config.mathjax_path = "mathjax/tex-mml-chtml.js"
     app.add_js_file(None, body=ON_DISK)
     app.add_post_transform(LiveFigures)
+    app.add_directive("stored-results", StoredResults)
     app.connect("html-page-context", drop_thebe, priority=900)  # after those who add scripts
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", empty_fontawesome)

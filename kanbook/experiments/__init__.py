@@ -4,6 +4,7 @@
 trains once, ``engine`` runs all of it, resumes and verifies; :mod:`kanbook.results` stores.
 """
 
+from . import engine
 from .definitions import EXPERIMENTS, Experiment
 from .engine import get, rerun, run
 from .trials import make_data, make_model, run_trial
@@ -11,6 +12,7 @@ from .trials import make_data, make_model, run_trial
 __all__ = [
     "EXPERIMENTS",
     "Experiment",
+    "check",
     "get",
     "make_data",
     "make_model",
@@ -18,3 +20,25 @@ __all__ = [
     "run",
     "run_trial",
 ]
+
+
+def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") -> dict:
+    """Make a stored run again, or as much of its beginning as the time allows, and compare.
+
+    Args:
+        name: of the experiment.
+        run: which of its runs: a value of the column "run" of ``results.load(name)``.
+        seconds: after so many the training stops.
+        device: where to train.
+
+    Returns:
+        As :func:`kanbook.experiments.engine.rerun`: ``steps`` made, the relative differences
+        ``early`` and ``late``, ``identical``.
+
+    Raises:
+        ValueError: there is no such experiment or run.
+    """
+    runs = engine.table_of(get(name)).runs
+    if run not in runs:
+        raise ValueError(f"run={run!r}; expected one of the {len(runs)} stored runs of {name!r}")
+    return rerun(runs[run], seconds=seconds, device=device)

@@ -1,7 +1,7 @@
 """The experiments of the book: what is trained, how often, and by which rule.
 
 Every setting of an experiment is trained with several seeds. Where a setting names no learning
-rate, the rule of :data:`RATES` finds one, the same for every family.
+rate, the rule of ``RATES`` finds one, the same for every family.
 """
 
 from __future__ import annotations

@@ -1,0 +1,92 @@
+"""The stored results: complete, made by the rules, small, and the same when they are made again."""
+
+import math
+
+import pytest
+
+from kanbook import count_parameters, results
+from kanbook.experiments import EXPERIMENTS, engine, make_model
+from kanbook.experiments.definitions import BEST_KAN, BEST_MIXTURE, TOLERANCE, TUNING_SEEDS
+
+NAMES = [name for name in EXPERIMENTS if name in results.names()]
+SECONDS = 5  # of a run that is made again
+
+
+def of(name):
+    experiment = engine.get(name)
+    return experiment, engine.table_of(experiment)
+
+
+def test_they_are_small():
+    assert sum(path.stat().st_size for path in results.FOLDER.glob("*.jsonl")) < 5e6
+    assert set(results.names()) <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_run_is_there_once(name):
+    experiment, table = of(name)
+    engine.check_settings(experiment, table)
+    wanted = engine.tuning_tasks(experiment)
+    wanted += engine.result_tasks(experiment, table, experiment.seeds)
+    assert experiment.seeds >= (3 if name in ("image-minimal", "scaling") else 5)
+    assert len(wanted) == engine.total(experiment)
+    assert {task["run"] for task in wanted} == set(table.runs)
+    assert {run["seed"] for run in table.runs.values() if run["stage"] == "tuning"} <= {
+        *TUNING_SEEDS
+    }
+    assert all(run.get("complete", True) for run in table.runs.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_how_it_was_made(name):
+    _, table = of(name)
+    for how in table.provenance.values():
+        assert len(how["commit"]) == 40, "made from files that differ from the commit"
+        assert how["command"].startswith(f"python -m kanbook.experiments run {name}")
+        assert all(how[key] for key in ("date", "device", "processor", "python", "torch"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_counted_and_matched(name):
+    experiment, table = of(name)
+    for run in table.runs.values():
+        settings = run["settings"]
+        if "measure" in settings or run["seed"]:
+            continue
+        grown = [size for _, size in settings.get("extend_grid", [])][-1:]
+        final = settings | ({"grid_size": grown[0]} if grown else {})
+        assert run["parameters"] == count_parameters(make_model(final)) or run["diverged"]
+        if "size" in settings:
+            assert abs(run["parameters"] / settings["size"] - 1) <= TOLERANCE or run["diverged"]
+
+
+def best(name, *, column, **which):
+    """The value of a column with the least median loss among the rows that match."""
+    frame = results.load(name)
+    for key, value in which.items():
+        frame = frame[frame[key] == value]
+    return frame.groupby(column)["loss"].median().idxmin()
+
+
+@pytest.mark.skipif("race" not in NAMES, reason="no race stored yet")
+def test_the_best_entered_the_race():
+    variants = results.load("extras").query("task == 'image-32' and variant != 'MLP'")
+    winner = variants.groupby("variant")["loss"].median().idxmin()
+    row = variants[variants.variant == winner].iloc[0]
+    for option in ("bias", "spline_weight", "base", "update_grid", "extend_grid"):
+        value = row.get(option)
+        missing = value is None or (isinstance(value, float) and math.isnan(value))
+        assert missing == (option not in BEST_KAN), (winner, option)
+    orders = results.load("mixtures").query("knob == 'order'")
+    mixed = orders[orders.kinds.map(lambda kinds: len(set(kinds)) > 1)]
+    assert mixed.groupby("kinds")["loss"].median().idxmin() == tuple(BEST_MIXTURE["kinds"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_made_again_agrees(name):
+    experiment, table = of(name)
+    runs = [run for run in table.runs.values() if run["stage"] == "result" and "curve" in run]
+    cheapest = min(runs, key=lambda run: run["seconds"])
+    found = engine.rerun(cheapest, seconds=SECONDS)
+    assert found["steps"] > 0
+    assert found["early"] <= experiment.early and found["late"] <= experiment.late
