@@ -8,7 +8,9 @@ from kanbook import count_parameters, results
 from kanbook.experiments import EXPERIMENTS, engine, make_model
 from kanbook.experiments.definitions import BEST_KAN, BEST_MIXTURE, TOLERANCE, TUNING_SEEDS
 
-NAMES = [name for name in EXPERIMENTS if name in results.names()]
+UNFINISHED = {"race", "scaling"}  # some of their runs are still to be made
+STORED = [name for name in EXPERIMENTS if name in results.names()]
+NAMES = [name for name in STORED if name not in UNFINISHED]
 SECONDS = 5  # of a run that is made again
 
 
@@ -22,6 +24,13 @@ def test_they_are_small():
     assert set(results.names()) <= set(EXPERIMENTS)
 
 
+@pytest.mark.parametrize("name", sorted(UNFINISHED & {*STORED}))
+def test_unfinished_tables_are_unfinished(name):
+    experiment, table = of(name)
+    engine.check_settings(experiment, table)
+    assert len(table.runs) < engine.total(experiment), f"{name} is complete: take it off the list"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_run_is_there_once(name):
     experiment, table = of(name)
@@ -31,13 +40,12 @@ def test_every_run_is_there_once(name):
     assert experiment.seeds >= (3 if name in ("image-minimal", "scaling") else 5)
     assert len(wanted) == engine.total(experiment)
     assert {task["run"] for task in wanted} == set(table.runs)
-    assert {run["seed"] for run in table.runs.values() if run["stage"] == "tuning"} <= {
-        *TUNING_SEEDS
-    }
+    tuning = [run for run in table.runs.values() if run["stage"] == "tuning"]
+    assert {run["seed"] for run in tuning} <= {*TUNING_SEEDS}
     assert all(run.get("complete", True) for run in table.runs.values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STORED)
 def test_it_says_how_it_was_made(name):
     _, table = of(name)
     for how in table.provenance.values():
@@ -68,7 +76,6 @@ def best(name, *, column, **which):
     return frame.groupby(column)["loss"].median().idxmin()
 
 
-@pytest.mark.skipif("race" not in NAMES, reason="no race stored yet")
 def test_the_best_entered_the_race():
     variants = results.load("extras").query("task == 'image-32' and variant != 'MLP'")
     winner = variants.groupby("variant")["loss"].median().idxmin()

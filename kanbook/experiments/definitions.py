@@ -40,7 +40,7 @@ class Experiment:
         settings: what is trained; without "lr" where it is to be tuned.
         seeds: how many, 0 to seeds - 1.
         tuning: share of the steps that a tuning run makes.
-        cost: core minutes that all runs took, about, when last measured.
+        cost: core minutes that all runs take, about, with the tuning.
         version: changes when a stored table no longer means the same.
         early: relative difference that ``verify`` allows in the losses of the first 30 evaluations.
         late: the same, of the final loss. Long trainings amplify the rounding errors in which
@@ -371,6 +371,7 @@ EXPERIMENTS = {
             "Which network fits curves best at 100, 200 and 400 parameters?",
             (3, 4, 13),
             functions_1d,
+            cost=21,
         ),
         Experiment(
             "image-minimal",
@@ -378,30 +379,35 @@ EXPERIMENTS = {
             (5,),
             image_minimal,
             seeds=3,
+            cost=12,
         ),
         Experiment(
             "extras",
             "What is each of PyKAN's extras worth, alone, together, and when left out?",
             (6, 7, 8, 9, 10, 12),
             extras,
+            cost=33,
         ),
         Experiment(
             "optimizers",
             "SGD, Adam or L-BFGS, by evaluations and by seconds?",
             (11,),
             optimizers,
+            cost=16,
         ),
         Experiment(
             "tanh",
             "Is tanh(a x^2 + b x) as good as a spline, and is it faster?",
             (13,),
             tanh_edges,
+            cost=8,
         ),
         Experiment(
             "mixtures",
             "How much do the order of layers, depth, learning rate and batch size matter?",
             (14,),
             mixtures,
+            cost=18,
         ),
         Experiment(
             "race",
@@ -409,6 +415,7 @@ EXPERIMENTS = {
             (15,),
             race,
             tuning=0.05,
+            cost=100,
         ),
         Experiment(
             "scaling",
@@ -417,12 +424,14 @@ EXPERIMENTS = {
             scaling,
             seeds=3,
             tuning=0.1,
+            cost=40,
         ),
         Experiment(
             "precision",
             "Who reaches machine precision, and where?",
             (17,),
             precision,
+            cost=11,
         ),
     )
 }
