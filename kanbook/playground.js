@@ -135,9 +135,24 @@ class Curve {
     this.now = this.shape = this.first = read(model);
     this.past = [];
     this.future = [];
-    this.held = false; // within one gesture, which is one step of the history
-    this.fresh = true;
+    this.held = null; // while a drag or a descent goes on: what ends it
+    this.fresh = true; // the next change starts a step of the history
     this.last = 0;
+  }
+
+  /** A gesture begins: one step of the history, until release() calls `end`. */
+  hold(end) {
+    this.release();
+    this.fresh = true;
+    this.held = end;
+  }
+
+  release() {
+    const end = this.held;
+    if (!end) return;
+    this.held = null;
+    this.fresh = true;
+    end();
   }
 
   /** Make the traits one spline again, after a view, a link or the kernel set some of them. */
@@ -148,9 +163,10 @@ class Curve {
     const grid_size = clamp(Math.round(now.grid_size), 1, MAX_GRID);
     let { domain, knots, coefs } = now;
     if (!isDomain(domain)) domain = old.domain;
-    const given = !equal(knots, old.knots);
+    const given = !equal(knots, old.knots) && knots.length === grid_size + 2 * degree + 1;
     const resized = !equal([degree, grid_size, domain], [old.degree, old.grid_size, old.domain]);
-    if (resized && !given) knots = moveKnots(shape, { degree, grid_size, domain });
+    if (resized) this.release(); // what is dragged may be another handle now
+    if (!given) knots = resized ? moveKnots(shape, { degree, grid_size, domain }) : old.knots;
     const keeps = coefs.length === knots.length - degree - 1;
     const refits = !keeps || (resized && !given && equal(coefs, old.coefs));
     if (refits) coefs = refit(shape, knots, degree);
@@ -174,6 +190,7 @@ class Curve {
   /** Undo: travel(model, past, future). Redo: travel(model, future, past). */
   travel(model, from, to) {
     if (!from.length) return;
+    this.release();
     to.push([this.now, this.shape]);
     [this.now, this.shape] = from.pop();
     this.fresh = true;
@@ -184,8 +201,11 @@ class Curve {
 
 // --- the view
 
-const show = x => String(+(+x).toPrecision(3) || 0).replace("-", "−");
+const text = x => String(x).replace("-", "−").replace("+", "");
+const show = x => text(Math.abs(x) < 1e-9 ? 0 : +x.toPrecision(3));
+const label = x => text(Math.abs(x) < 1e4 ? x : x.toExponential());
 const round = (x, digits) => +x.toFixed(digits);
+const digits = ([a, b]) => 3 - Math.floor(Math.log10(b - a)); // that tell a 1000th of a domain
 
 function set(node, attributes) {
   for (const [name, value] of Object.entries(attributes))
@@ -199,24 +219,28 @@ function ticks(low, high, count) {
   return marks;
 }
 
-/** Whether the nearest background that is painted is dark. */
+/** Whether the nearest background that is painted is dark, in whatever notation of colors. */
 function isDark(node) {
+  const ink = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   for (let e = node.parentElement; e; e = e.parentElement) {
-    const [r, g, b, alpha = 1] = getComputedStyle(e).backgroundColor.match(/[\d.]+/g)?.map(Number) ?? [0, 0, 0, 0];
-    if (alpha > 0.5) return 0.3 * r + 0.6 * g + 0.1 * b < 128;
+    ink.clearRect(0, 0, 1, 1);
+    ink.fillStyle = getComputedStyle(e).backgroundColor;
+    ink.fillRect(0, 0, 1, 1);
+    const [r, g, b, alpha] = ink.getImageData(0, 0, 1, 1).data;
+    if (alpha > 127) return 0.3 * r + 0.6 * g + 0.1 * b < 128;
   }
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
 function python({ degree, grid_size, domain, knots, coefs }) {
-  const list = values => `[${values.map(v => +v.toPrecision(12)).join(", ")}]`;
+  const list = values => `[${values.join(", ")}]`, width = domain[1] - domain[0];
   const uniform = uniformKnots(grid_size, degree, domain);
-  const even = knots.every((t, i) => Math.abs(t - uniform[i]) < 1e-12 * (domain[1] - domain[0]));
+  const even = knots.every((t, i) => Math.abs(t - uniform[i]) < 1e-12 * width);
+  const tidy = knots.map(t => (Math.abs(t) < 1e-12 * width ? 0 : t)); // no 5.55e-17
   const exact = "dtype=torch.float64", ends = domain.join(", ");
   return `import torch
-from kanbook import splines
-
-knots = ${even ? `splines.uniform_knots(${grid_size}, ${degree}, (${ends}), ` : `torch.tensor(${list(knots)}, `}${exact})
+from kanbook import splines\n
+knots = ${even ? `splines.uniform_knots(${grid_size}, ${degree}, (${ends}), ` : `torch.tensor(${list(tidy)}, `}${exact})
 coef = torch.tensor(${list(coefs)}, ${exact})
 x = torch.linspace(${ends}, 201, ${exact})
 y = splines.evaluate(x, coef, knots, ${degree})
@@ -253,9 +277,11 @@ const page = targets => `
 <details><summary>keys and gestures</summary><dl>
   <dt>a point (coefficient)</dt><dd>drag it up or down, or ↑ ↓; ← → go to another</dd>
   <dt>a knot</dt><dd>drag it sideways, or ← →, Home and End onto its neighbors; ↑ ↓ go to another</dd>
+  <dt>a triangle at the edge</dt><dd>a point that lies beyond it</dd>
   <dt>the probe</dt><dd>point at the plot, tap it, or ← → at the small handle above; Escape hides it</dd>
   <dt>everywhere</dt><dd>Shift: larger steps; Ctrl+Z, Ctrl+Shift+Z: undo, redo</dd></dl></details>`;
 
+const ARIA = ["label", "valuetext", "valuenow", "valuemin", "valuemax"];
 const HANDLES = {
   coefs: `<circle class="hit" r="22"/><path class="dot"/>`,
   knots: `<circle class="hit" r="17" cy="4"/><path class="dot" d="M0-7L6 3V9H-6V3z"/>`,
@@ -265,10 +291,9 @@ const HANDLES = {
 function view(model, curve, el) {
   const root = document.createElement("div");
   root.className = "kan-playground";
+  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys to us
   root.innerHTML = page(Object.keys(model.get("_targets")));
   el.append(root);
-  for (const node of root.querySelectorAll("input, select, button, textarea, summary"))
-    node.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys to us
   const $ = selector => root.querySelector(selector);
   const svg = $("svg"), readout = $(".readout"), status = $(".status"), code = $("textarea");
   const ends = root.querySelectorAll("[type=number]");
@@ -277,7 +302,9 @@ function view(model, curve, el) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const scheme = matchMedia("(prefers-color-scheme: dark)");
 
-  const commit = changes => {
+  const commit = (changes, what) => { // another control: another step of the history
+    if (what !== curve.what && !curve.held) curve.fresh = true;
+    curve.what = what;
     model.set(changes);
     model.save_changes();
   };
@@ -286,19 +313,27 @@ function view(model, curve, el) {
     commit(changes);
     curve.fresh = true;
   };
+  const say = words => {
+    status.textContent = words;
+  };
+  const begin = () => { // something new, by hand
+    curve.release();
+    say("");
+  };
 
   // --- geometry: data units to pixels and back
 
-  const pad = { left: 34, right: 10, top: 18, bottom: 56 };
+  const pad = { left: 34, right: 10, top: 18, bottom: 65 };
   const at = {}; // where the handles of each kind are, in pixels
   const active = { coefs: 0, knots: 0, probes: 0 }; // the one of each kind that Tab reaches
   const tables = new Map();
-  let width = 0, height = 0, bottom = 0, box = null, drag = null, probe = null, descent = 0;
+  let width = 0, height = 0, bottom = 0, box = null, drag = null, probe = null, descent = 0, fields = "";
   const px = x => pad.left + ((x - box.x0) / (box.x1 - box.x0)) * (width - pad.left - pad.right);
   const py = y => bottom + ((y - box.y0) / (box.y1 - box.y0)) * (pad.top - bottom);
   const dataX = p => box.x0 + ((p - pad.left) / (width - pad.left - pad.right)) * (box.x1 - box.x0);
   const dataY = p => box.y0 + ((p - bottom) / (pad.top - bottom)) * (box.y1 - box.y0);
   const middle = () => (curve.now.domain[0] + curve.now.domain[1]) / 2;
+  const showX = x => text(round(x, digits(curve.now.domain)));
 
   /** Where coefficient i is drawn: the mean of the knots inside its function's support. */
   function center(i, { knots: t, degree: k }) {
@@ -317,6 +352,9 @@ function view(model, curve, el) {
       y0: Math.min(-1.2, low - 0.1, Math.max(Math.min(...c) - 0.1, low - room)),
       y1: Math.max(1.2, high + 0.1, Math.min(Math.max(...c) + 0.1, high + room)),
     };
+    const labels = ticks(box.y0, box.y1, 4).map(y => label(y).length);
+    pad.left = Math.max(34, 2 + 9 * Math.max(...labels));
+    if (probe !== null) probe = clamp(probe, box.x0, box.x1);
   }
 
   function curvePoints({ domain: [a, b], knots, degree, coefs } = curve.now) {
@@ -325,12 +363,15 @@ function view(model, curve, el) {
   }
 
   function target() {
-    const y = model.get("_targets")[model.get("target")] ?? [], [a, b] = curve.now.domain;
-    return y.map((v, i) => [-1 + (2 * i) / (y.length - 1), v]).filter(([x]) => a <= x && x <= b);
+    const y = model.get("_targets")[model.get("target")] ?? [], last = y.length - 1, [a, b] = curve.now.domain;
+    return y.map((v, i) => [(2 * i - last) / last, v]).filter(([x]) => a <= x && x <= b);
   }
 
-  function rms(points, c = curve.now.coefs, { knots, degree } = curve.now) {
-    const squares = points.map(([x, y]) => (evaluate(x, c, knots, degree) - y) ** 2);
+  /** The basis functions at the points, a row for each. */
+  const matrix = points => points.map(([x]) => basis(x, curve.now.knots, curve.now.degree));
+
+  function rms(points) {
+    const squares = matrix(points).map((row, i) => (dot(row, curve.now.coefs) - points[i][1]) ** 2);
     return Math.sqrt(squares.reduce((a, b) => a + b, 0) / points.length);
   }
 
@@ -387,9 +428,11 @@ function view(model, curve, el) {
     if (!width) return;
     const { now, shape } = curve, { degree: k, domain: [a, b], knots: t, coefs: c } = now;
     if (!box || !drag) frame();
+    const focused = $(":focus"), kind = focused?.parentNode.classList[0];
     const { x0, x1, y0, y1 } = box, pieces = tabulate(now), inner = t.slice(k, t.length - k);
     set(svg, { width, height });
-    set($(".plot"), { width: width - pad.right, height: bottom });
+    const w = Math.max(0, width - pad.right), h = bottom - pad.top;
+    set($(".plot"), { y: pad.top, width: w, height: h, viewBox: `0 ${pad.top} ${w} ${h}` });
     set($(".outside"), { d: `M${x0} ${y0}H${a}V${y1}H${x0}zM${b} ${y0}H${x1}V${y1}H${b}z` });
     set($(".zero"), { d: `M${x0} 0H${x1}` });
     set($(".knot-lines"), { d: inner.map(x => `M${x} ${y0}V${y1}`).join("") });
@@ -402,17 +445,23 @@ function view(model, curve, el) {
     set($(".sum"), { d: model.get("show_sum") ? path(pieces, sumOf(weighted ? c : ones)) : "" });
     drawBases(pieces, weighted ? c : ones);
     drawHandles();
-    drawProbe(weighted);
+    const probed = drawProbe(weighted);
     drawControls(points);
+    if (focused && (focused.disabled || !focused.isConnected)) // it goes, and the focus stays
+      ($(`.${kind} [tabindex="0"]`) ?? $('.coefs [tabindex="0"]')).focus({ preventScroll: true });
+    const { kind: of, index } = drag ?? (probe === null ? handleAt($(".handle:focus")) : null) ?? {};
+    readout.textContent = of === "coefs" ? `coefficient c${index} = ${show(c[index])}`
+      : of === "knots" ? `knot ${index + 1} at x = ${showX(t[k + 1 + index])}`
+      : probe !== null ? probed : "Drag a point, or a knot below. Point at the plot to see which functions are alive.";
   }
 
   function drawTicks() {
     const { x0, x1, y0, y1 } = box;
-    const text = (x, y, anchor, value) =>
-      `<text x="${x}" y="${y}" text-anchor="${anchor}">${show(value)}</text>`;
+    const write = (x, y, anchor, value) =>
+      `<text x="${x}" y="${y}" text-anchor="${anchor}">${label(value)}</text>`;
     $(".axes").innerHTML = [
-      ...ticks(y0, y1, 4).map(y => text(pad.left - 5, py(y) + 4, "end", y)),
-      ...ticks(x0, x1, width < 480 ? 4 : 8).map(x => text(px(x), height - 6, "middle", x)),
+      ...ticks(y0, y1, 4).map(y => write(pad.left - 5, py(y) + 4, "end", y)),
+      ...ticks(x0, x1, width < 480 ? 4 : 8).map(x => write(px(x), height - 6, "middle", x)),
     ].join("");
   }
 
@@ -446,26 +495,27 @@ function view(model, curve, el) {
     });
     const seen = t.filter(x => box.x0 <= x && x <= box.x1).map(x => `M${px(x)} ${y - 5}v10`);
     set($(".rail"), { d: `M${pad.left} ${y}H${width - pad.right}${seen.join("")}` });
-    place("coefs", i => ({
-      "aria-label": `coefficient ${i} of 0 to ${c.length - 1}`, "aria-orientation": "vertical",
-      "aria-valuenow": c[i], "aria-valuetext": show(c[i]),
-      "aria-valuemin": round(Math.min(box.y0, c[i]), 2), "aria-valuemax": round(Math.max(box.y1, c[i]), 2),
-    })).forEach((node, i) => set(node.lastChild, {
+    place("coefs", i => [
+      `coefficient ${i} of 0 to ${c.length - 1}`,
+      show(c[i]), c[i], Math.min(box.y0, c[i]), Math.max(box.y1, c[i]),
+    ]).forEach((node, i) => set(node.lastChild, {
       d: high(i) ? `M-7 ${3 * high(i)}h14L0 ${-9 * high(i)}z` : "M-6 0a6 6 0 1 1 12 0a6 6 0 1 1-12 0",
     }));
-    place("knots", i => ({
-      "aria-label": `knot ${i + 1} of ${inner.length} inside the domain`, "aria-valuetext": show(inner[i]),
-      "aria-valuenow": inner[i], "aria-valuemin": t[k + i], "aria-valuemax": t[k + 2 + i],
-    }));
+    place("knots", i => [
+      `knot ${i + 1} of ${inner.length} inside the domain`,
+      showX(inner[i]), inner[i], t[k + i], t[k + 2 + i],
+    ]);
   }
 
-  function place(kind, attributes) {
+  /** The handles of one kind, where at[kind] says; `describe(i)` gives the values of ARIA. */
+  function place(kind, describe) {
     const count = at[kind].length;
     active[kind] = clamp(active[kind], 0, Math.max(0, count - 1));
-    const nodes = children($(`.${kind}`), count, 
-      `<g class="handle" role="slider" data-lm-suppress-shortcuts="true">${HANDLES[kind]}</g>`);
+    const nodes = children($(`.${kind}`), count,
+      `<g class="handle" role="slider">${HANDLES[kind]}</g>`);
     nodes.forEach((node, i) => set(node, {
-      ...attributes(i), transform: `translate(${at[kind][i]})`, tabindex: i === active[kind] ? 0 : -1,
+      ...Object.fromEntries(describe(i).map((value, n) => [`aria-${ARIA[n]}`, value])),
+      "aria-orientation": kind === "coefs" ? "vertical" : "horizontal", transform: `translate(${at[kind][i]})`, tabindex: i === active[kind] ? 0 : -1,
     }));
     return nodes;
   }
@@ -477,17 +527,13 @@ function view(model, curve, el) {
     const where = x < domain[0] || x > domain[1] ? " (outside the domain)" : "";
     const list = alive.map(i => `B${i} = ${show(b[i])}`).join(", ") || "no function";
     const sum = show(b.reduce((a, b) => a + b, 0));
-    const text = `x = ${show(x)}${where}. Alive: ${list}; sum ${sum}. Curve: ${show(y)}`;
+    const said = `x = ${showX(x)}${where}. Alive: ${list}; sum ${sum}. Curve: ${show(y)}`;
     const dots = model.get("show_basis") ? alive.map(i => circle((weighted ? c[i] : 1) * b[i], 3.5, "")) : [];
     $(".probe").innerHTML = probe === null ? "" :
       `<path d="M${px(x)} ${pad.top}V${bottom}"/>${dots.join("")}${circle(y, 5, "on-curve")}`;
     at.probes = [[px(x), pad.top - 9]];
-    place("probes", () => ({
-      "aria-label": "probe: a point x", "aria-valuetext": text,
-      "aria-valuenow": x, "aria-valuemin": box.x0, "aria-valuemax": box.x1,
-    }));
-    if (!drag) readout.textContent = probe !== null ? text :
-      "Drag a point, or a knot below. Point at the plot to see which functions are alive.";
+    place("probes", () => ["probe: a point x", said, x, box.x0, box.x1]);
+    return said;
   }
 
   function drawControls(points) {
@@ -497,9 +543,11 @@ function view(model, curve, el) {
       else input.value = value;
       if (input.type === "range") input.nextSibling.textContent = value;
     }
-    ends.forEach((input, i) => {
-      if (input !== document.activeElement && input.ariaInvalid !== "true") input.value = round(curve.now.domain[i], 6);
+    if (fields !== String(curve.now.domain)) ends.forEach((input, i) => { // else leave what is typed
+      input.value = round(curve.now.domain[i], 6);
+      set(input, { "aria-invalid": false });
     });
+    fields = String(curve.now.domain);
     const nothing = model.get("target") === "none" ? "" : "no samples in the domain";
     $(".rms").textContent = points.length ? `RMS error ${show(rms(points))}` : nothing;
     button.fit.disabled = button.descend.disabled = !points.length;
@@ -512,21 +560,26 @@ function view(model, curve, el) {
   // --- moving things
 
   function moveCoef(i, value) {
-    commit({ coefs: curve.now.coefs.map((c, j) => (j === i ? round(value, 3) : c)) });
-    readout.textContent = `coefficient c${i} = ${show(curve.now.coefs[i])}`;
+    commit({ coefs: curve.now.coefs.map((c, j) => (j === i ? round(value, 3) : c)) }, `c${i}`);
   }
 
   /** A knot stays between its neighbors, and lands on one that is nearer than `snap`. */
   function moveKnot(i, x, snap = 0) {
     const t = [...curve.now.knots], j = curve.now.degree + 1 + i, low = t[j - 1], high = t[j + 1];
-    t[j] = x - low < snap ? low : high - x < snap ? high : clamp(round(x, 4), low, high);
-    commit({ knots: t });
-    readout.textContent = `knot ${i + 1} at x = ${show(t[j])}`;
+    t[j] = x - low <= snap ? low : high - x <= snap ? high
+      : clamp(round(x, digits(curve.now.domain) + 1), low, high);
+    commit({ knots: t }, `t${i}`);
   }
 
   function moveProbe(x) {
     probe = x === null ? null : clamp(x, box.x0, box.x1);
     schedule();
+  }
+
+  /** The handle that a node belongs to: its kind and its number. */
+  function handleAt(node) {
+    const handle = node?.closest(".handle"), group = handle?.parentNode;
+    return handle && { kind: group.classList[0], index: [...group.children].indexOf(handle) };
   }
 
   /** The position of a pointer on the drawing, and the handle that is nearest to it. */
@@ -541,39 +594,39 @@ function view(model, curve, el) {
 
   const pointer = {
     pointerdown(event) {
-      if (drag || event.button) return;
+      if (!box || drag || event.button) return;
       const { x, best } = under(event);
       if (!best) return moveProbe(dataX(x));
       event.preventDefault();
-      stop();
+      begin();
+      curve.hold(() => {
+        drag = null;
+        schedule();
+      });
       drag = { ...best, id: event.pointerId };
       probe = null;
-      status.textContent = "";
-      curve.fresh = curve.held = true;
       svg.setPointerCapture(event.pointerId);
       $(`.${best.kind}`).children[best.index].focus({ preventScroll: true });
     },
     pointermove(event) {
-      if (drag && event.pointerId !== drag.id) return;
+      if (!box || (drag && event.pointerId !== drag.id)) return;
       const { x, y } = under(event);
       if (!drag) moveProbe(dataX(x));
       else if (drag.kind === "coefs") moveCoef(drag.index, dataY(y + drag.dy));
       else moveKnot(drag.index, dataX(x + drag.dx), dataX(x + 4) - dataX(x));
     },
     pointerup(event) {
-      if (event.pointerId !== drag?.id) return;
-      drag = null;
-      stop();
+      if (event.pointerId === drag?.id) curve.release();
     },
     touchstart(event) {
       const [{ clientX, clientY }] = event.touches;
-      if (under({ clientX, clientY }).best) event.preventDefault(); // a drag, and no scrolling
+      if (box && under({ clientX, clientY }).best) event.preventDefault(); // a drag, and no scrolling
     },
     pointerleave(event) {
       if (!drag && event.pointerType === "mouse") moveProbe(null);
     },
   };
-  pointer.pointercancel = pointer.pointerup;
+  pointer.pointercancel = pointer.lostpointercapture = pointer.pointerup;
 
   /** What a key does at handle i: moves it, or goes to another of its kind. */
   function keys(kind, i, { key, shiftKey }) {
@@ -583,7 +636,13 @@ function view(model, curve, el) {
       knots: [t[j], 0.01 * (b - a), t[j - 1], t[j + 1], moveKnot],
       probes: [probe ?? middle(), 0.01 * (b - a), box.x0, box.x1, (_, x) => moveProbe(x)],
     }[kind];
-    const to = x => () => move(i, x), by = size * (shiftKey ? 5 : 1);
+    const by = size * (shiftKey ? 5 : 1), to = x => () => {
+      if (kind !== "probes") {
+        begin();
+        probe = null; // the readout is for what moves
+      }
+      move(i, x);
+    };
     const go = to => () => $(`.${kind}`).children[to]?.focus();
     const turn = { ArrowUp: "ArrowRight", ArrowDown: "ArrowLeft", ArrowRight: "ArrowUp", ArrowLeft: "ArrowDown" };
     return {
@@ -593,15 +652,12 @@ function view(model, curve, el) {
   }
 
   function onKey(event) {
-    const handle = event.target.closest(".handle"), key = event.key.toLowerCase();
+    const handle = handleAt(event.target), key = event.key?.toLowerCase();
     const command = event.ctrlKey || event.metaKey;
     let action;
     if (command && (key === "z" || key === "y") && event.target !== code)
-      action = () => button[key === "y" || event.shiftKey ? "redo" : "undo"].click();
-    else if (handle && !command && !event.altKey) {
-      const siblings = [...handle.parentNode.children];
-      action = keys(handle.parentNode.classList[0], siblings.indexOf(handle), event);
-    }
+      action = () => press(key === "y" || event.shiftKey ? "redo" : "undo");
+    else if (handle && !command && !event.altKey) action = keys(handle.kind, handle.index, event);
     if (!action) return;
     event.preventDefault(); // neither the page nor Jupyter sees the key
     event.stopPropagation();
@@ -609,9 +665,14 @@ function view(model, curve, el) {
   }
 
   function onFocus(event) {
-    const handle = event.target.closest(".handle"), kind = handle?.parentNode.classList[0];
-    if (kind === "probes") return probe === null && moveProbe(middle());
-    if (handle) active[kind] = [...handle.parentNode.children].indexOf(handle);
+    const { kind, index } = handleAt(event.target) ?? {};
+    if (kind) active[kind] = index;
+    if (kind === "probes") probe ??= middle();
+    schedule();
+  }
+
+  function onBlur(event) {
+    if (handleAt(event.target)?.kind === "probes") probe = null;
     schedule();
   }
 
@@ -620,8 +681,10 @@ function view(model, curve, el) {
   function onInput({ target: input }) {
     if (!input.name) return;
     const numeric = input.type === "range", value = numeric ? +input.value : input.value;
-    commit({ [input.name]: input.type === "checkbox" ? input.checked : value });
-    if (numeric) status.textContent = `${input.ariaLabel} ${value}; ${change()}`;
+    const toggles = input.type === "checkbox";
+    if (!toggles) begin();
+    commit({ [input.name]: toggles ? input.checked : value }, input.name);
+    if (numeric) say(`${input.ariaLabel} ${value}; ${change()}`);
   }
 
   function onDomain({ target: input }) {
@@ -630,8 +693,8 @@ function view(model, curve, el) {
     const good = isDomain(domain);
     ends.forEach(node => set(node, { "aria-invalid": !good }));
     if (good) step({ domain });
-    status.textContent = good ? `domain ${show(a)} to ${show(b)}; ${change()}`
-      : "The domain needs two numbers from −1000 to 1000, the second larger by 0.01 at least.";
+    say(good ? `domain ${showX(a)} to ${showX(b)}; ${change()}`
+      : "The domain needs two numbers from −1000 to 1000, the second larger by 0.01 at least.");
   }
 
   const actions = {
@@ -643,11 +706,10 @@ function view(model, curve, el) {
       step({ knots: uniformKnots(grid_size, degree, domain) });
     },
     fit() {
-      const points = target(), { knots, degree } = curve.now;
-      const rows = points.map(([x]) => basis(x, knots, degree));
+      const points = target(), rows = matrix(points);
       const noise = Math.max(rows.length, rows[0].length) * Number.EPSILON;
       step({ coefs: leastSquares(rows, points.map(p => p[1]), noise) });
-      status.textContent = `least squares on ${points.length} points: RMS error ${show(rms(points))}`;
+      say(`least squares on ${points.length} points`);
     },
     descend,
     async "copy as Python"() {
@@ -656,53 +718,50 @@ function view(model, curve, el) {
       code.select();
       const copied = navigator.clipboard?.writeText(code.value) ?? Promise.reject();
       const done = await copied.then(() => true, () => document.execCommand("copy"));
-      status.textContent = done ? "Copied." : "Copy the text below.";
+      say(done ? "Copied." : "Copy the text below.");
     },
   };
 
   function onClick({ target: node }) {
     const name = Object.keys(button).find(name => button[name] === node);
-    if (!name) return;
-    const running = descent;
-    stop();
-    if (!(running && name === "descend")) actions[name]();
+    if (name) press(name);
+  }
+
+  function press(name) {
+    if (name === "descend" && descent) return curve.release();
+    begin();
+    fields = ""; // the domain as it is, in place of one that was refused
+    actions[name]();
     schedule();
   }
 
   /** Gradient descent on the mean squared error, one step a frame, as fast as is safe. */
   function descend() {
-    const points = target(), name = model.get("target"), { knots, degree, coefs } = curve.now;
-    const rows = points.map(([x]) => basis(x, knots, degree)), y = points.map(p => p[1]);
-    const gradient = (c, y) => {
-      const residual = rows.map((row, i) => dot(row, c) - y[i]);
-      return c.map((_, i) => (2 / rows.length) * rows.reduce((sum, row, j) => sum + row[i] * residual[j], 0));
-    };
-    // No eigenvalue of B'B exceeds its largest column sum of B, as the rows of B sum to one at most.
-    const columns = coefs.map((_, i) => rows.reduce((sum, row) => sum + row[i], 0));
-    const rate = rows.length / (2 * Math.max(...columns));
+    const points = target(), name = model.get("target"), { knots, coefs } = curve.now;
+    const rows = matrix(points);
+    // No eigenvalue of A'A exceeds the largest column sum of A, as the rows of A sum to one at most.
+    const largest = Math.max(...coefs.map((_, j) => rows.reduce((sum, row) => sum + row[j], 0)));
     let steps = 0;
-    curve.fresh = curve.held = true;
+    const count = () => say(`gradient descent: ${steps} steps`);
+    curve.hold(() => {
+      cancelAnimationFrame(descent);
+      descent = 0;
+      count();
+      schedule();
+    });
     const next = () => {
-      if (model.get("target") !== name || !equal(curve.now.knots, knots)) return stop();
+      if (model.get("target") !== name || !equal(curve.now.knots, knots)) return curve.release();
       let c = curve.now.coefs;
       for (let i = still.matches ? 100 : 1; i > 0; i--, steps++) {
-        const g = gradient(c, y);
-        c = c.map((value, j) => value - rate * g[j]);
+        const residual = rows.map((row, n) => dot(row, c) - points[n][1]);
+        c = c.map((value, j) => value - rows.reduce((sum, row, n) => sum + row[j] * residual[n], 0) / largest);
       }
       commit({ coefs: c });
-      status.textContent = `gradient descent, step ${steps}: RMS error ${show(rms(points, c))}`;
-      if (still.matches || steps >= 1000) stop();
+      if (steps % 100 === 0) count(); // a screen reader shall not hear of each
+      if (still.matches || steps >= 1000) curve.release();
       else descent = requestAnimationFrame(next);
     };
     descent = requestAnimationFrame(next);
-  }
-
-  function stop() {
-    cancelAnimationFrame(descent);
-    descent = 0;
-    curve.held = false;
-    curve.fresh = true;
-    schedule();
   }
 
   // --- life
@@ -725,11 +784,11 @@ function view(model, curve, el) {
     for (const name in listeners) node.addEventListener(name, listeners[name], { passive: false });
   };
   listen(svg, pointer);
-  listen(root, { keydown: onKey, focusin: onFocus, input: onInput, change: onDomain, click: onClick });
+  listen(root, { keydown: onKey, focusin: onFocus, focusout: onBlur, input: onInput, change: onDomain, click: onClick });
   for (const name of [...FIELDS, "target", "show_basis", "show_sum", "weighted"])
     model.on(`change:${name}`, schedule);
   return () => {
-    stop();
+    if (drag || descent) curve.release();
     cancelAnimationFrame(waiting);
     resized.disconnect();
     themed.disconnect();

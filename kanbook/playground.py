@@ -27,15 +27,29 @@ from ._checks import check_domain, check_finite, check_integer, check_knots, che
 __all__ = ["SplinePlayground"]
 
 MAX_DEGREE, MAX_GRID_SIZE = 5, 20
-MAX_KNOT, MAX_COEF = 1e6, 1e100  # far from overflow, whatever follows
+MAX_KNOT, MAX_COEF = 1e6, 1e30  # far from overflow, also of the float32 that browsers draw with
 N_SAMPLES = 101  # of a target, evenly on [-1, 1]
 TARGETS = ("zigzag", "sine", "step", "noise")
 
 
 def _source(name: str) -> str:
-    """The text of a file beside this one, without the comments and indents that no page needs."""
+    """The text of a file beside this one, without what no page needs.
+
+    That is comments, indents, empty lines, and the end of a line after ``{ ( [ , ;``, which ends no
+    statement. It would be wrong within a string of several lines; tests see that there is none.
+    """
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return re.sub(r"^\s*(//.*|/\*(?:[^*]|\*(?!/))*\*/\n)?", "", text, flags=re.M)
+    text = re.sub(r"^\s*(//.*|/\*(?:[^*]|\*(?!/))*\*/\n)?| // .*$", "", text, flags=re.M)
+    return re.sub(r"(?<=[{(\[,;])\n", "", text)
+
+
+class _Number(traitlets.Float):
+    """Any real number, NumPy's too, kept as a Python float; but no bool."""
+
+    def validate(self, obj, value):
+        if isinstance(value, bool) or not isinstance(value, Real):
+            self.error(obj, value)
+        return super().validate(obj, _to_float(value))
 
 
 class Spline(NamedTuple):
@@ -88,9 +102,9 @@ class SplinePlayground(anywidget.AnyWidget):
 
     degree = traitlets.Int(3).tag(sync=True)
     grid_size = traitlets.Int(5).tag(sync=True)
-    domain = traitlets.Tuple(traitlets.Float(), traitlets.Float()).tag(sync=True)
-    knots = traitlets.List(traitlets.Float()).tag(sync=True)
-    coefs = traitlets.List(traitlets.Float()).tag(sync=True)
+    domain = traitlets.Tuple(_Number(), _Number()).tag(sync=True)
+    knots = traitlets.List(_Number()).tag(sync=True)
+    coefs = traitlets.List(_Number()).tag(sync=True)
     target = traitlets.Enum(("none", *TARGETS), "none").tag(sync=True)
     show_basis = traitlets.Bool(True).tag(sync=True)
     show_sum = traitlets.Bool(False).tag(sync=True)
@@ -300,13 +314,23 @@ def _check_sizes(**sizes: int) -> None:
 
 
 def _check_domain(domain: tuple[float, float]) -> tuple[float, float]:
-    a, b = check_domain(domain)
+    try:
+        a, b = check_domain(domain)
+    except OverflowError:  # of an integer of hundreds of digits
+        a = b = math.inf
     if max(abs(a), abs(b)) > 1000 or b - a < 0.01:
         raise ValueError(
             f"domain={domain!r}; expected numbers from -1000 to 1000, the second larger by 0.01 "
             "at least"
         )
     return a, b
+
+
+def _to_float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # of an integer of hundreds of digits
+        return math.inf if value > 0 else -math.inf
 
 
 def _float64(values: list[float]) -> Tensor:
@@ -318,7 +342,7 @@ def _numbers(name: str, values: list[float], limit: float) -> Tensor:
         isinstance(v, Real) and not isinstance(v, bool) for v in values
     ):
         raise TypeError(f"{name}={values!r}; expected a list of numbers")
-    numbers = _float64(values)
+    numbers = _float64([_to_float(v) for v in values])
     check_finite(name, numbers)
     if (numbers.abs() > limit).any():
         raise ValueError(f"{name}={values!r}; expected numbers from {-limit:g} to {limit:g}")
@@ -335,12 +359,14 @@ def _wave(n: int) -> list[float]:
 
 
 def _sample_points() -> Tensor:
-    return torch.linspace(-1, 1, N_SAMPLES, dtype=torch.float64)
+    """The numbers of the page, to the last digit: one may lie on the domain's end."""
+    last = N_SAMPLES - 1
+    return (2 * torch.arange(N_SAMPLES, dtype=torch.float64) - last) / last
 
 
 def _heights(name: str) -> Tensor:
     """The heights of a target at the sample points, rounded as they travel to the page."""
-    x = _sample_points()
+    x = torch.linspace(-1, 1, N_SAMPLES, dtype=torch.float64)
     if name == "noise":
         generator = torch.Generator().manual_seed(0)
         noise = 0.25 * torch.randn(N_SAMPLES, generator=generator, dtype=x.dtype)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,18 @@ class ResultsError(Exception):
 
 
 def digest(value: Any) -> str:
-    """Twelve hexadecimal digits that stand for a value of JSON types."""
+    """Twelve hexadecimal digits that stand for a value of JSON types.
+
+    Raises:
+        ValueError: a number in it is infinite or NaN, which JSON does not have.
+    """
     text = json.dumps(value, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def key(stage: str, settings: Mapping[str, Any], seed: int) -> str:
+    """What a run is stored under: it stands for all that determines the run."""
+    return digest({"stage": stage, "settings": settings, "seed": seed})
 
 
 def _line(record: dict[str, Any]) -> bytes:
@@ -42,11 +51,11 @@ class Table:
     Args:
         path: the file; it need not exist.
         name: of the experiment.
-        version: of its definition.
+        version: of its definition; any if not given.
 
     Attributes:
-        runs: the stored runs by key, in the order of the file.
-        provenance: how runs were made, by the key that a run calls ``made``.
+        runs: the stored runs by :func:`key`, in the order of the file.
+        provenance: how runs were made, by the digest that a run calls ``made``.
 
     Raises:
         ResultsError: the file is damaged, or of another experiment or version.
@@ -73,9 +82,10 @@ class Table:
             try:
                 record = json.loads(line)
                 check = record.pop("check")
+                right = digest(record)
             except (ValueError, KeyError, AttributeError, TypeError):
                 raise self._damaged(number, "is no record with a checksum") from None
-            if digest(record) != check:
+            if check != right:
                 raise self._damaged(number, "does not agree with its checksum")
             yield number, record
 
@@ -95,9 +105,11 @@ class Table:
                     "use the commit that it was made with, or move it away and run it again"
                 )
         elif "provenance" in record:
-            self.provenance[record["provenance"]] = record
-        elif "run" not in record or record.get("made") not in self.provenance:
-            raise self._damaged(number, "does not say what it is, or how it was made")
+            self.provenance[str(record["provenance"])] = record
+        elif record.get("run") != key(*(record.get(k) for k in ("stage", "settings", "seed"))):
+            raise self._damaged(number, "is no run under its own key")
+        elif str(record.get("made")) not in self.provenance:
+            raise self._damaged(number, "does not say how it was made")
         elif record["run"] in self.runs:
             raise self._damaged(number, f"repeats the run {record['run']}")
         else:
@@ -106,8 +118,13 @@ class Table:
     def append(self, run: dict[str, Any], provenance: dict[str, Any]) -> None:
         """Store a run with how it was made; all of it, or nothing.
 
+        Args:
+            run: ``run`` (its key), ``stage``, ``settings``, ``seed`` and what was measured.
+            provenance: how it was made; a line of its own before the first run made so.
+
         Raises:
             ResultsError: it cannot be written. The file is then as before.
+            ValueError: a number is infinite or NaN.
         """
         made = digest(provenance)
         run = run | {"made": made}
@@ -127,6 +144,8 @@ class Table:
                     os.fsync(file.fileno())
                 except OSError:
                     file.truncate(self.size)
+                    if self.size == 0:
+                        self.path.unlink()
                     raise
         except OSError as error:
             raise ResultsError(
@@ -145,9 +164,9 @@ def _call(header: dict[str, Any]) -> str:
     )
 
 
-def names() -> list[str]:
-    """Return the names of all stored tables."""
-    return sorted(path.stem for path in FOLDER.glob("*.jsonl"))
+def names(folder: Path | str | None = None) -> list[str]:
+    """Return the names of all stored tables, of those that came with kanbook if not told where."""
+    return sorted(path.stem for path in Path(folder or FOLDER).glob("*.jsonl"))
 
 
 def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
@@ -161,11 +180,12 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
     Returns:
         A ``pandas.DataFrame`` with one row a run: its settings, seed and measurements, as the page
         "Results" of the book describes column by column. The loss of a run that diverged is
-        infinite, so that no median leaves it out. ``frame.attrs["provenance"]`` says how the runs
-        were made, by the value of the column ``made``.
+        infinite, so that no median leaves it out. Lists, such as ``widths``, are tuples, so that
+        rows can be grouped by them. ``frame.attrs["provenance"]`` says how the runs were made, by
+        the value of the column ``made``.
 
     Raises:
-        ValueError: there are no results of that name.
+        ValueError: there are no results of that name, or no such runs among them.
         ResultsError: the file is damaged.
 
     Example:
@@ -175,46 +195,51 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
     """
     import pandas
 
-    folder = FOLDER if folder is None else Path(folder)
-    path = folder / f"{name}.jsonl"
-    if not isinstance(name, str) or not path.is_file():
-        stored = ", ".join(sorted(file.stem for file in folder.glob("*.jsonl"))) or "none yet"
+    if name not in names(folder):
+        stored = ", ".join(names(folder)) or "none yet"
         raise ValueError(f"name={name!r}; expected one of the stored results: {stored}")
-    table = Table(path, name)
+    table = Table(Path(folder or FOLDER) / f"{name}.jsonl", name)
     stage = "tuning" if tuning else "result"
-    frame = pandas.DataFrame([flat(run) for run in table.runs.values() if run["stage"] == stage])
-    frame.attrs["provenance"] = {made: dict(how) for made, how in table.provenance.items()}
+    rows = [flat(run) for run in table.runs.values() if run["stage"] == stage]
+    if not rows:
+        raise ValueError(f"tuning={tuning!r}; {table.path} holds no such runs")
+    frame = pandas.DataFrame(rows)
+    frame.attrs["provenance"] = table.provenance
     return frame
+
+
+# Columns that say what came out, or that are not one value for each setting.
+MEASURED = {"run", "made", "seed", "parameters", "evaluations", "seconds", "loss", "test_loss"}
+MEASURED |= {"diverged", "complete", "curve", "probes", "measure", "models", "step_seconds"}
 
 
 def summarize(frame, loss: str | None = None):
     """Medians with ranges: one row for each setting, over its seeds.
 
     Args:
-        frame: as :func:`load` returns it.
-        loss: the column to sum up; the loss on test samples where there is one, else the loss.
+        frame: as :func:`load` returns it, or some of its rows. Those that measured seconds of
+            steps only, and have no loss, are left out.
+        loss: the column to sum up; if not given, the loss on test samples where there is one, else
+            the loss.
 
     Returns:
         A ``pandas.DataFrame`` with the settings that vary, ``parameters``, ``seeds``, ``median``,
         ``least``, ``largest``, ``diverged`` (how many) and the median ``seconds``.
     """
-    made = {"run", "seed", "parameters", "evaluations", "seconds", "loss", "test_loss", "diverged"}
-    made |= {"complete", "curve", "probes", "made", "step_seconds", "models", "measure"}
-    frame = frame[frame["curve"].notna()].copy() if "curve" in frame else frame
+    frame = frame[frame["curve"].notna()]
     if loss is None:
-        frame["shown"] = frame["loss"]
-        if "test_loss" in frame:
-            frame["shown"] = frame["test_loss"].fillna(frame["loss"])
-        loss = "shown"
-    keys = [key for key in frame if key not in made | {loss}]
-    keys = [key for key in keys if frame[key].nunique(dropna=False) > 1]
-    groups = frame.groupby(keys, dropna=False, sort=False)
+        shown = frame["test_loss"].fillna(frame["loss"]) if "test_loss" in frame else frame["loss"]
+    else:
+        shown = frame[loss]
+    settings = [name for name in frame if name not in MEASURED | {loss}]
+    varied = [name for name in settings if frame[name].nunique(dropna=False) > 1]
+    groups = frame.assign(shown=shown).groupby(varied or settings[:1], dropna=False, sort=False)
     columns = {
         "parameters": ("parameters", "first"),
         "seeds": ("seed", "nunique"),
-        "median": (loss, "median"),
-        "least": (loss, "min"),
-        "largest": (loss, "max"),
+        "median": ("shown", "median"),
+        "least": ("shown", "min"),
+        "largest": ("shown", "max"),
         "diverged": ("diverged", "sum"),
         "seconds": ("seconds", "median"),
     }
@@ -222,9 +247,9 @@ def summarize(frame, loss: str | None = None):
 
 
 def flat(run: dict[str, Any]) -> dict[str, Any]:
-    """One row: settings and measurements side by side, lists as tuples, lost numbers infinite."""
-    row = {key: value for key, value in run.items() if key not in ("settings", "stage")}
-    row = {key: _hashable(value) for key, value in (run["settings"] | row).items()}
+    """One row: settings and measurements side by side, lists as tuples, lost losses infinite."""
+    row = run["settings"] | {k: v for k, v in run.items() if k not in ("settings", "stage")}
+    row = {name: _hashable(value) for name, value in row.items()}
     for name in ("loss", "test_loss"):
         if run["diverged"] and name in row:
             row[name] = math.inf

@@ -10,7 +10,7 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
-from ._checks import check_generator, check_integer, check_number, check_tensor
+from ._checks import check_dtype, check_generator, check_integer, check_number, check_tensor
 
 __all__ = [
     "FORMULAS",
@@ -80,7 +80,8 @@ def function_1d(
         Inputs in [-1, 1] and targets in [-1, 1], both of shape ``(n, 1)``.
 
     Raises:
-        TypeError, ValueError: ``name`` is unknown, ``n`` is not an integer >= 2.
+        TypeError, ValueError: ``name`` is unknown, ``n`` is not an integer >= 2, or ``dtype`` is no
+            floating-point type.
 
     Example:
         >>> inputs, targets = function_1d("zigzag", 5)
@@ -90,6 +91,7 @@ def function_1d(
     if not isinstance(name, str) or name not in FUNCTIONS_1D:
         raise ValueError(f"name={name!r}; expected one of {', '.join(FUNCTIONS_1D)}")
     check_integer("n", n, 2)
+    check_dtype(dtype)
     inputs = torch.linspace(-1, 1, n, device=device, dtype=dtype).unsqueeze(-1)
     return inputs, FUNCTIONS_1D[name](inputs)
 
@@ -140,12 +142,12 @@ def formula(
         Inputs, uniform on [-1, 1], of shape ``(n, I)``, and targets of shape ``(n, 1)``.
 
     Raises:
-        TypeError, ValueError: ``name`` is unknown, ``n`` is not an integer >= 2, or the generator
-            is not one of the CPU.
+        TypeError, ValueError: ``name`` is unknown, ``n`` is not an integer >= 2, ``dtype`` is no
+            floating-point type, or the generator is not one of the CPU.
 
     Example:
         >>> inputs, targets = formula("product", 5)
-        >>> inputs.shape, torch.equal(targets, inputs.prod(-1, keepdim=True))
+        >>> inputs.shape, torch.allclose(targets, inputs.prod(-1, keepdim=True))
         (torch.Size([5, 2]), True)
 
     Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 3.1. In the book: chapters
@@ -154,6 +156,7 @@ def formula(
     if not isinstance(name, str) or name not in FORMULAS:
         raise ValueError(f"name={name!r}; expected one of {', '.join(FORMULAS)}")
     check_integer("n", n, 2)
+    check_dtype(dtype)
     check_generator(generator)
     features, function = FORMULAS[name]
     inputs = 2 * torch.rand(n, features, dtype=torch.float64, generator=generator) - 1
@@ -192,7 +195,8 @@ def image(
         ``(size * size, 1)``, row by row: ``targets.view(size, size)`` is the picture.
 
     Raises:
-        TypeError, ValueError: ``size`` is not an integer from 8 to 128.
+        TypeError, ValueError: ``size`` is not an integer from 8 to 128, or ``dtype`` is no
+            floating-point type.
 
     Example:
         >>> inputs, targets = image(32)
@@ -202,6 +206,7 @@ def image(
     In the book: chapter 5.
     """
     check_integer("size", size, *IMAGE_SIZES)
+    check_dtype(dtype)
     dtype = torch.get_default_dtype() if dtype is None else dtype
     centers = (2 * torch.arange(size, dtype=torch.float64) + 1) / size - 1
     y, x = torch.meshgrid(centers, centers, indexing="ij")
@@ -257,9 +262,17 @@ def psnr(loss: float) -> float:
 
     10 log10(1 / loss), for targets in [0, 1]: 20 dB is an error of 0.1, 40 dB one of 0.01.
 
+    Args:
+        loss: at least 0; infinite, like that of a stored run which diverged, gives minus infinity.
+
+    Raises:
+        TypeError, ValueError: loss is not a number >= 0.
+
     Example:
         >>> psnr(0.01)
         20.0
     """
+    if loss == math.inf:
+        return -math.inf
     check_number("loss", loss, minimum=0)
     return math.inf if loss == 0 else -10 * math.log10(loss)

@@ -12,6 +12,7 @@ import math
 import random
 import re
 import struct
+from fractions import Fraction
 
 import ipywidgets
 import numpy as np
@@ -110,6 +111,17 @@ def test_arguments_become_traits():
         assert_one_spline(p)
 
 
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.int64, Fraction])
+def test_numbers_of_other_types_become_floats(number):
+    knots, coefs = [number(i) for i in range(12)], [number(i) for i in range(8)]
+    p, q = SplinePlayground(knots=knots, coefs=coefs), SplinePlayground()
+    q.knots, q.coefs = knots, coefs
+    assert state(p) == state(q)
+    assert {type(v) for v in (*q.knots, *q.coefs, *q.domain)} == {float}
+    q.domain = (number(0), number(1))
+    assert q.domain == (0.0, 1.0)
+
+
 BAD_ARGUMENTS = [
     ({"degree": 6}, r"degree=6.*0 to 5"),
     ({"degree": -1}, r"degree=-1.*0 to 5"),
@@ -147,6 +159,12 @@ BAD_ARGUMENTS = [
     ({"coefs": [0.0] * 7}, r"coefs has 7 values; expected grid_size \+ degree = 8"),
     ({"coefs": ["a"] * 8}, r"coefs=.*'a'.*expected a list of numbers"),
     ({"coefs": [math.nan] * 8}, r"coefs is nan at index \[0\].*finite"),
+    ({"coefs": [2e30] * 8}, r"coefs=.*from -1e\+30 to 1e\+30"),
+    ({"coefs": [True] * 8}, r"coefs=\[True.*expected a list of numbers"),
+    ({"coefs": [10**400] * 8}, r"coefs is inf at index \[0\].*finite"),
+    ({"knots": [*range(7), 10**400]}, r"knots is inf at index \[7\].*finite"),
+    ({"domain": (0, 10**400)}, r"domain=\(0, 1000.*expected numbers from -1000 to 1000"),
+    ({"domain": (False, True)}, rf"domain=\(False, True\); {PAIR}"),
     ({"target": "cosine"}, r"'target'.*'zigzag', 'sine', 'step', 'noise'.*'cosine'"),
     ({"target": None}, r"'target'.*'zigzag', 'sine', 'step', 'noise'.*None"),
     ({"show_basis": "yes"}, r"'show_basis'.*boolean.*'yes'"),
@@ -198,6 +216,12 @@ BAD_VALUES = [
     ({"coefs": ["a"] * 8}, r"'coefs'.*float.*'a'"),
     ({"coefs": [math.inf] * 8}, r"coefs is inf at index \[0\].*finite"),
     ({"coefs": [None] * 8}, r"'coefs'.*float.*None"),
+    ({"coefs": [True] * 8}, r"'coefs'.*float.*True"),
+    ({"coefs": [10**400] * 8}, r"coefs is inf at index \[0\].*finite"),
+    ({"knots": [False] * 6 + [True] * 6}, r"'knots'.*float.*False"),
+    ({"knots": [-(10**400), *range(11)]}, r"knots is -inf at index \[0\].*finite"),
+    ({"domain": (False, True)}, r"'domain'.*float.*False"),
+    ({"domain": (0, 10**400)}, rf"domain=\(0.0, inf\); {PAIR}"),
     ({"target": "cosine"}, r"'target'.*'zigzag', 'sine', 'step', 'noise'.*'cosine'"),
     ({"show_basis": "yes"}, r"'show_basis'.*boolean.*'yes'"),
     ({"show_sum": None}, r"'show_sum'.*boolean.*None"),
@@ -506,7 +530,8 @@ def test_samples():
     for p.target in ("zigzag", "sine", "step"):
         x, y = p.samples()
         assert x.shape == y.shape == (101,) and x.dtype == y.dtype == torch.float64
-        assert_close(y, tasks.FUNCTIONS_1D[p.target](x), 1e-6)
+        off_the_jump = (x - 0.1).abs() > 1e-9
+        assert_close(y[off_the_jump], tasks.FUNCTIONS_1D[p.target](x)[off_the_jump], 1e-6)
     p.target = "noise"
     noise = p.samples()[1] - tasks.sine(x)
     assert 0.2 < noise.std() < 0.3
@@ -516,6 +541,9 @@ def test_samples():
     assert len(x) == len(y) == 50 and x[0] == pytest.approx(0.02)
     p.domain = (3.0, 5.0)
     assert [len(v) for v in p.samples()] == [0, 0]
+    for i in range(0, 100, 2):  # a domain that starts at a sample has that sample
+        p.domain = (i / 100, 2.0)
+        assert p.samples()[0].tolist() == [j / 100 for j in range(i, 101, 2)]
 
 
 def test_nothing_global_is_touched():
@@ -545,6 +573,16 @@ def test_output_holds_view_and_picture():
     assert twin._repr_mimebundle_()[0]["image/png"] == data["image/png"]
     twin.coefs = [0.0] * 6
     assert twin._repr_mimebundle_()[0]["image/png"] != data["image/png"]
+
+
+@pytest.mark.parametrize("name", ["playground.js", "playground.css"])
+def test_stripping_leaves_strings_alone(name):
+    """What _source takes from the end of a line stands in no template of several lines."""
+    text = (ROOT / "kanbook" / name).read_text(encoding="utf-8")
+    for template in re.findall(r"`[^`]*`", text):
+        assert not re.search(r"[{(\[,;]\n|\n\s*\n| // ", template)
+    for string in re.findall(r'"[^"\n]*"', text):
+        assert " // " not in string
 
 
 def test_script_is_small_and_asks_for_nothing():
@@ -713,6 +751,20 @@ def test_script_refits_as_python(page):
         size = max(1, float(expected.abs().max()))  # huge where a function barely reaches in
         assert_close(coefs, expected, 1e-6 * size)
     assert np.quantile(errors, 0.9) < 1e-13 and max(errors) < 1e-8
+
+
+def test_page_refuses_knots_of_another_grid(page):
+    """As a link of one trait to another could set them."""
+    knots = page.evaluate(
+        """start => {
+          const model = new Model(start);
+          js.default().initialize({ model });
+          model.set("knots", [0, 1]);
+          return model.get("knots");
+        }""",
+        as_case(state(SplinePlayground())),
+    )
+    assert knots == SplinePlayground().knots
 
 
 def test_page_and_python_follow_alike(page):

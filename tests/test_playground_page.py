@@ -141,7 +141,7 @@ class Playground:
 
     def spline(self):
         names, shown = self.as_python(), self.shown()
-        assert_close(names["coef"], shown["coefs"], rtol=1e-11)
+        assert names["coef"].tolist() == shown["coefs"]
         k, knots = shown["degree"], names["knots"].tolist()
         ends = (knots[k], knots[-k - 1])
         return Spline(k, shown["grid_size"], ends, knots, shown["coefs"])
@@ -265,23 +265,52 @@ def test_book_opened_from_disk(browser, tmp_path):
     visitor.context.close()
 
 
-def test_two_views_of_one_widget_stay_in_step(browser):
-    """As a notebook that displays one widget twice, on a page with nothing but the host script."""
-    p = SplinePlayground(2, 4)
-    model = {"model_module": "anywidget", "model_name": "AnyModel", "state": p.get_state()}
-    other = {"model_module": "other", "model_name": "OtherModel", "state": {}}
-    state = {"state": {"one": model, "two": other}}
-    view = """<div class="live-figure"><script type="application/vnd.jupyter.widget-view+json">
-      {"model_id": "one"}</script></div>"""
-    page = browser.new_page(viewport=DESKTOP)
-    problems = []
-    page.on("pageerror", lambda error: problems.append(f"{error}"))
-    page.on("console", lambda message: problems.append(message.text))
-    page.set_content(
-        '<script type="application/vnd.jupyter.widget-state+json">'
-        f"{json.dumps(state, default=str)}</script>{view}{view}{view.replace('one', 'two')}"
-    )
-    page.add_script_tag(path=ROOT / "book" / "_static" / "afm-host.js")
+STATE, VIEW = (f"application/vnd.jupyter.widget-{kind}+json" for kind in ("state", "view"))
+
+
+@pytest.fixture
+def put(browser):
+    """A page with nothing but widgets and their host: put([text of a view, ...], name=state)."""
+    pages = []
+
+    def put(views, background="white", **states):
+        page = browser.new_page(viewport=DESKTOP)
+        pages.append(page)
+        page.problems = []
+        page.on("pageerror", lambda error: page.problems.append(f"{error}"))
+        page.on("console", lambda message: page.problems.append(message.text))
+        models = {
+            name: {"model_module": "anywidget", "model_name": "AnyModel", "state": state}
+            for name, state in states.items()
+        }
+        models["other"] = {"model_module": "other", "model_name": "OtherModel", "state": {}}
+        figures = [
+            f'<div class="live-figure"><script type="{VIEW}">{view}</script></div>'
+            for view in views
+        ]
+        page.set_content(
+            f'<body style="background: {background}"><script type="{STATE}">{{ torn</script>'
+            f'<script type="{STATE}">{json.dumps({"state": models}, default=str)}</script>'
+            + "".join(figures)
+        )
+        page.add_script_tag(path=ROOT / "book" / "_static" / "afm-host.js")
+        page.locator(".kan-playground .curve[d]").first.wait_for(state="attached")
+        page.problems.remove(next(text for text in page.problems if "cannot be read" in text))
+        return page
+
+    yield put
+    for page in pages:
+        page.close()
+
+
+def view_of(name):
+    return json.dumps({"model_id": name})
+
+
+def test_two_views_of_one_widget_stay_in_step(put):
+    """As a notebook that displays one widget twice."""
+    p = SplinePlayground(2, 4, target="sine")
+    page = put([view_of("one"), view_of("one"), view_of("other")], one=p.get_state())
     page.locator(".live-figure.is-live").nth(1).wait_for()
     first, second = Playground(page), Playground(page, 1)
     assert page.locator(".kan-playground").count() == 2
@@ -293,8 +322,65 @@ def test_two_views_of_one_widget_stay_in_step(browser):
     second.press("undo")
     first.press("undo")
     assert first.shown()["coefs"] == second.shown()["coefs"] == p.coefs
-    assert not problems
-    page.close()
+    # What goes on in one view ends with what is done in another.
+    first.press("descend")
+    first.shown()
+    second.press("undo")
+    assert first.shown()["coefs"] == first.shown()["coefs"] == p.coefs
+    assert first.root.get_by_role("button", name="descend").is_visible()
+    assert not page.problems
+
+
+@pytest.mark.parametrize(
+    "view, script",
+    [
+        ("not JSON", ""),
+        (view_of("missing"), ""),
+        (view_of("bad"), "no script"),
+        (view_of("bad"), "export const nothing = 1"),
+        (view_of("bad"), "export default { render({ el }) { el.textContent = 'half'; throw 1; } }"),
+        (view_of("bad"), "export default { initialize: () => new Promise(() => {}) }"),
+    ],
+)
+def test_bad_widget_leaves_the_others_alone(put, view, script):
+    state = SplinePlayground().get_state()
+    page = put([view, view_of("good"), view], good=state, bad={"_esm": script})
+    assert page.locator(".kan-playground").count() == 1
+    live = page.locator(".live-figure").evaluate_all(
+        "nodes => nodes.map(e => e.classList.contains('is-live'))"
+    )
+    assert live == [False, True, False]
+    assert page.locator("body").inner_text().count("half") == 0
+    assert all("its picture stays" in problem for problem in page.problems)
+
+
+@pytest.mark.parametrize("height", [1.234, 2e3, 1.5e12])
+def test_high_points_keep_labels_and_values_in_their_bounds(put, height):
+    p = SplinePlayground(1, 4, coefs=[height, -height, height, -height, height])
+    page = put([view_of("one")], one=p.get_state())
+    left = page.locator(".kan-playground").bounding_box()["x"]
+    labels = page.locator(".axes text").all()
+    assert labels and all(label.bounding_box()["x"] >= left for label in labels)
+    for handle in page.locator(".handle").all():
+        low, now, high = (
+            float(handle.get_attribute(f"aria-value{key}")) for key in ("min", "now", "max")
+        )
+        assert low <= now <= high
+    assert not page.problems
+
+
+@pytest.mark.parametrize(
+    "background, theme",
+    [
+        ("color-mix(in srgb, white 96%, black)", "light"),
+        ("color-mix(in srgb, black 90%, white)", "dark"),
+        ("oklch(0.97 0 0)", "light"),
+        ("oklch(0.2 0 0)", "dark"),
+    ],
+)
+def test_theme_follows_any_notation_of_colors(put, background, theme):
+    page = put([view_of("one")], background, one=SplinePlayground().get_state())
+    assert page.locator(".kan-playground").get_attribute("data-theme") == theme
 
 
 # --- what is drawn -------------------------------------------------------------------------------
@@ -379,6 +465,31 @@ def test_drawing_lies_where_the_axes_say(playground, degree):
     assert np.abs(knots - np.array(shown["knots"])[:, 0]).max() < 1
 
 
+def test_labels_far_from_the_origin_tell_places_apart(playground):
+    playground.set_domain(b="101")
+    playground.set_domain(a="100")
+    shown = playground.shown()
+    values = [tick["value"] for tick in shown["ticks"]["x"]]
+    assert len(set(values)) == len(values) >= 4
+    texts = [
+        handle.get_attribute("aria-valuetext")
+        for handle in playground.root.locator(".knots .handle").all()
+    ]
+    assert texts == ["100.2", "100.4", "100.6", "100.8"]
+
+
+def test_knots_on_one_place_leave_the_labels_free(playground):
+    for index in (1, 2, 3):
+        playground.focus("knots", index)
+        playground.key("Home")
+    shown = playground.shown()
+    assert len(set(shown["inner"])) == 1
+    marks = playground.root.locator(".knots .dot").all()
+    lowest = max(box["y"] + box["height"] for box in (mark.bounding_box() for mark in marks))
+    labels = playground.root.locator(".axes text[text-anchor=middle]").all()
+    assert lowest <= min(label.bounding_box()["y"] for label in labels)
+
+
 # --- the mouse -----------------------------------------------------------------------------------
 
 
@@ -414,6 +525,35 @@ def test_mouse_drags_a_knot_no_further_than_its_neighbors(playground):
     x = playground.shown()["inner"]
     step = (x[1] - x[0]) * per_x
     assert playground.drag("knots", 1, 3 - step, 0)["inner"][1] == x[0]
+
+
+@pytest.mark.parametrize("change", [{}, {"grid_size": 3}, {"degree": 1}], ids=str)
+@pytest.mark.parametrize("kind", ["points", "knots"])
+def test_drag_ends_with_another_layout_and_with_undo(playground, kind, change):
+    playground.set(grid_size=9)
+    playground.pause()
+    before = playground.in_the_middle()
+    x, y = before[kind][-1]
+    mouse = playground.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + 5, y - 5, steps=2)
+    held = playground.shown()
+    assert (held["coefs"], held["inner"]) != (before["coefs"], before["inner"])
+    playground.set(**change)
+    if not change:
+        playground.key("Control+z")
+    changed = playground.shown()
+    mouse.move(x - 15, y + 20, steps=2)
+    mouse.up()
+    after = playground.shown()
+    assert (after["coefs"], after["inner"]) == (changed["coefs"], changed["inner"])
+    if change:
+        playground.press("undo")
+        assert playground.shown()["coefs"] == held["coefs"]
+        playground.press("undo")
+    assert playground.shown()["coefs"] == before["coefs"]
+    assert playground.shown()["inner"] == before["inner"]
 
 
 def test_mouse_drags_past_the_edge_and_leaves_other_buttons_alone(playground):
@@ -502,6 +642,90 @@ def test_keys_of_a_knot(playground):
     playground.key("ArrowDown")
     assert playground.page.evaluate("document.activeElement.ariaLabel").startswith("knot 1 of 4")
     assert playground.shown()["coefs"] == SplinePlayground().coefs
+
+
+@pytest.mark.parametrize("domain", [("-1", "1"), ("0", "0.0128")])
+def test_keys_put_knots_where_they_say(playground, domain):
+    """To the last digit onto a neighbor; by a hundredth of the domain, however narrow it is."""
+    playground.set(grid_size=6)
+    playground.set_domain(*domain[::-1] if domain[1] == "-1" else domain)
+    start, step = playground.shown()["inner"], 0.01 * (float(domain[1]) - float(domain[0]))
+    for index in range(1, 4):
+        playground.focus("knots", index)
+        assert playground.key("End")["inner"][index] == start[index + 1]
+        assert playground.key("Home")["inner"][index] == start[index - 1]
+        moved = playground.key("ArrowRight", "ArrowRight")["inner"][index]
+        assert moved == pytest.approx(start[index - 1] + 2 * step, abs=0.02 * step)
+        playground.pause()
+        playground.press("undo")
+
+
+def test_readout_follows_the_focus(playground):
+    def readout():
+        return playground.shown()["readout"].replace("−", "-")
+
+    coefs = playground.shown()["coefs"]
+    playground.set(grid_size=6)
+    playground.focus("knots", 2)
+    assert readout() == "knot 3 at x = 0"  # 5.6e-17
+    assert playground.root.locator(".knots .handle").nth(2).get_attribute("aria-valuetext") == "0"
+    playground.set(grid_size=5)
+    playground.focus("coefs", 1)
+    assert readout() == f"coefficient c1 = {coefs[1]}"
+    playground.key("ArrowUp")
+    assert readout() == f"coefficient c1 = {coefs[1] + 0.05:.2g}"
+    playground.focus("probes")
+    assert "Alive" in readout()
+    playground.root.locator("[name=degree]").focus()  # the probe goes with the focus
+    assert readout().startswith("Drag a point") and not playground.shown()["alive"]
+
+
+@pytest.mark.parametrize("kind, index", [("coefs", 8), ("knots", 4)])
+def test_focus_survives_the_handle(playground, kind, index):
+    playground.set(grid_size=6)
+    playground.focus(kind, index)
+    playground.key("ArrowLeft" if kind == "knots" else "ArrowUp")
+    playground.key("Control+z", "Control+z")
+    assert playground.shown()["grid_size"] == 5
+    focused = "document.activeElement.closest('.handle')?.parentNode.classList[0]"
+    assert playground.page.evaluate(focused) == kind
+    playground.key("Control+y", "Control+y")
+    assert playground.shown()["grid_size"] == 6
+
+
+def test_focus_survives_the_button(playground):
+    playground.focus("coefs", 2)
+    moved = playground.key("ArrowUp")["coefs"]
+    playground.root.get_by_role("button", name="undo").focus()
+    assert playground.key("Enter")["coefs"] != moved
+    assert playground.key("Control+y")["coefs"] == moved
+
+
+def test_each_control_is_a_step_of_its_own(playground):
+    """Also when one follows the other at once."""
+    start = playground.shown()
+    playground.root.locator("[name=degree]").focus()
+    playground.key("ArrowRight")
+    playground.focus("coefs", 2)
+    playground.key("ArrowUp", "ArrowUp")
+    assert playground.key("Control+z")["degree"] == 4
+    assert playground.key("Control+z")["coefs"] == start["coefs"]
+
+
+def test_probe_stays_in_the_window(playground):
+    playground.focus("probes")
+    playground.key("End")
+    playground.set_domain(b="-0.8")
+    playground.focus("probes")
+    playground.key("End")
+    playground.key("Control+z")  # wide again
+    playground.key("Home", "Control+y")
+    handle = playground.root.locator(".probes .handle")
+    low, now, high = (
+        float(handle.get_attribute(f"aria-value{key}")) for key in ("min", "now", "max")
+    )
+    assert low <= now <= high
+    assert "Alive" in playground.shown()["readout"]
 
 
 def test_keys_of_the_probe(playground):
@@ -697,6 +921,21 @@ def test_domain_is_changed_or_refused_with_a_reason(playground):
     assert playground.shown()["domain"] == [3, 4]
 
 
+def test_domain_fields_show_the_domain(playground):
+    """After undo from within a field too, and after one that was refused."""
+    playground.set_domain(b="2")
+    playground.root.locator("[type=number]").nth(1).focus()
+    assert playground.key("Control+z")["domain"] == [-1, 1]
+    for name in ("reset", "undo"):
+        playground.focus("coefs", 1)
+        playground.key("ArrowUp")
+        playground.set_domain(b="-3")
+        assert playground.root.locator("[aria-invalid=true]").count() == 2
+        playground.press(name)
+        assert playground.shown()["domain"] == [-1, 1] and playground.shown()["status"] == ""
+        assert playground.root.locator("[aria-invalid=true]").count() == 0
+
+
 def test_toggles(playground):
     shown = playground.shown()
     assert len(shown["bases"]) == 8 and not shown["sum"]
@@ -725,7 +964,9 @@ def test_fit_is_least_squares(playground, target):
     assert_close(shown["coefs"], expected, atol=1e-9)
     error = (splines.evaluate(x, expected, knots, 2) - y).square().mean().sqrt().item()
     assert shown["rms"] == pytest.approx(error, rel=6e-3)
-    assert "101 points" in shown["status"]
+    assert shown["status"] == "least squares on 101 points"
+    playground.set(target="sine")  # that is what the points were of
+    assert playground.shown()["status"] == ""
     playground.set_domain(b="4")
     playground.set_domain(a="3")
     assert fit.is_disabled() and "no samples" in playground.root.locator(".rms").inner_text()
@@ -737,10 +978,12 @@ def test_descent_is_animated_and_stops(playground):
     errors = playground.root.evaluate(
         """async root => {
           const errors = [], frame = () => new Promise(requestAnimationFrame);
+          const status = root.querySelector(".status");
           [...root.querySelectorAll("button")].find(b => b.textContent === "descend").click();
           for (let i = 0; i < 12; i++) {
             await frame();
             errors.push(Number(root.querySelector(".rms").textContent.split(" ").pop()));
+            if (status.textContent) throw "a screen reader would hear of each step";
           }
           return errors;
         }"""
@@ -750,7 +993,7 @@ def test_descent_is_animated_and_stops(playground):
     playground.press("stop")
     stopped = playground.shown()
     assert stopped["coefs"] == playground.shown()["coefs"]
-    assert re.match(r"gradient descent, step \d+: RMS error", stopped["status"])
+    assert re.fullmatch(r"gradient descent: \d+ steps", stopped["status"])
     playground.press("undo")  # the whole descent is one step
     assert playground.shown()["coefs"] == before["coefs"]
 
@@ -766,6 +1009,27 @@ def test_descent_ends_with_what_it_was_about(playground):
         assert playground.root.get_by_role("button", name="descend").is_visible()
 
 
+@pytest.mark.parametrize("other", ["a key", "a slider", "a button"])
+def test_descent_ends_with_what_is_done_next(playground, other):
+    playground.set(target="sine")
+    start = playground.shown()
+    playground.press("descend")
+    playground.shown()
+    if other == "a key":
+        playground.focus("coefs", 2)
+        playground.key("ArrowUp")
+    elif other == "a slider":
+        playground.root.locator("[name=degree]").fill("4")
+    else:
+        playground.press("fit")
+    assert playground.root.get_by_role("button", name="descend").is_visible()
+    coefs = playground.shown()["coefs"]
+    assert playground.shown()["coefs"] == coefs != start["coefs"]
+    playground.press("undo")
+    playground.press("undo")
+    assert playground.shown()["coefs"] == start["coefs"]
+
+
 def test_descent_without_motion(desktop, playground):
     """One jump of 100 steps of gradient descent at the largest safe rate."""
     desktop.page.emulate_media(reduced_motion="reduce")
@@ -773,7 +1037,7 @@ def test_descent_without_motion(desktop, playground):
     coefs = float64(playground.shown()["coefs"])
     playground.press("descend")
     shown = playground.shown()
-    assert shown["status"].startswith("gradient descent, step 100:")
+    assert shown["status"] == "gradient descent: 100 steps"
     assert playground.root.get_by_role("button", name="descend").is_visible()
     p = SplinePlayground(1, 4, target="sine")
     x, y = p.samples()
@@ -843,6 +1107,13 @@ def test_copied_text_runs_in_python(desktop, playground, allowed):
         away = np.abs(x[:, None] - names["knots"].numpy()).min(1) > 1e-9  # from jumps
         assert_close(y[away], drawn[away], atol=1e-3)
     context.clear_permissions()
+    assert text.startswith("import torch\nfrom kanbook import splines\n\nknots = ")
+    playground.press("reset")
+    playground.set(grid_size=6)
+    playground.focus("knots", 0)
+    playground.key("ArrowRight")  # no even knots, and the middle one is at 5.6e-17
+    assert playground.as_python()["knots"][6] == 0
+    text = playground.root.locator("textarea").input_value()
     # The text follows what is done next.
     playground.drag("points", 0, 0, 20)
     assert playground.root.locator("textarea").input_value() != text

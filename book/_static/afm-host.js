@@ -46,24 +46,37 @@ async function load(model) {
   return parts;
 }
 
-async function bringToLife() {
-  const states = [...document.querySelectorAll(STATE)].map(node => JSON.parse(node.textContent).state);
-  const stored = Object.assign({}, ...states);
-  const loaded = {}; // one model for all views of a widget
-  for (const script of document.querySelectorAll(VIEW)) {
-    const id = JSON.parse(script.textContent).model_id;
-    if (stored[id]?.model_module !== "anywidget") continue;
-    const model = stored[id].model ??= new Model(stored[id].state);
+/** The states that the page stores, by the id of their widget. */
+function storedStates() {
+  const stored = {};
+  for (const node of document.querySelectorAll(STATE))
     try {
-      const { render } = await (loaded[id] ??= load(model));
-      const el = document.createElement("div");
-      script.before(el);
-      await render({ model, el });
-      script.closest(".live-figure")?.classList.add("is-live");
+      Object.assign(stored, JSON.parse(node.textContent).state);
     } catch (error) {
-      console.error("A widget of this page did not start; its picture stays.", error);
+      console.error("A state of widgets in this page cannot be read.", error);
     }
+  return stored;
+}
+
+async function show(script, stored) {
+  const el = document.createElement("div");
+  try {
+    const widget = stored[JSON.parse(script.textContent).model_id];
+    if (widget?.model_module !== "anywidget") return;
+    const model = widget.model ??= new Model(widget.state); // one for all views of a widget
+    const { render } = await (widget.loaded ??= load(model));
+    script.before(el);
+    await render({ model, el });
+    script.closest(".live-figure")?.classList.add("is-live");
+  } catch (error) {
+    el.remove();
+    console.error("A widget of this page did not start; its picture stays.", error);
   }
+}
+
+function bringToLife() {
+  const stored = storedStates(); // none waits for another: each view starts on its own
+  for (const script of document.querySelectorAll(VIEW)) show(script, stored);
 }
 
 if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", bringToLife);

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -16,10 +18,19 @@ from .definitions import EXPERIMENTS, RATES
 
 
 def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
-    return value
+    return int(text)
+
+
+def duration(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return seconds
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -40,7 +51,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     verify.add_argument("name")
     verify.add_argument("--rows", type=positive, metavar="N", help="so many; all if not given")
     verify.add_argument("--cheapest", action="store_true", help="the quickest rows, not any")
-    verify.add_argument("--seconds", type=float, default=math.inf, help="for each row, at most")
+    verify.add_argument(
+        "--seconds", type=duration, default=math.inf, metavar="S", help="for each row, at most"
+    )
     verify.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, ...")
     table = commands.add_parser("table", help="show medians and ranges")
     table.add_argument("name")
@@ -64,18 +77,35 @@ def show_list(options: argparse.Namespace) -> int:
     return 0
 
 
+class Report:
+    """Shows the progress: a message while processes start, then a bar with the time left."""
+
+    def __init__(self, name: str, message: str) -> None:
+        self.name, self.message = name, message
+        self.bar: tqdm | None = None
+
+    def __call__(self, progress: engine.Progress) -> None:
+        runs = f"{progress.runs} of {progress.all_runs} runs"
+        if self.message:  # the first call
+            print(f"{self.name}: {runs} are stored; {self.message}", file=sys.stderr, flush=True)
+            self.message = ""
+            return
+        if self.bar is None:  # the second: earlier runs cost no time, those from now on do
+            style = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}"
+            work = {"total": progress.all_work, "initial": progress.work}
+            self.bar = tqdm(desc=self.name, **work, smoothing=0, bar_format=style)
+        self.bar.set_postfix_str(runs, refresh=False)
+        self.bar.update(progress.work - self.bar.n)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
 def run(options: argparse.Namespace) -> int:
     experiment = engine.get(options.name)
-    command = "python -m kanbook.experiments " + shlex.join(options.arguments)
-    with tqdm(unit="run", desc=experiment.name, smoothing=0.05) as bar:
-
-        def report(done: int, total: int) -> None:
-            if bar.total != total:
-                bar.reset(total)
-                bar.initial = done - 1  # rows of earlier calls cost no time
-            bar.n = done
-            bar.refresh()
-
+    waiting = f"asking {options.scheduler}" if options.scheduler else "starting processes"
+    with contextlib.closing(Report(experiment.name, waiting)) as report:
         table = engine.run(
             experiment,
             seeds=options.seeds,
@@ -83,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
             scheduler=options.scheduler,
             processes=options.processes,
             folder=options.folder,
-            command=command,
+            command="python -m kanbook.experiments " + shlex.join(options.arguments),
             report=report,
         )
     print(f"{table.path}: {len(table.runs)} runs")
@@ -98,32 +128,36 @@ def verify(options: argparse.Namespace) -> int:
         raise engine.EngineError(
             f"{table.path} holds no runs yet; `python -m kanbook.experiments run {options.name}`"
         )
+    engine.check_device(options.device)
     print(
-        f"allowed: {experiment.early:.1%} in the losses of the first 30 evaluations, a difference "
-        f"of {experiment.late:.0%} in the last"
+        f"allowed: {experiment.early:.1%} in the losses of the first 30 evaluations, and of the "
+        f"last loss where all before are equal, else {experiment.late:.0%}"
     )
     wrong = 0
     for stored in engine.sample(table, options.rows, cheapest=options.cheapest):
         found = engine.rerun(stored, seconds=options.seconds, device=options.device)
-        bad = found["early"] > experiment.early or found["late"] > experiment.late
-        wrong += bad
-        word = "DIFFERS" if bad else "identical" if found["identical"] else "agrees"
-        print(
-            f"{word}: run {stored['run']}, seed {stored['seed']}, {found['steps']} of "
-            f"{stored['settings'].get('steps', 0)} steps; first losses {found['early']:.1e}, last "
-            f"{found['late']:.1e}"
-        )
+        good = engine.agrees(experiment, found)
+        wrong += not good
+        print(f"{'agrees' if good else 'DIFFERS'}: {describe(stored, found)}", flush=True)
     return 1 if wrong else 0
 
 
-def show_table(options: argparse.Namespace) -> int:
-    import pandas
+def describe(stored: dict[str, Any], found: dict[str, Any]) -> str:
+    run = f"run {stored['run']}, seed {stored['seed']}"
+    run += f", {found['steps']} of {stored['settings']['steps']} steps"
+    if found["identical"]:
+        return f"{run}, to the last digit"
+    return (
+        f"{run}, {found['early']:.1e} in the first losses, {found['late']:.1e} in the last; not "
+        f"equal: {', '.join(found['changed'])}"
+    )
 
+
+def show_table(options: argparse.Namespace) -> int:
     experiment = engine.get(options.name)
     frame = results.load(experiment.name, folder=options.folder)
     summary = results.summarize(frame)
-    with pandas.option_context("display.width", 200, "display.max_rows", None):
-        print(summary.to_string(index=False, float_format=lambda x: f"{x:.3g}"))
+    print(summary.to_string(index=False, na_rep="", float_format=lambda x: f"{x:.3g}"))
     rates = {name: rates for name, rates in RATES.items() if len(rates) > 1}
     print(f"\nlearning rates by the rule from {rates}; losses: median, least, largest of the seeds")
     return 0

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import math
 import os
 import platform
 import random
+import signal
 import subprocess
-import sys
-import warnings
+import uuid
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from datetime import date
-from importlib import metadata
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..results import FOLDER, ResultsError, Table, digest
+from .. import __version__
+from ..results import FOLDER, ResultsError, Table, digest, key
 from . import trials
 from .definitions import EXPERIMENTS, TUNING_SEEDS, Experiment, Settings
 
@@ -29,6 +33,7 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
 }
+CONFIGURATION = {"distributed.nanny.pre-spawn-environ": ENVIRONMENT}
 POINTS = {"tuning": 8, "result": 60}  # of stored loss curves
 WAIT = 10  # seconds for a scheduler to answer
 
@@ -49,8 +54,16 @@ def get(name: str) -> Experiment:
 
 
 def table_of(experiment: Experiment, folder: Path | None = None) -> Table:
-    path = (FOLDER if folder is None else Path(folder)) / f"{experiment.name}.jsonl"
-    return Table(path, experiment.name, experiment.version)
+    """Read the stored runs of an experiment; ``folder`` is that of the package if not given.
+
+    Raises:
+        ResultsError: the file is damaged, or of another version of the experiment.
+    """
+    return Table(path_of(experiment, folder), experiment.name, experiment.version)
+
+
+def path_of(experiment: Experiment, folder: Path | None = None) -> Path:
+    return Path(folder or FOLDER) / f"{experiment.name}.jsonl"
 
 
 # --- what is to be done --------------------------------------------------------------------------
@@ -59,35 +72,36 @@ def table_of(experiment: Experiment, folder: Path | None = None) -> Table:
 def task(stage: str, settings: Settings, seed: int) -> dict[str, Any]:
     """A run that is still to be made, under the key that it will be stored with."""
     what = {"stage": stage, "settings": settings, "seed": seed}
-    return {"run": digest(what)} | what
+    return {"run": key(**what)} | what
 
 
 def tuning_tasks(experiment: Experiment) -> list[dict[str, Any]]:
     """The short runs that choose learning rates; settings that tune alike share theirs."""
-    tasks = {}
-    for settings in experiment.settings:
-        for tried in experiment.tuning_settings(settings):
-            for seed in TUNING_SEEDS:
-                one = task("tuning", tried, seed)
-                tasks[one["run"]] = one
-    return list(tasks.values())
+    tasks = [
+        task("tuning", tried, seed)
+        for settings in experiment.settings
+        for tried in experiment.tuning_settings(settings)
+        for seed in TUNING_SEEDS
+    ]
+    return list({one["run"]: one for one in tasks}.values())
+
+
+def result_settings(experiment: Experiment, settings: Settings, table: Table) -> list[Settings]:
+    """What these settings are with their learning rate, of all that are tried if still open."""
+    losses: dict[float, list[float | None]] = {}
+    for tried in experiment.tuning_settings(settings):
+        keys = [key("tuning", tried, seed) for seed in TUNING_SEEDS]
+        if not all(one in table.runs for one in keys):
+            return [experiment.tuned(settings, lr) for lr in experiment.rates(settings)]
+        losses[tried["lr"]] = [table.runs[one]["loss"] for one in keys]
+    return [experiment.tuned(settings, experiment.choose(settings, losses) if losses else None)]
 
 
 def result_tasks(experiment: Experiment, table: Table, seeds: int) -> list[dict[str, Any]]:
     """The runs that count, as far as their learning rates are known; all first seeds first."""
-    tasks = []
-    for seed in range(seeds):
-        for settings in experiment.settings:
-            tried = experiment.tuning_settings(settings)
-            losses: dict[float, list[float | None]] = {}
-            for one in tried:
-                keys = [task("tuning", one, s)["run"] for s in TUNING_SEEDS]
-                if all(key in table.runs for key in keys):
-                    losses[one["lr"]] = [table.runs[key]["loss"] for key in keys]
-            if len(losses) == len(tried):
-                lr = experiment.choose(settings, losses) if tried else None
-                tasks.append(task("result", experiment.tuned(settings, lr), seed))
-    return tasks
+    found = [result_settings(experiment, settings, table) for settings in experiment.settings]
+    known = [settings[0] for settings in found if len(settings) == 1]
+    return [task("result", settings, seed) for seed in range(seeds) for settings in known]
 
 
 def missing(tasks: Iterable[dict[str, Any]], table: Table) -> list[dict[str, Any]]:
@@ -100,11 +114,70 @@ def total(experiment: Experiment, seeds: int | None = None) -> int:
     return len(tuning_tasks(experiment)) + seeds * len(experiment.settings)
 
 
+def check_settings(experiment: Experiment, table: Table) -> None:
+    """Refuse a table with runs that the experiment, as it is defined now, does not have.
+
+    Raises:
+        ResultsError: there is one.
+    """
+    allowed = {("tuning", digest(one["settings"])) for one in tuning_tasks(experiment)}
+    for settings in experiment.settings:
+        for one in result_settings(experiment, settings, table):
+            allowed.add(("result", digest(one)))
+    for stored in table.runs.values():
+        if (stored["stage"], digest(stored["settings"])) not in allowed:
+            raise ResultsError(
+                f"{table.path}: run {stored['run']} has settings that {experiment.name!r} does not "
+                "have, so it was made by another version of the definition; use the commit that it "
+                "was made with, or move the file away and run it again"
+            )
+
+
+@dataclass
+class Progress:
+    """How far an experiment is.
+
+    Attributes:
+        runs, all_runs: how many are stored, and how many there are.
+        work, all_work: evaluations in these runs, by which time goes: a tuning run is short.
+    """
+
+    runs: int
+    all_runs: int
+    work: int
+    all_work: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, table: Table, seeds: int) -> Progress:
+        short = tuning_tasks(experiment)
+        planned = [*short, *result_tasks(experiment, table, seeds)]
+        stored = [one["settings"] for one in planned if one["run"] in table.runs]
+        every = [one["settings"] for one in short] + seeds * experiment.settings
+        work = sum(map(evaluations, stored)), sum(map(evaluations, every))
+        return cls(len(stored), len(every), *work)
+
+    def add(self, one: dict[str, Any]) -> None:
+        """Count a run that has been stored."""
+        self.runs += 1
+        self.work += evaluations(one["settings"])
+
+
+def evaluations(settings: Settings) -> int:
+    """How often a run computes the loss and its gradient, about."""
+    if "measure" in settings:
+        return 85 * len(settings["models"])
+    return settings["steps"] * (25 if settings["optimizer"] == "lbfgs" else 1)
+
+
 # --- doing it ------------------------------------------------------------------------------------
 
 
 def perform(one: dict[str, Any], device: str = "cpu") -> tuple[dict[str, Any], dict[str, Any]]:
-    """Make one run, here; return it and what is known of the machine."""
+    """Make one run, here.
+
+    Returns:
+        The run with its measurements, and what is known of the machine.
+    """
     if "measure" in one["settings"]:
         measured = {"parameters": None, "loss": None, "diverged": False}
         measured |= trials.time_steps(one["settings"])
@@ -128,23 +201,80 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "processor": name,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "kanbook": metadata.version("kanbook"),
+        "kanbook": __version__,
     }
 
 
 def commit() -> str:
     """The commit of the code that runs, with a plus sign if files differ from it."""
-    here = Path(__file__).parent
+    package = FOLDER.parent
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
+        command = ["git", "-C", str(package), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", str(here.parent), f":!{FOLDER}")
+        git("ls-files", "--error-unmatch", "results.py")  # else the commit is of something else
+        changed = git("status", "--porcelain", "--", ".", f":!{FOLDER.name}")
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def check_device(device: str, here: bool = True) -> None:
+    """Refuse a device that PyTorch does not know, or that is not here, before anything starts.
+
+    Raises:
+        EngineError: it is one.
+    """
+    try:
+        torch.device(device)
+        if here:
+            torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise EngineError(
+            f"--device {device}: PyTorch cannot train there ({reason}); use cpu, or cuda on a "
+            "machine with a GPU"
+        ) from error
+
+
+def needed(module: str) -> Any:
+    """Import what only running needs.
+
+    Raises:
+        EngineError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise EngineError(
+            f"{module} is not installed; run `pip install 'kanbook[experiments]'`"
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from writing to the file of a table.
+
+    Raises:
+        ResultsError: one does, or the folder cannot be written to.
+    """
+    filelock = needed("filelock")
+    lock = filelock.FileLock(path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise ResultsError(f"{path} is being written by another process; wait for it") from None
+    except OSError as error:
+        raise ResultsError(
+            f"{path} cannot be written: {error.strerror or error}; nothing was run"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -152,32 +282,52 @@ def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[
     """A Dask client: of the cluster at this address, or of one process for each core here.
 
     Raises:
-        EngineError: dask.distributed is not installed, or nobody answers at the address.
+        EngineError: dask.distributed is not installed, nobody answers at the address, or the
+            cluster there has no workers.
     """
-    try:
-        import dask
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise EngineError(
-            "dask.distributed is not installed; run `pip install 'kanbook[experiments]'`"
-        ) from error
+    dask, distributed = needed("dask"), needed("distributed")
     with contextlib.ExitStack() as stack:
         if scheduler is None:
-            settings = {"distributed.nanny.pre-spawn-environ": ENVIRONMENT}
-            stack.enter_context(dask.config.set(settings))
-            count = count or len(os.sched_getaffinity(0))
-            options = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": None}
-            cluster = LocalCluster(**options, memory_limit=None, silence_logs="CRITICAL")
+            stack.enter_context(dask.config.set(CONFIGURATION))
+            options = {"n_workers": count or cores(), "threads_per_worker": 1}
+            options |= {"dashboard_address": None, "memory_limit": None}
+            with _sheltered():
+                cluster = distributed.LocalCluster(**options, silence_logs="CRITICAL")
             scheduler = stack.enter_context(cluster)
         try:
-            client = Client(scheduler, timeout=WAIT)
-        except (OSError, ValueError, TimeoutError) as error:
+            client = stack.enter_context(distributed.Client(scheduler, timeout=WAIT))
+            client.wait_for_workers(1, timeout=WAIT)
+        except (OSError, ValueError, distributed.TimeoutError) as error:
             raise EngineError(
-                f"--scheduler {scheduler}: no Dask scheduler answers there ({error}); start one "
-                "with `dask scheduler` and workers with `dask worker ADDRESS --nthreads 1`, or "
-                "leave the option out to use this machine"
+                f"--scheduler {scheduler}: no Dask scheduler with workers answers there ({error}); "
+                "start one with `dask scheduler` and workers with `dask worker ADDRESS --nthreads "
+                "1`, or leave the option out to use this machine"
             ) from error
-        yield stack.enter_context(client)
+        yield client
+
+
+@contextlib.contextmanager
+def _sheltered() -> Iterator[None]:
+    """Threads and processes that start here never see Ctrl+C; this one sees it afterwards.
+
+    A terminal sends it to all processes of a command, but only the first should end the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # when it starts, it would undo the next line
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # on Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run(
@@ -189,7 +339,7 @@ def run(
     processes: int | None = None,
     folder: Path | None = None,
     command: str = "",
-    report: Callable[..., Any] | None = None,
+    report: Callable[[Progress], Any] | None = None,
 ) -> Table:
     """Make all runs of an experiment that are not stored yet, and store each as it comes.
 
@@ -201,102 +351,76 @@ def run(
         processes: how many at a time here; one for each core if not given.
         folder: where the tables are; that of the package if not given.
         command: for the provenance.
-        report: called with ``done`` and ``total`` after every run.
+        report: called with the :class:`Progress` before the processes start, once they have, and
+            after every run; not at all if nothing is to be done.
 
     Returns:
         The table, complete.
 
     Raises:
         ResultsError: the stored table is damaged, in use, or cannot be written.
-        EngineError: the cluster cannot be reached, or runs failed; others are stored all the same.
+        EngineError: the device is not there, the cluster cannot be reached or was lost, or runs
+            failed; what was made is stored all the same.
     """
-    from filelock import FileLock, Timeout
-
     seeds = experiment.seeds if seeds is None else seeds
-    table = table_of(experiment, folder)
-    check_settings(experiment, table)
-    table.path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(table.path.with_suffix(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ResultsError(
-            f"{table.path} is being written by another process; wait for it"
-        ) from None
-    origin = {"commit": commit(), "command": command, "date": date.today().isoformat()}
-    failures: list[str] = []
-    try:
-        table = table_of(experiment, folder)  # again: nobody else writes now
-        n = total(experiment, seeds)
-
-        def done() -> int:
-            left = missing(tuning_tasks(experiment), table)
-            known = result_tasks(experiment, table, seeds)
-            waiting = seeds * len(experiment.settings) - len(known)
-            return n - len(left) - len(missing(known, table)) - waiting
-
-        if done() == n:
+    report = report or (lambda progress: None)
+    with locked(path_of(experiment, folder)):
+        table = table_of(experiment, folder)
+        check_settings(experiment, table)
+        progress = Progress.of(experiment, table, seeds)
+        if progress.runs == progress.all_runs:
             return table
+        check_device(device, here=scheduler is None)
+        origin = {"commit": commit(), "command": command, "date": date.today().isoformat()}
+        report(progress)
         with workers(scheduler, processes) as client:
-            for stage in (tuning_tasks, lambda e: result_tasks(e, table, seeds)):
-                for stored in _all(client, missing(stage(experiment), table), device, failures):
-                    measured, how = stored
+            report(progress)
+            failures = []
+            for find in (tuning_tasks, lambda e: result_tasks(e, table, seeds)):
+                for outcome in _all(client, missing(find(experiment), table), device):
+                    if isinstance(outcome, BaseException):
+                        failures.append(f"{type(outcome).__name__}: {outcome}")
+                        continue
+                    measured, how = outcome
                     table.append(measured, origin | how)
-                    if report is not None:
-                        report(done=done(), total=n)
-    finally:
-        lock.release()
+                    progress.add(measured)
+                    report(progress)
     if failures:
         raise EngineError(f"{len(failures)} runs failed, the first with: {failures[0]}")
     return table
 
 
-def _all(client, tasks, device, failures) -> Iterator[tuple[dict, dict]]:
-    """Results as they come. A worker that dies has its run repeated by Dask."""
-    from distributed import as_completed
+def _all(client, tasks, device) -> Iterator[tuple[dict, dict] | BaseException]:
+    """What :func:`perform` returns or raises, as it comes.
 
+    Dask repeats the runs of a worker that dies, up to three times.
+
+    Raises:
+        EngineError: the connection to the scheduler is lost.
+    """
+    call = uuid.uuid4().hex  # on a shared cluster, keys must be new
     futures = [
-        client.submit(perform, one, device, key=f"kanbook-{one['run']}-{os.getpid()}", pure=False)
+        client.submit(perform, one, device, key=f"kanbook-{one['run']}-{call}", pure=False)
         for one in tasks
     ]
     try:
-        for future in as_completed(futures):
-            error = future.exception()
-            if error is None:
-                yield future.result()
-            else:
-                failures.append(f"{type(error).__name__}: {error}")
+        for future in needed("distributed").as_completed(futures):
+            yield future.exception() or future.result()
             future.release()
+    except CancelledError as error:  # which only a lost connection does
+        raise EngineError(
+            "the Dask scheduler is gone; what was made is stored, and the same command goes on"
+        ) from error
     finally:
         client.cancel(futures)
-
-
-def check_settings(experiment: Experiment, table: Table) -> None:
-    """Refuse a table with runs that the experiment, as it is defined now, does not have.
-
-    Raises:
-        ResultsError: there is one.
-    """
-    allowed = {digest(one["settings"]) for one in tuning_tasks(experiment)}
-    allowed |= {
-        digest(experiment.tuned(settings, lr))
-        for settings in experiment.settings
-        for lr in (experiment.rates(settings) or (None,))
-    }
-    for number, stored in enumerate(table.runs.values(), start=1):
-        if digest(stored["settings"]) not in allowed:
-            raise ResultsError(
-                f"{table.path}: run {number} ({stored['run']}) has settings that "
-                f"{experiment.name!r} does not have, so it was made by another version of the "
-                "definition; use the commit that it was made with, or move the file away and run "
-                "it again"
-            )
 
 
 # --- checking it ---------------------------------------------------------------------------------
 
 
-def rerun(stored: dict[str, Any], *, seconds: float = math.inf, device: str = "cpu") -> dict:
+def rerun(
+    stored: dict[str, Any], *, seconds: float = math.inf, device: str = "cpu"
+) -> dict[str, Any]:
     """Make a stored run again, or its beginning, and compare.
 
     Args:
@@ -306,23 +430,55 @@ def rerun(stored: dict[str, Any], *, seconds: float = math.inf, device: str = "c
 
     Returns:
         ``steps``: how far the new run got; ``early``: the largest relative difference of the
-        losses in the first 30 evaluations; ``late``: that of the last loss both have;
-        ``identical``: whether all numbers but the times are equal.
+        losses in the first 30 evaluations; ``late``: that of the last loss both have, on training
+        or on test samples; ``changed``: names of the numbers that are not equal, but for times;
+        ``identical``: whether there are none.
+
+    Raises:
+        ValueError: the run measured seconds, which no second run repeats.
     """
-    if "measure" in stored["settings"]:  # times are not compared
-        return {"steps": 0, "early": 0.0, "late": 0.0, "identical": True}
+    if "measure" in stored["settings"]:
+        raise ValueError(f"run {stored['run']} measured seconds; expected one with a loss")
     options = {"device": device, "limit": seconds, "points": POINTS[stored["stage"]]}
     new = trials.run_trial(stored["settings"], stored["seed"], **options)
-    old_curve, curve = stored["curve"], new["curve"]
+    curve, old = new["curve"], stored["curve"]
     n = len(curve["step"])
-    pairs = list(zip(curve["evaluations"], curve["loss"], old_curve["loss"][:n], strict=True))
-    early = max([_difference(a, b) for evaluations, a, b in pairs if evaluations <= 30], default=0)
-    last = (new["loss"], stored["loss"]) if new["complete"] else pairs[-1][1:]
-    keys = ("step", "evaluations", "loss")
-    same = all(curve[key] == old_curve[key][:n] for key in keys)
-    same &= not new["complete"] or new["loss"] == stored["loss"]
-    steps = curve["step"][-1] if n else 0
-    return {"steps": steps, "early": early, "late": _difference(*last), "identical": same}
+    early = [
+        _difference(a, b)
+        for count, a, b in zip(curve["evaluations"], curve["loss"], old["loss"], strict=False)
+        if count <= 30
+    ]
+    changed = [
+        f"curve: {name}"
+        for name in ("step", "evaluations", "loss")
+        if curve[name] != old[name][: n if not new["complete"] else None]
+    ]
+    if new["complete"]:
+        timed = ("curve", "seconds")
+        changed += [name for name in new if name not in timed and new[name] != stored.get(name)]
+        late = [_difference(new[k], stored.get(k)) for k in ("loss", "test_loss") if k in new]
+    else:  # an old curve that ends before is of a run that diverged
+        late = [
+            _difference(curve["loss"][-1], old["loss"][n - 1] if n <= len(old["loss"]) else None)
+        ]
+    return {
+        "steps": curve["step"][-1] if n else 0,
+        "early": max(early, default=0.0),
+        "late": max(late),
+        "changed": changed,
+        "identical": not changed,
+    }
+
+
+def agrees(experiment: Experiment, found: dict[str, Any]) -> bool:
+    """Whether what :func:`rerun` found is within the experiment's tolerances.
+
+    Where the curves are equal to the last digit, so must be the end: only what rounding errors
+    have grown into may differ by as much as ``late``.
+    """
+    equal = not any(name.startswith("curve") for name in found["changed"])
+    late = experiment.early if equal else experiment.late
+    return found["early"] <= experiment.early and found["late"] <= late
 
 
 def _difference(a: float | None, b: float | None) -> float:
@@ -333,16 +489,10 @@ def _difference(a: float | None, b: float | None) -> float:
 
 
 def sample(table: Table, rows: int | None, *, cheapest: bool = False) -> list[dict[str, Any]]:
-    """Stored runs to verify: all, the cheapest, or some that are the same in every call."""
-    runs = list(table.runs.values())
+    """Stored runs to verify, of those with a loss: all, the quickest, or always the same few."""
+    runs = [run for run in table.runs.values() if "measure" not in run["settings"]]
     if rows is None:
         return runs
     if cheapest:
-        return sorted(runs, key=lambda run: run.get("seconds", math.inf))[:rows]
+        return sorted(runs, key=lambda run: run["seconds"])[:rows]
     return random.Random(0).sample(runs, min(rows, len(runs)))
-
-
-def quiet() -> None:
-    """Keep warnings of other packages out of the progress bar."""
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")

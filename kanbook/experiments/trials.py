@@ -7,6 +7,8 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -23,12 +25,13 @@ WATCHED = (1, 10, 100, 1000, 10_000)  # steps at which a watched model is looked
 class NodeTanh(nn.Module):
     """tanh(a z^2 + b z) at every node of an MLP: the tanh edge, once per node."""
 
-    def __init__(self, features: int, device: torch.device | str | None = None, dtype=None) -> None:
+    def __init__(self, features: int, dtype: torch.dtype) -> None:
         super().__init__()
-        self.a = nn.Parameter(torch.zeros(features, device=device, dtype=dtype))
-        self.b = nn.Parameter(torch.ones(features, device=device, dtype=dtype))
+        self.a = nn.Parameter(torch.zeros(features, dtype=dtype))
+        self.b = nn.Parameter(torch.ones(features, dtype=dtype))
 
     def forward(self, z: Tensor) -> Tensor:
+        """Map ``(..., features)`` to the same shape."""
         return torch.tanh(self.a * z**2 + self.b * z)
 
 
@@ -36,6 +39,7 @@ class NaiveKANLayer(layers.KANLayer):
     """The KAN layer as it is first written: every edge of every sample, then the sum."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(..., I)`` to ``(..., O)``."""
         y = self.edges(x).sum(-2)
         return y if self.bias is None else y + self.bias
 
@@ -46,13 +50,18 @@ def make_model(
     generator: torch.Generator | None = None,
     device: torch.device | str = "cpu",
 ) -> nn.Module:
-    """Build the network that the settings describe, with random numbers drawn on the CPU."""
+    """Build the network that the settings describe, with random numbers drawn on the CPU.
+
+    Args:
+        settings: its ``model`` says which kind, the others are those of the kind.
+        generator: source of the random numbers, on the CPU; PyTorch's global one if not given.
+        device: of the network.
+
+    Raises:
+        ValueError: ``model`` is no kind of network, or as the network itself.
+    """
     family, widths = settings["model"], list(settings["widths"])
-    where = {"dtype": getattr(torch, settings["dtype"])}
-    if str(device) == "meta":
-        where["device"] = "meta"
-    else:
-        where["generator"] = generator
+    where = {"dtype": getattr(torch, settings["dtype"]), "generator": generator}
     spline = {key: settings[key] for key in ("grid_size", "degree") if key in settings}
     if "domain" in settings:
         spline["domain"] = tuple(settings["domain"])
@@ -64,17 +73,15 @@ def make_model(
     if family == "kan":
         model = networks.KAN(widths, **kan, **where)
     elif family == "naive-kan":
-        pairs = zip(widths, widths[1:], strict=False)
-        model = nn.Sequential(*(NaiveKANLayer(i, o, **kan, **where) for i, o in pairs))
+        model = nn.Sequential(*(NaiveKANLayer(i, o, **kan, **where) for i, o in pairwise(widths)))
     elif family == "tanh":
         model = networks.TanhKAN(widths, settings.get("bias", False), **where)
     elif family == "mlp":
         model = networks.MLP(widths, activation, **where)
     elif family == "node-tanh":
         model = networks.MLP(widths, activation, **where)
-        nodes = {"device": where.get("device"), "dtype": where["dtype"]}
         for i in range(1, len(model), 2):
-            model[i] = NodeTanh(model[i - 1].out_features, **nodes)
+            model[i] = NodeTanh(model[i - 1].out_features, where["dtype"])
     elif family == "spline-mlp":
         model = networks.SplineMLP(widths, **spline, **where)
     elif family == "mixture":
@@ -86,13 +93,21 @@ def make_model(
         )
     else:
         raise ValueError(f"model={family!r} is no kind of network")
-    return model if str(device) == "meta" else model.to(device)
+    return model.to(device)
 
 
 def make_data(
     settings: Settings, seed: int, device: torch.device | str = "cpu"
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
-    """Return samples to learn, and samples to test on where the task has any besides."""
+    """Return what the settings' ``task`` gives to learn from and to test on.
+
+    Returns:
+        Inputs ``(N, I)`` and targets ``(N, 1)`` to learn; the same to test on, or None where there
+        is nothing besides: a picture has no pixels in between.
+
+    Raises:
+        ValueError: ``task`` is none.
+    """
     task, where = settings["task"], {"dtype": getattr(torch, settings["dtype"]), "device": device}
     if task.startswith("image-"):
         inputs, targets = tasks.image(int(task.removeprefix("image-")), **where)
@@ -107,11 +122,6 @@ def make_data(
         tasks.formula(task, settings.get("samples", N_TRAIN), generator=samples, **where),
         tasks.formula(task, N_TEST, generator=test, **where),
     )
-
-
-def count(settings: Settings) -> int:
-    """Number of trainable parameters, without making them."""
-    return networks.count_parameters(make_model(settings, device="meta"))
 
 
 class _Enough(Exception):
@@ -138,94 +148,106 @@ def run_trial(
         progress: called after every step with the step and the number of steps.
 
     Returns:
-        Measurements, in JSON types: numbers that are not finite are None. With a ``limit`` that
-        was reached, ``complete`` is False and all are those of the last step made.
+        Measurements, in JSON types; numbers that are not finite are None: ``parameters``,
+        ``evaluations``, ``seconds`` (of processor time; by the clock on other devices than the
+        CPU), ``loss`` at the end on all samples, ``diverged``, ``complete``, ``curve`` (lists of
+        equal length: ``step``, ``evaluations``, ``seconds`` and the ``loss`` before that step's
+        update), ``test_loss`` where there are samples to test on, and ``probes`` if ``watch`` is
+        set: what :func:`look_into` finds. With a ``limit`` that was reached, ``complete`` is False
+        and all are those of the last step made.
+
+    Raises:
+        KeyError, ValueError: a setting is missing or wrong.
     """
+    steps, wanted = settings["steps"], spread(settings["steps"], points)
+    clock = time.process_time if torch.device(device).type == "cpu" else time.perf_counter
+    curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
+    probes: list[dict[str, Any]] = []
+    history = training.History()
+
+    def note(step: int, so_far: training.History) -> None:
+        nonlocal history
+        history = so_far
+        if step in wanted:
+            curve["step"].append(step)
+            curve["evaluations"].append(history.evaluations_at[-1])
+            curve["seconds"].append(_digits(clock() - start, 3))
+            curve["loss"].append(_digits(history.loss[-1], 5))
+            if settings.get("watch") and step in WATCHED:
+                probes.append({"step": step} | look_into(model, inputs, targets))
+        if progress is not None:
+            progress(step, steps)
+        if clock() - start > limit:
+            raise _Enough
+
     with _one_thread():
+        _warm_up()
         generator = torch.Generator().manual_seed(seed)
         model = make_model(settings, generator=generator, device=device)
         (inputs, targets), test = make_data(settings, seed, device)
-        clock = time.process_time if torch.device(device).type == "cpu" else time.perf_counter
-        steps = settings["steps"]
-        wanted = spread(steps, points)
-        curve: dict[str, list[float | None]] = {
-            key: [] for key in ("step", "evaluations", "seconds", "loss")
-        }
-        probes: list[dict[str, Any]] = []
+        options = fit_options(settings) | {"callback": note, "generator": generator}
         start = clock()
-
-        def note(step: int, history: training.History) -> None:
-            if step in wanted:
-                curve["step"].append(step)
-                curve["evaluations"].append(history.evaluations_at[-1])
-                curve["seconds"].append(_digits(clock() - start, 3))
-                curve["loss"].append(_digits(history.loss[-1], 5))
-                if settings.get("watch") and step in WATCHED:
-                    probes.append({"step": step} | look_into(model, inputs, targets))
-            if progress is not None:
-                progress(step, steps)
-            if clock() - start > limit:
-                made.append(history)
-                raise _Enough
-
-        made: list[training.History] = []
-        options: dict[str, Any] = {"batch_size": settings.get("batch_size")}
-        if settings.get("decay", True) and settings["optimizer"] != "lbfgs":
-            options["schedule"] = lambda t: 1 - t
-        if settings.get("update_grid"):  # so many, evenly over the first half
-            n = settings["update_grid"]
-            options["update_grid_at"] = [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
-        if settings.get("extend_grid"):  # [share of the steps, grid size]
-            options["extend_grid_at"] = {
-                1 + round(steps * s): g for s, g in settings["extend_grid"]
-            }
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.suppress(_Enough):
             warnings.simplefilter("ignore", RuntimeWarning)  # a divergence, stored as such
-            with contextlib.suppress(_Enough):
-                made.append(
-                    training.fit(
-                        model, inputs, targets,
-                        optimizer=settings["optimizer"], lr=settings["lr"], steps=steps,
-                        callback=note, generator=generator, **options,
-                    )
-                )  # fmt: skip
-        seconds, history = clock() - start, made[-1]
+            history = training.fit(model, inputs, targets, **options)
+        seconds = clock() - start
         loss = math.nan if history.diverged else mean_squared_error(model, inputs, targets)
+        diverged = history.diverged or not math.isfinite(loss)
         result = {
             "parameters": networks.count_parameters(model),
             "evaluations": history.evaluations,
             "seconds": _digits(seconds, 4),
             "loss": _digits(loss, 8),
-            "diverged": history.diverged or not math.isfinite(loss),
+            "diverged": diverged,
             "complete": history.diverged or len(history.loss) == steps,
             "curve": curve,
         }
         if test is not None:
-            test_loss = math.nan if result["diverged"] else mean_squared_error(model, *test)
+            test_loss = math.nan if diverged else mean_squared_error(model, *test)
             result["test_loss"] = _digits(test_loss, 8)
         if settings.get("watch"):
-            if not result["diverged"]:
+            if not diverged:
                 last = len(history.loss)
                 probes.append({"step": last} | look_into(model, inputs, targets))
             result["probes"] = probes
         return result
 
 
+def fit_options(settings: Settings) -> dict[str, Any]:
+    """What :func:`kanbook.training.fit` is told: by default, the learning rate falls to 0."""
+    steps = settings["steps"]
+    options = {"steps": steps} | {key: settings[key] for key in ("optimizer", "lr")}
+    options["batch_size"] = settings.get("batch_size")
+    if settings.get("decay", True) and settings["optimizer"] != "lbfgs":
+        options["schedule"] = lambda t: 1 - t
+    if settings.get("update_grid"):  # so many, evenly over the first half
+        n = settings["update_grid"]
+        options["update_grid_at"] = [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
+    if settings.get("extend_grid"):  # [share of the steps, grid size]
+        options["extend_grid_at"] = {1 + round(steps * s): g for s, g in settings["extend_grid"]}
+    return options
+
+
 def spread(steps: int, points: int) -> set[int]:
-    """So many steps at most, from the first to the last, ever farther apart."""
+    """So many steps at most (two or more), from the first to the last, ever farther apart."""
     return {round(steps ** (i / (points - 1))) for i in range(points)}
 
 
 @torch.no_grad()
 def mean_squared_error(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """Over all samples, of shapes ``(N, I)`` and ``(N, O)``; NaN or infinite if outputs are."""
     return (model(inputs) - targets).square().mean().item()
 
 
-def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, Any]:
-    """What goes on inside: for every layer of splines, in the order of the forward pass,
+@torch.enable_grad()
+def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, list[float | None]]:
+    """What goes on inside the layers of splines.
 
-    the share of its inputs that lie outside the domain, the share of its input nodes all of whose
-    samples do (dead: no spline there gets a gradient), and the size of the loss's gradient.
+    Returns:
+        Lists with one number a layer, in the order of the forward pass: ``outside``, the share of
+        its inputs that lie outside the domain; ``dead``, the share of its input nodes all of whose
+        samples lie beyond the outermost knots, so that no spline there gets a gradient;
+        ``gradient``, the norm of the loss's gradient in its coefficients.
     """
     found: list[tuple[layers.SplineLayer, Tensor]] = []
     hooks = [
@@ -250,7 +272,11 @@ def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, An
 
 
 def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
-    """Seconds of one training step of several networks that take turns in one process.
+    """Measure the seconds of one training step, of several networks that take turns.
+
+    Args:
+        settings: ``models`` says what differs between the networks, the rest is shared.
+        rounds: in each, every network makes five steps. Two more go first, to warm up.
 
     Returns:
         ``step_seconds``: for each of ``settings["models"]``, the median over the rounds.
@@ -270,6 +296,16 @@ def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
                 if turn >= 2:  # the first ones warm up
                     spent.append((time.process_time() - start) / 5)
         return {"step_seconds": [_digits(sorted(spent)[rounds // 2], 4) for spent in times]}
+
+
+@cache
+def _warm_up() -> None:
+    """What PyTorch loads on the first step of a process, a second of it, counts for no run."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.zeros(2, 1, dtype=torch.float32)
+    training.fit(
+        networks.MLP([1, 1], dtype=torch.float32, generator=generator), x, x, steps=1, lr=0.01
+    )
 
 
 @contextlib.contextmanager

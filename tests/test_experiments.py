@@ -1,0 +1,707 @@
+"""The engine of the experiments: killed and resumed, on clusters, verified; and what it trains."""
+
+import copy
+import json
+import math
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from kanbook import count_parameters, results
+from kanbook.experiments import (
+    EXPERIMENTS,
+    Experiment,
+    check,
+    definitions,
+    engine,
+    make_data,
+    make_model,
+    run_trial,
+    trials,
+)
+from kanbook.experiments.__main__ import main
+from kanbook.experiments.definitions import RATES, TOLERANCE, TUNING_SEEDS
+
+pytest.importorskip("distributed")
+pytest.importorskip("filelock")
+
+SINE = {"task": "sine", "optimizer": "adam", "steps": 4, "dtype": "float32"}
+MLP = {"family": "MLP", "model": "mlp", "widths": [1, 3, 1]}
+KAN = {"family": "KAN", "model": "kan", "widths": [1, 1], "grid_size": 3, "degree": 3}
+TINY = Experiment("tiny", "Does it run?", (1,), lambda: [SINE | MLP, SINE | KAN], seeds=2)
+KEYS = 2 * 6 * 2 + 2 * 2  # settings, rates and seeds that tune; settings and seeds that count
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    """The command line knows TINY."""
+    monkeypatch.setitem(EXPERIMENTS, "tiny", TINY)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """One Dask cluster of the kind that --scheduler is for, with one worker."""
+    import dask
+    from distributed import LocalCluster
+
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        dask.config.set(engine.CONFIGURATION),
+        LocalCluster(**options, memory_limit=None, silence_logs="CRITICAL") as cluster,
+    ):
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def made_here(tmp_path_factory):
+    """TINY's table, made in this process, one run after the other."""
+    folder = tmp_path_factory.mktemp("here")
+    table = engine.table_of(TINY, folder)
+    for find in (engine.tuning_tasks, lambda e: engine.result_tasks(e, table, e.seeds)):
+        for one in engine.missing(find(TINY), table):
+            table.append(*engine.perform(one))
+    return table
+
+
+@pytest.fixture
+def table(made_here, tmp_path):
+    """A copy of it, to spoil."""
+    (tmp_path / "tiny.jsonl").write_bytes(made_here.path.read_bytes())
+    return engine.table_of(TINY, tmp_path)
+
+
+def without_times(run):
+    run = copy.deepcopy(run)
+    run.pop("seconds", None)
+    run.pop("made", None)
+    run.get("curve", {}).pop("seconds", None)
+    return run
+
+
+def same_rows(a, b):
+    """Whether two tables hold the same runs, whatever their order, but for times and machines."""
+    return {key: without_times(run) for key, run in a.runs.items()} == {
+        key: without_times(run) for key, run in b.runs.items()
+    }
+
+
+def command(where, *arguments):
+    """Run the command line on a folder, or on that of a table; return the exit code."""
+    folder = where.path.parent if isinstance(where, results.Table) else where
+    return main(["--folder", str(folder), *arguments])
+
+
+# On a cluster, interrupted and resumed
+
+
+def test_on_a_cluster_the_rows_are_the_same(cluster, made_here, tmp_path, capsys):
+    arguments = ["run", "tiny", "--scheduler", cluster.scheduler_address]
+    assert command(tmp_path, *arguments) == 0
+    table = engine.table_of(TINY, tmp_path)
+    assert len(table.runs) == KEYS == engine.total(TINY) and same_rows(table, made_here)
+    out, err = capsys.readouterr()
+    assert out == f"{table.path}: {KEYS} runs\n"
+    assert err.startswith(f"tiny: 0 of {KEYS} runs are stored; asking tcp://")
+    (how,) = table.provenance.values()
+    assert how["command"].endswith(" run tiny --scheduler " + cluster.scheduler_address)
+    assert how["torch"] == torch.__version__ and how["device"] == "cpu" and how["processor"]
+
+    before = table.path.read_bytes()  # nothing is left to do, so nobody is asked
+    assert command(tmp_path, "run", "tiny", "--scheduler", "tcp://127.0.0.1:1") == 0
+    assert command(tmp_path, "run", "tiny", "--seeds", "1", "--device", "nonsense") == 0
+    assert table.path.read_bytes() == before
+
+    assert command(tmp_path, *arguments, "--seeds", "3") == 0  # one seed more
+    assert len(engine.table_of(TINY, tmp_path).runs) == KEYS + 2
+    assert table.path.read_bytes().startswith(before)
+    assert f"tiny: {KEYS} of {KEYS + 2} runs are stored" in capsys.readouterr().err
+
+
+SLOW = 200  # steps, about 0.1 seconds
+SCRIPT = f"""
+import sys
+from kanbook.experiments import EXPERIMENTS, Experiment
+from kanbook.experiments.__main__ import main
+settings = {SINE | MLP | {"steps": SLOW}!r}
+EXPERIMENTS["tiny"] = Experiment("tiny", "?", (1,), lambda: [settings], seeds=9, tuning=1)
+sys.exit(main(sys.argv[1:]))
+"""
+SLOW_KEYS = 6 * 2 + 9
+SLOW_TINY = Experiment("tiny", "?", (1,), lambda: [SINE | MLP | {"steps": SLOW}], seeds=9, tuning=1)
+
+
+class Running:
+    """The command line in a process of its own, in a process group as a terminal makes it."""
+
+    def __init__(self, folder, *arguments):
+        self.path = folder / "tiny.jsonl"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, "--folder", str(folder), "run", "tiny", *arguments],
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def rows(self):
+        return max(0, self.path.read_bytes().count(b"\n") - 2) if self.path.exists() else 0
+
+    def wait_for(self, rows):
+        deadline = time.monotonic() + 120
+        while self.rows() < rows and self.process.poll() is None:
+            assert time.monotonic() < deadline, "no new row in two minutes"
+            time.sleep(0.01)
+
+    def children(self):
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, number, *, group=False):
+        """Send a signal; return what stands on stderr."""
+        (os.killpg if group else os.kill)(self.process.pid, number)
+        return self.process.communicate(timeout=60)[1]
+
+
+def test_interrupted_by_ctrl_c_and_killed_nothing_is_lost(cluster, tmp_path):
+    # On processes of its own: Ctrl+C in a terminal, which all of them get.
+    running = Running(tmp_path, "--processes", "1")
+    running.wait_for(2)
+    children = running.children()
+    assert len(children) >= 1
+    with pytest.raises(results.ResultsError, match="is being written by another process"):
+        engine.run(SLOW_TINY, folder=tmp_path)
+    err = running.end(signal.SIGINT, group=True)
+    assert running.process.returncode == 130, err
+    assert "interrupted; what was made is stored" in err and "Traceback" not in err
+    assert not psutil.wait_procs(children, timeout=20)[1], "processes were left behind"
+    kept = engine.table_of(SLOW_TINY, tmp_path).path.read_bytes()
+    assert running.rows() >= 2
+
+    # kill -9, which gives it no chance to end the others.
+    running = Running(tmp_path, "--processes", "1")
+    running.wait_for(4)
+    children = running.children()
+    running.end(signal.SIGKILL)
+    assert running.process.returncode == -signal.SIGKILL
+    assert not psutil.wait_procs(children, timeout=20)[1], "processes were left behind"
+    killed = engine.table_of(SLOW_TINY, tmp_path)  # the last line may be half a line
+    assert running.path.read_bytes().startswith(kept)
+    kept = running.path.read_bytes()[: killed.size]
+
+    # And again on a cluster, at moments that nobody chose.
+    for rows in (8, 13):
+        running = Running(tmp_path, "--scheduler", cluster.scheduler_address)
+        running.wait_for(rows)
+        time.sleep(random.Random(rows).random() / 5)
+        running.end(signal.SIGKILL)
+        killed = engine.table_of(SLOW_TINY, tmp_path)
+        assert running.path.read_bytes().startswith(kept)
+        kept = running.path.read_bytes()[: killed.size]
+
+    table = engine.run(SLOW_TINY, folder=tmp_path, scheduler=cluster.scheduler_address)
+    assert table.path.read_bytes().startswith(kept), "nothing stored is made again"
+    again = engine.table_of(SLOW_TINY, tmp_path)
+    wanted = engine.tuning_tasks(SLOW_TINY) + engine.result_tasks(SLOW_TINY, again, 9)
+    assert {one["run"] for one in wanted} == set(again.runs) and len(again.runs) == SLOW_KEYS
+    assert table.path.read_bytes().count(b'"stage"') == SLOW_KEYS
+    one = again.runs[wanted[-1]["run"]]  # made after all of that
+    assert without_times(engine.perform(wanted[-1])[0]) == without_times(one)
+
+
+def test_a_worker_that_dies_has_its_run_repeated(cluster, tmp_path):
+    long = SINE | MLP | {"lr": 0.01, "steps": 3000}
+    experiment = Experiment("tiny", "?", (1,), lambda: [long | {"steps": 3}, long], seeds=1)
+    (worker,) = cluster.workers.values()
+    first, pids = worker.pid, []
+
+    def report(progress):
+        if progress.runs == 1 and not pids:  # the second run is in the middle, or about to be
+            pids.append(worker.pid)
+            threading.Timer(0.2, os.kill, (worker.pid, signal.SIGKILL)).start()
+
+    options = {"folder": tmp_path, "scheduler": cluster.scheduler_address}
+    table = engine.run(experiment, **options, report=report)
+    assert pids == [first] and worker.pid != first, "the worker did not die"
+    short, whole = table.runs.values()
+    assert whole["settings"]["steps"] == 3000 and whole["complete"] and short["complete"]
+    assert without_times(whole) == without_times(engine.perform(engine.task("result", long, 0))[0])
+
+
+def test_a_run_that_fails_leaves_the_others(cluster, tmp_path, capsys, monkeypatch):
+    wrong = SINE | MLP | {"lr": 0.01, "model": "transformer"}
+    experiment = Experiment("tiny", "?", (1,), lambda: [SINE | MLP | {"lr": 0.01}, wrong], seeds=2)
+    monkeypatch.setitem(EXPERIMENTS, "tiny", experiment)
+    assert command(tmp_path, "run", "tiny", "--scheduler", cluster.scheduler_address) == 1
+    err = capsys.readouterr().err
+    assert "2 runs failed, the first with: ValueError: model='transformer' is no kind of" in err
+    assert len(engine.table_of(experiment, tmp_path).runs) == 2
+
+
+def test_no_space_in_the_middle(cluster, made_here, tmp_path, capsys):
+    arguments = ["run", "tiny", "--scheduler", cluster.scheduler_address]
+    path, before = tmp_path / "tiny.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
+    try:
+        assert command(tmp_path, *arguments) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "cannot be written: File too large" in capsys.readouterr().err
+    kept = path.read_bytes()
+    assert kept.endswith(b"\n") and 0 < len(engine.table_of(TINY, tmp_path).runs) < KEYS
+    assert command(tmp_path, *arguments) == 0
+    assert path.read_bytes().startswith(kept)
+    assert same_rows(engine.table_of(TINY, tmp_path), made_here)
+
+
+# Refused
+
+
+def test_a_scheduler_that_does_not_answer(tmp_path, capsys, monkeypatch):
+    assert engine.WAIT <= 10
+    monkeypatch.setattr(engine, "WAIT", 0.5)
+    assert command(tmp_path, "run", "tiny", "--scheduler", "tcp://127.0.0.1:1") == 1
+    assert "--scheduler tcp://127.0.0.1:1: no Dask scheduler" in capsys.readouterr().err
+    assert command(tmp_path, "run", "tiny", "--scheduler", "nonsense") == 1
+    assert "--scheduler nonsense: no Dask scheduler" in capsys.readouterr().err
+    assert not (tmp_path / "tiny.jsonl").exists()
+
+
+@pytest.mark.parametrize("device", ["nonsense", "meta", "cuda:77"])
+@pytest.mark.parametrize("what", ["run", "verify"])
+def test_a_device_that_is_not_there(table, tmp_path, capsys, device, what):
+    more = ["--seeds", "3"] if what == "run" else []
+    assert command(table, what, "tiny", *more, "--device", device) == 1
+    assert f"--device {device}: PyTorch cannot train there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["run", "verify", "table"])
+def test_an_unknown_name_lists_the_known(tmp_path, capsys, what):
+    assert command(tmp_path, what, "tinny") == 1
+    assert "name='tinny'; expected one of functions-1d, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "tiny", "--seeds", "0"], ["run", "tiny", "--seeds", "2.5"],
+     ["run", "tiny", "--processes", "-1"], ["verify", "tiny", "--rows", "0"],
+     ["verify", "tiny", "--seconds", "nan"], ["verify", "tiny", "--seconds", "0"],
+     ["run"], ["walk", "tiny"], []],
+)  # fmt: skip
+def test_bad_arguments_end_with_a_usage(tmp_path, capsys, arguments):
+    with pytest.raises(SystemExit) as error:
+        command(tmp_path, *arguments)
+    assert error.value.code == 2 and "usage:" in capsys.readouterr().err
+
+
+def test_what_is_not_installed_is_named(tmp_path, capsys, monkeypatch):
+    for module in ("distributed", "filelock"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            assert command(tmp_path, "run", "tiny") == 1
+        err = capsys.readouterr().err
+        assert f"{module} is not installed; run `pip install 'kanbook[experiments]'`" in err
+
+
+@pytest.mark.parametrize("damage", ["number", "half", "text", "repeated", "provenance"])
+@pytest.mark.parametrize("what", ["run", "verify", "table"])
+def test_a_damaged_file_is_left_as_it_is(table, capsys, damage, what):
+    lines = table.path.read_bytes().splitlines(keepends=True)
+    if damage == "number":
+        lines[5] = lines[5].replace(b'"evaluations": 1', b'"evaluations": 2', 1)
+    elif damage == "half":
+        lines[5] = lines[5][:100] + b"\n"
+    elif damage == "text":
+        lines[5] = b"=======\n"
+    elif damage == "repeated":
+        lines.append(lines[5])
+    else:
+        del lines[1]
+    check_refused(table, lines, what, capsys, f"{table.path}: line ")
+
+
+def check_refused(table, lines, what, capsys, message):
+    table.path.write_bytes(b"".join(lines))
+    assert command(table, what, "tiny") == 1
+    assert message in capsys.readouterr().err
+    assert table.path.read_bytes() == b"".join(lines)
+
+
+@pytest.mark.parametrize("what", ["run", "verify"])
+def test_a_table_of_another_definition_is_refused(table, capsys, monkeypatch, what):
+    lines = table.path.read_bytes().splitlines(keepends=True)
+
+    def defined(**changes):
+        settings = changes.pop("settings", TINY.settings)
+        options = {"seeds": 2} | changes
+        new = Experiment("tiny", "?", (1,), lambda: settings, **options)
+        monkeypatch.setitem(EXPERIMENTS, "tiny", new)
+
+    defined(version=2)
+    check_refused(table, lines, what, capsys, "holds version 1 of 'tiny' (format 1), but this is")
+    defined(settings=TINY.settings[:1])
+    check_refused(table, lines, what, capsys, "has settings that 'tiny' does not have")
+    defined(tuning=0.5)
+    check_refused(table, lines, what, capsys, "has settings that 'tiny' does not have")
+    with monkeypatch.context() as patch:  # by another rule, other learning rates would count
+        patch.setattr(Experiment, "choose", lambda self, settings, losses: max(losses))
+        defined()
+        check_refused(table, lines, what, capsys, "has settings that 'tiny' does not have")
+
+
+def test_a_folder_that_cannot_be_written(table, capsys):
+    before, user = table.path.read_bytes(), os.geteuid()
+    folder = table.path.parent
+    for outer in folder.parents:  # pytest's folders are closed to others
+        if outer.stat().st_uid == user and str(outer).startswith("/tmp/pytest-of"):
+            outer.chmod(0o755)
+    folder.chmod(0o555)
+    if user == 0:  # root may write everywhere
+        os.seteuid(65534)
+    try:
+        code = command(table, "run", "tiny", "--seeds", "3")
+        elsewhere = main(["--folder", str(folder / "new"), "run", "tiny"])
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+    err = capsys.readouterr().err
+    assert (code, elsewhere) == (1, 1) and err.count("cannot be written: Permission denied") == 2
+    assert table.path.read_bytes() == before
+
+
+# Made again
+
+
+def test_verify_on_this_machine(table, capsys):
+    assert command(table, "verify", "tiny") == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert len(lines) == KEYS
+    assert all(line.startswith("agrees: ") and line.endswith("to the last digit") for line in lines)
+
+
+def changed(table, change, index=-1):
+    """Change a run in the file so that every checksum is right."""
+    lines = table.path.read_bytes().splitlines(keepends=True)
+    record = json.loads(lines[index])
+    del record["check"]
+    change(record)
+    lines[index] = results._line(record)
+    table.path.write_bytes(b"".join(lines))
+    return record["run"]
+
+
+@pytest.mark.parametrize(
+    "name, change",
+    [
+        ("loss", lambda run: run.update(loss=run["loss"] * 1.01)),
+        ("loss", lambda run: run.update(loss=None)),
+        ("test_loss", lambda run: run.update(test_loss=run["test_loss"] * 3)),
+        ("curve: loss", lambda run: run["curve"]["loss"].__setitem__(0, 0.123)),
+        ("curve: loss", lambda run: run["curve"]["loss"].__setitem__(-1, None)),
+    ],
+)
+def test_a_changed_loss_is_found_and_named(table, capsys, name, change):
+    key = changed(table, change)
+    assert command(table, "verify", "tiny") == 1
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if line.startswith("DIFFERS")]
+    assert f"run {key}," in line and line.endswith(f"not equal: {name}")
+    assert out.count("agrees: ") == KEYS - 1
+
+
+def test_other_changes_are_named(table, capsys):
+    key = changed(table, lambda run: run.update(evaluations=5, parameters=1))
+    assert not engine.rerun(engine.table_of(TINY, table.path.parent).runs[key])["identical"]
+    assert command(table, "verify", "tiny") == 0  # no loss is wrong
+    assert "not equal: parameters, evaluations" in capsys.readouterr().out
+
+
+def test_verify_some_rows(table, capsys):
+    assert command(table, "verify", "tiny", "--rows", "3") == 0
+    first = capsys.readouterr().out.splitlines()[1:]
+    assert command(table, "verify", "tiny", "--rows", "3") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == first and len(first) == 3
+    key = changed(table, lambda run: run.update(seconds=1e-6), index=10)
+    assert command(table, "verify", "tiny", "--rows", "1", "--cheapest") == 0
+    assert f"run {key}," in capsys.readouterr().out
+    assert command(table, "verify", "tiny", "--rows", "999") == 0
+    assert capsys.readouterr().out.count("agrees: ") == KEYS
+
+
+def test_verify_the_beginning_of_a_long_run(tmp_path, capsys, monkeypatch):
+    long = SINE | MLP | {"lr": 0.01, "steps": 100}
+    whole = engine.perform(engine.task("result", long, 0))
+    found = engine.rerun(whole[0], seconds=1e-9)
+    assert found == {"steps": 1, "early": 0, "late": 0, "changed": [], "identical": True}
+    whole[0]["curve"]["loss"][0] *= 1.1
+    assert engine.rerun(whole[0], seconds=1e-9)["early"] > 0.05
+
+    experiment = Experiment("tiny", "?", (1,), lambda: [long], seeds=1)
+    monkeypatch.setitem(EXPERIMENTS, "tiny", experiment)
+    engine.table_of(experiment, tmp_path).append(*whole)
+    assert command(tmp_path, "verify", "tiny", "--seconds", "1e-9") == 1
+    assert ", 1 of 100 steps, " in capsys.readouterr().out
+
+
+def test_a_stored_divergence_that_does_not_happen_again():
+    stored = engine.perform(engine.task("result", SINE | MLP | {"lr": 0.01, "steps": 50}, 0))[0]
+    stored |= {"loss": None, "diverged": True, "test_loss": None}
+    stored["curve"] = {name: values[:3] for name, values in stored["curve"].items()}
+    for seconds in (math.inf, 1e-9):
+        found = engine.rerun(stored, seconds=seconds)
+        assert found["early"] == 0
+        assert (found["late"] == math.inf) == (found["steps"] > 3)
+
+
+def test_nothing_to_verify(tmp_path, capsys):
+    assert command(tmp_path, "verify", "tiny") == 1
+    assert "holds no runs yet; `python -m kanbook.experiments run tiny`" in capsys.readouterr().err
+
+
+def test_check_one_run(table, monkeypatch):
+    monkeypatch.setattr(engine, "FOLDER", table.path.parent)
+    key = next(iter(table.runs))
+    assert check("tiny", key)["identical"]
+    with pytest.raises(ValueError, match=f"run='x'; expected one of the {KEYS} stored runs"):
+        check("tiny", "x")
+
+
+# Shown
+
+
+def test_list(table, capsys):
+    assert command(table, "list") == 0
+    out = capsys.readouterr().out
+    assert all(f"{name}: {one.question}" in out for name, one in EXPERIMENTS.items())
+    assert f"2 settings, 2 seeds, {KEYS} runs with tuning (stored)" in out and "(0 stored)" in out
+    table.path.write_bytes(b"x\n")
+    assert command(table, "list") == 0 and "(not readable)" in capsys.readouterr().out
+
+
+def test_table(table, tmp_path, capsys):
+    assert command(table, "table", "tiny") == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split()[-7:] == [
+        "parameters", "seeds", "median", "least", "largest", "diverged", "seconds",
+    ]  # fmt: skip
+    assert "MLP" in rows[0] and "KAN" in rows[1] and "NaN" not in rows[0]
+    assert command(tmp_path / "nowhere", "table", "tiny") == 1
+    assert "expected one of the stored results" in capsys.readouterr().err
+
+
+def test_progress_is_counted_by_evaluations(made_here, tmp_path):
+    progress = engine.Progress.of(TINY, made_here, 2)
+    assert (progress.runs, progress.work) == (progress.all_runs, progress.all_work)
+    assert (progress.all_runs, progress.all_work) == (KEYS, 24 * 1 + 4 * 4)
+    nothing = engine.Progress.of(TINY, engine.table_of(TINY, tmp_path), 2)
+    assert nothing == engine.Progress(0, progress.all_runs, 0, progress.all_work)
+    for one in made_here.runs.values():
+        nothing.add(one)
+    assert nothing == progress
+    assert engine.evaluations(SINE | MLP | {"optimizer": "lbfgs"}) == 100
+
+
+# One run
+
+
+MINI = {"task": "deep", "optimizer": "sgd", "steps": 6, "dtype": "float32", "batch_size": 64}
+TRIALS = [
+    SINE | MLP | {"lr": 0.01},
+    MINI | MLP | {"lr": 0.1, "widths": [4, 3, 1]},
+    SINE | KAN | {"lr": 0.01, "update_grid": 1, "extend_grid": [[0.5, 6]], "watch": True},
+    SINE | KAN | {"lr": 1.0, "optimizer": "lbfgs", "base": "silu", "spline_weight": True},
+]
+
+
+def global_generators():
+    numbers = np.random.get_state()[1].tolist()  # noqa: NPY002
+    return torch.get_rng_state().tolist(), random.getstate(), numbers
+
+
+def test_a_run_depends_on_settings_and_seed_only():
+    first = [run_trial(settings, 3) for settings in TRIALS]
+    torch.manual_seed(99)
+    torch.set_default_dtype(torch.float64)
+    states = global_generators()
+    before, threads = copy.deepcopy(TRIALS), torch.get_num_threads()
+    try:
+        second = [run_trial(settings, 3) for settings in reversed(TRIALS)][::-1]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for a, b in zip(first, second, strict=True):
+        assert without_times(a) == without_times(b)
+    assert global_generators() == states
+    assert before == TRIALS and torch.get_num_threads() == threads
+    other = [run_trial(settings, 4) for settings in TRIALS]
+    assert all(a["loss"] != b["loss"] for a, b in zip(first, other, strict=True))
+
+
+def test_what_a_run_measures():
+    found = run_trial(TRIALS[1], 0)
+    assert found["parameters"] == 4 * 3 + 3 + 3 + 1 and found["evaluations"] == 6
+    assert found["curve"]["step"] == [1, 2, 3, 4, 5, 6] == found["curve"]["evaluations"]
+    assert found["complete"] and not found["diverged"] and found["seconds"] > 0
+    (inputs, targets), test = make_data(TRIALS[1], 0)
+    model = make_model(TRIALS[1], generator=torch.Generator().manual_seed(0))
+    assert found["curve"]["loss"][0] == pytest.approx(
+        trials.mean_squared_error(model, inputs, targets), rel=0.5
+    )  # that of a mini-batch
+    assert len(test[0]) == 10_000 and found["test_loss"] > 0
+    assert make_data({"task": "image-8", "dtype": "float32", "frequencies": 2}, 0)[1] is None
+
+
+def test_points_of_the_curve():
+    assert trials.spread(1, 8) == {1} and trials.spread(5, 60) == {1, 2, 3, 4, 5}
+    for steps, points in ((20_000, 60), (500, 8)):
+        chosen = sorted(trials.spread(steps, points))
+        assert chosen[0] == 1 and chosen[-1] == steps and len(chosen) <= points
+
+
+def test_a_run_can_be_stopped_and_watched():
+    seen = []
+    settings = TRIALS[0] | {"steps": 1000}
+    found = run_trial(settings, 0, limit=1e-9, progress=lambda *args: seen.append(args))
+    assert not found["complete"] and seen == [(1, 1000)] and found["curve"]["step"] == [1]
+    assert math.isfinite(found["loss"])
+
+
+def test_what_is_inside_a_network():
+    probes = run_trial(TRIALS[2], 0)["probes"]
+    assert [probe["step"] for probe in probes] == [1, 4]
+    model = make_model(SINE | KAN | {"widths": [1, 2, 1]}, generator=torch.Generator())
+    inputs = torch.tensor([[-0.5], [0.0], [2.0], [3.0]])
+    found = trials.look_into(model, inputs, torch.zeros(4, 1))
+    assert found["outside"][0] == 0.5 and found["dead"] == [0, 0] and found["gradient"][0] > 0
+    assert trials.look_into(model, inputs + 100, torch.zeros(4, 1))["dead"][0] == 1
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_run_that_diverges_is_kept_and_marked(tmp_path):
+    wild = SINE | MLP | {"optimizer": "sgd", "lr": 1e20, "steps": 50}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run, how = engine.perform(engine.task("result", wild, 0))
+    assert run["diverged"] and run["loss"] is None and run["test_loss"] is None
+    assert run["complete"] and run["curve"]["step"][-1] < 50
+    text = json.dumps(run, allow_nan=False)
+    assert "NaN" not in text and "Infinity" not in text
+    experiment = Experiment("tiny", "?", (1,), lambda: [wild], seeds=1)
+    table = engine.table_of(experiment, tmp_path)
+    table.append(run, how)
+    row = results.load("tiny", folder=tmp_path).iloc[0]
+    assert row["loss"] == row["test_loss"] == math.inf and row["diverged"]
+    assert engine.rerun(table.runs[run["run"]])["identical"]
+
+
+@pytest.mark.parametrize("name, value", [("model", "cnn"), ("task", "mnist")])
+def test_a_wrong_setting_is_named(name, value):
+    with pytest.raises(ValueError, match=f"{name}={value!r}|name='mnist'"):
+        run_trial(TRIALS[0] | {name: value}, 0)
+
+
+# The rule for learning rates
+
+
+def test_the_lowest_mean_log_loss_is_chosen():
+    rates = RATES["adam"]
+    losses = {lr: [1.0, 1.0] for lr in rates}
+    losses[rates[2]] = [1e-6, 0.1]  # the lower mean of logarithms,
+    losses[rates[3]] = [1e-2, 1e-2]  # the lower mean
+    losses[rates[4]] = [1e-30, None]  # best, when it does not diverge
+    assert TINY.choose(SINE | MLP, losses) == rates[2]
+    losses = {lr: [None, None] for lr in rates} | {rates[5]: [1e9, 1e9]}
+    assert TINY.choose(SINE | MLP, losses) == rates[5]
+    assert TINY.choose(SINE | MLP, {lr: [None, 0.1] for lr in rates}) == rates[0]
+
+
+def test_results_wait_for_all_runs_that_tune(made_here, tmp_path):
+    tuning, table = engine.tuning_tasks(TINY), engine.table_of(TINY, tmp_path)
+    assert [one["seed"] for one in tuning[:2]] == list(TUNING_SEEDS)
+    of_mlp = [one for one in tuning if one["settings"]["family"] == "MLP"]
+    assert len(of_mlp) == 12 and all(one["settings"]["steps"] == 1 for one in tuning)
+    for one in of_mlp:
+        assert engine.result_tasks(TINY, table, 2) == []
+        run = dict(made_here.runs[one["run"]])
+        table.append(run, {"commit": "?"})
+    seeds = engine.result_tasks(TINY, table, 2)
+    assert [one["seed"] for one in seeds] == [0, 1]
+    assert {one["settings"]["family"] for one in seeds} == {"MLP"}
+    means = {}
+    for one in of_mlp:
+        means.setdefault(one["settings"]["lr"], []).append(made_here.runs[one["run"]]["loss"])
+    best = min(means, key=lambda lr: math.prod(means[lr]))
+    assert {one["settings"]["lr"] for one in seeds} == {best}
+
+
+# What the book trains
+
+
+def final(settings):
+    grown = settings.get("extend_grid", [])
+    return settings | ({"grid_size": grown[-1][1]} if grown else {})
+
+
+REAL = [name for name in EXPERIMENTS if name != "tiny"]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_every_setting_has_the_parameters_it_says(name):
+    for settings in EXPERIMENTS[name].settings:
+        for one in settings.get("models", [settings]):
+            one = settings | one
+            n = count_parameters(make_model(final(one)))
+            assert n == definitions.parameters(final(one), one["widths"])
+            assert abs(n / one.get("size", n) - 1) <= TOLERANCE, one
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_no_run_appears_twice(name):
+    experiment = EXPERIMENTS[name]
+    keys = [one["run"] for one in engine.tuning_tasks(experiment)]
+    for settings in experiment.settings:
+        for lr in experiment.rates(settings) or (None,):
+            tuned = experiment.tuned(settings, lr)
+            keys += [engine.task("result", tuned, seed)["run"] for seed in range(experiment.seeds)]
+    assert len(set(keys)) == len(keys)
+    texts = [json.dumps(settings, sort_keys=True) for settings in experiment.settings]
+    assert len(set(texts)) == len(texts)
+    assert json.loads(json.dumps(experiment.settings)) == experiment.settings, "else keys change"
+
+
+def kinds(experiment):
+    """One of every kind of setting: of the networks that differ in more than numbers."""
+    found = {}
+    for settings in experiment.settings:
+        for one in settings.get("models", [settings]):
+            one = {k: v for k, v in (settings | one).items() if k not in ("models", "measure")}
+            what = ("model", "kinds", "optimizer", "dtype", "activation", "batch_size")
+            task = one["task"].split("-")[0]
+            key = task, frozenset(one), *(str(one.get(name)) for name in what)
+            found.setdefault(key, one)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_every_kind_of_setting_can_be_trained(name):
+    for settings in kinds(EXPERIMENTS[name]):
+        few = 4 if settings.get("extend_grid") else 2
+        few = {"optimizer": "adam", "lr": 0.001} | settings | {"steps": few, "samples": 50}
+        if few["optimizer"] == "lbfgs":
+            few["lr"] = 1.0
+        found = run_trial(few, 0)
+        assert found["complete"] and not found["diverged"] and found["loss"] < 100
+        assert found["parameters"] == count_parameters(make_model(final(few)))
+
+
+def test_seconds_of_steps():
+    (settings, *_) = [s for s in EXPERIMENTS["tanh"].settings if "measure" in s]
+    found = trials.time_steps(settings, rounds=1)["step_seconds"]
+    assert len(found) == len(settings["models"]) and all(seconds > 0 for seconds in found)
+    with pytest.raises(ValueError, match="measured seconds"):
+        engine.rerun(engine.task("result", settings, 0))

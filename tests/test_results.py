@@ -1,0 +1,315 @@
+"""Files of results: what is stored, what is refused, and what a table looks like."""
+
+import json
+import math
+import os
+import resource
+import tempfile
+from pathlib import Path
+
+import pandas
+import pytest
+
+from kanbook import results
+from kanbook.results import ResultsError, Table, load, names, summarize
+
+HOW = {"commit": "0" * 40, "date": "2026-01-01"}
+
+
+def made(seed, stage="result", loss=0.5, **settings):
+    """A run as the engine makes it."""
+    settings = {"task": "sine", "widths": [1, 4, 1], "lr": 0.1} | settings
+    run = {"run": results.key(stage, settings, seed), "stage": stage}
+    run |= {"settings": settings, "seed": seed, "parameters": 13, "evaluations": 2, "seconds": 0.1}
+    run |= {"loss": loss, "diverged": loss is None, "complete": True}
+    return run | {"curve": {"step": [1, 2], "loss": [1.0, loss]}, "test_loss": loss}
+
+
+def stored(folder, runs, name="tiny"):
+    table = Table(Path(folder) / f"{name}.jsonl", name, 1)
+    for run in runs:
+        table.append(run, HOW)
+    return table
+
+
+@pytest.fixture
+def path(tmp_path):
+    return stored(tmp_path, [made(seed) for seed in range(3)]).path
+
+
+def rewritten(line, **changes):
+    """A line of a file with changes and a checksum that is right again."""
+    record = json.loads(line)
+    record.pop("check")
+    return results._line(record | changes)
+
+
+def test_what_was_stored_is_read(tmp_path):
+    table = stored(tmp_path, [made(0), made(1, loss=None)])
+    table.append(made(2), HOW | {"commit": "1" * 40})
+    again = Table(table.path, "tiny", 1)
+    assert again.runs == table.runs and again.provenance == table.provenance
+    assert [run["seed"] for run in again.runs.values()] == [0, 1, 2]
+    assert [again.provenance[run["made"]]["commit"][0] for run in again.runs.values()] == [*"001"]
+    lines = table.path.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 1 + 2 + 3, "a header, two ways of making runs, three runs"
+    assert b"NaN" not in b"".join(lines) and b"Infinity" not in b"".join(lines)
+    assert json.loads(lines[0]) == {
+        "experiment": "tiny", "version": 1, "format": 1, "check": json.loads(lines[0])["check"],
+    }  # fmt: skip
+
+
+def test_numbers_that_json_lacks_are_not_written(path):
+    before = path.read_bytes()
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError):
+            Table(path, "tiny", 1).append(made(7, loss=value), HOW)
+    assert path.read_bytes() == before
+
+
+def test_killed_at_any_byte_of_a_line(path):
+    """A file that ends anywhere in its last lines is as before them, and goes on from there."""
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for cut in range(len(whole) - len(lines[-1]), len(whole)):
+        path.write_bytes(whole[:cut])
+        table = Table(path, "tiny", 1)
+        assert [run["seed"] for run in table.runs.values()] == [0, 1]
+        assert path.read_bytes() == whole[:cut], "reading changes nothing"
+        table.append(made(2), HOW)
+        assert path.read_bytes() == whole
+
+
+def test_killed_at_any_byte_of_the_first_write(path):
+    """Header, provenance and the first run are written at once; any part of them is no harm."""
+    whole = path.read_bytes()
+    first = len(b"".join(whole.splitlines(keepends=True)[:3]))
+    for cut in range(first):
+        path.write_bytes(whole[:cut])
+        table = Table(path, "tiny", 1)
+        assert table.runs == {}
+        table.append(made(0), HOW)
+        assert path.read_bytes() == whole[:first]
+
+
+def number(lines):
+    lines[3] = lines[3].replace(b'"loss": 0.5', b'"loss": 0.4', 1)
+
+
+def half(lines):
+    lines[3] = lines[3][: len(lines[3]) // 2]
+
+
+def half_and_newline(lines):
+    lines[-1] = lines[-1][: len(lines[-1]) // 2] + b"\n"
+
+
+def no_json(lines):
+    lines.insert(3, b"<<<<<<< HEAD\n")
+
+
+def no_text(lines):
+    lines.insert(3, b"\xff\xfe\n")
+
+
+def a_list(lines):
+    lines.insert(3, b'["check"]\n')
+
+
+def nan(lines):
+    lines[3] = lines[3].replace(b'"loss": 0.5', b'"loss": NaN', 1)
+
+
+def too_large(lines):
+    lines[3] = lines[3].replace(b'"loss": 0.5', b'"loss": 1e999', 1)
+
+
+def repeated(lines):
+    lines.append(lines[3])
+
+
+def unknown_provenance(lines):
+    lines[3] = rewritten(lines[3], made="0" * 12)
+
+
+def no_provenance(lines):
+    del lines[1]
+
+
+def other_seed(lines):
+    lines[3] = rewritten(lines[3], seed=77)
+
+
+def other_settings(lines):
+    lines[3] = rewritten(lines[3], settings={"lr": 1.0})
+
+
+def nothing_known(lines):
+    lines[3] = rewritten(b'{"check": 0, "hello": 1}')
+
+
+def no_header(lines):
+    del lines[0]
+
+
+def two_headers(lines):
+    lines.append(lines[0])
+
+
+DAMAGE = {
+    number: "line 4 does not agree with its checksum",
+    half: "line 4 is no record with a checksum",
+    half_and_newline: "line 5 is no record with a checksum",
+    no_json: "line 4 is no record with a checksum",
+    no_text: "line 4 is no record with a checksum",
+    a_list: "line 4 is no record with a checksum",
+    nan: "line 4 is no record with a checksum",
+    too_large: "line 4 is no record with a checksum",
+    repeated: "line 6 repeats the run",
+    unknown_provenance: "line 4 does not say how it was made",
+    no_provenance: "line 2 does not say how it was made",
+    other_seed: "line 4 is no run under its own key",
+    other_settings: "line 4 is no run under its own key",
+    nothing_known: "line 4 is no run under its own key",
+    no_header: r"holds version None of None .* but this is version 1 of 'tiny'",
+    two_headers: "line 6 is no run under its own key",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
+def test_damage_is_named_and_left_as_it_is(path, damage):
+    lines = path.read_bytes().splitlines(keepends=True)
+    damage(lines)
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(ResultsError, match=DAMAGE[damage]) as error:
+        Table(path, "tiny", 1)
+    assert str(path) in str(error.value) and "run" in str(error.value), "what to do"
+    if damage is not no_header:
+        with pytest.raises(ResultsError, match=DAMAGE[damage]):
+            load("tiny", folder=path.parent)
+    assert path.read_bytes() == b"".join(lines)
+
+
+@pytest.mark.parametrize("name, version", [("tiny", 2), ("other", 1)])
+def test_another_experiment_or_version_is_refused(path, name, version):
+    expected = f"holds version 1 of 'tiny' .* but this is version {version} of '{name}'"
+    with pytest.raises(ResultsError, match=expected):
+        Table(path, name, version)
+
+
+def test_line_ends_of_other_systems_are_read(path):
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(Table(path, "tiny", 1).runs) == 3
+
+
+# When it cannot be written
+
+
+@pytest.fixture
+def limit():
+    """Lets files grow to so many bytes only; Python ignores the signal that goes with it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda n: resource.setrlimit(resource.RLIMIT_FSIZE, (n, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("space", [0, 1, 100])
+def test_no_space_leaves_the_file_as_it_was(path, limit, space):
+    before, table = path.read_bytes(), Table(path, "tiny", 1)
+    limit(len(before) + space)
+    with pytest.raises(ResultsError, match="cannot be written: File too large; what was stored"):
+        table.append(made(3), HOW)
+    assert path.read_bytes() == before and len(table.runs) == 3
+    limit(10**6)
+    table.append(made(3), HOW)  # there is space again
+    assert path.read_bytes().startswith(before) and len(Table(path, "tiny", 1).runs) == 4
+
+
+@pytest.mark.parametrize("space", [0, 100])
+def test_no_space_for_the_first_run(tmp_path, limit, space):
+    limit(space)
+    with pytest.raises(ResultsError, match="cannot be written"):
+        stored(tmp_path, [made(0)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    with tempfile.TemporaryDirectory() as folder:
+        path = stored(folder, [made(0)]).path
+        before = path.read_bytes()
+        path.chmod(0o444)
+        os.chmod(folder, 0o555)
+        user = os.geteuid()
+        if user == 0:  # root may write everywhere
+            os.seteuid(65534)
+        try:
+            with pytest.raises(ResultsError, match="cannot be written: Permission denied"):
+                Table(path, "tiny", 1).append(made(1), HOW)
+            with pytest.raises(ResultsError, match="cannot be written: Permission denied"):
+                stored(folder, [made(0)], name="other")
+        finally:
+            os.seteuid(user)
+            os.chmod(folder, 0o755)
+        assert path.read_bytes() == before and len(list(Path(folder).iterdir())) == 1
+
+
+def test_a_folder_in_place_of_the_file(tmp_path):
+    (tmp_path / "tiny.jsonl").mkdir()
+    with pytest.raises(ResultsError, match="cannot be read: Is a directory"):
+        Table(tmp_path / "tiny.jsonl", "tiny", 1)
+
+
+# What is loaded
+
+
+def test_load(tmp_path):
+    short = [made(seed, "tuning", lr=lr) for seed in (1000, 1001) for lr in (0.1, 0.2)]
+    stored(tmp_path, [*short, made(0, extend_grid=[[0.5, 6]]), made(1, loss=None)])
+    frame = load("tiny", folder=tmp_path)
+    assert list(frame["seed"]) == [0, 1] and list(frame["loss"]) == [0.5, math.inf]
+    assert list(frame["test_loss"]) == [0.5, math.inf] and list(frame["diverged"]) == [False, True]
+    assert list(frame["widths"]) == [(1, 4, 1)] * 2 and frame["extend_grid"][0] == ((0.5, 6),)
+    assert frame["curve"][0]["step"] == [1, 2] and "settings" not in frame and "stage" not in frame
+    assert frame.attrs["provenance"][frame["made"][0]]["commit"] == "0" * 40
+    assert frame["loss"].median() == math.inf, "a run that diverged counts"
+    tuning = load("tiny", tuning=True, folder=str(tmp_path))
+    assert list(tuning["lr"]) == [0.1, 0.2, 0.1, 0.2] and set(tuning["seed"]) == {1000, 1001}
+    assert names(tmp_path) == ["tiny"]
+
+
+@pytest.mark.parametrize("name", ["other", "", None, ["tiny"], "../tiny"])
+def test_an_unknown_name_lists_the_known(path, name):
+    with pytest.raises(ValueError, match="expected one of the stored results: tiny"):
+        load(name, folder=path.parent)
+
+
+def test_nothing_stored(tmp_path, path):
+    with pytest.raises(ValueError, match="expected one of the stored results: none yet"):
+        load("tiny", folder=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="tuning=True; .* holds no such runs"):
+        load("tiny", tuning=True, folder=path.parent)
+
+
+def test_summarize(tmp_path):
+    losses = [0.3, 0.1, None, 0.4, 0.2]
+    runs = [made(seed, loss=loss, size=1) for seed, loss in enumerate(losses)]
+    runs += [made(seed, size=2, widths=[1, 9, 1]) | {"test_loss": 3.0} for seed in range(3)]
+    measured = made(0, size=3, measure="seconds", models=[{"model": "mlp"}])
+    del measured["curve"]
+    stored(tmp_path, [*runs, measured])
+    summary = summarize(load("tiny", folder=tmp_path))
+    columns = ["widths", "size", "parameters", "seeds", "median", "least", "largest", "diverged"]
+    assert list(summary) == [*columns, "seconds"]
+    first, second = summary.to_dict("records")
+    assert first["widths"] == (1, 4, 1) and second["widths"] == (1, 9, 1)
+    assert (first["seeds"], first["diverged"]) == (5, 1)
+    assert (first["median"], first["least"], first["largest"]) == (0.3, 0.1, math.inf)
+    assert (second["median"], second["seeds"], second["parameters"]) == (3.0, 3, 13)
+    train = summarize(load("tiny", folder=tmp_path), loss="loss").to_dict("records")
+    assert train[1]["median"] == 0.5
+
+
+def test_summarize_a_single_setting(path):
+    summary = summarize(load("tiny", folder=path.parent))
+    assert isinstance(summary, pandas.DataFrame) and len(summary) == 1
+    assert summary["seeds"][0] == 3 and summary["median"][0] == 0.5

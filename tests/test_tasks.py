@@ -1,0 +1,191 @@
+"""What networks learn: the image, its encoding, the formulas (curves are in test_networks)."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from kanbook import tasks
+
+PORTRAIT = imread(tasks.Path(tasks.__file__).with_name("images") / "portrait.png").astype("float64")
+
+
+@pytest.mark.parametrize("size", [8, 9, 31, 32, 64, 100, 127, 128])
+def test_an_image_of_any_size_keeps_the_mean(size):
+    inputs, targets = tasks.image(size, dtype=torch.float64)
+    assert inputs.shape == (size * size, 2) and targets.shape == (size * size, 1)
+    assert targets.min() >= 0 and targets.max() <= 1 and inputs.abs().max() < 1
+    assert targets.mean().item() == pytest.approx(PORTRAIT.mean(), abs=1e-12)
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
+def test_a_pixel_is_the_mean_of_the_block_it_covers(size):
+    _, targets = tasks.image(size, dtype=torch.float64)
+    n = 128 // size
+    for i, j in [(0, 0), (0, size - 1), (size - 1, 0), (size // 2, size // 3)]:
+        block = PORTRAIT[i * n : (i + 1) * n, j * n : (j + 1) * n]
+        assert targets.view(size, size)[i, j].item() == pytest.approx(block.mean(), abs=1e-12)
+
+
+def test_a_pixel_that_covers_parts_of_others():
+    """100 pixels of 1.28 each, in one direction and then the other, by numerical integration."""
+    fine = np.repeat(np.repeat(PORTRAIT, 25, 0), 25, 1)  # 32 fine pixels for each of the 100
+    expected = fine.reshape(100, 32, 100, 32).mean((1, 3))
+    _, targets = tasks.image(100, dtype=torch.float64)
+    np.testing.assert_allclose(targets.view(100, 100), expected, atol=1e-12)
+
+
+def test_orientation_of_the_image():
+    """Rows of inputs are pixels in reading order: x to the right, y down, centers of pixels."""
+    inputs, targets = tasks.image(128, dtype=torch.float64)
+    for row, column in [(0, 0), (0, 127), (127, 0), (90, 17)]:
+        x, y = (2 * column + 1) / 128 - 1, (2 * row + 1) / 128 - 1
+        index = row * 128 + column
+        assert inputs[index].tolist() == pytest.approx([x, y], abs=1e-15)
+        assert targets[index].item() == PORTRAIT[row, column]
+
+
+def test_dtype_and_device_of_the_image():
+    single, double = tasks.image(16), tasks.image(16, dtype=torch.float64)
+    for a, b in zip(single, double, strict=True):
+        assert a.dtype == torch.float32 and torch.equal(a, b.float())
+    assert all(t.device.type == "meta" for t in tasks.image(8, device="meta"))
+    before = tasks.image(8)[1].clone()
+    tasks.image(8)[1].zero_()  # a result is the caller's own
+    tasks.image(128, dtype=torch.float64)[1].zero_()
+    assert torch.equal(tasks.image(8)[1], before)
+
+
+@pytest.mark.parametrize("size", [7, 129, 0, -1])
+def test_a_bad_size_is_named(size):
+    with pytest.raises(ValueError, match=f"size={size}; expected an integer from 8 to 128"):
+        tasks.image(size)
+
+
+@pytest.mark.parametrize("size", [64.0, "64", True, None])
+def test_a_size_of_another_type_is_named(size):
+    with pytest.raises(TypeError, match="size="):
+        tasks.image(size)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, "float32"])
+def test_a_bad_dtype_is_named(dtype):
+    with pytest.raises(TypeError, match="dtype="):
+        tasks.image(dtype=dtype)
+    with pytest.raises(TypeError, match="dtype="):
+        tasks.formula("deep", dtype=dtype)
+    with pytest.raises(TypeError, match="dtype="):
+        tasks.function_1d("sine", dtype=dtype)
+
+
+# Positional encoding
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 2), (2, 3, 4)])
+@pytest.mark.parametrize("n", [1, 4])
+def test_encoding_is_the_explicit_loop(shape, n):
+    x = 2 * torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 1
+    before = x.clone()
+    encoded = tasks.positional_encoding(x, n)
+    assert encoded.shape == (*shape[:-1], 2 * n * shape[-1]) and encoded.dtype == x.dtype
+    for place in np.ndindex(*shape[:-1]):
+        expected = []
+        for d in range(shape[-1]):
+            for f in range(n):
+                angle = 2**f * math.pi * x[place][d].item()
+                expected += [math.sin(angle), math.cos(angle)]
+        assert encoded[place].tolist() == pytest.approx(expected, abs=1e-13)
+    assert torch.equal(x, before)
+
+
+def test_bad_arguments_of_the_encoding_are_named():
+    x = torch.zeros(3, 2)
+    with pytest.raises(TypeError, match="x is a list"):
+        tasks.positional_encoding([0.0], 2)
+    with pytest.raises(TypeError, match="x has dtype torch.int64"):
+        tasks.positional_encoding(torch.arange(3), 2)
+    with pytest.raises(ValueError, match=r"x has shape \(\)"):
+        tasks.positional_encoding(torch.tensor(0.5), 2)
+    with pytest.raises(ValueError, match="n_frequencies=0"):
+        tasks.positional_encoding(x, 0)
+    with pytest.raises(TypeError, match="n_frequencies=2.0"):
+        tasks.positional_encoding(x, 2.0)
+
+
+# Formulas
+
+BY_HAND = {
+    "product": lambda x, y: x * y,
+    "exp_sine": lambda x, y: math.exp(math.sin(math.pi * x) + y * y),
+    "deep": lambda a, b, c, d: math.exp(
+        (math.sin(math.pi * (a * a + b * b)) + math.sin(math.pi * (c * c + d * d))) / 2
+    ),
+}
+
+
+@pytest.mark.parametrize("name", tasks.FORMULAS)
+def test_formulas_by_hand(name):
+    inputs, targets = tasks.formula(
+        name, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
+    assert targets.shape == (50, 1) and inputs.shape[0] == 50
+    assert inputs.abs().max() <= 1 and inputs.min() < -0.8 and inputs.max() > 0.8
+    for point, value in zip(inputs.tolist(), targets.squeeze(-1).tolist(), strict=True):
+        assert value == pytest.approx(BY_HAND[name](*point), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", tasks.FORMULAS)
+def test_points_are_the_same_for_every_dtype(name):
+    single, double = (
+        tasks.formula(name, 30, dtype=dtype, generator=torch.Generator().manual_seed(3))
+        for dtype in (torch.float32, torch.float64)
+    )
+    for a, b in zip(single, double, strict=True):
+        assert a.dtype == torch.float32 and b.dtype == torch.float64
+        assert torch.equal(a, b.float())
+
+
+def test_points_come_from_the_generator():
+    state = torch.get_rng_state()
+    generator = torch.Generator().manual_seed(5)
+    first, second = (tasks.formula("deep", 10, generator=generator)[0] for _ in range(2))
+    again = tasks.formula("deep", 10, generator=torch.Generator().manual_seed(5))[0]
+    assert torch.equal(first, again) and not torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), state)
+    tasks.formula("deep", 10)  # without one, the global one
+    assert not torch.equal(torch.get_rng_state(), state)
+
+
+def test_bad_arguments_of_formula_are_named():
+    with pytest.raises(ValueError, match="name='quotient'; expected one of product, exp_sine"):
+        tasks.formula("quotient")
+    with pytest.raises(ValueError, match="name=None"):
+        tasks.formula(None)
+    with pytest.raises(ValueError, match="n=1"):
+        tasks.formula("product", 1)
+    with pytest.raises(TypeError, match="generator=3"):
+        tasks.formula("product", 5, generator=3)
+
+
+# Decibels
+
+
+def test_psnr():
+    assert [tasks.psnr(loss) for loss in (1, 0.1, 1e-4)] == pytest.approx([0, 10, 40])
+    assert tasks.psnr(0) == math.inf
+    assert tasks.psnr(math.inf) == -math.inf  # of a stored run that diverged
+    assert tasks.psnr(np.float64(0.01)) == pytest.approx(20)
+
+
+@pytest.mark.parametrize("loss", [-1e-9, math.nan, -math.inf])
+def test_a_bad_loss_is_named(loss):
+    with pytest.raises(ValueError, match="loss="):
+        tasks.psnr(loss)
+
+
+@pytest.mark.parametrize("loss", ["1", None, True, torch.tensor(0.1)])
+def test_a_loss_of_another_type_is_named(loss):
+    with pytest.raises(TypeError, match="loss="):
+        tasks.psnr(loss)
