@@ -148,7 +148,7 @@ def run_trial(
         progress: called after every step with the step and the number of steps.
 
     Returns:
-        Measurements, in JSON types; numbers that are not finite are None: ``parameters``,
+        Measurements, in JSON types; numbers that are not finite are None. They are ``parameters``,
         ``evaluations``, ``seconds`` (of processor time; by the clock on other devices than the
         CPU), ``loss`` at the end on all samples, ``diverged``, ``complete``, ``curve`` (lists of
         equal length: ``step``, ``evaluations``, ``seconds`` and the ``loss`` before that step's
@@ -244,9 +244,9 @@ def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, li
     """What goes on inside the layers of splines.
 
     Returns:
-        Lists with one number a layer, in the order of the forward pass: ``outside``, the share of
-        its inputs that lie outside the domain; ``dead``, the share of its input nodes all of whose
-        samples lie beyond the outermost knots, so that no spline there gets a gradient;
+        Lists with one number a layer, in the order of the forward pass. In ``outside``, the share
+        of its inputs that lie outside the domain; in ``dead``, the share of its input nodes all of
+        whose samples lie beyond the outermost knots, so that no spline there gets a gradient; in
         ``gradient``, the norm of the loss's gradient in its coefficients.
     """
     found: list[tuple[layers.SplineLayer, Tensor]] = []
