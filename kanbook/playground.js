@@ -291,9 +291,10 @@ const HANDLES = {
 function view(model, curve, el) {
   const root = document.createElement("div");
   root.className = "kan-playground";
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys to us
   root.innerHTML = page(Object.keys(model.get("_targets")));
   el.append(root);
+  for (const node of root.querySelectorAll("input, select, button, textarea, summary"))
+    node.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys to us
   const $ = selector => root.querySelector(selector);
   const svg = $("svg"), readout = $(".readout"), status = $(".status"), code = $("textarea");
   const ends = root.querySelectorAll("[type=number]");
@@ -512,7 +513,7 @@ function view(model, curve, el) {
     const count = at[kind].length;
     active[kind] = clamp(active[kind], 0, Math.max(0, count - 1));
     const nodes = children($(`.${kind}`), count,
-      `<g class="handle" role="slider">${HANDLES[kind]}</g>`);
+      `<g class="handle" role="slider" data-lm-suppress-shortcuts="true">${HANDLES[kind]}</g>`);
     nodes.forEach((node, i) => set(node, {
       ...Object.fromEntries(describe(i).map((value, n) => [`aria-${ARIA[n]}`, value])),
       "aria-orientation": kind === "coefs" ? "vertical" : "horizontal", transform: `translate(${at[kind][i]})`, tabindex: i === active[kind] ? 0 : -1,
