@@ -1022,9 +1022,9 @@ def test_descent_ends_with_what_is_done_next(playground, other):
         playground.root.locator("[name=degree]").fill("4")
     else:
         playground.press("fit")
-    assert playground.root.get_by_role("button", name="descend").is_visible()
     coefs = playground.shown()["coefs"]
     assert playground.shown()["coefs"] == coefs != start["coefs"]
+    assert playground.root.get_by_role("button", name="descend").is_visible()
     playground.press("undo")
     playground.press("undo")
     assert playground.shown()["coefs"] == start["coefs"]

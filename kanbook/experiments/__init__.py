@@ -32,8 +32,8 @@ def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") ->
         device: where to train.
 
     Returns:
-        As :func:`kanbook.experiments.engine.rerun`: ``steps`` made, the relative differences
-        ``early`` and ``late``, ``identical``.
+        What :func:`~kanbook.experiments.engine.rerun` found. Its keys are ``steps`` made, the
+        relative differences ``early`` and ``late``, and ``identical``.
 
     Raises:
         ValueError: there is no such experiment or run.
