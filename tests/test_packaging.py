@@ -55,7 +55,7 @@ def test_install_brings_every_module_and_data_file(installed):
     wanted = {
         path.relative_to(source)
         for path in (source / "kanbook").rglob("*")
-        if path.suffix in (".py", *DATA)
+        if path.suffix in (".py", ".jsonl", *DATA)
     }
     missing = {str(path) for path in wanted if not (target / path).is_file()}
     assert not missing

@@ -3,12 +3,12 @@
 import json
 import math
 import os
-import resource
 import tempfile
 from pathlib import Path
 
 import pandas
 import pytest
+from small_disk import small_disk
 
 from kanbook import results
 from kanbook.results import ResultsError, Table, load, names, summarize
@@ -78,6 +78,14 @@ def test_killed_at_any_byte_of_a_line(path):
         assert path.read_bytes() == whole[:cut], "reading changes nothing"
         table.append(made(2), HOW)
         assert path.read_bytes() == whole
+
+
+def test_a_torn_line_leaves_nothing_behind_a_shorter_one(path):
+    before = path.read_bytes()
+    path.write_bytes(before + b'{"run": "' + b"x" * 5000)
+    Table(path, "tiny", 1).append(made(3), HOW)
+    assert path.read_bytes().startswith(before) and b"x" not in path.read_bytes()[len(before) :]
+    assert len(Table(path, "tiny", 1).runs) == 4
 
 
 def test_killed_at_any_byte_of_the_first_write(path):
@@ -206,11 +214,9 @@ def test_line_ends_of_other_systems_are_read(path):
 
 
 @pytest.fixture
-def limit():
-    """Lets files grow to so many bytes only; Python ignores the signal that goes with it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda n: resource.setrlimit(resource.RLIMIT_FSIZE, (n, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+def limit(monkeypatch):
+    """Lets tables grow to so many bytes only."""
+    return lambda n: monkeypatch.setattr(results, "open", small_disk(n), raising=False)
 
 
 @pytest.mark.parametrize("space", [0, 1, 100])
@@ -293,13 +299,15 @@ def test_nothing_stored(tmp_path, path):
 def test_summarize(tmp_path):
     losses = [0.3, 0.1, None, 0.4, 0.2]
     runs = [made(seed, loss=loss, size=1) for seed, loss in enumerate(losses)]
-    runs += [made(seed, size=2, widths=[1, 9, 1]) | {"test_loss": 3.0} for seed in range(3)]
+    runs += [
+        made(seed, size=2, widths=[1, 9, 1], base="silu") | {"test_loss": 3.0} for seed in range(3)
+    ]
     measured = made(0, size=3, measure="seconds", models=[{"model": "mlp"}])
     del measured["curve"]
     stored(tmp_path, [*runs, measured])
     summary = summarize(load("tiny", folder=tmp_path))
     columns = ["widths", "size", "parameters", "seeds", "median", "least", "largest", "diverged"]
-    assert list(summary) == [*columns, "seconds"]
+    assert list(summary) == [*columns[:2], "base", *columns[2:], "seconds"]
     first, second = summary.to_dict("records")
     assert first["widths"] == (1, 4, 1) and second["widths"] == (1, 9, 1)
     assert (first["seeds"], first["diverged"]) == (5, 1)

@@ -290,7 +290,7 @@ def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[
         if scheduler is None:
             stack.enter_context(dask.config.set(CONFIGURATION))
             options = {"n_workers": count or cores(), "threads_per_worker": 1}
-            options |= {"dashboard_address": None, "memory_limit": None}
+            options |= {"dashboard_address": "127.0.0.1:0", "memory_limit": None}
             with _sheltered():
                 cluster = distributed.LocalCluster(**options, silence_logs="CRITICAL")
             scheduler = stack.enter_context(cluster)
@@ -372,28 +372,33 @@ def run(
             return table
         check_device(device, here=scheduler is None)
         origin = {"commit": commit(), "command": command, "date": date.today().isoformat()}
+
+        def store(made: dict[str, Any], how: dict[str, Any]) -> None:
+            table.append(made, origin | how)
+            progress.add(made)
+            report(progress)
+
         report(progress)
         with workers(scheduler, processes) as client:
             report(progress)
-            failures = []
-            for find in (tuning_tasks, lambda e: result_tasks(e, table, seeds)):
-                for outcome in _all(client, missing(find(experiment), table), device):
-                    if isinstance(outcome, BaseException):
-                        failures.append(f"{type(outcome).__name__}: {outcome}")
-                        continue
-                    measured, how = outcome
-                    table.append(measured, origin | how)
-                    progress.add(measured)
-                    report(progress)
+            tasks = missing(tuning_tasks(experiment), table)
+            failures = _make(client, tasks, device, store)
+            tasks = missing(result_tasks(experiment, table, seeds), table)
+            failures += _make(client, tasks, device, store)
     if failures:
         raise EngineError(f"{len(failures)} runs failed, the first with: {failures[0]}")
     return table
 
 
-def _all(client, tasks, device) -> Iterator[tuple[dict, dict] | BaseException]:
-    """What :func:`perform` returns or raises, as it comes.
+def _make(
+    client: Any, tasks: list[dict[str, Any]], device: str, store: Callable[..., None]
+) -> list[str]:
+    """Make runs and store what :func:`perform` returns, as it comes.
 
     Dask repeats the runs of a worker that dies, up to three times.
+
+    Returns:
+        What the runs that failed raised.
 
     Raises:
         EngineError: the connection to the scheduler is lost.
@@ -403,9 +408,14 @@ def _all(client, tasks, device) -> Iterator[tuple[dict, dict] | BaseException]:
         client.submit(perform, one, device, key=f"kanbook-{one['run']}-{call}", pure=False)
         for one in tasks
     ]
+    failures = []
     try:
         for future in needed("distributed").as_completed(futures):
-            yield future.exception() or future.result()
+            error = future.exception()
+            if error is None:
+                store(*future.result())
+            else:
+                failures.append(f"{type(error).__name__}: {error}")
             future.release()
     except CancelledError as error:  # which only a lost connection does
         raise EngineError(
@@ -413,6 +423,7 @@ def _all(client, tasks, device) -> Iterator[tuple[dict, dict] | BaseException]:
         ) from error
     finally:
         client.cancel(futures)
+    return failures
 
 
 # --- checking it ---------------------------------------------------------------------------------
