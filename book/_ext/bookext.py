@@ -4,6 +4,7 @@ And live figures: a widget that a notebook shows keeps the picture that is store
 """
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
@@ -109,12 +110,20 @@ class StoredResults(SphinxDirective):
             sections.append(section)
         return sections
 
+    # Of the settings, first what names a row, then its losses; `results.load` has all the rest.
+    LABELS = ("task", "size", "family", "variant", "contestant", "knob", "kinds", "part")
+    LABELS += ("optimizer",)
+    HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "tanh_bias", "update_grid")
+    HIDDEN += ("extend_grid", "samples", "steps", "watch")
+
     def _table(self, frame):
-        frame = frame.rename(columns={"median": "median loss"})
-        rows = [list(frame), *frame.astype(object).values.tolist()]
+        first = [name for name in self.LABELS if name in frame] + list(frame.columns[-7:])
+        shown = first + [name for name in frame if name not in (*first, *self.HIDDEN)]
+        rows = [shown, *frame[shown].astype(object).values.tolist()]
         lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
-        block = ["```{csv-table}", ":header-rows: 1", ":class: stored-results", "", *lines, "```"]
-        return self.parse_text_to_nodes("\n".join(block))
+        block = [f"::::{{dropdown}} {len(frame)} settings: median, least and largest loss"]
+        block += [":::{csv-table}", ":header-rows: 1", ":class: stored-results", "", *lines, ":::"]
+        return self.parse_text_to_nodes("\n".join([*block, "::::"]))
 
     def _provenance(self, records):
         for how in records:
@@ -128,7 +137,9 @@ class StoredResults(SphinxDirective):
 def _cell(value):
     if isinstance(value, float):
         return "" if value != value else f"{value:.3g}"
-    return str(value).replace('"', "'")
+    if isinstance(value, tuple):
+        return " ".join(map(_cell, value))
+    return re.sub(r"^[-+]", r"\\\g<0>", str(value).replace('"', "'"))  # no list
 
 
 # Browsers let no page on disk read another: there, the search lists pages without excerpts.
