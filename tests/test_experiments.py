@@ -40,7 +40,9 @@ SINE = {"task": "sine", "optimizer": "adam", "steps": 4, "dtype": "float32"}
 MLP = {"family": "MLP", "model": "mlp", "widths": [1, 3, 1]}
 KAN = {"family": "KAN", "model": "kan", "widths": [1, 1], "grid_size": 3, "degree": 3}
 TINY = Experiment("tiny", "Does it run?", (1,), lambda: [SINE | MLP, SINE | KAN], seeds=2)
-KEYS = 2 * 6 * 2 + 2 * 2  # settings, rates and seeds that tune; settings and seeds that count
+N_RATES = len(RATES["adam"])
+TUNING = 2 * N_RATES * 2  # settings, rates and seeds that tune
+KEYS = TUNING + 2 * 2  # and settings and seeds that count
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +139,7 @@ settings = {SINE | MLP | {"steps": SLOW}!r}
 EXPERIMENTS["tiny"] = Experiment("tiny", "?", (1,), lambda: [settings], seeds=9, tuning=1)
 sys.exit(main(sys.argv[1:]))
 """
-SLOW_KEYS = 6 * 2 + 9
+SLOW_KEYS = N_RATES * 2 + 9
 SLOW_TINY = Experiment("tiny", "?", (1,), lambda: [SINE | MLP | {"steps": SLOW}], seeds=9, tuning=1)
 
 
@@ -543,7 +545,7 @@ def test_table(table, tmp_path, capsys):
 def test_progress_is_counted_by_evaluations(made_here, tmp_path):
     progress = engine.Progress.of(TINY, made_here, 2)
     assert (progress.runs, progress.work) == (progress.all_runs, progress.all_work)
-    assert (progress.all_runs, progress.all_work) == (KEYS, 24 * 1 + 4 * 4)
+    assert (progress.all_runs, progress.all_work) == (KEYS, TUNING * 1 + 4 * 4)
     nothing = engine.Progress.of(TINY, engine.table_of(TINY, tmp_path), 2)
     assert nothing == engine.Progress(0, progress.all_runs, 0, progress.all_work)
     for one in made_here.runs.values():
@@ -669,7 +671,7 @@ def test_results_wait_for_all_runs_that_tune(made_here, tmp_path):
     tuning, table = engine.tuning_tasks(TINY), engine.table_of(TINY, tmp_path)
     assert [one["seed"] for one in tuning[:2]] == list(TUNING_SEEDS)
     of_mlp = [one for one in tuning if one["settings"]["family"] == "MLP"]
-    assert len(of_mlp) == 12 and all(one["settings"]["steps"] == 1 for one in tuning)
+    assert len(of_mlp) == N_RATES * 2 and all(one["settings"]["steps"] == 1 for one in tuning)
     for one in of_mlp:
         assert engine.result_tasks(TINY, table, 2) == []
         run = dict(made_here.runs[one["run"]])
