@@ -146,6 +146,19 @@ def test_network_equals_pykan(symbolic, updated):
         assert_equal(our_layer.base_weight.grad, their_layer.scale_base.grad)
 
 
+def test_what_pykan_counts():
+    """The counts that chapter 4 takes apart."""
+    from kan import KAN as PyKAN
+
+    theirs = PyKAN([2, 5, 1], grid=3, k=3, auto_save=False)
+    assert sum(p.numel() for p in theirs.parameters()) == 304
+    assert sum(p.numel() for p in theirs.parameters() if p.requires_grad) == 180
+    x = random_tensor(200, 2, seed=0)
+    theirs(x).square().sum().backward()
+    used = [p for p in theirs.parameters() if p.grad is not None and p.grad.any()]
+    assert sum(p.numel() for p in used) == 120
+
+
 # --- where the two differ ------------------------------------------------------------------------
 
 

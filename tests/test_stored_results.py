@@ -96,4 +96,4 @@ def test_a_run_made_again_agrees(name):
     cheapest = min(runs, key=lambda run: run["seconds"])
     found = engine.rerun(cheapest, seconds=SECONDS)
     assert found["steps"] > 0
-    assert found["early"] <= experiment.early and found["late"] <= experiment.late
+    assert engine.agrees(experiment, found), found

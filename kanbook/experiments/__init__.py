@@ -33,10 +33,10 @@ def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") ->
 
     Returns:
         What :func:`~kanbook.experiments.engine.rerun` found. Its keys are ``steps`` made, the
-        relative differences ``early`` and ``late``, and ``identical``.
+        relative differences ``early`` and ``late``, names of what ``changed``, and ``identical``.
 
     Raises:
-        ValueError: there is no such experiment or run.
+        ValueError: there is no such experiment or run, or the run measured seconds.
     """
     runs = engine.table_of(get(name)).runs
     if run not in runs:
