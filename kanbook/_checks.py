@@ -196,13 +196,17 @@ def check_validation(validation: tuple[Tensor, Tensor] | None) -> None:
     check_pair("validation inputs", validation[0], "validation targets", validation[1])
 
 
+def check_steps(name: str, value: object, steps: int) -> None:
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Collection):
+        raise TypeError(f"{name}={value!r}; expected a collection of steps")
+    for step in value:
+        check_integer(f"{name}: step", step, 1, steps)
+
+
 def check_grid_steps(extend_grid_at: object, update_grid_at: object, steps: int) -> None:
     if not isinstance(extend_grid_at, Mapping):
         raise TypeError(f"extend_grid_at={extend_grid_at!r}; expected a dict from steps to sizes")
-    if isinstance(update_grid_at, (str, Mapping)) or not isinstance(update_grid_at, Collection):
-        raise TypeError(f"update_grid_at={update_grid_at!r}; expected a collection of steps")
-    for step in update_grid_at:
-        check_integer("update_grid_at: step", step, 1, steps)
+    check_steps("update_grid_at", update_grid_at, steps)
     for step, grid_size in extend_grid_at.items():
         check_integer("extend_grid_at: step", step, 1, steps)
         check_integer(f"extend_grid_at[{step}]", grid_size, 1)

@@ -96,6 +96,7 @@ def fit(
     validation: tuple[Tensor, Tensor] | None = None,
     update_grid_at: Collection[int] = (),
     extend_grid_at: Mapping[int, int] | None = None,
+    restart_at: Collection[int] = (),
     callback: Callable[[int, History], None] | None = None,
     progress: bool = False,
     generator: torch.Generator | None = None,
@@ -124,6 +125,8 @@ def fit(
             (:func:`kanbook.grids.extend_grid`). At a step that is also in ``update_grid_at`` this
             comes first: a finer grid loses less when it moves. Both change what the coefficients
             mean, so a fresh optimizer follows, without old moments or curvature pairs.
+        restart_at: steps before which the optimizer is made anew, nothing else. The control that
+            shows whether it was the new knots that helped, or the fresh optimizer.
         callback: called after every step with the step number (from 1) and the history so far.
         progress: show a progress bar with the loss.
         generator: source of the order of mini-batches, on the CPU; PyTorch's global one if not
@@ -168,6 +171,7 @@ def fit(
     _checks.check_validation(validation)
     extend_grid_at = {} if extend_grid_at is None else extend_grid_at
     _checks.check_grid_steps(extend_grid_at, update_grid_at, steps)
+    _checks.check_steps("restart_at", restart_at, steps)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback={callback!r}; expected a function of step and history")
     _checks.check_generator(generator)
@@ -177,6 +181,7 @@ def fit(
         step: (extend_grid_at.get(step), step in update_grid_at)
         for step in sorted({*extend_grid_at, *update_grid_at})
     }
+    restarts = {*grid_changes, *restart_at}
     rehearsal = copy.deepcopy(model)  # refused now, or never
     for change in grid_changes.values():
         _change_grids(rehearsal, inputs, *change)
@@ -193,6 +198,7 @@ def fit(
     for step in bar:
         if step in grid_changes:
             _change_grids(model, inputs, *grid_changes[step])
+        if step in restarts:
             updater = make_optimizer(_trainable(model), lr)
         updater.param_groups[0]["lr"] = rates[step - 1]
         if validation is not None:

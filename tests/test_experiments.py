@@ -589,6 +589,13 @@ def test_a_run_depends_on_settings_and_seed_only():
     assert all(a["loss"] != b["loss"] for a, b in zip(first, other, strict=True))
 
 
+def test_a_control_restarts_where_the_grid_would_change():
+    at = trials.fit_options(SINE | {"lr": 1, "steps": 2000, "update_grid": 10, "restart": 10})
+    assert at["restart_at"] == at["update_grid_at"] == list(range(101, 1002, 100))
+    once = trials.fit_options(SINE | {"lr": 1, "steps": 7, "restart": 1, "extend_grid": [[0.5, 9]]})
+    assert once["restart_at"] == [*once["extend_grid_at"]] == [5]
+
+
 def test_what_a_run_measures():
     found = run_trial(TRIALS[1], 0)
     assert found["parameters"] == 4 * 3 + 3 + 3 + 1 and found["evaluations"] == 6

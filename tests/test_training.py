@@ -327,6 +327,20 @@ def test_grids_change_at_their_steps_and_a_fresh_optimizer_follows(optimizer, ba
     assert [layer.grid_size for layer in model] == [6, 6]
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_restart_is_a_fresh_optimizer_and_nothing_else(optimizer):
+    x, y = problem()
+    model, other = kan(), kan()
+    history = fit(model, x, y, optimizer=optimizer, steps=9, restart_at=[4, 6])
+    losses = [fit(other, x, y, optimizer=optimizer, steps=n).loss for n in (3, 2, 4)]
+    assert history.loss == sum(losses, [])
+    assert_same(model, other)
+    # Where the grid changes there is one already.
+    options = {"optimizer": optimizer, "steps": 6, "update_grid_at": [3]}
+    once, twice = (fit(kan(), x, y, **options, restart_at=at).loss for at in ((), (3,)))
+    assert once == twice
+
+
 def test_grids_are_called_with_all_inputs_and_in_order(monkeypatch):
     x, y = problem()
     calls = []
@@ -560,6 +574,8 @@ def frozen():
         ({"update_grid_at": [3, 1001]}, ValueError, r"update_grid_at: step=1001.*from 1 to 1000"),
         ({"update_grid_at": [3.0]}, TypeError, r"update_grid_at: step=3.0"),
         ({"update_grid_at": [1], "steps": 0}, ValueError, r"update_grid_at: step=1"),
+        ({"restart_at": 5}, TypeError, r"restart_at=5; expected a collection of steps"),
+        ({"restart_at": [1001]}, ValueError, r"restart_at: step=1001.*from 1 to 1000"),
         ({"extend_grid_at": [5]}, TypeError, r"extend_grid_at=\[5\]"),
         ({"extend_grid_at": {0: 9}}, ValueError, r"extend_grid_at: step=0.*from 1 to 1000"),
         ({"extend_grid_at": {"1": 9}}, TypeError, r"extend_grid_at: step='1'"),

@@ -114,7 +114,7 @@ class StoredResults(SphinxDirective):
     LABELS = ("task", "size", "family", "variant", "contestant", "knob", "kinds", "part")
     LABELS += ("optimizer",)
     HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "tanh_bias", "update_grid")
-    HIDDEN += ("extend_grid", "samples", "steps", "watch")
+    HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")
 
     def _table(self, frame):
         first = [name for name in self.LABELS if name in frame] + list(frame.columns[-7:])

@@ -184,6 +184,7 @@ def tanh(bias: bool = True, **more: Any) -> Settings:
 
 ALL = {"bias": True, "spline_weight": True, "base": "silu"}  # PyKAN's, of the layer
 UPDATE = {"update_grid": 10}
+RESTARTS = {"restart": 10}  # of the optimizer, at the same steps
 
 
 def extend(grid_size: int) -> Settings:
@@ -239,6 +240,9 @@ def extras() -> Iterable[Settings]:
     variants["all"] = everything
     for name, options in single.items():
         variants[f"all - {name}"] = {k: v for k, v in everything.items() if k not in options}
+    # A change of the grid starts the optimizer anew, too. What does that do alone?
+    variants["+ 1 restart"], variants["+ 10 restarts"] = {"restart": 1}, RESTARTS
+    variants["all - update + 10 restarts"] = variants["all - update"] | RESTARTS
     for task, size in (("image-32", 2570), ("exp_sine", 480), ("deep", 660)):
         run = image(32, 2000) if task == "image-32" else samples(task, 2000)
         for variant, options in variants.items():
@@ -247,7 +251,8 @@ def extras() -> Iterable[Settings]:
             settings = sized(run | kan(6) | rest, size, 2)  # counted with the final grid
             settings |= extend(6) if grows else {}
             yield settings | {"variant": variant, "size": size}
-        yield sized(run | mlp(), size, 2) | {"variant": "MLP", "size": size}
+        for variant, options in {"MLP": {}, "MLP + 10 restarts": RESTARTS}.items():
+            yield sized(run | mlp() | options, size, 2) | {"variant": variant, "size": size}
 
 
 def optimizers() -> Iterable[Settings]:

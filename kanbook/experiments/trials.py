@@ -220,9 +220,9 @@ def fit_options(settings: Settings) -> dict[str, Any]:
     options["batch_size"] = settings.get("batch_size")
     if settings.get("decay", True) and settings["optimizer"] != "lbfgs":
         options["schedule"] = lambda t: 1 - t
-    if settings.get("update_grid"):  # so many, evenly over the first half
-        n = settings["update_grid"]
-        options["update_grid_at"] = [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
+    for key, name in (("update_grid", "update_grid_at"), ("restart", "restart_at")):
+        if n := settings.get(key):  # so many, evenly over the first half
+            options[name] = [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
     if settings.get("extend_grid"):  # [share of the steps, grid size]
         options["extend_grid_at"] = {1 + round(steps * s): g for s, g in settings["extend_grid"]}
     return options
