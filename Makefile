@@ -9,7 +9,7 @@ BOOK := _build/.built
 HTML := _build/html
 COLAB := _build/colab/installed.txt
 IN_BROWSER := tests/test_book.py tests/test_jupyterlab.py tests/test_playground_page.py
-RUN_AS_ON_COLAB := $(BIN)/python -m pytest --durations=0 --durations-min=1 tests/test_colab.py
+RUN_AS_ON_COLAB := $(BIN)/python -m pytest -n 2 --durations=0 --durations-min=1 tests/test_colab.py
 
 # One thread: small matrices run slower on several, and times stay comparable.
 export OMP_NUM_THREADS := 1
@@ -32,7 +32,7 @@ book: $(BOOK) ## build the book as a web site in _build/html
 test: $(BOOK) $(COLAB) ## run every test: style, library, notebooks, the same as on Colab, book in a browser
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest --ignore=tests/test_colab.py
-	$(BIN)/python -m pytest -p tests.notebook_budget --nbval --nbval-current-env \
+	$(BIN)/python -m pytest -n 2 --dist loadfile -p tests.notebook_budget --nbval --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with=tests/nbval_sanitize.cfg notebooks
 	$(RUN_AS_ON_COLAB)
 
