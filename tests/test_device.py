@@ -113,6 +113,10 @@ def gpu(monkeypatch):
         return make
 
     def fit(*args, steps=1000, **options):
+        for name in ("update_grid_at", "restart_at"):
+            options[name] = {min(step, STEPS) for step in options.get(name, ())}
+        sizes = options.get("extend_grid_at") or {}
+        options["extend_grid_at"] = {min(step, STEPS): sizes[step] for step in sorted(sizes)}
         return kanbook.training.fit(*args, steps=min(steps, STEPS), **options)
 
     def must_be_there(optimizer, args, kwargs):
