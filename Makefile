@@ -9,7 +9,8 @@ BOOK := _build/.built
 HTML := _build/html
 COLAB := _build/colab/installed.txt
 IN_BROWSER := tests/test_book.py tests/test_jupyterlab.py tests/test_playground_page.py
-RUN_AS_ON_COLAB := $(BIN)/python -m pytest -n 2 --durations=0 --durations-min=1 tests/test_colab.py
+ON_OTHERS := tests/test_colab.py tests/test_device.py
+TWO_AT_A_TIME := $(BIN)/python -m pytest -n 2
 
 # One thread: small matrices run slower on several, and times stay comparable.
 export OMP_NUM_THREADS := 1
@@ -31,16 +32,16 @@ book: $(BOOK) ## build the book as a web site in _build/html
 
 test: $(BOOK) $(COLAB) ## run every test: style, library, notebooks, the same as on Colab, book in a browser
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest --ignore=tests/test_colab.py
-	$(BIN)/python -m pytest -n 2 --dist loadfile -p tests.notebook_budget --nbval --nbval-current-env \
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(ON_OTHERS))
+	$(TWO_AT_A_TIME) --dist loadfile -p tests.notebook_budget --nbval --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with=tests/nbval_sanitize.cfg notebooks
-	$(RUN_AS_ON_COLAB)
+	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 $(ON_OTHERS)
 
 unit: $(INSTALLED) ## run the quick tests: all but those in a browser and the notebooks' re-run
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(IN_BROWSER) tests/test_colab.py)
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(IN_BROWSER) $(ON_OTHERS))
 
 colab: $(COLAB) ## run every notebook as on Colab: its versions, kanbook from the set-up cell
-	$(RUN_AS_ON_COLAB)
+	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 tests/test_colab.py
 
 notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb ...", and store their outputs
 	$(BIN)/python book/_tools/run_notebooks.py $(NB)
