@@ -123,7 +123,10 @@ def gpu(monkeypatch):
             values += values[-1:] * (steps - STEPS)  # as long as it would be
         return history
 
-    def must_be_there(optimizer, args, kwargs):
+    def before_step(optimizer, args, kwargs):
+        for group in optimizer.param_groups:  # L-BFGS has steps of many iterations
+            if "max_iter" in group:
+                group["max_iter"] = 1
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         is_network = any(p.ndim > 1 for p in parameters)  # no toy of two numbers
         there = all(isinstance(p, OnGPU) for p in parameters)
@@ -140,7 +143,7 @@ def gpu(monkeypatch):
     dtype = torch.get_default_dtype()
     replaces = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # by a tensor of our class
-    hook = register_optimizer_step_pre_hook(must_be_there)
+    hook = register_optimizer_step_pre_hook(before_step)
     with PretendedGPU(), matplotlib.rc_context():
         yield torch.device(GPU)
     hook.remove()
