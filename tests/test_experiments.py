@@ -132,7 +132,8 @@ def test_on_a_cluster_the_rows_are_the_same(cluster, made_here, tmp_path, capsys
 
 SLOW = 200  # steps, about 0.1 seconds
 SCRIPT = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if tests run in the background
 from kanbook.experiments import EXPERIMENTS, Experiment
 from kanbook.experiments.__main__ import main
 settings = {SINE | MLP | {"steps": SLOW}!r}
