@@ -426,7 +426,7 @@ EXPERIMENTS = {
             (15,),
             race,
             tuning=0.05,
-            cost=115,
+            cost=150,
         ),
         Experiment(
             "scaling",
