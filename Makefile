@@ -33,7 +33,8 @@ book: $(BOOK) ## build the book as a web site in _build/html
 test: $(BOOK) $(COLAB) ## run every test: style, library, notebooks, the same as on Colab, book in a browser
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(ON_OTHERS))
-	$(TWO_AT_A_TIME) --dist loadfile -p tests.notebook_budget --nbval --nbval-current-env \
+	KANBOOK_BUDGET_FACTOR=$${KANBOOK_BUDGET_FACTOR:-2} \
+		$(TWO_AT_A_TIME) --dist loadfile -p tests.notebook_budget --nbval --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with=tests/nbval_sanitize.cfg notebooks
 	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 $(ON_OTHERS)
 
