@@ -153,7 +153,7 @@ def fit(
         >>> history.loss[-1] < history.loss[3] / 10, model[0].grid_size
         (True, 12)
 
-    In the book: chapters 3, 5, 10 and 11.
+    In the book: chapters 3, 5 and 9 to 11.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}; expected a torch.nn.Module")

@@ -8,9 +8,11 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -407,7 +409,7 @@ def test_a_folder_that_cannot_be_written(table, capsys):
     before, user = table.path.read_bytes(), os.geteuid()
     folder = table.path.parent
     for outer in folder.parents:  # pytest's folders are closed to others
-        if outer.stat().st_uid == user and str(outer).startswith("/tmp/pytest-of"):
+        if outer.stat().st_uid == user and Path(tempfile.gettempdir()) in outer.parents:
             outer.chmod(0o755)
     folder.chmod(0o555)
     if user == 0:  # root may write everywhere

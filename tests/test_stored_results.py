@@ -68,14 +68,6 @@ def test_parameters_are_counted_and_matched(name):
             assert abs(run["parameters"] / settings["size"] - 1) <= TOLERANCE or run["diverged"]
 
 
-def best(name, *, column, **which):
-    """The value of a column with the least median loss among the rows that match."""
-    frame = results.load(name)
-    for key, value in which.items():
-        frame = frame[frame[key] == value]
-    return frame.groupby(column)["loss"].median().idxmin()
-
-
 def test_the_best_entered_the_race():
     variants = results.load("extras").query("task == 'image-32' and family == 'KAN'")
     winner = variants.groupby("variant")["loss"].median().idxmin()
