@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FOLDER", "ResultsError", "Table", "load", "names"]
+__all__ = ["FOLDER", "ResultsError", "Table", "benchmark", "load", "names"]
 
 FOLDER = Path(__file__).with_name("results")
 FORMAT = 1  # of the files
@@ -244,6 +244,49 @@ def summarize(frame, loss: str | None = None):
         "seconds": ("seconds", "median"),
     }
     return groups.agg(**columns).reset_index()
+
+
+def benchmark(part: str = "speed", *, path: Path | str | None = None):
+    """Load the stored benchmark: kanbook's layer beside other packages, which took turns.
+
+    Args:
+        part: ``"speed"``: milliseconds of a forward and backward pass, and kanbook's time divided
+            by the contestant's (``ratio``, the median over the rounds, with its quartiles
+            ``ratio_low`` and ``ratio_high``). ``"memory"``: MiB at the peak of a pass, NaN where
+            the machine had too little. ``"training"``: seconds and evaluations to a test error of
+            0.001, NaN where it was not reached, and of the whole run.
+        path: of the file; the one that came with kanbook if not given.
+
+    Returns:
+        A ``pandas.DataFrame``. ``frame.attrs["provenance"]`` says when, where, with which versions
+        and by which command it was made.
+
+    Raises:
+        ValueError: there is no such part.
+        ResultsError: the file cannot be read.
+
+    Example:
+        >>> frame = benchmark("speed")
+        >>> bool((frame.milliseconds > 0).all())
+        True
+
+    In the book: chapter 16.
+    """
+    import pandas
+
+    path = Path(path or FOLDER / "benchmark.json")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        provenance = record.pop("provenance")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ResultsError(
+            f"{path} cannot be read ({error}); make it again: make bench ARGS='--save {path}'"
+        ) from error
+    if part not in record:
+        raise ValueError(f"part={part!r}; expected one of {', '.join(map(repr, record))}")
+    frame = pandas.DataFrame(record[part])
+    frame.attrs["provenance"] = provenance
+    return frame
 
 
 def flat(run: dict[str, Any]) -> dict[str, Any]:

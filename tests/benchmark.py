@@ -1,7 +1,8 @@
 """Speed, memory and time to a given error, against other packages in the same run.
 
 ``make bench`` installs the other packages (pyproject.toml's group ``bench``) and runs this script;
-``make bench ARGS="--quick"`` takes a minute. Tables go to the screen, as Markdown; no file is kept.
+``make bench ARGS="--quick"`` takes a minute. Tables go to the screen, as Markdown, and with
+``--save FILE`` the numbers go to a file that :func:`kanbook.results.benchmark` loads.
 How it is measured:
 
 - A call is a forward and a backward pass, with gradients of the parameters and of the inputs.
@@ -17,6 +18,7 @@ import argparse
 import contextlib
 import ctypes
 import datetime
+import importlib.metadata
 import json
 import math
 import os
@@ -35,6 +37,7 @@ import torch
 from torch import nn
 
 import kanbook
+from kanbook.experiments import engine
 
 # batch, inputs, outputs, grid intervals, degree, dtype
 SETTINGS = [
@@ -474,12 +477,51 @@ def processor():
     return platform.processor()
 
 
+PACKAGES = ("torch", "numpy", "pykan", "inkan", "flashkan")
+
+
+def versions():
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def record(provenance, speeds, memories, training):
+    """All results as one JSON object: provenance, and rows of flat numbers for each part."""
+    names = ("batch", "inputs", "outputs", "grid_size", "degree", "dtype")
+    speed_rows, memory_rows, training_rows = [], [], []
+    for setting, threads, result in speeds:
+        for name, seconds in result.get("seconds", {}).items():
+            row = dict(zip(names, setting, strict=True)) | {"threads": threads, "contestant": name}
+            low, middle, high = result["ratios"].get(name, [None] * 3)
+            row |= {"milliseconds": 1e3 * seconds, "against": CONTESTANTS[name][1]}
+            row |= {"ratio": middle, "ratio_low": low, "ratio_high": high}
+            row["difference"] = result["difference"].get(name)
+            speed_rows.append(row | {"first_seconds": result["first"][name]})
+    for setting, results in memories:
+        for name, result in results.items():
+            row = dict(zip(names, setting, strict=True)) | {"contestant": name}
+            memory_rows.append(row | {"mebibytes": result.get("mebibytes")})
+    keys = ("seconds_to_target", "evaluations_to_target", "seconds", "evaluations", "error")
+    seeds = {"train_kanbook": 0, "train_pykan": 0}
+    for runner, *values in training if isinstance(training, list) else []:
+        reached = [None if value == math.inf else value for value in values]
+        row = {"package": runner.removeprefix("train_"), "seed": seeds[runner]}
+        training_rows.append(row | dict(zip(keys, reached, strict=True)))
+        seeds[runner] += 1
+    parts = {"speed": speed_rows, "memory": memory_rows, "training": training_rows}
+    return {"provenance": provenance} | parts
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: 1 2")
     parser.add_argument("--rounds", type=int, default=40, help="at least 2; default: 40")
     parser.add_argument("--seeds", type=int, default=5, help="default: 5")
     parser.add_argument("--quick", action="store_true", help="one small setting of each part")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="keep the numbers, as JSON")
     parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.job:
@@ -493,26 +535,39 @@ def main(arguments=None):
         threads, rounds = [1], 10
         training = {"seeds": 1, "ladder": [3, 5], "steps": 5}
 
+    if options.save and not options.save.parent.is_dir():
+        parser.error(f"--save {options.save}: there is no folder {options.save.parent}")
+    command = " ".join(["python tests/benchmark.py", *(arguments or sys.argv[1:])])
+    provenance = {
+        "command": command,
+        "commit": engine.commit(),
+        "date": datetime.date.today().isoformat(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
     print(
-        f"{datetime.date.today()}; {processor()}, {os.cpu_count()} cores; threads "
-        f"{', '.join(map(str, threads))}; Python {platform.python_version()}; "
-        f"torch {torch.__version__}"
+        "{date}; {processor}, {cores} cores; Python {python}; ".format(**provenance)
+        + ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
     )
-    rows = [
-        (
-            f"{describe(setting)}, threads {n}",
-            run_job("speed", n, setting=setting, names=names, rounds=rounds),
-        )
+    speeds = [
+        (setting, n, run_job("speed", n, setting=setting, names=names, rounds=rounds))
         for setting in settings
         for n in threads
     ]
+    rows = [(f"{describe(setting)}, threads {n}", result) for setting, n, result in speeds]
     print_speed(rows, names)
-    rows = [
-        (describe(setting), [run_job("memory", setting=setting, name=name) for name in layers])
+    memories = [
+        (setting, {name: run_job("memory", setting=setting, name=name) for name in layers})
         for setting in large
     ]
-    print_memory(rows, layers)
-    print_accuracy(run_job("accuracy", **training), training["ladder"])
+    print_memory([(describe(setting), list(of.values())) for setting, of in memories], layers)
+    training_results = run_job("accuracy", **training)
+    print_accuracy(training_results, training["ladder"])
+    if options.save:
+        content = record(provenance, speeds, memories, training_results)
+        options.save.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """The benchmark's own arithmetic, on kanbook and PyTorch alone: no other package, no clock."""
 
+import json
 import math
 
 import benchmark
+import pytest
+
+from kanbook import results
 
 NAMES = ["kanbook", "kanbook, uneven knots", "kanbook, silu", "nn.Linear", "floor"]
 
@@ -32,3 +36,45 @@ def test_ratios_of_training_leave_out_what_was_not_reached(capsys):
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "seconds to" in line]
     cells = [cell.strip() for cell in row.split("|")]
     assert cells[2:5] == ["2.00 (1.00-3.00)", "inf (2.00-inf)", "0.5 (0.5-0.5)"]
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path):
+    setting = (8, 3, 2, 5, 3, "float32")
+    speed = benchmark.speed(setting, NAMES, rounds=3)
+    memory = {"kanbook": {"mebibytes": 3.5}, "pykan": {"skipped": "9 GiB needed"}}
+    training = [
+        ["train_kanbook", 1.0, 10, 2.0, 20, 1e-4],
+        ["train_pykan", *[math.inf] * 2, 4, 40, 1],
+    ]
+    record = benchmark.record(
+        {"date": "today"}, [(setting, 1, speed)], [(setting, memory)], training
+    )
+    path = tmp_path / "benchmark.json"
+    path.write_text(json.dumps(record, allow_nan=False))
+
+    frame = results.benchmark("speed", path=path).set_index("contestant")
+    assert list(frame.index) == NAMES
+    assert frame.attrs["provenance"] == {"date": "today"}
+    assert frame.loc["floor", "milliseconds"] == 1e3 * speed["seconds"]["floor"]
+    assert frame.loc["floor", "ratio"] == speed["ratios"]["floor"][1]
+    assert math.isnan(frame.loc["kanbook", "ratio"])
+    frame = results.benchmark("memory", path=path)
+    assert frame.mebibytes[0] == 3.5 and math.isnan(frame.mebibytes[1])
+    frame = results.benchmark("training", path=path).set_index("package")
+    assert frame.loc["kanbook", "seconds_to_target"] == 1
+    assert math.isnan(frame.loc["pykan", "seconds_to_target"])
+
+
+def test_no_part_and_no_file(tmp_path):
+    path = tmp_path / "benchmark.json"
+    with pytest.raises(results.ResultsError, match="benchmark.json cannot be read .* make bench"):
+        results.benchmark(path=path)
+    path.write_text('{"provenance": {}, "speed": []}')
+    with pytest.raises(ValueError, match="part='size'; expected one of 'speed'"):
+        results.benchmark("size", path=path)
+
+
+def test_a_folder_that_is_missing_is_found_out_first(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.main(["--quick", "--save", str(tmp_path / "none" / "x.json")])
+    assert "there is no folder" in capsys.readouterr().err

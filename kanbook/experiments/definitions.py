@@ -435,7 +435,7 @@ EXPERIMENTS = {
             scaling,
             seeds=3,
             tuning=0.1,
-            cost=40,
+            cost=70,
         ),
         Experiment(
             "precision",
