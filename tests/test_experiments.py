@@ -534,6 +534,14 @@ def test_list(table, capsys):
     assert command(table, "list") == 0 and "(not readable)" in capsys.readouterr().out
 
 
+def test_a_reader_that_leaves_early_is_no_error():
+    command = [sys.executable, "-m", "kanbook.experiments", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()  # before the first word
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 def test_table(table, tmp_path, capsys):
     assert command(table, "table", "tiny") == 0
     header, *rows = capsys.readouterr().out.splitlines()

@@ -45,6 +45,14 @@ def test_it_says_how_it_was_made(name):
         assert all(how[key] for key in ("date", "device", "processor", "python", "torch"))
 
 
+def test_the_benchmark_says_how_it_was_made():
+    for part in ("speed", "memory", "training"):
+        how = results.benchmark(part).attrs["provenance"]
+        assert len(how["commit"]) == 40, "made from files that differ from the commit"
+        assert all(how[key] for key in ("command", "date", "processor", "python"))
+        assert {"torch", "pykan", "inkan", "flashkan"} <= set(how["versions"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_counted_and_matched(name):
     experiment, table = of(name)

@@ -99,7 +99,9 @@ class StoredResults(SphinxDirective):
         for name, experiment in EXPERIMENTS.items():
             section = nodes.section(ids=[f"results-{name}"])
             section += nodes.title("", name)
-            section += nodes.paragraph("", experiment.question)
+            chapters = ", ".join(map(str, experiment.chapters))
+            facts = f"Chapters {chapters}; about {experiment.cost} core minutes."
+            section += nodes.paragraph("", f"{experiment.question} {facts}")
             try:
                 frame = results.load(name)
             except ValueError:
@@ -119,11 +121,8 @@ class StoredResults(SphinxDirective):
     def _table(self, frame):
         first = [name for name in self.LABELS if name in frame] + list(frame.columns[-7:])
         shown = first + [name for name in frame if name not in (*first, *self.HIDDEN)]
-        rows = [shown, *frame[shown].astype(object).values.tolist()]
-        lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
-        block = [f"::::{{dropdown}} {len(frame)} settings: median, least and largest loss"]
-        block += [":::{csv-table}", ":header-rows: 1", ":class: stored-results", "", *lines, ":::"]
-        return self.parse_text_to_nodes("\n".join([*block, "::::"]))
+        title = f"{len(frame)} settings: median, least and largest loss"
+        return self.parse_text_to_nodes(_folded_table(title, frame[shown]))
 
     def _provenance(self, records):
         for how in records:
@@ -134,7 +133,42 @@ class StoredResults(SphinxDirective):
             yield from self.parse_text_to_nodes(text)
 
 
+class StoredBenchmark(SphinxDirective):
+    """The benchmark's three tables and how they were made, from the stored file."""
+
+    TITLES = {
+        "speed": "Milliseconds of a call, and kanbook's time divided by the contestant's",
+        "memory": "MiB at the peak of a pass",
+        "training": "Seconds and evaluations to a test error of 0.001, and of the whole run",
+    }
+
+    def run(self):
+        from kanbook import results
+
+        self.env.note_dependency(str(results.FOLDER / "benchmark.json"))
+        found = []
+        for part, title in self.TITLES.items():
+            frame = results.benchmark(part)
+            found += self.parse_text_to_nodes(_folded_table(title, frame))
+        how = frame.attrs["provenance"]
+        versions = ", ".join(f"{name} {number}" for name, number in how["versions"].items())
+        text = (
+            f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
+            f"{how['processor']}, {how['cores']} cores, with Python {how['python']}, {versions}."
+        )
+        return found + self.parse_text_to_nodes(text)
+
+
+def _folded_table(title, frame):
+    rows = [list(frame), *frame.astype(object).values.tolist()]
+    lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
+    block = [f"::::{{dropdown}} {title}", ":::{csv-table}", ":header-rows: 1"]
+    return "\n".join([*block, ":class: stored-results", "", *lines, ":::", "::::"])
+
+
 def _cell(value):
+    if value is None:
+        return ""
     if isinstance(value, float):
         return "" if value != value else f"{value:.3g}"
     if isinstance(value, tuple):
@@ -151,6 +185,7 @@ def setup(app):
     app.add_js_file(None, body=ON_DISK)
     app.add_post_transform(LiveFigures)
     app.add_directive("stored-results", StoredResults)
+    app.add_directive("stored-benchmark", StoredBenchmark)
     app.connect("html-page-context", drop_thebe, priority=900)  # after those who add scripts
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", empty_fontawesome)

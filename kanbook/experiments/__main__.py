@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -170,7 +171,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return COMMANDS[options.command](options)
+        status = COMMANDS[options.command](options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who read the output has gone, such as head: there is nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (results.ResultsError, engine.EngineError, ValueError) as error:
         print(f"kanbook.experiments: {error}", file=sys.stderr)
         return 1
