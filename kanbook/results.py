@@ -254,7 +254,9 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
             by the contestant's (``ratio``, the median over the rounds, with its quartiles
             ``ratio_low`` and ``ratio_high``). ``"memory"``: MiB at the peak of a pass, NaN where
             the machine had too little. ``"training"``: seconds and evaluations to a test error of
-            0.001, NaN where it was not reached, and of the whole run.
+            0.001, NaN where it was not reached, and of the whole run. ``"profile"``: milliseconds
+            of the parts of a call. ``"steps"``: the layers that chapter 16 builds, their time
+            divided by that of kanbook's layer (``ratio``, with quartiles).
         path: of the file; the one that came with kanbook if not given.
 
     Returns:
@@ -276,16 +278,15 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
 
     path = Path(path or FOLDER / "benchmark.json")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        provenance = record.pop("provenance")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        parts = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise ResultsError(
             f"{path} cannot be read ({error}); make it again: make bench ARGS='--save {path}'"
         ) from error
-    if part not in record:
-        raise ValueError(f"part={part!r}; expected one of {', '.join(map(repr, record))}")
-    frame = pandas.DataFrame(record[part])
-    frame.attrs["provenance"] = provenance
+    if part not in parts:
+        raise ValueError(f"part={part!r}; expected one of {', '.join(map(repr, parts))}")
+    frame = pandas.DataFrame(parts[part]["rows"])
+    frame.attrs["provenance"] = parts[part]["provenance"]
     return frame
 
 

@@ -50,6 +50,7 @@ SETTINGS = [
     (1000, 2, 5, 10, 3, "float64"),
 ]
 LARGE = [(65536, 64, outputs, 5, 3, "float32") for outputs in (16, 64, 256)]  # for memory
+CHAPTER = Path(__file__).parents[1] / "notebooks" / "16_speed.ipynb"
 LONGEST_CALL = 60.0  # seconds; slower contestants are left out
 TARGET = 1e-3  # test error (RMSE) to be reached on exp(sin(pi x) + y^2) by a network [2, 5, 1]
 
@@ -339,7 +340,36 @@ def train_pykan(seed, data, test, ladder, steps):
     return [(*mark, error) for mark, error in zip(marks, errors, strict=True)]
 
 
-JOBS = {"speed": speed, "memory": memory, "accuracy": accuracy}
+def steps(calls, rounds):
+    """The layers that chapter 16 builds: its own cells, run here with more calls and rounds.
+
+    They measure where the time of a call goes (``profile``) and take turns (``steps``).
+    """
+    notebook = json.loads(CHAPTER.read_text(encoding="utf-8"))
+    scope = {}
+    for cell in notebook["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if cell["cell_type"] == "code" and "setup" not in tags and "recorded" not in tags:
+            exec("".join(cell["source"]), scope)
+            scope |= {"CALLS": calls, "ROUNDS": rounds}
+        if "ratios" in scope:
+            break
+    names = ("bases", "product", "product, backward", "bases, backward")
+    profile = [
+        {"step": step, "part": name, "milliseconds": 1e3 * seconds}
+        for step, measured in scope["taken"].items()
+        for name, seconds in zip(names, measured.median(0).values.tolist(), strict=True)
+    ]
+    ladder = []
+    for size, result in scope["ratios"].items():
+        for step, measured in result.items():
+            low, middle, high = statistics.quantiles(measured.tolist(), n=4, method="inclusive")
+            row = {"size": size, "step": step, "ratio": middle}
+            ladder.append(row | {"ratio_low": low, "ratio_high": high})
+    return {"profile": profile, "steps": ladder}
+
+
+JOBS = {"speed": speed, "memory": memory, "accuracy": accuracy, "steps": steps}
 
 
 def work(job):
@@ -470,6 +500,18 @@ def print_accuracy(results, ladder):
     )
 
 
+def print_steps(parts):
+    if "failed" in parts:
+        print(f"\nThe steps of chapter 16: failed: {parts.pop('failed')}")
+        return
+    rows = [[*row.values()] for row in parts["profile"]]
+    rows = [[step, part, f"{milliseconds:.3g}"] for step, part, milliseconds in rows]
+    table("Milliseconds of the parts of a call:", ["layer", "part", ""], rows)
+    rows = [[*row.values()] for row in parts["steps"]]
+    rows = [[*names, f"{r:.3g} ({low:.3g}-{high:.3g})"] for *names, r, low, high in rows]
+    table("Time of a call, kanbook's layer = 1, median (quartiles):", ["size", "layer", ""], rows)
+
+
 def processor():
     with contextlib.suppress(OSError, IndexError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -477,6 +519,9 @@ def processor():
     return platform.processor()
 
 
+SETTING = ("batch", "inputs", "outputs", "grid_size", "degree", "dtype")
+TRAINING = ("seconds_to_target", "evaluations_to_target", "seconds", "evaluations", "error")
+PARTS = ("speed", "memory", "training", "steps")
 PACKAGES = ("torch", "numpy", "pykan", "inkan", "flashkan")
 
 
@@ -488,31 +533,45 @@ def versions():
     return found
 
 
-def record(provenance, speeds, memories, training):
-    """All results as one JSON object: provenance, and rows of flat numbers for each part."""
-    names = ("batch", "inputs", "outputs", "grid_size", "degree", "dtype")
-    speed_rows, memory_rows, training_rows = [], [], []
+def speed_rows(speeds):
     for setting, threads, result in speeds:
         for name, seconds in result.get("seconds", {}).items():
-            row = dict(zip(names, setting, strict=True)) | {"threads": threads, "contestant": name}
+            row = dict(zip(SETTING, setting, strict=True))
             low, middle, high = result["ratios"].get(name, [None] * 3)
-            row |= {"milliseconds": 1e3 * seconds, "against": CONTESTANTS[name][1]}
-            row |= {"ratio": middle, "ratio_low": low, "ratio_high": high}
-            row["difference"] = result["difference"].get(name)
-            speed_rows.append(row | {"first_seconds": result["first"][name]})
+            yield row | {
+                "threads": threads,
+                "contestant": name,
+                "milliseconds": 1e3 * seconds,
+                "against": CONTESTANTS[name][1],
+                "ratio": middle,
+                "ratio_low": low,
+                "ratio_high": high,
+                "difference": result["difference"].get(name),
+                "first_seconds": result["first"][name],
+            }
+
+
+def memory_rows(memories):
     for setting, results in memories:
         for name, result in results.items():
-            row = dict(zip(names, setting, strict=True)) | {"contestant": name}
-            memory_rows.append(row | {"mebibytes": result.get("mebibytes")})
-    keys = ("seconds_to_target", "evaluations_to_target", "seconds", "evaluations", "error")
+            row = dict(zip(SETTING, setting, strict=True))
+            yield row | {"contestant": name, "mebibytes": result.get("mebibytes")}
+
+
+def training_rows(results):
     seeds = {"train_kanbook": 0, "train_pykan": 0}
-    for runner, *values in training if isinstance(training, list) else []:
-        reached = [None if value == math.inf else value for value in values]
+    for runner, *values in results if isinstance(results, list) else []:
         row = {"package": runner.removeprefix("train_"), "seed": seeds[runner]}
-        training_rows.append(row | dict(zip(keys, reached, strict=True)))
+        reached = (None if value == math.inf else value for value in values)
+        yield row | dict(zip(TRAINING, reached, strict=True))
         seeds[runner] += 1
-    parts = {"speed": speed_rows, "memory": memory_rows, "training": training_rows}
-    return {"provenance": provenance} | parts
+
+
+def save(path, parts, provenance):
+    """Put parts, each a list of rows, into a file, beside those that it has and are not new."""
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    content |= {name: {"provenance": provenance, "rows": rows} for name, rows in parts.items()}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def main(arguments=None):
@@ -521,6 +580,7 @@ def main(arguments=None):
     parser.add_argument("--rounds", type=int, default=40, help="at least 2; default: 40")
     parser.add_argument("--seeds", type=int, default=5, help="default: 5")
     parser.add_argument("--quick", action="store_true", help="one small setting of each part")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="default: all")
     parser.add_argument("--save", type=Path, metavar="FILE", help="keep the numbers, as JSON")
     parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -551,23 +611,31 @@ def main(arguments=None):
         "{date}; {processor}, {cores} cores; Python {python}; ".format(**provenance)
         + ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
     )
-    speeds = [
-        (setting, n, run_job("speed", n, setting=setting, names=names, rounds=rounds))
-        for setting in settings
-        for n in threads
-    ]
-    rows = [(f"{describe(setting)}, threads {n}", result) for setting, n, result in speeds]
-    print_speed(rows, names)
-    memories = [
-        (setting, {name: run_job("memory", setting=setting, name=name) for name in layers})
-        for setting in large
-    ]
-    print_memory([(describe(setting), list(of.values())) for setting, of in memories], layers)
-    training_results = run_job("accuracy", **training)
-    print_accuracy(training_results, training["ladder"])
+    parts = {}
+    if "speed" in options.parts:
+        speeds = [
+            (setting, n, run_job("speed", n, setting=setting, names=names, rounds=rounds))
+            for setting in settings
+            for n in threads
+        ]
+        parts["speed"] = list(speed_rows(speeds))
+        print_speed([(f"{describe(s)}, threads {n}", result) for s, n, result in speeds], names)
+    if "memory" in options.parts:
+        memories = [
+            (setting, {name: run_job("memory", setting=setting, name=name) for name in layers})
+            for setting in large
+        ]
+        parts["memory"] = list(memory_rows(memories))
+        print_memory([(describe(s), list(results.values())) for s, results in memories], layers)
+    if "training" in options.parts:
+        results = run_job("accuracy", **training)
+        parts["training"] = list(training_rows(results))
+        print_accuracy(results, training["ladder"])
+    if "steps" in options.parts:
+        parts |= run_job("steps", calls=rounds, rounds=rounds)
+        print_steps(parts)
     if options.save:
-        content = record(provenance, speeds, memories, training_results)
-        options.save.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        save(options.save, parts, provenance)
 
 
 if __name__ == "__main__":

@@ -42,15 +42,18 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     setting = (8, 3, 2, 5, 3, "float32")
     speed = benchmark.speed(setting, NAMES, rounds=3)
     memory = {"kanbook": {"mebibytes": 3.5}, "pykan": {"skipped": "9 GiB needed"}}
-    training = [
-        ["train_kanbook", 1.0, 10, 2.0, 20, 1e-4],
-        ["train_pykan", *[math.inf] * 2, 4, 40, 1],
-    ]
-    record = benchmark.record(
-        {"date": "today"}, [(setting, 1, speed)], [(setting, memory)], training
-    )
+    training = [["train_kanbook", 1.0, 10, 2.0, 20, 1e-4]]
+    training += [["train_pykan", math.inf, math.inf, 4, 40, 1]]
     path = tmp_path / "benchmark.json"
-    path.write_text(json.dumps(record, allow_nan=False))
+    benchmark.save(path, {"speed": [{"contestant": "old"}]}, {"date": "yesterday"})
+    training = list(benchmark.training_rows(training))
+    benchmark.save(path, {"training": training}, {"date": "long ago"})
+    parts = {
+        "speed": list(benchmark.speed_rows([(setting, 1, speed)])),
+        "memory": list(benchmark.memory_rows([(setting, memory)])),
+    }
+    benchmark.save(path, parts, {"date": "today"})
+    json.loads(path.read_text(), parse_constant=pytest.fail)  # no NaN, no infinity
 
     frame = results.benchmark("speed", path=path).set_index("contestant")
     assert list(frame.index) == NAMES
@@ -63,13 +66,23 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     frame = results.benchmark("training", path=path).set_index("package")
     assert frame.loc["kanbook", "seconds_to_target"] == 1
     assert math.isnan(frame.loc["pykan", "seconds_to_target"])
+    assert frame.attrs["provenance"] == {"date": "long ago"}
+
+
+def test_the_steps_of_chapter_16(capsys):
+    result = benchmark.run_job("steps", calls=1, rounds=3)
+    assert {row["step"] for row in result["steps"]} > {"per edge", "by hand", "kanbook"}
+    ours = [row["ratio"] for row in result["steps"] if row["step"] == "kanbook"]
+    assert ours == [1, 1] and all(row["milliseconds"] > 0 for row in result["profile"])
+    benchmark.print_steps(result)
+    assert "1 (1-1)" in capsys.readouterr().out
 
 
 def test_no_part_and_no_file(tmp_path):
     path = tmp_path / "benchmark.json"
     with pytest.raises(results.ResultsError, match="benchmark.json cannot be read .* make bench"):
         results.benchmark(path=path)
-    path.write_text('{"provenance": {}, "speed": []}')
+    path.write_text('{"speed": {"provenance": {}, "rows": []}}')
     with pytest.raises(ValueError, match="part='size'; expected one of 'speed'"):
         results.benchmark("size", path=path)
 

@@ -46,7 +46,7 @@ def test_it_says_how_it_was_made(name):
 
 
 def test_the_benchmark_says_how_it_was_made():
-    for part in ("speed", "memory", "training"):
+    for part in ("speed", "memory", "training", "profile", "steps"):
         how = results.benchmark(part).attrs["provenance"]
         assert len(how["commit"]) == 40, "made from files that differ from the commit"
         assert all(how[key] for key in ("command", "date", "processor", "python"))
