@@ -20,7 +20,7 @@ import pytest
 import torch
 from small_disk import small_disk
 
-from kanbook import count_parameters, results
+from kanbook import count_parameters, results, tasks
 from kanbook.experiments import (
     EXPERIMENTS,
     Experiment,
@@ -618,7 +618,12 @@ def test_what_a_run_measures():
         trials.mean_squared_error(model, inputs, targets), rel=0.5
     )  # that of a mini-batch
     assert len(test[0]) == 10_000 and found["test_loss"] > 0
-    assert make_data({"task": "image-8", "dtype": "float32", "frequencies": 2}, 0)[1] is None
+    picture = {"task": "image-8", "dtype": "float32", "frequencies": 2}
+    assert make_data(picture, 0)[1] is None
+    _, (inputs, targets) = make_data(picture | {"test_size": 16}, 0)
+    assert inputs.shape == (256, 8) and torch.equal(
+        targets, tasks.image(16, dtype=torch.float32)[1]
+    )
 
 
 def test_points_of_the_curve():

@@ -28,7 +28,7 @@ def test_every_run_is_there_once(name):
     engine.check_settings(experiment, table)
     wanted = engine.tuning_tasks(experiment)
     wanted += engine.result_tasks(experiment, table, experiment.seeds)
-    assert experiment.seeds >= (3 if name in ("image-minimal", "scaling") else 5)
+    assert experiment.seeds >= (3 if name in ("image-minimal", "scaling", "between") else 5)
     assert len(wanted) == engine.total(experiment)
     assert {task["run"] for task in wanted} == set(table.runs)
     tuning = [run for run in table.runs.values() if run["stage"] == "tuning"]
@@ -43,6 +43,15 @@ def test_it_says_how_it_was_made(name):
         assert len(how["commit"]) == 40, "made from files that differ from the commit"
         assert how["command"].startswith(f"python -m kanbook.experiments run {name}")
         assert all(how[key] for key in ("date", "device", "processor", "python", "torch"))
+
+
+def test_runs_that_two_experiments_share_are_equal():
+    keys = ["family", "size", "seed"]
+    between, scaling = (results.load(name) for name in ("between", "scaling"))
+    both = between.query("frequencies == 5").merge(scaling.query("depth == 2"), on=keys)
+    assert len(both) == 12
+    assert (both.lr_x == both.lr_y).all() and (both.widths_x == both.widths_y).all()
+    assert ((both.loss_x / both.loss_y - 1).abs() < TOLERANCE).all()
 
 
 def test_the_benchmark_says_how_it_was_made():

@@ -340,6 +340,15 @@ def scaling() -> Iterable[Settings]:
         yield first_sized(choices, size, 1) | {"depth": 1, "size": size}
 
 
+def between() -> Iterable[Settings]:
+    run = image(64, 2000, frequencies=5) | {"test_size": 128}
+    rates = {"MLP": (0.03, 0.03), "KAN": (0.03, 0.01)}  # as chosen in "scaling", for both sizes
+    for family in (mlp() | RESTARTS, BEST_KAN):
+        for size, lr in zip((2500, 10_000), rates[family["family"]], strict=True):
+            yield sized(run | family, size, 2) | {"size": size, "lr": lr}
+        yield sized(run | family | {"frequencies": 2}, 2500, 2) | {"size": 2500}
+
+
 def precision() -> Iterable[Settings]:
     for dtype in ("float32", "float64"):
         run = {"dtype": dtype, "optimizer": "lbfgs"}
@@ -436,6 +445,15 @@ EXPERIMENTS = {
             seeds=3,
             tuning=0.1,
             cost=70,
+        ),
+        Experiment(
+            "between",
+            "Does a network that fits the pixels also fit what lies between them?",
+            (15, 18),
+            between,
+            seeds=3,
+            tuning=0.1,
+            cost=13,
         ),
         Experiment(
             "precision",

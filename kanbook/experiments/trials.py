@@ -103,17 +103,22 @@ def make_data(
 
     Returns:
         Inputs ``(N, I)`` and targets ``(N, 1)`` to learn; the same to test on, or None where there
-        is nothing besides: a picture has no pixels in between.
+        is nothing besides. A picture has pixels in between only if ``test_size`` names a finer one.
 
     Raises:
         ValueError: ``task`` is none.
     """
     task, where = settings["task"], {"dtype": getattr(torch, settings["dtype"]), "device": device}
     if task.startswith("image-"):
-        inputs, targets = tasks.image(int(task.removeprefix("image-")), **where)
-        if settings["frequencies"]:
-            inputs = tasks.positional_encoding(inputs, settings["frequencies"])
-        return (inputs, targets), None
+
+        def picture(size: int) -> tuple[Tensor, Tensor]:
+            inputs, targets = tasks.image(size, **where)
+            if settings["frequencies"]:
+                inputs = tasks.positional_encoding(inputs, settings["frequencies"])
+            return inputs, targets
+
+        finer = picture(settings["test_size"]) if "test_size" in settings else None
+        return picture(int(task.removeprefix("image-"))), finer
     if task in tasks.FUNCTIONS_1D:
         return tasks.function_1d(task, 200, **where), tasks.function_1d(task, 2000, **where)
     samples = torch.Generator().manual_seed(10_000 + seed)  # other samples for every seed,
