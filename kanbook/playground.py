@@ -271,7 +271,8 @@ class SplinePlayground(anywidget.AnyWidget):
         return f"SplinePlayground(degree={self.degree}, grid_size={self.grid_size})"
 
     def _ipython_display_(self):
-        raise NotImplementedError  # ipywidgets 7 would show the widget without its picture
+        # So IPython asks _repr_mimebundle_ instead; ipywidgets 7 would show no picture.
+        raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs):
         """The live view, and a picture for those who see the notebook without scripts."""

@@ -568,9 +568,11 @@ def training_rows(results):
 
 
 def save(path, parts, provenance):
-    """Put parts, each a list of rows, into a file, beside those that it has and are not new."""
+    """Put parts, lists of rows, into a file. Of one that failed, and has none, it keeps the old."""
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    content |= {name: {"provenance": provenance, "rows": rows} for name, rows in parts.items()}
+    for name, rows in parts.items():
+        if rows:
+            content[name] = {"provenance": provenance, "rows": rows}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -53,6 +53,8 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
         "memory": list(benchmark.memory_rows([(setting, memory)])),
     }
     benchmark.save(path, parts, {"date": "today"})
+    failed = list(benchmark.training_rows({"failed": "no package"}))
+    benchmark.save(path, {"training": failed}, {"date": "tomorrow"})  # loses nothing
     json.loads(path.read_text(), parse_constant=pytest.fail)  # no NaN, no infinity
 
     frame = results.benchmark("speed", path=path).set_index("contestant")

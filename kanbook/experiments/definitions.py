@@ -453,7 +453,7 @@ EXPERIMENTS = {
             between,
             seeds=3,
             tuning=0.1,
-            cost=13,
+            cost=7,
         ),
         Experiment(
             "precision",
