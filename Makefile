@@ -34,8 +34,8 @@ test: $(BOOK) $(COLAB) ## run every test: style, library, notebooks, the same as
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(ON_OTHERS))
 	KANBOOK_BUDGET_FACTOR=$${KANBOOK_BUDGET_FACTOR:-2} \
-		$(TWO_AT_A_TIME) --dist loadfile -p tests.notebook_budget --nbval --nbval-current-env \
-		--nbval-cell-timeout=300 --nbval-sanitize-with=tests/nbval_sanitize.cfg notebooks
+		$(TWO_AT_A_TIME) --dist loadfile -p tests.notebooks.notebook_budget --nbval --nbval-current-env \
+		--nbval-cell-timeout=300 --nbval-sanitize-with=tests/notebooks/nbval_sanitize.cfg notebooks
 	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 $(ON_OTHERS)
 
 unit: $(INSTALLED) ## run the quick tests: all but those in a browser and the notebooks' re-run
@@ -54,7 +54,7 @@ verify: $(INSTALLED) ## make one stored run of every experiment again, and compa
 	done
 
 bench: $(VENV)/.bench ## compare speed with other packages (half an hour; ARGS=--quick: a minute)
-	$(BIN)/python tests/benchmark.py $(ARGS)
+	$(BIN)/python tests/bench/benchmark.py $(ARGS)
 
 clean: ## remove the built book and the environments
 	rm -rf _build $(VENV)

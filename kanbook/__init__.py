@@ -1,28 +1,32 @@
 """kanbook: the small library under the book "Kolmogorov-Arnold networks in practice".
 
-Read it in this order: ``splines`` (curves), ``layers`` (a curve on every edge), ``functional`` (the
-same, fast), ``networks`` (layers in a row), ``grids`` (moving knots), ``training`` (one loop),
-``tasks`` (what to learn), ``plots`` (pictures), ``playground`` (a curve to touch), ``results`` and
-``experiments`` (the stored runs behind the book's numbers, and how to make them again).
+An evening's read, in this order: ``splines`` (curves), ``layers`` (a curve on every edge),
+``networks`` (layers in a row), ``counting`` (what they cost), ``grids`` (moving knots),
+``training`` (one loop); last ``fast`` (the same sum, fast).
+
+The workshop, loaded when it is first used: ``plots`` (pictures), ``tasks`` (what to learn), ``lab``
+(a curve to touch), ``results`` and ``experiments`` (the stored runs behind the book's numbers, and
+how to make them again).
 """
 
-from . import functional, grids, plots, results, splines, tasks
+import importlib
+
+from . import grids, splines
+from .counting import Operations, count_operations, count_parameters
 from .grids import extend_grid, update_grid
-from .layers import KANLayer, SplineActivation, TanhLayer
-from .networks import (
-    KAN,
-    MLP,
-    Mixture,
-    Operations,
-    SplineMLP,
-    TanhKAN,
-    count_operations,
-    count_parameters,
-)
-from .playground import SplinePlayground
+from .layers import KANLayer, TanhLayer
+from .networks import KAN, MLP, Mixture, TanhKAN
 from .training import History, fit
 
 __version__ = "0.1.0"
+
+# The workshop: a module by its own name, anything else by where it is.
+_WORKSHOP = {
+    "SplineActivation": "experiments.rivals",
+    "SplineMLP": "experiments.rivals",
+    "SplinePlayground": "lab",
+    **dict.fromkeys(["experiments", "functional", "lab", "plots", "results", "tasks"]),
+}
 
 __all__ = [
     "KAN",
@@ -42,9 +46,18 @@ __all__ = [
     "fit",
     "functional",
     "grids",
+    "lab",
     "plots",
     "results",
     "splines",
     "tasks",
     "update_grid",
 ]
+
+
+def __getattr__(name: str):
+    if name not in _WORKSHOP:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _WORKSHOP[name]
+    module = importlib.import_module(f"{__name__}.{home or name}")
+    return getattr(module, name) if home else module

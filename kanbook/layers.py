@@ -12,16 +12,13 @@ from . import splines
 from ._checks import (
     check_dtype,
     check_features,
-    check_finite,
     check_flag,
-    check_function,
     check_integer,
-    check_like,
     check_points,
 )
-from .functional import apply_splines, autocasts, sum_splines
+from .fast import autocasts, sum_splines
 
-__all__ = ["KANLayer", "TanhLayer", "SplineActivation"]
+__all__ = ["KANLayer", "TanhLayer"]
 
 # A TanhLayer's values of edges: fewer than FEW are computed the plain way, CHUNK at a time at most.
 FEW, CHUNK = 2**15, 2**20
@@ -398,88 +395,9 @@ class TanhLayer(nn.Module):
         return f"{self.in_features}, {self.out_features}{bias}"
 
 
-class SplineActivation(SplineLayer):
-    r"""A learnable activation function for each node: :math:`y_i = s_i(x_i)`.
+def __getattr__(name: str):
+    if name == "SplineActivation":  # its place in the first edition
+        from .experiments.rivals import SplineActivation
 
-    Between the linear layers of an MLP it stands where a fixed function would. Its splines are
-    stored like those of a :class:`KANLayer` with one output per input.
-
-    **Start.** Each spline starts as the least-squares fit of ``start`` on the domain. With the
-    default grid it is nowhere farther than 0.0003 from tanh there.
-
-    **Domain.** Beyond it the spline fades to zero, so it should hold what a linear layer puts out.
-    At the start, [-1, 1] holds 94 % of the inputs of the hidden nodes of ``MLP([1, 20, 20, 1])``
-    and 99.7 % of those of ``MLP([16, 64, 64, 1])``, for inputs uniform on [-1, 1]; [-2, 2] holds
-    practically all. But the same grid on a wider interval is coarser, and learns more slowly:
-    ``SplineMLP([1, 10, 10, 1])`` trained on the book's zigzag (200 steps of Adam, learning rate
-    0.01, median of 3 seeds) has a loss of 0.0016 with [-1, 1], 0.015 with [-2, 2] and 0.10 with
-    [-4, 4]. ``tests/test_tanh.py`` holds these figures.
-
-    Args:
-        features: number of nodes I, at least 1.
-        grid_size: number of grid intervals G on the domain.
-        degree: degree k of the splines, 0 to 7.
-        domain: interval (a, b) on which the knots lie.
-        start: a function of a tensor, element by element, that every spline starts as.
-        device, dtype: of parameters and knots.
-
-    Attributes:
-        knots: buffer of shape ``(I, G + 2k + 1)``.
-        coef: parameter of shape ``(I, 1, G + k)``.
-
-    Shape:
-        ``(..., I)`` to ``(..., I)``.
-
-    Raises:
-        TypeError, ValueError: an argument is of the wrong type or out of range, or ``start``
-            returns values that are not finite; in ``forward``, x has another last dimension,
-            dtype or device than the layer.
-
-    Example:
-        >>> SplineActivation(2)(torch.tensor([-1.0, 1.0])).round(decimals=2)
-        tensor([-0.7600,  0.7600], grad_fn=<RoundBackward1>)
-
-    Source: Yu et al., "KAN or MLP: A Fairer Comparison" (2024). In the book: chapter 4.
-    """
-
-    def __init__(
-        self,
-        features: int,
-        *,
-        grid_size: int = 5,
-        degree: int = 3,
-        domain: tuple[float, float] = (-1.0, 1.0),
-        start: Callable[[Tensor], Tensor] = torch.tanh,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        check_integer("features", features, 1)
-        check_function("start", start)
-        super().__init__(features, 1, grid_size, degree, domain, device, dtype)
-        self.features = features
-        self.start = start
-        self.reset_parameters()
-
-    @torch.no_grad()
-    def reset_parameters(self) -> None:
-        """Fit every spline to ``start`` on its domain."""
-        if self.knots.is_meta:  # no values to fit
-            return
-        a, b = self.knots[:, self.degree], self.knots[:, -self.degree - 1]
-        x = torch.lerp(a, b, torch.linspace(0, 1, 20 * self.grid_size + 1).to(a).unsqueeze(-1))
-        y = self.start(x)
-        check_like("start(x)", y, "knots", self.knots)
-        if y.shape != x.shape:
-            raise ValueError(
-                f"start(x) has shape {tuple(y.shape)}; expected that of x, {tuple(x.shape)}"
-            )
-        check_finite("start(x)", y)
-        self.coef.copy_(splines.fit(x, y.unsqueeze(-1), self.knots, self.degree))
-
-    @full_precision
-    def forward(self, x: Tensor) -> Tensor:
-        check_points(x, self.knots)
-        return apply_splines(x, self.coef.squeeze(1), self.knots, self.degree)
-
-    def extra_repr(self) -> str:
-        return f"{self.features}, grid_size={self.grid_size}, degree={self.degree}"
+        return SplineActivation
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,28 +1,24 @@
-"""Networks: layers in a row, how many parameters they have and how much they compute."""
+"""Networks: layers in a row."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ._checks import check_dtype, check_features, check_function, check_widths
-from .functional import autocasts
-from .layers import KANLayer, SplineActivation, TanhLayer
+from .fast import autocasts
+from .layers import KANLayer, TanhLayer
 
 __all__ = [
     "KAN",
     "MLP",
     "TanhKAN",
-    "SplineMLP",
     "Mixture",
-    "count_parameters",
-    "count_operations",
-    "Operations",
 ]
 
 
@@ -57,7 +53,7 @@ class Activation(nn.Module):
         return getattr(self.function, "__name__", type(self.function).__name__)
 
 
-def _linear(
+def linear_layer(
     in_features: int,
     out_features: int,
     device: torch.device | str | None,
@@ -120,6 +116,7 @@ class TanhKAN(Network):
             :class:`~kanbook.layers.TanhLayer`.
 
     Example:
+        >>> from kanbook import count_parameters
         >>> count_parameters(TanhKAN([2, 5, 1], bias=True))  # 15 edges of 2 numbers, 6 biases
         36
 
@@ -161,6 +158,7 @@ class MLP(Network):
             device than the first layer.
 
     Example:
+        >>> from kanbook import count_parameters
         >>> count_parameters(MLP([2, 5, 1]))
         21
 
@@ -180,57 +178,7 @@ class MLP(Network):
         check_function("activation", activation)
         modules: list[nn.Module] = []
         for i, o in pairwise(widths):
-            modules += [_linear(i, o, device, dtype, generator), Activation(activation)]
-        super().__init__(*modules[:-1])
-
-
-class SplineMLP(Network):
-    """An MLP that learns its activation functions: a spline of its own at every hidden node.
-
-    It stands between MLP and KAN: splines, but one for each node instead of one for each edge.
-    The linear layers start as those of :class:`MLP`, the splines as ``start``.
-
-    Args:
-        widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
-        grid_size, degree, domain, start: of every
-            :class:`~kanbook.layers.SplineActivation`.
-        device, dtype: of parameters and knots.
-        generator: source of the random numbers, on the same device; PyTorch's global one if not
-            given.
-
-    Shape:
-        ``(..., widths[0])`` to ``(..., widths[-1])``.
-
-    Raises:
-        TypeError, ValueError: ``widths`` is not a sequence of two or more integers >= 1, or as
-            :class:`~kanbook.layers.SplineActivation`; in ``forward``, x has another last
-            dimension, dtype or device than the first layer.
-
-    Example:
-        >>> count_parameters(SplineMLP([2, 5, 1], grid_size=3))  # as the MLP, and 5 splines of 6
-        51
-
-    Source: Yu et al., "KAN or MLP: A Fairer Comparison" (2024). In the book: chapter 4.
-    """
-
-    def __init__(
-        self,
-        widths: Sequence[int],
-        *,
-        grid_size: int = 5,
-        degree: int = 3,
-        domain: tuple[float, float] = (-1.0, 1.0),
-        start: Callable[[Tensor], Tensor] = torch.tanh,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        check_widths(widths)
-        spline = {"grid_size": grid_size, "degree": degree, "domain": domain, "start": start}
-        modules: list[nn.Module] = []
-        for i, o in pairwise(widths):
-            activation = SplineActivation(o, **spline, device=device, dtype=dtype)
-            modules += [_linear(i, o, device, dtype, generator), activation]
+            modules += [linear_layer(i, o, device, dtype, generator), Activation(activation)]
         super().__init__(*modules[:-1])
 
 
@@ -296,7 +244,7 @@ class Mixture(Network):
             elif kind == "tanh":
                 modules.append(TanhLayer(i, o, **(tanh or {}), **options))
             else:
-                modules += [_linear(i, o, **options), Activation(activation)]
+                modules += [linear_layer(i, o, **options), Activation(activation)]
         super().__init__(*(modules[:-1] if kinds[-1] == "linear" else modules))
 
 
@@ -338,128 +286,13 @@ def _check_options(
     layer(1, 1, **options, device="meta", dtype=dtype)  # names a wrong value; no random numbers
 
 
-def count_parameters(model: nn.Module) -> int:
-    """Return the number of trainable parameters: single numbers that the optimizer changes.
+def __getattr__(name: str):  # places of the first edition
+    if name == "SplineMLP":
+        from .experiments.rivals import SplineMLP
 
-    Shared parameters count once; knots are buffers and do not count.
+        return SplineMLP
+    if name in ("Operations", "count_operations", "count_parameters"):
+        from . import counting
 
-    Example:
-        >>> count_parameters(KAN([2, 5, 1], grid_size=3, degree=3))  # 15 edges of 6 coefficients
-        90
-    """
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-class Operations(NamedTuple):
-    """What one sample costs: multiply-adds, and evaluations of nonlinear functions."""
-
-    multiply_adds: int
-    functions: int
-
-
-def count_operations(model: nn.Module, convention: str = "shared") -> Operations:
-    r"""Return how many operations a network needs for one sample, forward, by its formulas.
-
-    **Counting rule.** A multiply-add, :math:`a b + c`, counts as one, and so does a multiplication,
-    an addition or a subtraction alone. Every sum starts at the bias, or at zero where there is
-    none: so a product costs one with its addition, and a bias costs nothing. Calls of the base
-    function, of tanh and of an activation function are counted apart. What depends on parameters
-    or knots alone, such as :math:`1 / (t_{i+p} - t_i)`, is no cost of a sample; finding the
-    interval in which x lies (degree 0) is not counted.
-
-    **Conventions.** What the edges of one input have in common - basis functions, base function,
-    :math:`x^2` of a tanh layer - is computed R times. A layer computes it once for each input,
-    R = I: ``"shared"``. Published counts let every edge compute all that it needs, R = IO:
-    ``"edge"``.
-
-    **Basis functions.** Level p of the Cox-de Boor recursion has :math:`G + 2k - p` functions. Each
-    takes 6: two differences to knots, two products with an inverse width, a product and a
-    multiply-add with functions of level p - 1. For all levels together
-
-    .. math:: C = 6 \sum_{p=1}^{k} (G + 2k - p) = 3k\,(2G + 3k - 1)
-
-    This is :func:`~kanbook.splines.cox_de_boor`: all G + k functions. A KAN layer in fact
-    skips those that are zero: it does less, and its time depends on other things too (chapter 16).
-
-    ================  =====================================================  ====================
-    layer             multiply-adds                                          functions
-    ================  =====================================================  ====================
-    KANLayer          RC (bases) + IO(G + k) (coefficients times bases)      R with base
-                      + IO with spline_weight + IO with base
-    TanhLayer         R (:math:`x^2`) + 2 IO (:math:`a x^2 + b x`)           IO
-                      + IO (the sum of the edges)
-    nn.Linear         IO                                                     0
-    SplineActivation  I(C + G + k)                                           0
-    activation        0                                                      I
-    ================  =====================================================  ====================
-
-    Args:
-        model: one of these layers, or an ``nn.Sequential`` of them, such as every network here.
-        convention: ``"shared"`` or ``"edge"``.
-
-    Returns:
-        ``Operations(multiply_adds, functions)``.
-
-    Raises:
-        TypeError: the model contains another module.
-        ValueError: ``convention`` is unknown, or an activation function comes first, where the
-            number of its inputs is not known.
-
-    Example:
-        >>> count_operations(MLP([2, 5, 1]))
-        Operations(multiply_adds=15, functions=5)
-        >>> count_operations(KAN([2, 5, 1])), count_operations(KAN([2, 5, 1]), "edge")
-        (Operations(multiply_adds=1254, functions=0), Operations(multiply_adds=2550, functions=0))
-
-    In the book: chapter 4.
-    """
-    if convention not in ("shared", "edge"):
-        raise ValueError(f"convention={convention!r}; expected 'shared' or 'edge'")
-    multiply_adds = functions = 0
-    width = None  # number of outputs of the module before
-    for module in _in_a_row(model):
-        if isinstance(module, Activation):
-            if width is None:
-                raise ValueError(f"model starts with {module}; expected a layer before it")
-            functions += width
-            continue
-        if isinstance(module, SplineActivation):
-            width = module.features
-            multiply_adds += width * (_basis_operations(module) + module.coef.shape[-1])
-            continue
-        if not isinstance(module, (KANLayer, TanhLayer, nn.Linear)):
-            raise TypeError(
-                f"model contains a {type(module).__name__}; expected KANLayer, TanhLayer, "
-                "nn.Linear, SplineActivation, Activation, or nn.Sequential of them"
-            )
-        edges = module.in_features * module.out_features
-        repeats = module.in_features if convention == "shared" else edges
-        width = module.out_features
-        if isinstance(module, KANLayer):
-            multiply_adds += repeats * _basis_operations(module) + edges * module.coef.shape[-1]
-            if module.spline_weight is not None:
-                multiply_adds += edges
-            if module.base_weight is not None:
-                multiply_adds += edges
-                functions += repeats
-        elif isinstance(module, TanhLayer):
-            multiply_adds += repeats + 3 * edges
-            functions += edges
-        else:
-            multiply_adds += edges
-    return Operations(multiply_adds, functions)
-
-
-def _in_a_row(model: nn.Module) -> Iterator[nn.Module]:
-    """The modules of a nested ``nn.Sequential``; one that occurs twice comes twice."""
-    if isinstance(model, nn.Sequential):
-        for module in model:
-            yield from _in_a_row(module)
-    else:
-        yield model
-
-
-def _basis_operations(layer: KANLayer | SplineActivation) -> int:
-    """Multiply-adds of the Cox-de Boor recursion for one x: C in :func:`count_operations`."""
-    g, k = layer.grid_size, layer.degree
-    return 6 * sum(g + 2 * k - p for p in range(1, k + 1))
+        return getattr(counting, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

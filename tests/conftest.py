@@ -9,28 +9,6 @@ matplotlib.use("Agg")  # here and not in MPLBACKEND, which the kernels of notebo
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-# For one module each: playwright keeps an event loop running, in which no other can start. It is
-# imported on use: only the tests of pages need it.
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A Chromium without a window."""
-    from browser import launch
-
-    with launch() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def server():
-    """The address of the built book."""
-    from browser import HTML, serve
-
-    with serve(HTML) as address:
-        yield address
-
-
 def refuse_skip(report):
     """Turns a skip into a failure when CI=true: there, everything that tests need is installed."""
     if os.environ.get("CI") != "true" or not report.skipped or hasattr(report, "wasxfail"):

@@ -15,33 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from .. import layers, networks, tasks, training
+from ..counting import count_parameters
+from . import rivals
 
 Settings = Mapping[str, Any]
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
 N_TRAIN, N_TEST = 1000, 10_000  # samples of a formula
 WATCHED = (1, 10, 100, 1000, 10_000)  # steps at which a watched model is looked into
-
-
-class NodeTanh(nn.Module):
-    """tanh(a z^2 + b z) at every node of an MLP: the tanh edge, once per node."""
-
-    def __init__(self, features: int, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.zeros(features, dtype=dtype))
-        self.b = nn.Parameter(torch.ones(features, dtype=dtype))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Map ``(..., features)`` to the same shape."""
-        return torch.tanh(self.a * z**2 + self.b * z)
-
-
-class NaiveKANLayer(layers.KANLayer):
-    """The KAN layer as it is first written: every edge of every sample, then the sum."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(..., I)`` to ``(..., O)``."""
-        y = self.edges(x).sum(-2)
-        return y if self.bias is None else y + self.bias
 
 
 def make_model(
@@ -73,7 +53,8 @@ def make_model(
     if family == "kan":
         model = networks.KAN(widths, **kan, **where)
     elif family == "naive-kan":
-        model = nn.Sequential(*(NaiveKANLayer(i, o, **kan, **where) for i, o in pairwise(widths)))
+        layers_ = (rivals.NaiveKANLayer(i, o, **kan, **where) for i, o in pairwise(widths))
+        model = nn.Sequential(*layers_)
     elif family == "tanh":
         model = networks.TanhKAN(widths, settings.get("bias", False), **where)
     elif family == "mlp":
@@ -81,9 +62,9 @@ def make_model(
     elif family == "node-tanh":
         model = networks.MLP(widths, activation, **where)
         for i in range(1, len(model), 2):
-            model[i] = NodeTanh(model[i - 1].out_features, where["dtype"])
+            model[i] = rivals.NodeTanh(model[i - 1].out_features, where["dtype"])
     elif family == "spline-mlp":
-        model = networks.SplineMLP(widths, **spline, **where)
+        model = rivals.SplineMLP(widths, **spline, **where)
     elif family == "mixture":
         options = {"kan": kan} if "kan" in settings["kinds"] else {}
         if "tanh" in settings["kinds"]:
@@ -199,7 +180,7 @@ def run_trial(
         loss = math.nan if history.diverged else mean_squared_error(model, inputs, targets)
         diverged = history.diverged or not math.isfinite(loss)
         result = {
-            "parameters": networks.count_parameters(model),
+            "parameters": count_parameters(model),
             "evaluations": history.evaluations,
             "seconds": _digits(seconds, 4),
             "loss": _digits(loss, 8),

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from kanbook import tasks
 
-PORTRAIT = imread(tasks.Path(tasks.__file__).with_name("images") / "portrait.png").astype("float64")
+PORTRAIT = imread(tasks.Path(tasks.__file__).with_name("portrait.png")).astype("float64")
 
 
 @pytest.mark.parametrize("size", [8, 9, 31, 32, 64, 100, 127, 128])

@@ -50,7 +50,7 @@ SETTINGS = [
     (1000, 2, 5, 10, 3, "float64"),
 ]
 LARGE = [(65536, 64, outputs, 5, 3, "float32") for outputs in (16, 64, 256)]  # for memory
-CHAPTER = Path(__file__).parents[1] / "notebooks" / "16_speed.ipynb"
+CHAPTER = Path(__file__).parents[2] / "notebooks" / "16_speed.ipynb"
 LONGEST_CALL = 60.0  # seconds; slower contestants are left out
 TARGET = 1e-3  # test error (RMSE) to be reached on exp(sin(pi x) + y^2) by a network [2, 5, 1]
 
@@ -599,7 +599,7 @@ def main(arguments=None):
 
     if options.save and not options.save.parent.is_dir():
         parser.error(f"--save {options.save}: there is no folder {options.save.parent}")
-    command = " ".join(["python tests/benchmark.py", *(arguments or sys.argv[1:])])
+    command = " ".join(["python tests/bench/benchmark.py", *(arguments or sys.argv[1:])])
     provenance = {
         "command": command,
         "commit": engine.commit(),

@@ -10,7 +10,7 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
-from ._checks import check_dtype, check_generator, check_integer, check_number, check_tensor
+from .._checks import check_dtype, check_generator, check_integer, check_number, check_tensor
 
 __all__ = [
     "FORMULAS",
@@ -170,7 +170,7 @@ IMAGE_SIZES = (8, 128)  # smallest, largest
 @cache
 def _portrait() -> Tensor:
     """The photograph: luminance in [0, 1], shape (128, 128), float64."""
-    pixels = imread(Path(__file__).with_name("images") / "portrait.png")  # in steps of 1 / 255
+    pixels = imread(Path(__file__).with_name("portrait.png"))  # in steps of 1 / 255
     return torch.from_numpy(pixels.astype("float64"))
 
 
@@ -182,7 +182,7 @@ def image(
 ) -> tuple[Tensor, Tensor]:
     """Return a photograph as a function: where a pixel is, and how bright.
 
-    A portrait of the astronaut Eileen Collins; ``kanbook/images/README.md`` has source and license.
+    A portrait of the astronaut Eileen Collins; ``kanbook/tasks/README.md`` has source and license.
     Of 128 x 128 pixels, smaller sizes hold the mean brightness of what each pixel covers.
 
     Args:

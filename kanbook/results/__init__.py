@@ -18,7 +18,7 @@ from typing import Any
 
 __all__ = ["FOLDER", "ResultsError", "Table", "benchmark", "load", "names"]
 
-FOLDER = Path(__file__).with_name("results")
+FOLDER = Path(__file__).parent
 FORMAT = 1  # of the files
 
 

@@ -22,8 +22,9 @@ import traitlets
 from scipy.interpolate import BSpline
 
 import notebook_files as notebooks
-from kanbook import SplinePlayground, playground, splines, tasks
-from kanbook.playground import MAX_DEGREE, MAX_GRID_SIZE, Spline
+from kanbook import SplinePlayground, splines, tasks
+from kanbook.lab import playground
+from kanbook.lab.playground import MAX_DEGREE, MAX_GRID_SIZE, Spline
 from notebook_files import ROOT
 
 DEGREES = range(MAX_DEGREE + 1)

@@ -33,7 +33,7 @@ import json
 
 import ipywidgets
 
-from kanbook.playground import SplinePlayground
+from kanbook.lab.playground import SplinePlayground
 
 FIELDS = ("degree", "grid_size", "domain", "knots", "coefs")"""
 NEW = """\
@@ -47,7 +47,7 @@ link = ipywidgets.{link}((slider, "value"), (p, "{name}"))
 display(slider)
 """
 SAVED = """\
-from kanbook.playground import SplinePlayground
+from kanbook.lab.playground import SplinePlayground
 
 SplinePlayground(coefs=[0.5] * 8)"""
 KNOTS = [-1.9, -1.6, -1.3, -1.0, -0.7, -0.1, -0.1, 0.8, 1.0, 1.3, 1.6, 1.9]

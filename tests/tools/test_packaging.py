@@ -399,7 +399,7 @@ def test_skip_is_a_failure_in_ci(tmp_path, ci, code):
 )
 def test_notebook_over_budget_fails(tmp_path, factor, code, message):
     path = store(tmp_path / "a.ipynb", "x = 1", budget=0.001)
-    nbval = ["-p", "tests.notebook_budget", "--nbval", "--nbval-current-env", path]
+    nbval = ["-p", "tests.notebooks.notebook_budget", "--nbval", "--nbval-current-env", path]
     result = run_pytest(tmp_path, *nbval, KANBOOK_BUDGET_FACTOR=factor)
     assert result.returncode == code, result.stdout
     assert message in result.stdout + result.stderr

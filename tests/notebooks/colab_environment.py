@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "_build" / "colab"
 VERSIONS = ROOT / "tests" / "colab.txt"
 INSTALLED = FOLDER / "installed.txt"  # a copy of it, written last

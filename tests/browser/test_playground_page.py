@@ -18,7 +18,7 @@ import torch
 from browser import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
 
 from kanbook import SplinePlayground, splines
-from kanbook.playground import MAX_DEGREE, Spline
+from kanbook.lab.playground import MAX_DEGREE, Spline
 from notebook_files import ROOT
 
 PATH = "notebooks/02_playground.html"

@@ -1,0 +1,341 @@
+r"""Splines of many inputs as one function, fast: only k + 1 functions are alive anywhere.
+
+:func:`kanbook.splines.cox_de_boor` computes all n = G + k basis functions of every input, through
+a table of functions of lower degree, and nearly all the numbers in it are zeros. The functions
+here find the interval in which each input lies and compute the k + 1 functions that are not zero
+there, put them into a matrix of zeros and multiply that by the coefficients. The backward pass is
+written by hand.
+
+In the book: chapter 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .splines import cox_de_boor
+
+__all__ = ["sum_splines"]
+
+# Numbers of dL/dA held at a time: 32 MiB of float32.
+CHUNK = 2**23
+
+
+def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
+    r"""Return :math:`y_o = \sum_i s_{i,o}(x_i)`, with :math:`s_{i,o} = \sum_j c_{i,o,j} B_{i,j}`.
+
+    The same numbers as ``splines.evaluate(x, coef, knots, degree).sum(-2)``, to rounding error,
+    but nothing of shape ``(..., I, O)`` is ever made, and arguments are not checked. Memory grows
+    as batch * I * n. Inside ``torch.compile``, ``torch.func`` transforms and forward-mode
+    differentiation, and for second derivatives, the plain formula is used, which PyTorch can
+    transform and differentiate itself.
+
+    Args:
+        x: shape ``(..., I)``.
+        coef: shape ``(I, O, n)``.
+        knots: shape ``(I, n + k + 1)``, sorted.
+        degree: k.
+
+    Returns:
+        Shape ``(..., O)``.
+
+    Example:
+        >>> from kanbook import splines
+        >>> knots = splines.uniform_knots(2, 1, (0.0, 1.0)).repeat(3, 1)
+        >>> sum_splines(torch.full((5, 3), 0.25), torch.ones(3, 2, 3), knots, 1).shape
+        torch.Size([5, 2])
+    """
+    return by_rows(_SumSplines, _plain_sum, x, coef, knots, degree)
+
+
+def autocasts(x: Tensor) -> bool:
+    """Whether a matrix product of x would run in the lower precision of ``torch.autocast``.
+
+    Inside ``torch.compile`` the answer is no: older compilers cannot trace the question.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    device = x.device.type
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def _plain_sum(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
+    return torch.einsum("...in,ion->...o", cox_de_boor(x, knots, k), coef)
+
+
+def by_rows(
+    function: type[torch.autograd.Function],
+    plain: Callable[..., Tensor],
+    x: Tensor,
+    coef: Tensor,
+    knots: Tensor,
+    k: int,
+) -> Tensor:
+    """Apply the function to x with its leading dimensions made one, or else the plain formula."""
+    if (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+        or knots.requires_grad
+        or knots.dtype not in (torch.float32, torch.float64)
+    ):
+        return plain(x, coef, knots, k)
+    x = x.contiguous()
+    if x.ndim == 2:
+        return function.apply(x, coef, knots, k)
+    y = function.apply(x.view(-1, x.shape[-1]), coef, knots, k)
+    return y.view(*x.shape[:-1], y.shape[-1])
+
+
+def by_hand(plain: Callable[..., Tensor]) -> Callable:
+    """Make a method the backward pass of a function of (x, coef, knots, k), saved in this order.
+
+    The method returns the gradients of x and coef. A gradient that itself will be differentiated
+    is that of the plain formula instead.
+    """
+
+    def decorate(backward: Callable) -> Callable:
+        @wraps(backward)
+        def run(ctx, g: Tensor):
+            if autocasts(g):  # a backward pass inside the context; there, too, in full precision
+                with torch.autocast(g.device.type, enabled=False):
+                    return run(ctx, g)
+            if not torch.is_grad_enabled():
+                return *backward(ctx, g), None, None
+            x, coef, knots, *_ = ctx.saved_tensors
+            # Of views: where x depends on coef, that is for the rest of the graph to follow.
+            x, coef = x.view_as(x), coef.view_as(coef)
+            y = plain(x, coef, knots, ctx.degree)
+            needed = ctx.needs_input_grad[:2]
+            wanted = [v for v, need in zip((x, coef), needed, strict=True) if need]
+            grads = iter(torch.autograd.grad(y, wanted, g, create_graph=True))
+            return *(next(grads) if need else None for need in needed), None, None
+
+        return run
+
+    return decorate
+
+
+class _SumSplines(torch.autograd.Function):
+    r"""y = A W, where row b of the matrix A holds every :math:`B_{i,j}(x_{b,i})`.
+
+    **Forward.** Let :math:`t_c \le x < t_{c+1}`. Of the functions of degree k, those numbered
+    c - k to c are alive at x. Their values are scattered into zeros: A has one column for each
+    function j and input i, at place j I + i. Functions numbered below 0 or from n on do not exist;
+    one block of I columns on either side of A, with zeros in W, takes what falls there::
+
+        | nowhere | function 0 | function 1 |  ...  | function n-1 | nowhere |
+          I columns  I columns    I columns            I columns     I columns
+
+    **Backward.** With g the gradient of the loss in y,
+
+    .. math::
+        \frac{\partial L}{\partial W} = A^T g, \qquad
+        \frac{\partial L}{\partial A} = g W^T, \qquad
+        \frac{\partial L}{\partial x_{b,i}}
+            = \sum_{r=0}^{k} \frac{\partial L}{\partial A_{b,(c-k+r,\,i)}} B_{i,c-k+r}'(x_{b,i}) .
+
+    Only the k + 1 entries of :math:`\partial L / \partial A` that belong to living functions
+    are gathered, from the same places to which the forward pass had scattered.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
+        inputs, batch = len(coef), len(x)
+        columns, values, slopes, ctx.grad_x = find(x, knots, k)
+        w = pad(coef.permute(2, 0, 1))
+        padded = x.new_zeros(batch, len(w))
+        columns = columns.view(batch, inputs * (k + 1))
+        padded.scatter_(1, columns, values.view(columns.shape))
+        a = padded[:, inputs:-inputs]
+        ctx.save_for_backward(x, coef, knots, a, w, columns, *slopes)
+        ctx.degree = k
+        return a @ w[inputs:-inputs]
+
+    @staticmethod
+    @by_hand(_plain_sum)
+    def backward(ctx, g: Tensor):
+        x, coef, _, a, w, columns, *slopes = ctx.saved_tensors
+        k = ctx.degree
+        needs_x, needs_coef, *_ = ctx.needs_input_grad
+        (inputs, outputs, n), batch = coef.shape, len(x)
+        grad_x = grad_coef = None
+        if needs_coef:
+            grad_coef = (g.T @ a).view(outputs, n, inputs).permute(2, 0, 1)
+        if needs_x:
+            rows = max(1, CHUNK // len(w))
+            if batch <= rows:
+                grad_values = (g @ w.T).gather(1, columns)
+            else:
+                parts = zip(g.split(rows), columns.split(rows), strict=True)
+                grad_values = torch.cat([(g_part @ w.T).gather(1, c) for g_part, c in parts])
+            grad_x = ctx.grad_x(grad_values.view(batch, inputs, k + 1), k, *slopes)
+        return grad_x, grad_coef
+
+
+def find(
+    x: Tensor, knots: Tensor, k: int
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...], Callable[..., Tensor]]:
+    """Find the functions alive at each x.
+
+    Returns:
+        columns: shape (batch, I, k + 1), their places in W, and in a row of the padded matrix A.
+        values: shape (batch, I, k + 1).
+        slopes: tensors that grad_x needs.
+        grad_x: :func:`_grad_x`, or the one that equally spaced knots have.
+    """
+    step = _even_step(knots, k)
+    if step is None:
+        (place, values, slopes), grad_x = _alive(x, knots, k), _grad_x
+    else:
+        (place, values, slopes), grad_x = _alive_uniform(x, knots, k, step), _grad_x_uniform
+    inputs, m = knots.shape
+    n = m - k - 1
+    blocks = torch.arange(-k * inputs, 1, inputs, device=x.device)  # (k + 1,)
+    columns = (place.unsqueeze(-1) + blocks).clamp_(0, (n + 2) * inputs - 1)
+    return columns, values.view(columns.shape), slopes, grad_x
+
+
+def pad(coef: Tensor) -> Tensor:
+    """Return W: the coefficients, shape (n, I, ...), between two blocks of I rows of zeros."""
+    nowhere = coef.new_zeros(1, *coef.shape[1:])
+    return torch.cat([nowhere, coef, nowhere]).flatten(0, 1)
+
+
+def _even_step(knots: Tensor, k: int) -> Tensor | None:
+    """The distance of neighboring knots of every input, shape (I,), if nothing but rounding varies.
+
+    Only asked for degrees in which the slope is continuous, and on the CPU: elsewhere the answer
+    would hold up the device for longer than it saves.
+    """
+    if k < 2 or knots.device.type != "cpu":
+        return None
+    m = knots.shape[-1]
+    step = (knots[:, -1] - knots[:, 0]) / (m - 1)
+    off = (knots.diff() - step.unsqueeze(-1)).abs_().max()
+    return step if off <= 64 * torch.finfo(knots.dtype).eps * step.min() else None
+
+
+def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Find the interval c of each x and the values of the k + 1 functions alive there.
+
+    The recursion of Cox and de Boor runs on living functions only: of degree p there are p + 1,
+    computed from the knots t_{c-p+1}, ..., t_{c+p}. No interval found is empty, so no width is 0.
+    Source: de Boor (2001), chapter X, subroutine BSPLVB.
+
+    Returns:
+        place: shape (batch, I), column of the function number c in the padded matrix A.
+        values: shape (batch, I, k + 1).
+        slopes: what :func:`_grad_x` needs, the last ratios of the recursion: with them the
+            derivative of the function number c - k + r is k (ratios[r - 1] - ratios[r]).
+    """
+    inputs, batch = len(knots), len(x)
+    start, stop = knots[:, :1], knots[:, -1:]
+    width = stop - start
+    # k knots more on either side: functions that do not exist get finite values there.
+    far = torch.arange(1, k + 1, device=x.device) * width
+    t = torch.cat([start - far.flip(-1), knots, stop + far], 1).T.reshape(-1)
+    x = torch.minimum(torch.maximum(x, (start - width).T), (stop + width).T)
+    cell = _count_knots(x, knots, knots[:, -k - 1, None]) - 1
+    # A NaN, the number that is not equal to itself, has c = -1 now; put it where it will be seen.
+    cell += torch.ne(x, x, out=torch.empty_like(x)) * (k + 1)
+    place = cell.to(torch.int32).add_(1).mul_(inputs)
+    place += torch.arange(inputs, dtype=torch.int32, device=x.device)
+    if k == 0:
+        return place, torch.ones_like(x) + 0 * x, (x.new_empty(0),)
+    blocks = torch.arange(0, 2 * k * inputs, inputs, dtype=torch.int32, device=x.device)
+    around = place + blocks[:, None, None]
+    around = t.index_select(0, around.view(-1)).view(2 * k, batch, inputs)
+    left, right = x - around[:k], around[k:] - x  # of t_{c-k+1}, ..., t_c; to t_{c+1}, ..., t_{c+k}
+    functions = torch.ones_like(x).unsqueeze(0)
+    for p in range(1, k + 1):
+        fall, rise = right[:p], left[k - p :]
+        ratios = functions / (fall + rise)
+        functions = x.new_zeros(p + 1, batch, inputs)
+        torch.mul(fall, ratios, out=functions[:p])
+        functions[1:].addcmul_(rise, ratios)
+    return place, functions.permute(1, 2, 0).contiguous(), (ratios,)
+
+
+def _count_knots(x: Tensor, knots: Tensor, end: Tensor) -> Tensor:
+    """Return how many knots lie at or before each x, as x.dtype.
+
+    At x = end, the right end of the domain, those before it: the end belongs to the last interval
+    that is not empty. A NaN has none. On a CPU, comparing all numbers with one knot after the
+    other takes less time than a binary search for each number, up to about 100 knots.
+    """
+    knots = torch.where(knots == end, torch.nextafter(end, end + knots[:, -1:].abs() + 1), knots)
+    if x.device.type == "cpu" and knots.shape[-1] <= 100:
+        count, passed = torch.zeros_like(x), torch.empty_like(x)
+        for knot in knots.T.contiguous():
+            count += torch.ge(x, knot, out=passed)
+        return count
+    x = x.nan_to_num(-torch.inf).T.contiguous()
+    return torch.searchsorted(knots, x, right=True).T.to(x.dtype).contiguous()
+
+
+def _grad_x(grad_values: Tensor, k: int, ratios: Tensor) -> Tensor:
+    """Return sum_r grad_values[..., r] * (derivative of the r-th living function)."""
+    total = grad_values.new_zeros(grad_values.shape[:-1])
+    for r, ratio in enumerate(ratios):
+        total.addcmul_(ratio, grad_values[..., r + 1] - grad_values[..., r], value=k)
+    return total
+
+
+def _alive_uniform(
+    x: Tensor, knots: Tensor, k: int, step: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """As :func:`_alive`, for equally spaced knots: there the pieces of all functions are alike.
+
+    With u = (x - t_c) / h in [0, 1), each living function is one polynomial in u, whose
+    coefficients are the same in every interval.
+    """
+    inputs, m = knots.shape
+    inverse = 1 / step
+    u = (x - knots[:, 0]).mul_(inverse)
+    cell = u.clamp_(-1, m - 1).floor().nan_to_num_(k)  # a NaN: where it will be seen
+    place = cell.to(torch.int32).mul_(inputs)
+    place += torch.arange(inputs, 2 * inputs, dtype=torch.int32, device=x.device)
+    # From the knot t_c itself, not from the first: less rounding. There is none before the first.
+    left = torch.constant_pad_nd(knots.T, (0, 0, 1, 0)).view(-1)
+    left = left.index_select(0, place.view(-1)).view(x.shape)
+    torch.sub(x, left, out=u).mul_(inverse).clamp_(-1, 2)  # finite, however far out x may lie
+    powers = x.new_ones(k + 1, *x.shape)
+    for p in range(1, k + 1):
+        torch.mul(powers[p - 1], u, out=powers[p])
+    pieces, derivatives = map(torch.from_numpy, _pieces(k, str(x.dtype).removeprefix("torch.")))
+    values = (powers.view(k + 1, -1).T @ pieces).view(*x.shape, k + 1)
+    return place, values, (u, inverse, derivatives)
+
+
+def _grad_x_uniform(
+    grad_values: Tensor, k: int, u: Tensor, inverse: Tensor, derivatives: Tensor
+) -> Tensor:
+    """As :func:`_grad_x`: gather the gradient by powers of u, and sum them by Horner's rule."""
+    powers = (derivatives @ grad_values.view(-1, k + 1).T).view(k, *u.shape)
+    total = powers[-1]
+    for p in reversed(range(k - 1)):
+        total = torch.addcmul(powers[p], total, u)
+    return total * inverse
+
+
+@lru_cache
+def _pieces(k: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Polynomials in u of the living functions on equally spaced knots, and their derivatives.
+
+    Returns: (powers of u, k + 1 functions) and (powers of u, k + 1 functions), one power less.
+    """
+    u = np.polynomial.Polynomial([0, 1])
+    functions = [np.polynomial.Polynomial([1])]
+    for p in range(1, k + 1):  # the recursion, on polynomials; r counts the living functions
+        rising = [0, *((u + (p - 1 - r)) / p * f for r, f in enumerate(functions))]
+        falling = [*((r + 1 - u) / p * f for r, f in enumerate(functions)), 0]
+        functions = [a + b for a, b in zip(rising, falling, strict=True)]
+    coef = np.stack([np.pad(f.coef, (0, k + 1 - len(f.coef))) for f in functions], -1)
+    slope = coef[1:] * np.arange(1, k + 1)[:, None]
+    return coef.astype(dtype), slope.astype(dtype)

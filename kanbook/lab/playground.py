@@ -1,0 +1,418 @@
+"""The spline playground: a curve to touch, in Jupyter, on Colab and in a page without a kernel.
+
+The script ``playground.js`` draws, and does the arithmetic of a drag, a fit or a change of grid, so
+that it needs no kernel. This module is the same curve seen from Python: five traits that belong
+together, kept so by :class:`SplinePlayground` whichever of them is set.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import re
+from numbers import Real
+from pathlib import Path
+from typing import NamedTuple
+
+import anywidget
+import torch
+import traitlets
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from .. import plots, splines, tasks
+from .._checks import check_domain, check_finite, check_integer, check_knots, check_tensor
+
+__all__ = ["SplinePlayground"]
+
+MAX_DEGREE, MAX_GRID_SIZE = 5, 20
+MAX_KNOT, MAX_COEF = 1e6, 1e30  # far from overflow, also of the float32 that browsers draw with
+N_SAMPLES = 101  # of a target, evenly on [-1, 1]
+TARGETS = ("zigzag", "sine", "step", "noise")
+
+
+def _source(name: str) -> str:
+    """The text of a file beside this one, without what no page needs.
+
+    That is comments, indents, empty lines, and the end of a line after ``{ ( [ , ;``, which ends no
+    statement. It would be wrong within a string of several lines; tests see that there is none.
+    """
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    text = re.sub(r"^\s*(//.*|/\*(?:[^*]|\*(?!/))*\*/\n)?| // .*$", "", text, flags=re.M)
+    return re.sub(r"(?<=[{(\[,;])\n", "", text)
+
+
+class _Number(traitlets.Float):
+    """Any real number, NumPy's too, kept as a Python float; but no bool."""
+
+    def validate(self, obj, value):
+        if isinstance(value, bool) or not isinstance(value, Real):
+            self.error(obj, value)
+        return super().validate(obj, _to_float(value))
+
+
+class Spline(NamedTuple):
+    """One state of the curve, in the types of the traits."""
+
+    degree: int
+    grid_size: int
+    domain: tuple[float, float]
+    knots: list[float]
+    coefs: list[float]
+
+
+class SplinePlayground(anywidget.AnyWidget):
+    r"""A spline to drag: its coefficients, its knots, its degree, its grid.
+
+    In a live kernel the traits below sync both ways: read what was dragged, set what shall be
+    shown, ``observe`` them, link them to sliders. Set one of ``degree``, ``grid_size`` and
+    ``domain``, and knots and coefficients follow: the new curve is the least-squares
+    approximation of the last curve that was shaped by coefficients or knots
+    (:func:`kanbook.splines.refine`). Set ``knots`` or ``coefs``, and the rest stays.
+
+    Args:
+        degree: k, 0 to 5.
+        grid_size: number of intervals G on the domain, 1 to 20.
+        domain: (a, b), a < b; evenly spaced knots unless ``knots`` are given.
+        knots: all G + 2k + 1 knots in rising order; they decide ``grid_size`` and ``domain``.
+        coefs: G + k coefficients; a gentle wave if not given.
+        target: points to approximate: "none", "zigzag", "sine", "step" or "noise".
+        show_basis, show_sum: draw the basis functions; draw their sum.
+        weighted: draw each basis function times its coefficient; their sum then is the curve.
+
+    Attributes:
+        degree, grid_size, domain, knots, coefs, target, show_basis, show_sum, weighted: as above.
+
+    Raises:
+        traitlets.TraitError: a value is not allowed, now or when it is set later. The message says
+            what is, and the widget stays as it was.
+
+    Example:
+        >>> p = SplinePlayground(degree=3, grid_size=5)
+        >>> p.grid_size = 10
+        >>> len(p.knots), len(p.coefs)
+        (17, 13)
+
+    In the book: chapter 2.
+    """
+
+    _esm = _source("playground.js")
+    _css = _source("playground.css")
+
+    degree = traitlets.Int(3).tag(sync=True)
+    grid_size = traitlets.Int(5).tag(sync=True)
+    domain = traitlets.Tuple(_Number(), _Number()).tag(sync=True)
+    knots = traitlets.List(_Number()).tag(sync=True)
+    coefs = traitlets.List(_Number()).tag(sync=True)
+    target = traitlets.Enum(("none", *TARGETS), "none").tag(sync=True)
+    show_basis = traitlets.Bool(True).tag(sync=True)
+    show_sum = traitlets.Bool(False).tag(sync=True)
+    weighted = traitlets.Bool(False).tag(sync=True)
+    _targets = traitlets.Dict().tag(sync=True)  # name -> heights at N_SAMPLES points
+
+    def __init__(
+        self,
+        degree: int = 3,
+        grid_size: int | None = None,
+        *,
+        domain: tuple[float, float] | None = None,
+        knots: list[float] | None = None,
+        coefs: list[float] | None = None,
+        target: str = "none",
+        show_basis: bool = True,
+        show_sum: bool = False,
+        weighted: bool = False,
+    ):
+        self._settled = self._shape = None  # the last state; the last one made by hand
+        with _trait_errors():
+            _check_sizes(degree=degree)
+            if domain is not None:
+                domain = _check_domain(domain)
+            if knots is not None:
+                check_knots(_numbers("knots", knots, MAX_KNOT), degree)
+                own = (knots[degree], knots[-degree - 1]), len(knots) - 2 * degree - 1
+                given = (domain, grid_size)
+                for name, value, said in zip(("domain", "grid_size"), given, own, strict=True):
+                    if value not in (None, said):
+                        raise ValueError(f"{name}={value!r}; expected {said!r}, as in knots")
+                domain, grid_size = own
+            domain = (-1.0, 1.0) if domain is None else domain
+            grid_size = 5 if grid_size is None else grid_size
+            _check_sizes(grid_size=grid_size)
+            if knots is None:
+                knots = _uniform(grid_size, degree, domain)
+            if coefs is None:
+                coefs = _wave(grid_size + degree)
+            _numbers("coefs", coefs, MAX_COEF)
+        super().__init__(
+            degree=degree,
+            grid_size=grid_size,
+            domain=domain,
+            knots=list(knots),
+            coefs=list(coefs),
+            target=target,
+            show_basis=show_basis,
+            show_sum=show_sum,
+            weighted=weighted,
+            _targets={name: _heights(name).tolist() for name in TARGETS},
+        )
+
+    def values(self, x: Tensor | None = None) -> Tensor:
+        """Evaluate the curve.
+
+        Args:
+            x: points, any shape; 201 evenly spaced ones on the domain if not given.
+
+        Returns:
+            The heights of the curve there, float64, of the shape of x.
+
+        Raises:
+            TypeError: x is not a floating-point tensor.
+        """
+        if x is None:
+            x = torch.linspace(*self.domain, 201, dtype=torch.float64)
+        check_tensor("x", x)
+        knots, coefs = _float64(self.knots), _float64(self.coefs)
+        return splines.evaluate(splines.to_float64(x).cpu(), coefs, knots, self.degree)
+
+    def samples(self) -> tuple[Tensor, Tensor]:
+        """Return the points of the chosen target that lie in the domain: what "fit" fits.
+
+        Returns:
+            x and y, float64, both of shape ``(N,)``; N is at most 101.
+
+        Raises:
+            ValueError: no target is chosen.
+        """
+        if self.target == "none":
+            raise ValueError(f"target={self.target!r}; expected one of {', '.join(TARGETS)}")
+        x, y = _sample_points(), _heights(self.target)
+        inside = (self.domain[0] <= x) & (x <= self.domain[1])
+        return x[inside], y[inside]
+
+    # --- five traits, one spline -----------------------------------------------------------------
+
+    @traitlets.validate("degree", "grid_size")
+    def _validate_size(self, proposal):
+        with _trait_errors():
+            _check_sizes(**{proposal.trait.name: proposal.value})
+        return proposal.value
+
+    @traitlets.validate("domain")
+    def _validate_domain(self, proposal):
+        with _trait_errors():
+            return _check_domain(proposal.value)
+
+    @traitlets.validate("knots")
+    def _validate_knots(self, proposal):
+        size = self.grid_size + 2 * self.degree + 1
+        with _trait_errors():
+            if len(proposal.value) != size:
+                raise ValueError(
+                    f"knots has {len(proposal.value)} values; expected grid_size + 2 * degree + 1 "
+                    f"= {size} (to change their number, set grid_size or degree)"
+                )
+            check_knots(_numbers("knots", proposal.value, MAX_KNOT), self.degree)
+            _check_domain((proposal.value[self.degree], proposal.value[-self.degree - 1]))
+        return proposal.value
+
+    @traitlets.validate("coefs")
+    def _validate_coefs(self, proposal):
+        size = self.grid_size + self.degree
+        with _trait_errors():
+            if len(proposal.value) != size:
+                raise ValueError(
+                    f"coefs has {len(proposal.value)} values; expected grid_size + degree = {size} "
+                    "(to change their number, set grid_size or degree)"
+                )
+            if self._settled is None or proposal.value != self._settled.coefs:  # no refit's
+                _numbers("coefs", proposal.value, MAX_COEF)
+        return proposal.value
+
+    def notify_change(self, change):
+        with self.hold_sync():  # what follows from a change travels in one message with it
+            super().notify_change(change)
+
+    @traitlets.observe("degree", "grid_size", "domain", "knots", "coefs")
+    def _settle(self, change):
+        """Make the five traits one spline again, after some of them were set."""
+        now = Spline(self.degree, self.grid_size, self.domain, [*self.knots], [*self.coefs])
+        old = self._settled
+        if now == old:
+            return
+        if old is None:
+            self._settled = self._shape = now
+            return
+        knots, coefs = now.knots, now.coefs
+        given = knots != old.knots
+        resized = now[:3] != old[:3]  # degree, grid_size, domain
+        if resized and not given:
+            knots = _move_knots(self._shape, now)
+        keeps = len(coefs) == len(knots) - now.degree - 1
+        refits = not keeps or (resized and not given and coefs == old.coefs)
+        if refits:
+            coefs = _refit(self._shape, knots, now.degree)
+        ends = (knots[now.degree], knots[-now.degree - 1])
+        new = now._replace(domain=ends, knots=knots, coefs=coefs)
+        if not refits and not _is_refit(new, self._shape):
+            self._shape = new
+        self._settled = new
+        if new == now:
+            return
+        self._states_to_send.update(Spline._fields)  # the page gets the five together
+        with self.hold_trait_notifications():
+            for name, value in new._asdict().items():
+                setattr(self, name, value)
+
+    # --- what a notebook stores ------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"SplinePlayground(degree={self.degree}, grid_size={self.grid_size})"
+
+    def _ipython_display_(self):
+        # So IPython asks _repr_mimebundle_ instead; ipywidgets 7 would show no picture.
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The live view, and a picture for those who see the notebook without scripts."""
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        return data | {"image/png": base64.b64encode(self._picture()).decode()}, metadata
+
+    def _picture(self) -> bytes:
+        knots, coefs, k = _float64(self.knots), _float64(self.coefs), self.degree
+        figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
+        ax = figure.subplots()
+        plots.plot_basis(knots, k, coef=coefs if self.weighted else None, ax=ax)
+        for line in ax.lines[: 0 if self.show_basis else len(coefs)]:
+            line.set_visible(False)
+        if self.target != "none":
+            ax.plot(*self.samples(), ".", color=plots.ROLES["target"]["color"], markersize=4)
+        x = torch.linspace(*self.knots[:: len(self.knots) - 1], 1001, dtype=torch.float64)
+        ax.plot(x, self.values(x), **plots.ROLES["KAN"], linewidth=2.6)
+        centers = (knots.unfold(0, k, 1).mean(-1)[1:-1]) if k else (knots[1:] + knots[:-1]) / 2
+        ax.plot(centers, coefs, "o:", color=plots.ROLES["KAN"]["color"], linewidth=1)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", metadata={"Software": None})
+        return file.getvalue()
+
+
+class _trait_errors:
+    """Inside, the errors of kanbook's checks become those that traits raise."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind in (TypeError, ValueError):
+            raise traitlets.TraitError(str(error)) from None
+
+
+def _check_sizes(**sizes: int) -> None:
+    ranges = {"degree": (0, MAX_DEGREE), "grid_size": (1, MAX_GRID_SIZE)}
+    for name, value in sizes.items():
+        check_integer(name, value, *ranges[name])
+
+
+def _check_domain(domain: tuple[float, float]) -> tuple[float, float]:
+    try:
+        a, b = check_domain(domain)
+    except OverflowError:  # of an integer of hundreds of digits
+        a = b = math.inf
+    if max(abs(a), abs(b)) > 1000 or b - a < 0.01:
+        raise ValueError(
+            f"domain={domain!r}; expected numbers from -1000 to 1000, the second larger by 0.01 "
+            "at least"
+        )
+    return a, b
+
+
+def _to_float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # of an integer of hundreds of digits
+        return math.inf if value > 0 else -math.inf
+
+
+def _float64(values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _numbers(name: str, values: list[float], limit: float) -> Tensor:
+    if not isinstance(values, (list, tuple)) or not all(
+        isinstance(v, Real) and not isinstance(v, bool) for v in values
+    ):
+        raise TypeError(f"{name}={values!r}; expected a list of numbers")
+    numbers = _float64([_to_float(v) for v in values])
+    check_finite(name, numbers)
+    if (numbers.abs() > limit).any():
+        raise ValueError(f"{name}={values!r}; expected numbers from {-limit:g} to {limit:g}")
+    return numbers
+
+
+def _uniform(grid_size: int, degree: int, domain: tuple[float, float]) -> list[float]:
+    return splines.uniform_knots(grid_size, degree, domain, dtype=torch.float64).tolist()
+
+
+def _wave(n: int) -> list[float]:
+    """Coefficients of the first curve: neither flat nor clever."""
+    return [round(0.7 * math.sin(1.9 * math.pi * (i + 0.5) / n - 0.6), 2) for i in range(n)]
+
+
+def _sample_points() -> Tensor:
+    """The numbers of the page, to the last digit: one may lie on the domain's end."""
+    last = N_SAMPLES - 1
+    return (2 * torch.arange(N_SAMPLES, dtype=torch.float64) - last) / last
+
+
+def _heights(name: str) -> Tensor:
+    """The heights of a target at the sample points, rounded as they travel to the page."""
+    x = torch.linspace(-1, 1, N_SAMPLES, dtype=torch.float64)
+    if name == "noise":
+        generator = torch.Generator().manual_seed(0)
+        noise = 0.25 * torch.randn(N_SAMPLES, generator=generator, dtype=x.dtype)
+        return (tasks.sine(x) + noise).round(decimals=6)
+    return tasks.FUNCTIONS_1D[name](x).round(decimals=6)
+
+
+# playground.js has the same three functions; tests compare them.
+
+
+def _move_knots(shape: Spline, new: Spline) -> list[float]:
+    """The knots of ``shape`` for another degree, grid size and domain.
+
+    Those inside keep their spacing, stretched and resampled: even ones stay even. Beyond the domain
+    they continue at the width of the outermost intervals.
+    """
+    if new[:3] == shape[:3]:
+        return shape.knots
+    (a, b), (start, end), k, size = new.domain, shape.domain, shape.degree, shape.grid_size
+    breaks = [
+        min(b, a + (b - a) * ((t - start) / (end - start))) if t < end else b
+        for t in shape.knots[k : k + size + 1]
+    ]
+    inner = [a]
+    for j in range(1, new.grid_size):
+        whole, rest = divmod(j * size, new.grid_size)
+        right = breaks[min(whole + 1, size)]
+        inner.append(breaks[whole] + rest / new.grid_size * (right - breaks[whole]))
+    inner.append(b)
+    left = [a - i * (inner[1] - a) for i in range(new.degree, 0, -1)]
+    return [*left, *inner, *(b + i * (b - inner[-2]) for i in range(1, new.degree + 1))]
+
+
+def _refit(shape: Spline, knots: list[float], degree: int) -> list[float]:
+    """The coefficients of the best approximation of ``shape`` on other knots."""
+    if (degree, knots) == (shape.degree, shape.knots):
+        return shape.coefs
+    old, new = _float64(shape.knots), _float64(knots)
+    return splines.refine(
+        _float64(shape.coefs), old, new, shape.degree, new_degree=degree, whole=True
+    ).tolist()
+
+
+def _is_refit(curve: Spline, shape: Spline) -> bool:
+    """Whether the curve is what a change of degree, grid or domain made of ``shape``."""
+    moved, refit = _move_knots(shape, curve), _refit(shape, curve.knots, curve.degree)
+    pairs = ((moved, curve.knots), (refit, curve.coefs))
+    return all(torch.allclose(_float64(a), _float64(b), rtol=1e-6, atol=1e-6) for a, b in pairs)
