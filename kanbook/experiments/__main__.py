@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 import os
 import shlex
 import sys
 from pathlib import Path
-
-from tqdm import tqdm
 
 from .. import results
 from . import engine
@@ -77,45 +74,17 @@ def show_list(options: argparse.Namespace) -> int:
     return 0
 
 
-class Report:
-    """Shows the progress: a message while processes start, then a bar with the time left."""
-
-    def __init__(self, name: str, message: str) -> None:
-        self.name, self.message = name, message
-        self.bar: tqdm | None = None
-
-    def __call__(self, progress: engine.Progress) -> None:
-        runs = f"{progress.runs} of {progress.all_runs} runs"
-        if self.message:  # the first call
-            print(f"{self.name}: {runs} are stored; {self.message}", file=sys.stderr, flush=True)
-            self.message = ""
-            return
-        if self.bar is None:  # the second: earlier runs cost no time, those from now on do
-            style = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}"
-            work = {"total": progress.all_work, "initial": progress.work}
-            self.bar = tqdm(desc=self.name, **work, smoothing=0, bar_format=style)
-        self.bar.set_postfix_str(runs, refresh=False)
-        self.bar.update(progress.work - self.bar.n)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-
 def run(options: argparse.Namespace) -> int:
-    experiment = engine.get(options.name)
-    waiting = f"asking {options.scheduler}" if options.scheduler else "starting processes"
-    with contextlib.closing(Report(experiment.name, waiting)) as report:
-        table = engine.run(
-            experiment,
-            seeds=options.seeds,
-            device=options.device,
-            scheduler=options.scheduler,
-            processes=options.processes,
-            folder=options.folder,
-            command="python -m kanbook.experiments " + shlex.join(options.arguments),
-            report=report,
-        )
+    table = engine.run(
+        engine.get(options.name),
+        seeds=options.seeds,
+        device=options.device,
+        scheduler=options.scheduler,
+        processes=options.processes,
+        folder=options.folder,
+        command="python -m kanbook.experiments " + shlex.join(options.arguments),
+        progress=True,
+    )
     print(f"{table.path}: {len(table.runs)} runs")
     return 0
 

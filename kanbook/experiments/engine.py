@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
+import multiprocessing
 import os
 import platform
 import random
 import signal
 import subprocess
-import uuid
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from concurrent import futures
 from datetime import date
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from .. import __version__
 from ..results import FOLDER, ResultsError, Table, digest, key
@@ -33,7 +34,6 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
 }
-CONFIGURATION = {"distributed.nanny.pre-spawn-environ": ENVIRONMENT}
 # Two different seeds in one range: 97 % of the stored results lie within that of their other seeds,
 # widened by the first, and 96 % of the stored tuning runs, of two seeds, by the second.
 WIDER, WIDER_OF_FEW = 5.0, 10.0
@@ -136,37 +136,8 @@ def check_settings(experiment: Experiment, table: Table) -> None:
             )
 
 
-@dataclass
-class Progress:
-    """How far an experiment is.
-
-    Attributes:
-        runs, all_runs: how many are stored, and how many there are.
-        work, all_work: evaluations in these runs, by which time goes: a tuning run is short.
-    """
-
-    runs: int
-    all_runs: int
-    work: int
-    all_work: int
-
-    @classmethod
-    def of(cls, experiment: Experiment, table: Table, seeds: int) -> Progress:
-        short = tuning_tasks(experiment)
-        known = [*short, *result_tasks(experiment, table, seeds)]
-        stored = [one["settings"] for one in known if one["run"] in table.runs]
-        every = [one["settings"] for one in short] + seeds * experiment.settings
-        work = sum(map(evaluations, stored)), sum(map(evaluations, every))
-        return cls(len(stored), len(every), *work)
-
-    def add(self, one: dict[str, Any]) -> None:
-        """Count a run that has been stored."""
-        self.runs += 1
-        self.work += evaluations(one["settings"])
-
-
 def evaluations(settings: Settings) -> int:
-    """How often a run computes the loss and its gradient, about."""
+    """How often a run computes the loss and its gradient, about: its share of the time."""
     if "measure" in settings:
         return 85 * len(settings["models"])
     return settings["steps"] * (25 if settings["optimizer"] == "lbfgs" else 1)
@@ -252,9 +223,7 @@ def needed(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise EngineError(
-            f"{module} is not installed; run `pip install 'kanbook[experiments]'`"
-        ) from error
+        raise EngineError(f"{module} is not installed; run `pip install {module}`") from error
 
 
 @contextlib.contextmanager
@@ -282,22 +251,27 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[Any]:
-    """A Dask client: of the cluster at this address, or of one process for each core here.
+def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[futures.Executor]:
+    """What runs are submitted to: a process for each core here, or the Dask cluster at an address.
 
     Raises:
         EngineError: dask.distributed is not installed, nobody answers at the address, or the
             cluster there has no workers.
     """
-    dask, distributed = needed("dask"), needed("distributed")
+    if scheduler is None:
+        others = multiprocessing.active_children()
+        spawn = multiprocessing.get_context("spawn")
+        executor = futures.ProcessPoolExecutor(count or cores(), spawn, _end_with_parent)
+        try:
+            yield executor
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                if process not in others:  # in the middle of a run, perhaps
+                    process.terminate()
+        return
+    distributed = needed("distributed")
     with contextlib.ExitStack() as stack:
-        if scheduler is None:
-            stack.enter_context(dask.config.set(CONFIGURATION))
-            options = {"n_workers": count or cores(), "threads_per_worker": 1}
-            options |= {"dashboard_address": "127.0.0.1:0", "memory_limit": None}
-            with _sheltered():
-                cluster = distributed.LocalCluster(**options, silence_logs="CRITICAL")
-            scheduler = stack.enter_context(cluster)
         try:
             client = stack.enter_context(distributed.Client(scheduler, timeout=WAIT))
             client.wait_for_workers(1, timeout=WAIT)
@@ -307,24 +281,38 @@ def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[
                 "start one with `dask scheduler` and workers with `dask worker ADDRESS --nthreads "
                 "1`, or leave the option out to use this machine"
             ) from error
-        yield client
+        yield client.get_executor(pure=False)
+
+
+def _end_with_parent() -> None:
+    """In a process that trains: end with the one that started it, also if that one is killed."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextlib.contextmanager
-def _sheltered() -> Iterator[None]:
-    """Threads and processes that start here never see Ctrl+C; this one sees it afterwards.
+def _starting() -> Iterator[None]:
+    """Processes that start here have ``ENVIRONMENT`` and never see Ctrl+C; this one sees it after.
 
     A terminal sends it to all processes of a command, but only the first should end the others.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # when it starts, it would undo the next line
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    masked = hasattr(signal, "pthread_sigmask")  # not on Windows
+    if masked:
+        resource_tracker.ensure_running()  # when it starts, it would undo the next line
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    environment = dict(os.environ)
+    os.environ.update(ENVIRONMENT)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.environ.clear()
+        os.environ.update(environment)
+        if masked:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def cores() -> int:
@@ -343,7 +331,7 @@ def run(
     processes: int | None = None,
     folder: Path | None = None,
     command: str = "",
-    report: Callable[[Progress], Any] | None = None,
+    progress: bool = False,
 ) -> Table:
     """Make all runs of an experiment that are not stored yet, and store each as it comes.
 
@@ -355,47 +343,54 @@ def run(
         processes: how many at a time here; one for each core if not given.
         folder: where the tables are; that of the package if not given.
         command: for the provenance.
-        report: called with the :class:`Progress` before the processes start, once they have, and
-            after every run; not at all if nothing is to be done.
+        progress: show a bar with the time left.
 
     Returns:
         The table, complete.
 
     Raises:
         ResultsError: the stored table is damaged, in use, or cannot be written.
-        EngineError: the device is not there, the cluster cannot be reached or was lost, or runs
-            failed; what was made is stored all the same.
+        EngineError: the device is not there, the cluster cannot be reached or was lost, a process
+            died, or runs failed; what was made is stored all the same.
     """
     seeds = experiment.seeds if seeds is None else seeds
-    report = report or (lambda progress: None)
-    with locked(path_of(experiment, folder)):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(locked(path_of(experiment, folder)))
         table = table_of(experiment, folder)
         check_settings(experiment, table)
-        progress = Progress.of(experiment, table, seeds)
-        if progress.runs == progress.all_runs:
+        tuning = tuning_tasks(experiment)
+        known = [*tuning, *result_tasks(experiment, table, seeds)]
+        stored = [one["settings"] for one in known if one["run"] in table.runs]
+        every = [one["settings"] for one in tuning] + seeds * experiment.settings
+        if len(stored) == len(every):
             return table
         check_device(device, here=scheduler is None)
         origin = {"commit": commit(), "command": command, "date": date.today().isoformat()}
+        style = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}"
+        work = {"total": sum(map(evaluations, every)), "initial": sum(map(evaluations, stored))}
+        bar = tqdm(
+            desc=experiment.name, **work, smoothing=0, bar_format=style, disable=not progress
+        )
+        stack.enter_context(bar)
+        bar.set_postfix_str(f"{len(stored)} of {len(every)} runs")
 
         def store(made: dict[str, Any], how: dict[str, Any]) -> None:
             table.append(made, origin | how)
-            progress.add(made)
-            report(progress)
+            stored.append(made["settings"])
+            bar.set_postfix_str(f"{len(stored)} of {len(every)} runs", refresh=False)
+            bar.update(evaluations(made["settings"]))
 
-        report(progress)
-        with workers(scheduler, processes) as client:
-            report(progress)
-            tasks = missing(tuning_tasks(experiment), table)
-            failures = _make(client, tasks, device, store)
-            tasks = missing(result_tasks(experiment, table, seeds), table)
-            failures += _make(client, tasks, device, store)
+        executor = stack.enter_context(workers(scheduler, processes))
+        failures = _make(executor, missing(tuning, table), device, store)
+        known = result_tasks(experiment, table, seeds)
+        failures += _make(executor, missing(known, table), device, store)
     if failures:
         raise EngineError(f"{len(failures)} runs failed, the first with: {failures[0]}")
     return table
 
 
 def _make(
-    client: Any, tasks: list[dict[str, Any]], device: str, store: Callable[..., None]
+    executor: futures.Executor, tasks: list[dict[str, Any]], device: str, store: Callable[..., None]
 ) -> list[str]:
     """Make runs and store what :func:`perform` returns, as it comes.
 
@@ -405,28 +400,30 @@ def _make(
         What the runs that failed raised.
 
     Raises:
-        EngineError: the connection to the scheduler is lost.
+        EngineError: the connection to the scheduler is lost, or a process here died.
     """
-    call = uuid.uuid4().hex  # on a shared cluster, keys must be new
-    futures = [
-        client.submit(perform, one, device, key=f"kanbook-{one['run']}-{call}", pure=False)
-        for one in tasks
-    ]
+    submitted: list[futures.Future] = []
     failures = []
     try:
-        for future in needed("distributed").as_completed(futures):
-            error = future.exception()
-            if error is None:
-                store(*future.result())
-            else:
+        with _starting():
+            submitted += [executor.submit(perform, one, device) for one in tasks]
+        for future in futures.as_completed(submitted):
+            if error := future.exception():
+                if isinstance(error, futures.BrokenExecutor):
+                    raise error
                 failures.append(f"{type(error).__name__}: {error}")
-            future.release()
-    except CancelledError as error:  # which only a lost connection does
+            else:
+                store(*future.result())
+    except (futures.BrokenExecutor, futures.CancelledError) as error:
+        lost = "a process died, perhaps for lack of memory"
+        if isinstance(error, futures.CancelledError):  # nobody else cancels
+            lost = "the Dask scheduler is gone"
         raise EngineError(
-            "the Dask scheduler is gone; what was made is stored, and the same command goes on"
+            f"{lost}; what was made is stored, and the same command goes on"
         ) from error
     finally:
-        client.cancel(futures)
+        for future in submitted:
+            future.cancel()
     return failures
 
 

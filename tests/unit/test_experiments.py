@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import multiprocessing
 import os
 import random
 import signal
@@ -56,14 +57,10 @@ def tiny(monkeypatch):
 @pytest.fixture(scope="module")
 def cluster():
     """One Dask cluster of the kind that --scheduler is for, with one worker."""
-    import dask
     from distributed import LocalCluster
 
     options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    with (
-        dask.config.set(engine.CONFIGURATION),
-        LocalCluster(**options, memory_limit=None, silence_logs="CRITICAL") as cluster,
-    ):
+    with LocalCluster(**options, memory_limit=None, silence_logs="CRITICAL") as cluster:
         yield cluster
 
 
@@ -116,7 +113,8 @@ def test_on_a_cluster_the_rows_are_the_same(cluster, made_here, tmp_path, capsys
     assert len(table.runs) == KEYS == engine.total(TINY) and same_rows(table, made_here)
     out, err = capsys.readouterr()
     assert out == f"{table.path}: {KEYS} runs\n"
-    assert err.startswith(f"tiny: 0 of {KEYS} runs are stored; asking tcp://")
+    assert all(text in err for text in ("tiny:   0% |", f", 0 of {KEYS} runs", " 100% |"))
+    assert err.endswith(f" 00:00 left, {KEYS} of {KEYS} runs\n")
     (how,) = table.provenance.values()
     assert how["command"].endswith(" run tiny --scheduler " + cluster.scheduler_address)
     assert how["torch"] == torch.__version__ and how["device"] == "cpu" and how["processor"]
@@ -129,7 +127,7 @@ def test_on_a_cluster_the_rows_are_the_same(cluster, made_here, tmp_path, capsys
     assert command(tmp_path, *arguments, "--seeds", "3") == 0  # one seed more
     assert len(engine.table_of(TINY, tmp_path).runs) == KEYS + 2
     assert table.path.read_bytes().startswith(before)
-    assert f"tiny: {KEYS} of {KEYS + 2} runs are stored" in capsys.readouterr().err
+    assert f", {KEYS} of {KEYS + 2} runs" in capsys.readouterr().err
 
 
 SLOW = 200  # steps, about 0.1 seconds
@@ -144,6 +142,22 @@ sys.exit(main(sys.argv[1:]))
 """
 SLOW_KEYS = N_RATES * 2 + 9
 SLOW_TINY = Experiment("tiny", "?", (1,), lambda: [SINE | MLP | {"steps": SLOW}], seeds=9, tuning=1)
+
+
+@pytest.fixture
+def after_the_first(monkeypatch):
+    """Calls a function once one run is stored."""
+    append = results.Table.append
+
+    def call(function):
+        def appended(table, *made):
+            append(table, *made)
+            if len(table.runs) == 1:
+                function()
+
+        monkeypatch.setattr(results.Table, "append", appended)
+
+    return call
 
 
 class Running:
@@ -220,45 +234,62 @@ def test_interrupted_by_ctrl_c_and_killed_nothing_is_lost(cluster, tmp_path):
     assert without_times(engine.perform(wanted[-1])[0]) == without_times(one)
 
 
-def test_a_worker_that_dies_has_its_run_repeated(cluster, tmp_path):
+def test_a_worker_that_dies_has_its_run_repeated(cluster, tmp_path, after_the_first):
     long = SINE | MLP | {"lr": 0.01, "steps": 1500}
     experiment = Experiment("tiny", "?", (1,), lambda: [long | {"steps": 3}, long], seeds=1)
     (worker,) = cluster.workers.values()
-    pids = []
-
-    def report(progress):
-        if progress.runs == 1 and not pids:  # the second run is in the middle, or about to be
-            pids.append(worker.pid)
-            threading.Timer(0.1, os.kill, (worker.pid, signal.SIGKILL)).start()
-
-    options = {"folder": tmp_path, "scheduler": cluster.scheduler_address}
-    table = engine.run(experiment, **options, report=report)
-    assert worker.pid != pids[0], "the worker did not die"
+    pid = worker.pid  # the second run is in the middle, or about to be
+    after_the_first(lambda: threading.Timer(0.1, os.kill, (pid, signal.SIGKILL)).start())
+    table = engine.run(experiment, folder=tmp_path, scheduler=cluster.scheduler_address)
+    assert worker.pid != pid, "the worker did not die"
     short, whole = table.runs.values()
     assert whole["settings"]["steps"] == 1500 and whole["complete"] and short["complete"]
     here, _ = engine.perform(engine.planned("result", long, 0))
     assert without_times(whole) == without_times(here)
 
 
-def test_a_scheduler_that_goes_away(tmp_path):
+def test_a_process_that_dies_here(tmp_path, after_the_first):
+    experiment = Experiment("tiny", "?", (1,), lambda: [SINE | MLP | {"lr": 0.01}], seeds=60)
+    others = multiprocessing.active_children()
+
+    def kill():
+        (process,) = (p for p in multiprocessing.active_children() if p not in others)
+        process.kill()
+
+    after_the_first(kill)
+    with pytest.raises(engine.EngineError, match="a process died, .* the same command goes on"):
+        engine.run(experiment, folder=tmp_path, processes=1)
+    assert set(multiprocessing.active_children()) <= set(others)
+    table = engine.table_of(experiment, tmp_path)
+    assert 1 <= len(table.runs) < 60
+    kept = table.path.read_bytes()
+    again = engine.run(experiment, folder=tmp_path, processes=1)
+    assert len(again.runs) == 60 and table.path.read_bytes().startswith(kept)
+
+
+def test_a_scheduler_that_goes_away(tmp_path, after_the_first):
     from distributed import LocalCluster
 
     options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     one = SINE | MLP | {"lr": 0.01, "steps": 300}
     experiment = Experiment("tiny", "?", (1,), lambda: [one], seeds=5)
-    closing = []
     with LocalCluster(**options, processes=False, protocol="tcp", silence_logs="CRITICAL") as c:
-
-        def report(progress):
-            if progress.runs == 1:
-                closing.append(threading.Thread(target=c.close))
-                closing[0].start()
-
+        closing = threading.Thread(target=c.close)
+        after_the_first(closing.start)
         with pytest.raises(engine.EngineError, match="the Dask scheduler is gone"):
-            address = c.scheduler_address
-            engine.run(experiment, folder=tmp_path, scheduler=address, report=report)
-        closing[0].join()
+            engine.run(experiment, folder=tmp_path, scheduler=c.scheduler_address)
+        closing.join()
     assert 1 <= len(engine.table_of(experiment, tmp_path).runs) < 5
+
+
+def test_processes_have_their_environment_and_this_one_its_own(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    before = dict(os.environ)
+    with engine.workers(count=1) as executor:
+        with engine._starting():
+            found = [executor.submit(os.getenv, name) for name in engine.ENVIRONMENT]
+        assert dict(os.environ) == before
+        assert [future.result() for future in found] == [*engine.ENVIRONMENT.values()]
 
 
 def test_a_run_that_fails_leaves_the_others(cluster, tmp_path, capsys, monkeypatch):
@@ -355,9 +386,9 @@ def test_what_is_not_installed_is_named(tmp_path, capsys, monkeypatch):
     for module in ("distributed", "filelock"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, module, None)
-            assert command(tmp_path, "run", "tiny") == 1
+            assert command(tmp_path, "run", "tiny", "--scheduler", "tcp://127.0.0.1:1") == 1
         err = capsys.readouterr().err
-        assert f"{module} is not installed; run `pip install 'kanbook[experiments]'`" in err
+        assert f"{module} is not installed; run `pip install {module}`" in err
 
 
 @pytest.mark.parametrize("damage", ["half", "text", "repeated", "provenance"])
@@ -636,15 +667,8 @@ def test_table(table, tmp_path, capsys):
     assert "expected one of the stored results" in capsys.readouterr().err
 
 
-def test_progress_is_counted_by_evaluations(made_here, tmp_path):
-    progress = engine.Progress.of(TINY, made_here, 2)
-    assert (progress.runs, progress.work) == (progress.all_runs, progress.all_work)
-    assert (progress.all_runs, progress.all_work) == (KEYS, TUNING * 1 + 4 * 4)
-    nothing = engine.Progress.of(TINY, engine.table_of(TINY, tmp_path), 2)
-    assert nothing == engine.Progress(0, progress.all_runs, 0, progress.all_work)
-    for one in made_here.runs.values():
-        nothing.add(one)
-    assert nothing == progress
+def test_time_goes_by_evaluations():
+    assert engine.evaluations(SINE | MLP) == 4
     assert engine.evaluations(SINE | MLP | {"optimizer": "lbfgs"}) == 100
 
 
