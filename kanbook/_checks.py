@@ -177,13 +177,14 @@ def check_function(name: str, value: object) -> None:
         raise TypeError(f"{name}={value!r}; expected a function of a tensor")
 
 
-def check_generator(generator: torch.Generator | None) -> None:
-    if generator is None:
-        return
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator={generator!r}; expected a torch.Generator")
-    if generator.device.type != "cpu":
-        raise ValueError(f"generator is on device {generator.device}; expected the CPU")
+def as_generator(
+    generator: int | torch.Generator | None, device: torch.device | str | None = "cpu"
+) -> torch.Generator | None:
+    """A number becomes a generator that starts from it; None stays None, PyTorch's global one."""
+    if generator is None or isinstance(generator, torch.Generator):
+        return generator
+    check_integer("generator", generator, 0, 2**63 - 1)
+    return torch.Generator(device or torch.get_default_device()).manual_seed(generator)
 
 
 def check_validation(validation: tuple[Tensor, Tensor] | None) -> None:

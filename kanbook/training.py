@@ -99,7 +99,7 @@ def fit(
     restart_at: Collection[int] = (),
     callback: Callable[[int, History], None] | None = None,
     progress: bool = False,
-    generator: torch.Generator | None = None,
+    generator: int | torch.Generator | None = None,
 ) -> History:
     """Train ``model`` to map ``inputs`` to ``targets``, in place, by the mean squared error.
 
@@ -129,8 +129,9 @@ def fit(
             shows whether it was the new knots that helped, or the fresh optimizer.
         callback: called after every step with the step number (from 1) and the history so far.
         progress: show a progress bar with the loss.
-        generator: source of the order of mini-batches, on the CPU; PyTorch's global one if not
-            given. The same model, data and generator state give the same result.
+        generator: source of the order of mini-batches, on the CPU, or a number to start one from;
+            PyTorch's global one if not given. The same model, data and generator state give the
+            same result.
 
     Returns:
         The :class:`History`. Training stops with a ``RuntimeWarning`` and ``diverged`` set if the
@@ -174,7 +175,7 @@ def fit(
     _checks.check_steps("restart_at", restart_at, steps)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback={callback!r}; expected a function of step and history")
-    _checks.check_generator(generator)
+    generator = _checks.as_generator(generator)
     rates = _rates(lr, schedule, steps)
 
     grid_changes = {
