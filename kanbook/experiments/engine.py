@@ -214,8 +214,9 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", "results.py")  # else the commit is of something else
-        changed = git("status", "--porcelain", "--", ".", f":!{FOLDER.name}")
+        git("ls-files", "--error-unmatch", "__init__.py")  # else the commit is of something else
+        tables = (f":!{FOLDER.name}/*.{end}" for end in ("jsonl", "lock"))
+        changed = git("status", "--porcelain", "--", ".", *tables)
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
