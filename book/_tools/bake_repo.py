@@ -33,8 +33,11 @@ if importlib.util.find_spec("kanbook") is None:
         )
     importlib.invalidate_caches()
 import kanbook.plots
+import torch
 
-kanbook.plots.use_style()"""
+kanbook.plots.use_style()
+torch.set_default_dtype(torch.float64)
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")"""
 
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BADGE_CELL = "[![Open in Colab]({image})]({url})"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .. import splines
 from .._checks import (
+    as_generator,
     check_finite,
     check_function,
     check_integer,
@@ -129,9 +130,7 @@ class SplineMLP(Network):
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
         grid_size, degree, domain, start: of every
             :class:`SplineActivation`.
-        device, dtype: of parameters and knots.
-        generator: source of the random numbers, on the same device; PyTorch's global one if not
-            given.
+        device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.
@@ -159,14 +158,15 @@ class SplineMLP(Network):
         start: Callable[[Tensor], Tensor] = torch.tanh,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
+        generator: int | torch.Generator | None = None,
     ) -> None:
         check_widths(widths)
+        where = {"device": device, "dtype": dtype, "generator": as_generator(generator, device)}
         spline = {"grid_size": grid_size, "degree": degree, "domain": domain, "start": start}
         modules: list[nn.Module] = []
         for i, o in pairwise(widths):
             activation = SplineActivation(o, **spline, device=device, dtype=dtype)
-            modules += [linear_layer(i, o, device, dtype, generator), activation]
+            modules += [linear_layer(i, o, **where), activation]
         super().__init__(*modules[:-1])
 
 
