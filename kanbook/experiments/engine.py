@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from datetime import date
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -296,23 +295,18 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _starting() -> Iterator[None]:
-    """Processes that start here have ``ENVIRONMENT`` and never see Ctrl+C; this one sees it after.
+    """Processes that start here have ``ENVIRONMENT``, and ignore Ctrl+C.
 
     A terminal sends it to all processes of a command, but only the first should end the others.
     """
-    masked = hasattr(signal, "pthread_sigmask")  # not on Windows
-    if masked:
-        resource_tracker.ensure_running()  # when it starts, it would undo the next line
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    environment = dict(os.environ)
+    environment, interrupt = dict(os.environ), signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(ENVIRONMENT)
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(environment)
-        if masked:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def cores() -> int:

@@ -21,7 +21,7 @@ import pytest
 import torch
 from small_disk import small_disk
 
-from kanbook import count_parameters, results, tasks
+from kanbook import count_parameters, grids, results, tasks
 from kanbook.experiments import (
     EXPERIMENTS,
     Experiment,
@@ -712,6 +712,19 @@ def test_a_control_restarts_where_the_grid_would_change():
     assert at["restart_at"] == at["update_grid_at"] == list(range(101, 1002, 100))
     once = trials.fit_options(SINE | {"lr": 1, "steps": 7, "restart": 1, "extend_grid": [[0.5, 9]]})
     assert once["restart_at"] == [*once["extend_grid_at"]] == [5]
+
+
+def test_where_both_meet_the_grid_is_extended_first(monkeypatch):
+    """So it was when the runs were stored; fit has another order now."""
+    calls = []
+    for name in ("extend_grid", "update_grid"):
+        change = getattr(grids, name)
+        spy = lambda *args, name=name, change=change: calls.append(name) or change(*args)  # noqa: E731
+        monkeypatch.setattr(grids, name, spy)
+    at = trials.fit_options(TRIALS[2])
+    assert at["update_grid_at"] == [*at["extend_grid_at"]] == [3]
+    assert run_trial(TRIALS[2], 0)["complete"]
+    assert calls == ["extend_grid", "update_grid"]
 
 
 def test_what_a_run_measures():
