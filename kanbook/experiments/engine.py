@@ -33,8 +33,8 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
 }
-# Two different seeds in one range: 97 % of the stored results lie within that of their other seeds,
-# widened by the first, and 96 % of the stored tuning runs, of two seeds, by the second.
+# Of the range of a setting's seeds, see `judge`. Of the stored results, 97 % lie in that of their
+# other seeds, widened by the first; of the tuning runs, with two seeds, 96 % by the second.
 WIDER, WIDER_OF_FEW = 5.0, 10.0
 POINTS = {"tuning": 8, "result": 60}  # of stored loss curves
 WAIT = 10  # seconds for a scheduler to answer
@@ -264,10 +264,10 @@ def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[
         try:
             yield executor
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 if process not in others:  # in the middle of a run, perhaps
                     process.terminate()
+            executor.shutdown()
         return
     distributed = needed("distributed")
     with contextlib.ExitStack() as stack:
@@ -280,7 +280,9 @@ def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[
                 "start one with `dask scheduler` and workers with `dask worker ADDRESS --nthreads "
                 "1`, or leave the option out to use this machine"
             ) from error
-        yield client.get_executor(pure=False)
+        executor = client.get_executor(pure=False)
+        stack.callback(executor.shutdown, wait=False)  # what is left to do is taken back
+        yield executor
 
 
 def _end_with_parent() -> None:
@@ -396,11 +398,10 @@ def _make(
     Raises:
         EngineError: the connection to the scheduler is lost, or a process here died.
     """
-    submitted: list[futures.Future] = []
     failures = []
     try:
         with _starting():
-            submitted += [executor.submit(perform, one, device) for one in tasks]
+            submitted = [executor.submit(perform, one, device) for one in tasks]
         for future in futures.as_completed(submitted):
             if error := future.exception():
                 if isinstance(error, futures.BrokenExecutor):
@@ -415,9 +416,6 @@ def _make(
         raise EngineError(
             f"{lost}; what was made is stored, and the same command goes on"
         ) from error
-    finally:
-        for future in submitted:
-            future.cancel()
     return failures
 
 

@@ -391,19 +391,11 @@ def test_what_is_not_installed_is_named(tmp_path, capsys, monkeypatch):
         assert f"{module} is not installed; run `pip install {module}`" in err
 
 
-@pytest.mark.parametrize("damage", ["half", "text", "repeated", "provenance"])
 @pytest.mark.parametrize("what", ["run", "verify", "table"])
-def test_a_damaged_file_is_left_as_it_is(table, capsys, damage, what):
+def test_a_damaged_file_is_left_as_it_is(table, capsys, what):
     lines = table.path.read_bytes().splitlines(keepends=True)
-    if damage == "half":
-        lines[5] = lines[5][:100] + b"\n"
-    elif damage == "text":
-        lines[5] = b"=======\n"
-    elif damage == "repeated":
-        lines.append(lines[5])
-    else:
-        del lines[1]
-    check_refused(table, lines, what, capsys, f"{table.path}: line ")
+    lines[5] = b"=======\n"
+    check_refused(table, lines, what, capsys, f"{table.path}: line 6 ")
 
 
 def check_refused(table, lines, what, capsys, message):
