@@ -1,8 +1,8 @@
 """Speed, memory and time to a given error, against other packages in the same run.
 
 ``make bench`` installs the other packages (pyproject.toml's group ``bench``) and runs this script;
-``make bench ARGS="--quick"`` takes a minute. Tables go to the screen, as Markdown, and with
-``--save FILE`` the numbers go to a file that :func:`kanbook.results.benchmark` loads.
+``make bench ARGS="--quick"`` takes a minute. Tables go to the screen, and with ``--save FILE`` the
+numbers go to a file that :func:`kanbook.results.benchmark` loads.
 How it is measured:
 
 - A call is a forward and a backward pass, with gradients of the parameters and of the inputs.
@@ -22,7 +22,6 @@ import importlib.metadata
 import json
 import math
 import os
-import platform
 import random
 import resource
 import statistics
@@ -33,13 +32,14 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pandas
 import torch
 from torch import nn
 
 import kanbook
 from kanbook.experiments import engine
 
-# batch, inputs, outputs, grid intervals, degree, dtype
+SETTING = ("batch", "inputs", "outputs", "grid_size", "degree", "dtype")
 SETTINGS = [
     (1024, 64, 16, 5, 3, "float32"),
     (1024, 64, 64, 5, 3, "float32"),
@@ -145,21 +145,15 @@ LAYERS = [name for name in CONTESTANTS if name not in ("pykan", "pykan, symbolic
 
 
 def silu_layer(inputs, outputs, grid_size, degree, dtype):
-    layer = kanbook.KANLayer(
-        inputs,
-        outputs,
-        grid_size=grid_size,
-        degree=degree,
-        base=nn.functional.silu,
-        dtype=getattr(torch, dtype),
-    )
+    options = {"grid_size": grid_size, "degree": degree, "dtype": getattr(torch, dtype)}
+    layer = kanbook.KANLayer(inputs, outputs, base=nn.functional.silu, **options)
     generator = torch.Generator().manual_seed(0)
     for parameter in layer.parameters():
         nn.init.normal_(parameter, std=inputs**-0.5, generator=generator)
     return layer
 
 
-# --- jobs: each runs in a process of its own and returns numbers ---------------------------------
+# --- jobs: each runs in a process of its own and returns numbers, and why it skipped others -------
 
 
 def one_call(module, function, x, g):
@@ -169,6 +163,10 @@ def one_call(module, function, x, g):
     start = time.perf_counter()
     function(x).backward(g)
     return time.perf_counter() - start
+
+
+def quartiles(values):
+    return statistics.quantiles(values, n=4, method="inclusive")
 
 
 def speed(setting, names, rounds):
@@ -187,18 +185,17 @@ def speed(setting, names, rounds):
     with torch.no_grad():
         truth = exact(x.double())
 
-    runners, first, difference, skipped, plan = {}, {}, {}, {}, {}
+    runners, plan, times, first, difference, skipped = {}, {}, {}, {}, {}, {}
     for name in names:
         make, _, same = CONTESTANTS[name]
         try:
             runner = (*make(layer), x, g)
-            start = time.perf_counter()
-            one_call(*runner)
-            first[name] = time.perf_counter() - start
+            first[name] = seconds = one_call(*runner)
         except Exception as error:  # a compiler that is missing, say: the others still run
             skipped[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
             continue
-        seconds = one_call(*runner) if first[name] < LONGEST_CALL else first[name]
+        if seconds < LONGEST_CALL:
+            seconds = one_call(*runner)
         if seconds > LONGEST_CALL:
             skipped[name] = f"a call takes {seconds:.0f} s"
             continue
@@ -206,7 +203,7 @@ def speed(setting, names, rounds):
             with torch.no_grad():
                 error = (runner[1](x).double() - truth).abs().max() / truth.abs().max()
             difference[name] = error.item()
-        runners[name] = runner
+        runners[name], times[name] = runner, []
         # In how many rounds it takes part, how many calls make up one time, and whether a call
         # that is not timed goes before.
         if seconds < 0.2:
@@ -214,7 +211,6 @@ def speed(setting, names, rounds):
         else:
             plan[name] = (min(rounds, max(3, int(5 / seconds))), 1, False)
 
-    times = {name: [] for name in runners}
     shuffle = random.Random(0)
     for number in range(rounds):
         for name in shuffle.sample(list(runners), len(runners)):
@@ -224,20 +220,19 @@ def speed(setting, names, rounds):
                     one_call(*runners[name])
                 total = sum(one_call(*runners[name]) for _ in range(calls))
                 times[name].append(total / calls)
-    ratios = {}
-    for name in runners:
-        base = CONTESTANTS[name][1]
-        if base in times:
-            pairs = [a / b for a, b in zip(times[base], times[name], strict=False)]
-            ratios[name] = statistics.quantiles(pairs, n=4, method="inclusive")
-    seconds = {name: statistics.median(values) for name, values in times.items()}
-    return {
-        "seconds": seconds,
-        "ratios": ratios,
-        "first": first,
-        "difference": difference,
-        "skipped": skipped,
-    }
+
+    rows = []
+    for name, seconds in times.items():
+        against = CONTESTANTS[name][1]
+        pairs = [a / b for a, b in zip(times.get(against, []), seconds, strict=False)]
+        low, middle, high = quartiles(pairs) if pairs else [None] * 3
+        row = dict(zip(SETTING, setting, strict=True))
+        row |= {"threads": torch.get_num_threads(), "contestant": name}
+        row |= {"milliseconds": 1e3 * statistics.median(seconds), "against": against}
+        row |= {"ratio": middle, "ratio_low": low, "ratio_high": high}
+        row |= {"difference": difference.get(name), "first_seconds": first[name]}
+        rows.append(row)
+    return {"speed": rows, "skipped": skipped}
 
 
 def memory(setting, name):
@@ -260,25 +255,33 @@ def memory(setting, name):
     for share in (32, 16):  # two, so that compilers no longer assume the size of the batch
         part = extra(x[: batch // share].detach().requires_grad_(), g[: batch // share])
     if part * share > 0.75 * psutil.virtual_memory().available:
-        return {"skipped": f"{part * share / 2**30:.0f} GiB needed"}
+        return {"skipped": {name: f"{part * share / 2**30:.0f} GiB needed"}}
     return {"mebibytes": extra(x, g) / 2**20}
 
 
 def accuracy(seeds, ladder, steps):
     """Train both packages with L-BFGS, in turn; grids are updated and extended as PyKAN does."""
     torch.set_default_dtype(torch.float64)
-    results = []
+    rows = []
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
         x, x_test = (2 * torch.rand(1000, 2, generator=generator) - 1 for _ in range(2))
         y, y_test = (torch.exp(torch.sin(torch.pi * x[:, :1]) + x[:, 1:] ** 2) for x in (x, x_test))
-        for train in (train_kanbook, train_pykan):
+        for package, train in (("kanbook", train_kanbook), ("pykan", train_pykan)):
             if seed == 0:  # to warm up
                 train(seed, (x, y), (x_test, y_test), ladder[:1], 1)
             marks = train(seed, (x, y), (x_test, y_test), ladder, steps)
-            reached = [mark for mark in marks if mark[2] <= TARGET] or [(math.inf,) * 3]
-            results.append([train.__name__, *reached[0][:2], *marks[-1]])
-    return results
+            rows.append(training_row(package, seed, marks))
+    return {"training": rows}
+
+
+TRAINING = ("seconds_to_target", "evaluations_to_target", "seconds", "evaluations", "error")
+
+
+def training_row(package, seed, marks):
+    reached = next((mark for mark in marks if mark[2] <= TARGET), [None] * 3)
+    numbers = dict(zip(TRAINING, (*reached[:2], *marks[-1]), strict=True))
+    return {"package": package, "seed": seed} | numbers
 
 
 UPDATE_EVERY = 5  # steps; PyKAN's default
@@ -286,13 +289,8 @@ UPDATE_EVERY = 5  # steps; PyKAN's default
 
 def train_kanbook(seed, data, test, ladder, steps):
     """After every step: seconds, evaluations of loss and gradient, test RMSE."""
-    model = kanbook.KAN(
-        [2, 5, 1],
-        grid_size=ladder[0],
-        spline_weight=True,
-        base=nn.functional.silu,
-        generator=torch.Generator().manual_seed(seed),
-    )
+    options = {"base": nn.functional.silu, "generator": torch.Generator().manual_seed(seed)}
+    model = kanbook.KAN([2, 5, 1], grid_size=ladder[0], spline_weight=True, **options)
     marks = []
 
     def mark(step, history):
@@ -301,15 +299,10 @@ def train_kanbook(seed, data, test, ladder, steps):
         marks.append((time.perf_counter() - start, history.evaluations, error))
 
     start = time.perf_counter()
-    kanbook.fit(
-        model,
-        *data,
-        optimizer="lbfgs",
-        steps=steps * len(ladder),
-        update_grid_at=range(1, steps * len(ladder) + 1, UPDATE_EVERY),
-        extend_grid_at={steps * n + 1: size for n, size in enumerate(ladder) if n},
-        callback=mark,
-    )
+    every = steps * len(ladder)
+    grids = {"update_grid_at": range(1, every + 1, UPDATE_EVERY)}
+    grids["extend_grid_at"] = {steps * n + 1: size for n, size in enumerate(ladder) if n}
+    kanbook.fit(model, *data, optimizer="lbfgs", steps=every, callback=mark, **grids)
     return marks
 
 
@@ -363,7 +356,7 @@ def steps(calls, rounds):
     ladder = []
     for size, result in scope["ratios"].items():
         for step, measured in result.items():
-            low, middle, high = statistics.quantiles(measured.tolist(), n=4, method="inclusive")
+            low, middle, high = quartiles(measured.tolist())
             row = {"size": size, "step": step, "ratio": middle}
             ladder.append(row | {"ratio_low": low, "ratio_high": high})
     return {"profile": profile, "steps": ladder}
@@ -381,198 +374,106 @@ def work(job):
 
 
 def run_job(job, threads=1, **arguments):
-    """Run a job in a process of its own, in an empty folder that is removed afterwards."""
+    """Run a job in a process of its own, in an empty folder that is removed afterwards.
+
+    Returns what it measured, nothing if it failed, and prints what is left out.
+    """
     shown = [str(value) for name, value in arguments.items() if name in ("setting", "name")]
-    print("...", job, *shown, f"threads {threads}", file=sys.stderr)
+    label = " ".join([job, *shown, f"threads {threads}"])
+    print("...", label, file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {
-            "OMP_NUM_THREADS": str(threads),
-            "TORCHINDUCTOR_CACHE_DIR": folder,
-            "MPLBACKEND": "Agg",
-        }
-        command = [sys.executable, __file__, "--job"]
-        command.append(json.dumps({"job": job, "threads": threads, **arguments}))
+        environment = {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_CACHE_DIR": folder}
+        environment = os.environ | environment | {"MPLBACKEND": "Agg"}
+        job = json.dumps({"job": job, "threads": threads, **arguments})
         result = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True
-        )
+            [sys.executable, __file__, "--job", job],
+            cwd=folder, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
     if result.returncode:
-        reason = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
-        return {"failed": reason[:100]}
-    return json.loads(result.stdout)
+        *_, reason = [f"exit status {result.returncode}", *result.stderr.strip().splitlines()]
+        print(f"{label}: failed: {reason[:100]}")
+        return {}
+    found = json.loads(result.stdout)
+    for name, why in found.pop("skipped", {}).items():
+        print(f"{label}: left out: {name}: {why}")
+    return found
 
 
 # --- tables --------------------------------------------------------------------------------------
 
 
-def table(title, head, rows):
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    print(f"\n{title}\n")
-    for row in [head, ["-" * width for width in widths], *rows]:
-        print("| " + " | ".join(map(str.ljust, row, widths)) + " |")
+def show(title, frame):
+    print(f"\n{title}\n\n{frame.to_string(na_rep='', float_format='{:.3g}'.format)}")
 
 
-def describe(setting):
-    batch, inputs, outputs, grid_size, degree, dtype = setting
-    return f"{batch}, {inputs} -> {outputs}, G={grid_size}, k={degree}, {dtype}"
+def spread(middle, low, high):
+    return None if math.isnan(middle) else f"{middle:.4g} ({low:.4g}-{high:.4g})"
 
 
-def cell(values, name, form):
-    return form(values[name]) if name in values else ""
+def with_ratio(frame):
+    columns = frame[["ratio", "ratio_low", "ratio_high"]].astype(float)
+    return frame.assign(ratio=[spread(*row) for row in columns.itertuples(index=False)])
 
 
-def print_speed(rows, names):
-    """Rows: (label, result of a job)."""
-    notes = []
-    for label, result in rows:
-        notes += [f"{label}: {name}: {why}" for name, why in result.get("skipped", {}).items()]
-        notes += [f"{label}: failed: {result['failed']}"] if "failed" in result else []
+TITLES = {
+    "milliseconds": "Median milliseconds of a call:",
+    "ratio": "kanbook's time divided by the other's (below 1: kanbook is faster), median "
+    "(quartiles); with silu\nagainst inkan, flashkan and pykan, minimal against the rest:",
+    "difference": "Largest difference from kanbook in float64, as a share of the largest output:",
+    "first_seconds": "Seconds of the first call, compilation included:",
+    "mebibytes": "MiB at the peak of a call, beyond parameters and inputs:",
+}
 
-    def show(title, key, form, columns):
-        content = [
-            [label, *(cell(result.get(key, {}), name, form) for name in columns)]
-            for label, result in rows
-        ]
-        table(title, ["setting", *columns], content)
 
-    show("Median milliseconds of a call:", "seconds", lambda s: f"{1e3 * s:.3g}", names)
-    against = [name for name in names if CONTESTANTS[name][1]]
+def show_contestants(rows):
+    """A table for each number that was measured, with a column for each contestant."""
+    frame = pandas.DataFrame(rows)
+    settings = [name for name in (*SETTING, "threads") if name in frame]
+    frame = with_ratio(frame) if "ratio" in frame else frame
+    for number in [name for name in TITLES if name in frame]:
+        table = frame.pivot(index=settings, columns="contestant", values=number)
+        show(TITLES[number], table.reindex(columns=CONTESTANTS).dropna(axis=1, how="all"))
+
+
+def show_training(rows):
+    frame = pandas.DataFrame(rows).set_index("seed")
+    frames = (frame[frame["package"] == name] for name in ("kanbook", "pykan"))
+    ours, theirs = (frame[[*TRAINING]].astype(float) for frame in frames)
+    columns = {"kanbook": ours.fillna(math.inf), "pykan": theirs.fillna(math.inf)}
+    columns["kanbook / pykan"] = ours / theirs
+    table = {name: [spread(of[c].median(), of[c].min(), of[c].max()) for c in of]
+             for name, of in columns.items()}  # fmt: skip
     show(
-        "kanbook's time divided by the other's (below 1: kanbook is faster), median (quartiles); "
-        "with silu\nagainst inkan, flashkan and pykan, minimal against the rest:",
-        "ratios",
-        lambda q: f"{q[1]:.3g} ({q[0]:.3g}-{q[2]:.3g})",
-        against,
-    )
-    same = [name for name in names if CONTESTANTS[name][2]]
-    show(
-        "Largest difference from kanbook in float64, as a share of the largest output:",
-        "difference",
-        "{:.0e}".format,
-        same,
-    )
-    compiled = [name for name in ("inkan", "flashkan") if name in names]
-    show("Seconds of the first call, compilation included:", "first", "{:.1f}".format, compiled)
-    print("\n" + "\n".join(notes) if notes else "\nNothing was left out.")
-
-
-def print_memory(rows, names):
-    content = [
-        [label, *(f"{r['mebibytes']:.0f}" if "mebibytes" in r else r.popitem()[1] for r in results)]
-        for label, results in rows
-    ]
-    table("MiB at the peak of a call, beyond parameters and inputs:", ["setting", *names], content)
-
-
-def print_accuracy(results, ladder):
-    if "failed" in results:
-        print(f"\nTime to a given error: failed: {results['failed']}")
-        return
-    runs = {
-        name: [values for runner, *values in results if runner == f"train_{name}"]
-        for name in ("kanbook", "pykan")
-    }
-
-    def spread(values, form):
-        if not values:
-            return "-"
-        numbers = statistics.median(values), min(values), max(values)
-        return "{} ({}-{})".format(*map(form, numbers))
-
-    labels = (
-        (f"seconds to RMSE {TARGET}", "{:.2f}".format),
-        ("evaluations until then", "{:.0f}".format),
-        ("seconds of the whole run", "{:.2f}".format),
-        ("evaluations of the whole run", "{:.0f}".format),
-        ("RMSE at its end", "{:.1e}".format),
-    )
-    content = []
-    for number, (label, form) in enumerate(labels):
-        ours, theirs = ([run[number] for run in runs[name]] for name in ("kanbook", "pykan"))
-        ratios = [a / b for a, b in zip(ours, theirs, strict=True) if math.inf not in (a, b)]
-        content.append([label, spread(ours, form), spread(theirs, form)])
-        content[-1].append(spread(ratios, "{:.2g}".format))
-    grids = " -> ".join(map(str, ladder))
-    table(
-        f"exp(sin(pi x) + y^2), [2, 5, 1], L-BFGS, float64, G = {grids}, {len(runs['pykan'])} "
-        "seeds: median (range); inf: not reached:",
-        ["", "kanbook", "pykan", "kanbook / pykan"],
-        content,
+        f"exp(sin(pi x) + y^2), [2, 5, 1], L-BFGS, float64, {len(ours)} seeds: median (range); the "
+        f"target is an RMSE of {TARGET}, inf: not reached:",
+        pandas.DataFrame(table, index=TRAINING),
     )
 
 
-def print_steps(parts):
-    if "failed" in parts:
-        print(f"\nThe steps of chapter 16: failed: {parts.pop('failed')}")
-        return
-    rows = [[*row.values()] for row in parts["profile"]]
-    rows = [[step, part, f"{milliseconds:.3g}"] for step, part, milliseconds in rows]
-    table("Milliseconds of the parts of a call:", ["layer", "part", ""], rows)
-    rows = [[*row.values()] for row in parts["steps"]]
-    rows = [[*names, f"{r:.3g} ({low:.3g}-{high:.3g})"] for *names, r, low, high in rows]
-    table("Time of a call, kanbook's layer = 1, median (quartiles):", ["size", "layer", ""], rows)
+def show_profile(rows):
+    show("Milliseconds of the parts of a call:", pandas.DataFrame(rows))
 
 
-def processor():
-    with contextlib.suppress(OSError, IndexError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return [line.partition(": ")[2] for line in lines if line.startswith("model name")][0]
-    return platform.processor()
+def show_steps(rows):
+    frame = with_ratio(pandas.DataFrame(rows))[["size", "step", "ratio"]]
+    show("Time of a call, kanbook's layer = 1, median (quartiles):", frame)
 
 
-SETTING = ("batch", "inputs", "outputs", "grid_size", "degree", "dtype")
-TRAINING = ("seconds_to_target", "evaluations_to_target", "seconds", "evaluations", "error")
+SHOW = {"speed": show_contestants, "memory": show_contestants, "training": show_training}
+SHOW |= {"profile": show_profile, "steps": show_steps}
 PARTS = ("speed", "memory", "training", "steps")
-PACKAGES = ("torch", "numpy", "pykan", "inkan", "flashkan")
 
 
 def versions():
-    found = {}
-    for name in PACKAGES:
+    for name in ("torch", "numpy", "pykan", "inkan", "flashkan"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def speed_rows(speeds):
-    for setting, threads, result in speeds:
-        for name, seconds in result.get("seconds", {}).items():
-            row = dict(zip(SETTING, setting, strict=True))
-            low, middle, high = result["ratios"].get(name, [None] * 3)
-            yield row | {
-                "threads": threads,
-                "contestant": name,
-                "milliseconds": 1e3 * seconds,
-                "against": CONTESTANTS[name][1],
-                "ratio": middle,
-                "ratio_low": low,
-                "ratio_high": high,
-                "difference": result["difference"].get(name),
-                "first_seconds": result["first"][name],
-            }
-
-
-def memory_rows(memories):
-    for setting, results in memories:
-        for name, result in results.items():
-            row = dict(zip(SETTING, setting, strict=True))
-            yield row | {"contestant": name, "mebibytes": result.get("mebibytes")}
-
-
-def training_rows(results):
-    seeds = {"train_kanbook": 0, "train_pykan": 0}
-    for runner, *values in results if isinstance(results, list) else []:
-        row = {"package": runner.removeprefix("train_"), "seed": seeds[runner]}
-        reached = (None if value == math.inf else value for value in values)
-        yield row | dict(zip(TRAINING, reached, strict=True))
-        seeds[runner] += 1
+            yield name, importlib.metadata.version(name)
 
 
 def save(path, parts, provenance):
     """Put parts, lists of rows, into a file. Of one that failed, and has none, it keeps the old."""
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for name, rows in parts.items():
-        if rows:
-            content[name] = {"provenance": provenance, "rows": rows}
+    content |= {name: {"provenance": provenance, "rows": rows} for name, rows in parts.items()}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -589,7 +490,7 @@ def main(arguments=None):
     if options.job:
         work(options.job)
         return
-    settings, large, names, layers = SETTINGS, LARGE, list(CONTESTANTS), LAYERS
+    settings, large, layers = SETTINGS, LARGE, LAYERS
     threads, rounds = options.threads, options.rounds
     training = {"seeds": options.seeds, "ladder": [3, 5, 10, 20], "steps": 20}
     if options.quick:
@@ -599,43 +500,37 @@ def main(arguments=None):
 
     if options.save and not options.save.parent.is_dir():
         parser.error(f"--save {options.save}: there is no folder {options.save.parent}")
-    command = " ".join(["python tests/bench/benchmark.py", *(arguments or sys.argv[1:])])
+    machine = engine.machine()
     provenance = {
-        "command": command,
+        "command": " ".join(["python tests/bench/benchmark.py", *(arguments or sys.argv[1:])]),
         "commit": engine.commit(),
         "date": datetime.date.today().isoformat(),
-        "processor": processor(),
+        "processor": machine["processor"],
         "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": versions(),
+        "python": machine["python"],
+        "versions": dict(versions()),
     }
-    print(
-        "{date}; {processor}, {cores} cores; Python {python}; ".format(**provenance)
-        + ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
-    )
+    print(json.dumps(provenance, indent=1))
     parts = {}
     if "speed" in options.parts:
-        speeds = [
-            (setting, n, run_job("speed", n, setting=setting, names=names, rounds=rounds))
-            for setting in settings
-            for n in threads
-        ]
-        parts["speed"] = list(speed_rows(speeds))
-        print_speed([(f"{describe(s)}, threads {n}", result) for s, n, result in speeds], names)
+        options_ = {"names": list(CONTESTANTS), "rounds": rounds}
+        jobs = [run_job("speed", n, setting=s, **options_) for s in settings for n in threads]
+        parts["speed"] = [row for job in jobs for row in job.get("speed", [])]
     if "memory" in options.parts:
-        memories = [
-            (setting, {name: run_job("memory", setting=setting, name=name) for name in layers})
+        parts["memory"] = [
+            dict(zip(SETTING, setting, strict=True))
+            | {"contestant": name, "mebibytes": None}
+            | run_job("memory", setting=setting, name=name)
             for setting in large
+            for name in layers
         ]
-        parts["memory"] = list(memory_rows(memories))
-        print_memory([(describe(s), list(results.values())) for s, results in memories], layers)
     if "training" in options.parts:
-        results = run_job("accuracy", **training)
-        parts["training"] = list(training_rows(results))
-        print_accuracy(results, training["ladder"])
+        parts |= run_job("accuracy", **training)
     if "steps" in options.parts:
         parts |= run_job("steps", calls=rounds, rounds=rounds)
-        print_steps(parts)
+    parts = {name: rows for name, rows in parts.items() if rows}
+    for name, rows in parts.items():
+        SHOW[name](rows)
     if options.save:
         save(options.save, parts, provenance)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import benchmark
 import pytest
@@ -9,75 +10,71 @@ import pytest
 from kanbook import results
 
 NAMES = ["kanbook", "kanbook, uneven knots", "kanbook, silu", "nn.Linear", "floor"]
+SETTING = (8, 3, 2, 5, 3, "float32")
+TRAINED = [
+    benchmark.training_row("kanbook", 0, [(0.5, 5, 0.1), (1.0, 10, 9e-4), (2.0, 20, 1e-4)]),
+    benchmark.training_row("kanbook", 1, [(3.0, 30, 1e-4), (4.0, 40, 1e-4)]),
+    benchmark.training_row("pykan", 0, [(2.0, 10, 1e-4), (4.0, 20, 1e-4)]),
+    benchmark.training_row("pykan", 1, [(4.0, 40, 1)]),
+]
 
 
-def test_speed(monkeypatch, capsys):
+def test_speed(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(benchmark.CONTESTANTS, "absent", (lambda layer: 1 / 0, "kanbook", True))
-    names = [*NAMES, "absent"]
-    setting = (8, 3, 2, 5, 3, "float32")
-    result = benchmark.speed(setting, names, rounds=3)
-    assert list(result["seconds"]) == NAMES
-    assert list(result["ratios"]) == NAMES[1:]
-    assert all(low <= middle <= high for low, middle, high in result["ratios"].values())
-    assert result["difference"].keys() == {"kanbook, silu"}
-    assert result["difference"]["kanbook, silu"] < 1e-6
-    assert result["skipped"] == {"absent": "ZeroDivisionError: division by zero"}
-
-    benchmark.print_speed([(benchmark.describe(setting), result)], names)
+    found = benchmark.speed(SETTING, [*NAMES, "absent"], rounds=3)
+    assert found["skipped"] == {"absent": "ZeroDivisionError: division by zero"}
+    benchmark.save(path := tmp_path / "benchmark.json", {"speed": found["speed"]}, {})
+    frame = results.benchmark("speed", path=path).set_index("contestant")
+    assert [*frame.index] == NAMES and (frame.milliseconds > 0).all()
+    assert [*frame.index[frame.ratio.notna()]] == NAMES[1:]
+    assert (frame.ratio_low <= frame.ratio).sum() == (frame.ratio <= frame.ratio_high).sum() == 4
+    assert frame.difference.dropna().index == ["kanbook, silu"]
+    assert frame.difference["kanbook, silu"] < 1e-6
+    benchmark.show_contestants(found["speed"])
     printed = capsys.readouterr().out
-    assert "| 8, 3 -> 2, G=5, k=3, float32 | " in printed
-    assert "absent: ZeroDivisionError" in printed
+    assert all(text in printed for text in ("milliseconds of a call", "quartiles", "float64"))
 
 
 def test_ratios_of_training_leave_out_what_was_not_reached(capsys):
-    ours = [["train_kanbook", 1.0, 10, 2.0, 20, 1e-4], ["train_kanbook", 3.0, 30, 4.0, 40, 1e-4]]
-    theirs = [["train_pykan", 2.0, 10, 4.0, 20, 1e-4], ["train_pykan", *[math.inf] * 2, 4.0, 40, 1]]
-    benchmark.print_accuracy(ours + theirs, ladder=[3, 5])
-    (row,) = [line for line in capsys.readouterr().out.splitlines() if "seconds to" in line]
-    cells = [cell.strip() for cell in row.split("|")]
-    assert cells[2:5] == ["2.00 (1.00-3.00)", "inf (2.00-inf)", "0.5 (0.5-0.5)"]
+    benchmark.show_training(TRAINED)
+    (row,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("seconds_to")]
+    assert row.split(maxsplit=1)[1].split("  ") == ["2 (1-3)", "inf (2-inf)", "0.5 (0.5-0.5)"]
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):
-    setting = (8, 3, 2, 5, 3, "float32")
-    speed = benchmark.speed(setting, NAMES, rounds=3)
-    memory = {"kanbook": {"mebibytes": 3.5}, "pykan": {"skipped": "9 GiB needed"}}
-    training = [["train_kanbook", 1.0, 10, 2.0, 20, 1e-4]]
-    training += [["train_pykan", math.inf, math.inf, 4, 40, 1]]
     path = tmp_path / "benchmark.json"
-    benchmark.save(path, {"speed": [{"contestant": "old"}]}, {"date": "yesterday"})
-    training = list(benchmark.training_rows(training))
-    benchmark.save(path, {"training": training}, {"date": "long ago"})
-    parts = {
-        "speed": list(benchmark.speed_rows([(setting, 1, speed)])),
-        "memory": list(benchmark.memory_rows([(setting, memory)])),
-    }
-    benchmark.save(path, parts, {"date": "today"})
-    failed = list(benchmark.training_rows({"failed": "no package"}))
-    benchmark.save(path, {"training": failed}, {"date": "tomorrow"})  # loses nothing
+    benchmark.save(path, {"training": [{"package": "old"}]}, {"date": "yesterday"})
+    memory = [{"mebibytes": 3.5}, {"mebibytes": None}]
+    benchmark.save(path, {"memory": memory}, {"date": "long ago"})
+    benchmark.save(path, {"training": TRAINED}, {"date": "today"})
     json.loads(path.read_text(), parse_constant=pytest.fail)  # no NaN, no infinity
-
-    frame = results.benchmark("speed", path=path).set_index("contestant")
-    assert list(frame.index) == NAMES
+    frame = results.benchmark("training", path=path)
+    assert [*frame.seconds_to_target[:3]] == [1, 3, 2] and math.isnan(frame.seconds_to_target[3])
+    assert [*frame.evaluations] == [20, 40, 20, 40] and frame.error[0] == 1e-4
     assert frame.attrs["provenance"] == {"date": "today"}
-    assert frame.loc["floor", "milliseconds"] == 1e3 * speed["seconds"]["floor"]
-    assert frame.loc["floor", "ratio"] == speed["ratios"]["floor"][1]
-    assert math.isnan(frame.loc["kanbook", "ratio"])
     frame = results.benchmark("memory", path=path)
     assert frame.mebibytes[0] == 3.5 and math.isnan(frame.mebibytes[1])
-    frame = results.benchmark("training", path=path).set_index("package")
-    assert frame.loc["kanbook", "seconds_to_target"] == 1
-    assert math.isnan(frame.loc["pykan", "seconds_to_target"])
     assert frame.attrs["provenance"] == {"date": "long ago"}
 
 
-def test_the_steps_of_chapter_16(capsys):
-    result = benchmark.run_job("steps", calls=1, rounds=3)
-    assert {row["step"] for row in result["steps"]} > {"per edge", "by hand", "kanbook"}
-    ours = [row["ratio"] for row in result["steps"] if row["step"] == "kanbook"]
-    assert ours == [1, 1] and all(row["milliseconds"] > 0 for row in result["profile"])
-    benchmark.print_steps(result)
+def test_the_steps_of_chapter_16_and_a_part_that_fails(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "benchmark.json"
+    benchmark.save(path, {"training": TRAINED}, {"date": "yesterday"})
+    monkeypatch.setitem(sys.modules, "kan", None)
+    failing = {"seeds": 0, "ladder": []}  # lacks the steps
+    assert benchmark.run_job("accuracy", **failing) == {}
+    assert "accuracy threads 1: failed: TypeError" in capsys.readouterr().out
+    real = benchmark.run_job
+    job = lambda name, **more: real(name, calls=1, rounds=3) if name == "steps" else {}  # noqa: E731
+    monkeypatch.setattr(benchmark, "run_job", job)
+    benchmark.main(["--parts", "steps", "training", "--save", str(path)])
     assert "1 (1-1)" in capsys.readouterr().out
+    steps = results.benchmark("steps", path=path)
+    assert {*steps.step} > {"per edge", "by hand", "kanbook"}
+    assert [*steps.ratio[steps.step == "kanbook"]] == [1, 1]
+    assert (results.benchmark("profile", path=path).milliseconds > 0).all()
+    kept = results.benchmark("training", path=path).attrs["provenance"]
+    assert kept == {"date": "yesterday"}, "of a part that fails, the old is kept"
 
 
 def test_no_part_and_no_file(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from small_disk import small_disk
+from small_disk import read_only, small_disk
 
 from kanbook import results
 from kanbook.results import ResultsError, Table, compare, load, loss_at, names, summarize
@@ -51,25 +51,27 @@ def test_what_was_stored_is_read(tmp_path):
     assert json.loads(lines[0]) == {"experiment": "tiny", "version": 1, "format": 2}
 
 
-def test_numbers_that_json_lacks_are_not_written(path):
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_that_json_lacks_are_not_written(path, value):
     before = path.read_bytes()
-    for value in (math.nan, math.inf):
-        with pytest.raises(ValueError):
-            Table(path, "tiny", 1).append(made(7, loss=value), HOW)
+    with pytest.raises(ValueError):
+        Table(path, "tiny", 1).append(made(7, loss=value), HOW)
     assert path.read_bytes() == before
 
 
-def test_killed_at_any_byte_of_a_line(path):
-    """A file that ends anywhere in its last lines is as before them, and goes on from there."""
+@pytest.mark.parametrize("line, runs", [(5, [0, 1]), (0, [])])
+def test_killed_at_any_byte_of_a_write(path, line, runs):
+    """The last line, or the first three, which are written at once: as if it never happened."""
     whole = path.read_bytes()
     lines = whole.splitlines(keepends=True)
-    for cut in range(len(whole) - len(lines[-1]), len(whole)):
+    end = len(whole if runs else b"".join(lines[:3]))
+    for cut in range(len(b"".join(lines[:line])), end):
         path.write_bytes(whole[:cut])
         table = Table(path, "tiny", 1)
-        assert [run["seed"] for run in table.runs.values()] == [0, 1]
+        assert [run["seed"] for run in table.runs.values()] == runs
         assert path.read_bytes() == whole[:cut], "reading changes nothing"
-        table.append(made(2), HOW)
-        assert path.read_bytes() == whole
+        table.append(made(len(runs)), HOW)
+        assert path.read_bytes() == whole[:end]
 
 
 def test_a_torn_line_leaves_nothing_behind_a_shorter_one(path):
@@ -80,74 +82,28 @@ def test_a_torn_line_leaves_nothing_behind_a_shorter_one(path):
     assert len(Table(path, "tiny", 1).runs) == 4
 
 
-def test_killed_at_any_byte_of_the_first_write(path):
-    """Header, provenance and the first run are written at once; any part of them is no harm."""
-    whole = path.read_bytes()
-    first = len(b"".join(whole.splitlines(keepends=True)[:3]))
-    for cut in range(first):
-        path.write_bytes(whole[:cut])
-        table = Table(path, "tiny", 1)
-        assert table.runs == {}
-        table.append(made(0), HOW)
-        assert path.read_bytes() == whole[:first]
-
-
-def torn_and_ended(lines):
-    lines[-1] = lines[-1][: len(lines[-1]) // 2] + b"\n"
-
-
-def merge_conflict(lines):
-    lines.insert(3, b"<<<<<<< HEAD\n")
-
-
-def no_object(lines):
-    lines.insert(3, b'["run"]\n')
-
-
-def merged_twice(lines):
-    lines.append(lines[3])
-
-
-def no_provenance(lines):
-    del lines[1]
-
-
-def other_seed(lines):
-    lines[3] = lines[3].replace(b'"seed": 1', b'"seed": 77')
-
-
-def two_tables(lines):
-    lines.append(lines[0])
-
-
-def no_header(lines):
-    del lines[0]
-
-
-DAMAGE = {
-    torn_and_ended: "line 5 is no JSON object",
-    merge_conflict: "line 4 is no JSON object",
-    no_object: "line 4 is no JSON object",
-    merged_twice: "line 6 repeats the run",
-    no_provenance: "line 2 does not say how it was made",
-    other_seed: "line 4 is no run under its own key",
-    two_tables: "line 6 is no run under its own key",
-    no_header: r"holds version None of None .* but this is version 1 of 'tiny'",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
-def test_damage_is_named_and_left_as_it_is(path, damage):
-    lines = path.read_bytes().splitlines(keepends=True)
-    damage(lines)
-    path.write_bytes(b"".join(lines))
-    with pytest.raises(ResultsError, match=DAMAGE[damage]) as error:
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda x: [*x[:-1], x[-1][:50] + b"\n"], "line 5 is no JSON object"),  # torn and ended
+        (lambda x: [*x[:3], b"<<<<<<< HEAD\n", *x[3:]], "line 4 is no JSON object"),
+        (lambda x: [*x[:3], b'["run"]\n', *x[3:]], "line 4 is no JSON object"),
+        (lambda x: [*x, x[3]], "line 6 repeats the run"),
+        (lambda x: [x[0], *x[2:]], "line 2 does not say how it was made"),
+        (lambda x: [*x[:3], x[3].replace(b'"seed": 1', b'"seed": 77'), x[4]],
+         "line 4 is no run under its own key"),
+        (lambda x: [*x, x[0]], "line 6 is no run under its own key"),  # two tables
+        (lambda x: x[1:], "holds version None of None .* but this is version 1 of 'tiny'"),
+    ],
+)  # fmt: skip
+def test_damage_is_named_and_left_as_it_is(path, damage, message):
+    damaged = b"".join(damage(path.read_bytes().splitlines(keepends=True)))
+    path.write_bytes(damaged)
+    with pytest.raises(ResultsError, match=f"{path}.* {message}.* run"):  # and what to do
         Table(path, "tiny", 1)
-    assert str(path) in str(error.value) and "run" in str(error.value), "what to do"
-    if damage is not no_header:
-        with pytest.raises(ResultsError, match=DAMAGE[damage]):
-            load("tiny", folder=path.parent)
-    assert path.read_bytes() == b"".join(lines)
+    with pytest.raises(ResultsError, match=message.partition(" .* ")[0]):
+        load("tiny", folder=path.parent)
+    assert path.read_bytes() == damaged
 
 
 @pytest.mark.parametrize("name, version", [("tiny", 2), ("other", 1)])
@@ -171,7 +127,7 @@ def limit(monkeypatch):
     return lambda n: monkeypatch.setattr(results.table, "open", small_disk(n), raising=False)
 
 
-@pytest.mark.parametrize("space", [0, 1, 100])
+@pytest.mark.parametrize("space", [0, 100])
 def test_no_space_leaves_the_file_as_it_was(path, limit, space):
     before, table = path.read_bytes(), Table(path, "tiny", 1)
     limit(len(before) + space)
@@ -191,24 +147,15 @@ def test_no_space_for_the_first_run(tmp_path, limit, space):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written():
     with tempfile.TemporaryDirectory() as folder:
         path = stored(folder, [made(0)]).path
         before = path.read_bytes()
-        path.chmod(0o444)
-        os.chmod(folder, 0o555)
-        user = os.geteuid()
-        if user == 0:  # root may write everywhere
-            os.seteuid(65534)
-        try:
-            with pytest.raises(ResultsError, match="cannot be written: Permission denied"):
-                Table(path, "tiny", 1).append(made(1), HOW)
-            with pytest.raises(ResultsError, match="cannot be written: Permission denied"):
-                stored(folder, [made(0)], name="other")
-        finally:
-            os.seteuid(user)
-            os.chmod(folder, 0o755)
-        assert path.read_bytes() == before and len(list(Path(folder).iterdir())) == 1
+        for name in ("tiny", "other"):
+            denied = pytest.raises(ResultsError, match="cannot be written: Permission denied")
+            with read_only(folder), denied:
+                stored(folder, [made(1)], name)
+        assert path.read_bytes() == before and os.listdir(folder) == ["tiny.jsonl"]
 
 
 def test_a_folder_in_place_of_the_file(tmp_path):
@@ -224,13 +171,12 @@ def test_load(tmp_path):
     short = [made(seed, "tuning", lr=lr) for seed in (1000, 1001) for lr in (0.1, 0.2)]
     stored(tmp_path, [*short, made(0, extend_grid=[[0.5, 6]]), made(1, loss=None)])
     frame = load("tiny", folder=tmp_path)
-    assert list(frame["seed"]) == [0, 1] and list(frame["loss"]) == [0.5, math.inf]
-    assert list(frame["test_loss"]) == [0.5, math.inf] and list(frame["diverged"]) == [False, True]
-    assert list(frame["final"]) == [0.5, math.inf]
+    assert list(frame["seed"]) == [0, 1] and list(frame["diverged"]) == [False, True]
+    for name in ("loss", "test_loss", "final"):
+        assert list(frame[name]) == [0.5, math.inf]
     assert list(frame["widths"]) == [(1, 4, 1)] * 2 and frame["extend_grid"][0] == ((0.5, 6),)
     assert frame["curve"][0]["step"] == [1, 2] and "settings" not in frame and "stage" not in frame
     assert frame.attrs["provenance"][frame["made"][0]]["commit"] == "0" * 40
-    assert frame["loss"].median() == math.inf, "a run that diverged counts"
     tuning = load("tiny", tuning=True, folder=str(tmp_path))
     assert list(tuning["lr"]) == [0.1, 0.2, 0.1, 0.2] and set(tuning["seed"]) == {1000, 1001}
     assert names(tmp_path) == ["tiny"]
@@ -246,7 +192,7 @@ def test_the_final_loss_is_that_on_new_samples_where_there_are_any(tmp_path):
     assert list(final[:3]) == [0.7, 0.5, math.inf] and math.isnan(final[3])
 
 
-@pytest.mark.parametrize("name", ["other", "", None, ["tiny"], "../tiny"])
+@pytest.mark.parametrize("name", ["other", None, "../tiny"])
 def test_an_unknown_name_lists_the_known(path, name):
     with pytest.raises(ValueError, match="expected one of the stored results: tiny"):
         load(name, folder=path.parent)
@@ -262,9 +208,8 @@ def test_nothing_stored(tmp_path, path):
 def test_summarize(tmp_path):
     losses = [0.3, 0.1, None, 0.4, 0.2]
     runs = [made(seed, loss=loss, size=1) for seed, loss in enumerate(losses)]
-    runs += [
-        made(seed, size=2, widths=[1, 9, 1], base="silu") | {"test_loss": 3.0} for seed in range(3)
-    ]
+    other = {"size": 2, "widths": [1, 9, 1], "base": "silu"}
+    runs += [made(seed, **other) | {"test_loss": 3.0} for seed in range(3)]
     measured = made(0, size=3, measure="seconds", models=[{"model": "mlp"}])
     del measured["curve"]
     stored(tmp_path, [*runs, measured])
@@ -282,8 +227,7 @@ def test_summarize(tmp_path):
 
 def test_summarize_a_single_setting(path):
     summary = summarize(load("tiny", folder=path.parent))
-    assert isinstance(summary, pandas.DataFrame) and len(summary) == 1
-    assert summary["seeds"][0] == 3 and summary["median"][0] == 0.5
+    assert [*summary["seeds"]] == [3] and [*summary["median"]] == [0.5]
 
 
 # What is compared
@@ -310,8 +254,7 @@ def test_an_interval_misses_1_by_luck_once_in_20_times_at_most(m, n):
     by_luck = [sum(won <= k for won, _ in wins) / len(wins) for k in range(most + 2)]
     assert most <= 0 or by_luck[most] <= 0.05
     assert by_luck[most + 1] > 0.05, "not wider than it must be"
-    assert (m, n) != (5, 5) or most == 2
-    assert (m, n) != (3, 3) or most == 0
+    assert most == {(5, 5): 2, (3, 3): 0}.get((m, n), most)
 
 
 def test_equal_and_diverged_losses_are_compared():
@@ -321,7 +264,7 @@ def test_equal_and_diverged_losses_are_compared():
     assert compare([0.0], [math.inf])[:4] == (0, 0, 0, 1)
 
 
-@pytest.mark.parametrize("bad", [[], [1, -1], [math.nan], [[1.0]], 3.0])
+@pytest.mark.parametrize("bad", [[], [1, -1], [math.nan], [[1.0]]])
 def test_losses_that_cannot_be_compared(bad):
     with pytest.raises(ValueError, match=r"^a=.*; expected a list of losses, each 0 or more"):
         compare(bad, [1.0])
