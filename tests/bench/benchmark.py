@@ -1,9 +1,8 @@
 """Speed, memory and time to a given error, against other packages in the same run.
 
 ``make bench`` installs the other packages (pyproject.toml's group ``bench``) and runs this script;
-``make bench ARGS="--quick"`` takes a minute. Tables go to the screen, and with ``--save FILE`` the
-numbers go to a file that :func:`kanbook.results.benchmark` loads.
-How it is measured:
+``make bench ARGS="--quick"`` takes a minute. With ``--save FILE`` the numbers go to a file that
+:func:`kanbook.results.benchmark` loads. How it is measured:
 
 - A call is a forward and a backward pass, with gradients of the parameters and of the inputs.
 - Each setting has a process of its own. In it the contestants take turns: every round times each
@@ -19,6 +18,7 @@ import contextlib
 import ctypes
 import datetime
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -60,9 +60,8 @@ TARGET = 1e-3  # test error (RMSE) to be reached on exp(sin(pi x) + y^2) by a ne
 
 def minimal(layer, uneven=False):
     i, o, _ = layer.coef.shape
-    copy = kanbook.KANLayer(
-        i, o, grid_size=layer.grid_size, degree=layer.degree, dtype=layer.coef.dtype
-    )
+    options = {"degree": layer.degree, "dtype": layer.coef.dtype}
+    copy = kanbook.KANLayer(i, o, grid_size=layer.grid_size, **options)
     copy.coef.data.copy_(layer.coef)
     if uneven:  # every knot moved by up to a quarter of a step
         shift = torch.rand(copy.knots.shape, generator=torch.Generator().manual_seed(1)) - 0.5
@@ -90,31 +89,23 @@ def flashkan(layer):
     return copy, copy
 
 
-def copy_to_pykan(layer, copy):
-    copy.grid.data = layer.knots.clone()
-    copy.coef.data = layer.coef.detach().clone()
-    copy.scale_base.data = layer.base_weight.detach().clone()
-    copy.scale_sp.data.fill_(1)
-
-
-def pykan_layer(layer):
+def pykan(layer, whole=True, **options):
+    from kan import KAN
     from kan.KANLayer import KANLayer
 
     i, o, _ = layer.coef.shape
-    copy = KANLayer(i, o, num=layer.grid_size, k=layer.degree)
-    nn.Module.to(copy, layer.coef.dtype)
-    copy_to_pykan(layer, copy)
-    return copy, lambda x: copy(x)[0]
-
-
-def pykan(layer, **options):
-    from kan import KAN
-
-    i, o, _ = layer.coef.shape
-    copy = KAN([i, o], grid=layer.grid_size, k=layer.degree, auto_save=False, **options)
+    if whole:
+        copy = KAN([i, o], grid=layer.grid_size, k=layer.degree, auto_save=False, **options)
+        inner, function = copy.act_fun[0], copy
+    else:
+        copy = inner = KANLayer(i, o, num=layer.grid_size, k=layer.degree)
+        function = lambda x: copy(x)[0]  # noqa: E731
     nn.Module.to(copy, layer.coef.dtype)  # its own .to() takes devices only
-    copy_to_pykan(layer, copy.act_fun[0])
-    return copy, copy
+    inner.grid.data = layer.knots.clone()
+    inner.coef.data = layer.coef.detach().clone()
+    inner.scale_base.data = layer.base_weight.detach().clone()
+    inner.scale_sp.data.fill_(1)
+    return copy, function
 
 
 def linear(layer):
@@ -135,7 +126,7 @@ CONTESTANTS = {
     "kanbook, silu": (lambda layer: (layer, layer), "kanbook", True),
     "inkan": (inkan, "kanbook, silu", True),
     "flashkan": (flashkan, "kanbook, silu", True),
-    "pykan KANLayer": (pykan_layer, "kanbook, silu", True),
+    "pykan KANLayer": (partial(pykan, whole=False), "kanbook, silu", True),
     "pykan, symbolic off": (partial(pykan, symbolic_enabled=False), "kanbook, silu", True),
     "pykan": (pykan, "kanbook, silu", True),
     "nn.Linear": (linear, "kanbook", False),
@@ -165,8 +156,10 @@ def one_call(module, function, x, g):
     return time.perf_counter() - start
 
 
-def quartiles(values):
-    return statistics.quantiles(values, n=4, method="inclusive")
+def ratio(values):
+    """The median, and the quartiles."""
+    quartiles = statistics.quantiles(values, n=4, method="inclusive") if values else [None] * 3
+    return dict(zip(("ratio_low", "ratio", "ratio_high"), quartiles, strict=True))
 
 
 def speed(setting, names, rounds):
@@ -225,12 +218,10 @@ def speed(setting, names, rounds):
     for name, seconds in times.items():
         against = CONTESTANTS[name][1]
         pairs = [a / b for a, b in zip(times.get(against, []), seconds, strict=False)]
-        low, middle, high = quartiles(pairs) if pairs else [None] * 3
         row = dict(zip(SETTING, setting, strict=True))
         row |= {"threads": torch.get_num_threads(), "contestant": name}
         row |= {"milliseconds": 1e3 * statistics.median(seconds), "against": against}
-        row |= {"ratio": middle, "ratio_low": low, "ratio_high": high}
-        row |= {"difference": difference.get(name), "first_seconds": first[name]}
+        row |= ratio(pairs) | {"difference": difference.get(name), "first_seconds": first[name]}
         rows.append(row)
     return {"speed": rows, "skipped": skipped}
 
@@ -353,12 +344,11 @@ def steps(calls, rounds):
         for step, measured in scope["taken"].items()
         for name, seconds in zip(names, measured.median(0).values.tolist(), strict=True)
     ]
-    ladder = []
-    for size, result in scope["ratios"].items():
-        for step, measured in result.items():
-            low, middle, high = quartiles(measured.tolist())
-            row = {"size": size, "step": step, "ratio": middle}
-            ladder.append(row | {"ratio_low": low, "ratio_high": high})
+    ladder = [
+        {"size": size, "step": step} | ratio(measured.tolist())
+        for size, result in scope["ratios"].items()
+        for step, measured in result.items()
+    ]
     return {"profile": profile, "steps": ladder}
 
 
@@ -402,19 +392,6 @@ def run_job(job, threads=1, **arguments):
 # --- tables --------------------------------------------------------------------------------------
 
 
-def show(title, frame):
-    print(f"\n{title}\n\n{frame.to_string(na_rep='', float_format='{:.3g}'.format)}")
-
-
-def spread(middle, low, high):
-    return None if math.isnan(middle) else f"{middle:.4g} ({low:.4g}-{high:.4g})"
-
-
-def with_ratio(frame):
-    columns = frame[["ratio", "ratio_low", "ratio_high"]].astype(float)
-    return frame.assign(ratio=[spread(*row) for row in columns.itertuples(index=False)])
-
-
 TITLES = {
     "milliseconds": "Median milliseconds of a call:",
     "ratio": "kanbook's time divided by the other's (below 1: kanbook is faster), median "
@@ -422,45 +399,45 @@ TITLES = {
     "difference": "Largest difference from kanbook in float64, as a share of the largest output:",
     "first_seconds": "Seconds of the first call, compilation included:",
     "mebibytes": "MiB at the peak of a call, beyond parameters and inputs:",
+    "training": "exp(sin(pi x) + y^2), [2, 5, 1], L-BFGS, float64: median (range); the target is "
+    f"an RMSE of {TARGET}, inf: not reached:",
+    "profile": "Milliseconds of the parts of a call:",
+    "steps": "Time of a call, kanbook's layer = 1, median (quartiles):",
 }
 
 
-def show_contestants(rows):
-    """A table for each number that was measured, with a column for each contestant."""
+def spread(middle, low, high):
+    return None if math.isnan(middle) else f"{middle:.4g} ({low:.4g}-{high:.4g})"
+
+
+def tables(part, rows):
+    """What is shown of the rows of a part: names of titles and tables."""
     frame = pandas.DataFrame(rows)
-    settings = [name for name in (*SETTING, "threads") if name in frame]
-    frame = with_ratio(frame) if "ratio" in frame else frame
-    for number in [name for name in TITLES if name in frame]:
-        table = frame.pivot(index=settings, columns="contestant", values=number)
-        show(TITLES[number], table.reindex(columns=CONTESTANTS).dropna(axis=1, how="all"))
+    if "ratio" in frame:
+        ratios = [frame.pop(f"ratio{end}").astype(float) for end in ("", "_low", "_high")]
+        frame["ratio"] = [*map(spread, *ratios)]
+    if part == "training":
+        by = frame.set_index("seed").groupby("package")[[*TRAINING]]
+        ours, theirs = (by.get_group(name).astype(float) for name in ("kanbook", "pykan"))
+        columns = {"kanbook": ours.fillna(math.inf), "pykan": theirs.fillna(math.inf)}
+        columns["kanbook / pykan"] = ours / theirs
+        for name, of in columns.items():
+            columns[name] = of.agg(["median", "min", "max"]).apply(lambda x: spread(*x))
+        yield part, pandas.DataFrame(columns)
+    elif "contestant" in frame:  # a column for each
+        settings = [name for name in (*SETTING, "threads") if name in frame]
+        for number in [name for name in TITLES if name in frame]:
+            table = frame.pivot(index=settings, columns="contestant", values=number)
+            yield number, table.reindex(columns=CONTESTANTS).dropna(axis=1, how="all")
+    else:
+        yield part, frame
 
 
-def show_training(rows):
-    frame = pandas.DataFrame(rows).set_index("seed")
-    frames = (frame[frame["package"] == name] for name in ("kanbook", "pykan"))
-    ours, theirs = (frame[[*TRAINING]].astype(float) for frame in frames)
-    columns = {"kanbook": ours.fillna(math.inf), "pykan": theirs.fillna(math.inf)}
-    columns["kanbook / pykan"] = ours / theirs
-    table = {name: [spread(of[c].median(), of[c].min(), of[c].max()) for c in of]
-             for name, of in columns.items()}  # fmt: skip
-    show(
-        f"exp(sin(pi x) + y^2), [2, 5, 1], L-BFGS, float64, {len(ours)} seeds: median (range); the "
-        f"target is an RMSE of {TARGET}, inf: not reached:",
-        pandas.DataFrame(table, index=TRAINING),
-    )
+def show(part, rows):
+    for title, table in tables(part, rows):
+        print(f"\n{TITLES[title]}\n\n{table.to_string(na_rep='', float_format='{:.3g}'.format)}")
 
 
-def show_profile(rows):
-    show("Milliseconds of the parts of a call:", pandas.DataFrame(rows))
-
-
-def show_steps(rows):
-    frame = with_ratio(pandas.DataFrame(rows))[["size", "step", "ratio"]]
-    show("Time of a call, kanbook's layer = 1, median (quartiles):", frame)
-
-
-SHOW = {"speed": show_contestants, "memory": show_contestants, "training": show_training}
-SHOW |= {"profile": show_profile, "steps": show_steps}
 PARTS = ("speed", "memory", "training", "steps")
 
 
@@ -471,10 +448,34 @@ def versions():
 
 
 def save(path, parts, provenance):
-    """Put parts, lists of rows, into a file. Of one that failed, and has none, it keeps the old."""
+    """Put parts, lists of rows, into a file, which keeps the others that it has."""
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     content |= {name: {"provenance": provenance, "rows": rows} for name, rows in parts.items()}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(names, threads, rounds, seeds, quick):
+    """Run the jobs of parts; yield what they measured, as it comes: names of parts, and rows."""
+    settings, large, layers = SETTINGS, LARGE, LAYERS
+    training = {"seeds": seeds, "ladder": [3, 5, 10, 20], "steps": 20}
+    if quick:
+        settings, large, layers = SETTINGS[-1:], [(8192, *LARGE[1][1:])], ["kanbook", "floor"]
+        threads, rounds = [1], 10
+        training = {"seeds": 1, "ladder": [3, 5], "steps": 5}
+    if "speed" in names:
+        contest = partial(run_job, "speed", names=list(CONTESTANTS), rounds=rounds)
+        jobs = [contest(threads=n, setting=setting) for setting in settings for n in threads]
+        yield "speed", [row for job in jobs for row in job.get("speed", [])]
+    if "memory" in names:
+        rows = []
+        for setting, name in itertools.product(large, layers):
+            row = dict(zip(SETTING, setting, strict=True)) | {"contestant": name, "mebibytes": None}
+            rows.append(row | run_job("memory", setting=setting, name=name))
+        yield "memory", rows
+    if "training" in names:
+        yield from run_job("accuracy", **training).items()
+    if "steps" in names:
+        yield from run_job("steps", calls=rounds, rounds=rounds).items()
 
 
 def main(arguments=None):
@@ -490,47 +491,20 @@ def main(arguments=None):
     if options.job:
         work(options.job)
         return
-    settings, large, layers = SETTINGS, LARGE, LAYERS
-    threads, rounds = options.threads, options.rounds
-    training = {"seeds": options.seeds, "ladder": [3, 5, 10, 20], "steps": 20}
-    if options.quick:
-        settings, large, layers = SETTINGS[-1:], [(8192, *LARGE[1][1:])], ["kanbook", "floor"]
-        threads, rounds = [1], 10
-        training = {"seeds": 1, "ladder": [3, 5], "steps": 5}
-
     if options.save and not options.save.parent.is_dir():
         parser.error(f"--save {options.save}: there is no folder {options.save.parent}")
-    machine = engine.machine()
-    provenance = {
-        "command": " ".join(["python tests/bench/benchmark.py", *(arguments or sys.argv[1:])]),
-        "commit": engine.commit(),
-        "date": datetime.date.today().isoformat(),
-        "processor": machine["processor"],
-        "cores": os.cpu_count(),
-        "python": machine["python"],
-        "versions": dict(versions()),
-    }
+    command = " ".join(["python tests/bench/benchmark.py", *(arguments or sys.argv[1:])])
+    provenance = {"command": command, "commit": engine.commit()}
+    provenance |= {"date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
+    provenance |= {name: engine.machine()[name] for name in ("processor", "python")}
+    provenance["versions"] = dict(versions())
     print(json.dumps(provenance, indent=1))
     parts = {}
-    if "speed" in options.parts:
-        options_ = {"names": list(CONTESTANTS), "rounds": rounds}
-        jobs = [run_job("speed", n, setting=s, **options_) for s in settings for n in threads]
-        parts["speed"] = [row for job in jobs for row in job.get("speed", [])]
-    if "memory" in options.parts:
-        parts["memory"] = [
-            dict(zip(SETTING, setting, strict=True))
-            | {"contestant": name, "mebibytes": None}
-            | run_job("memory", setting=setting, name=name)
-            for setting in large
-            for name in layers
-        ]
-    if "training" in options.parts:
-        parts |= run_job("accuracy", **training)
-    if "steps" in options.parts:
-        parts |= run_job("steps", calls=rounds, rounds=rounds)
-    parts = {name: rows for name, rows in parts.items() if rows}
-    for name, rows in parts.items():
-        SHOW[name](rows)
+    how = (options.threads, options.rounds, options.seeds, options.quick)
+    for part, rows in measure(options.parts, *how):
+        if rows:  # else it failed
+            parts[part] = rows
+            show(part, rows)
     if options.save:
         save(options.save, parts, provenance)
 

@@ -51,11 +51,10 @@ def test_what_was_stored_is_read(tmp_path):
     assert json.loads(lines[0]) == {"experiment": "tiny", "version": 1, "format": 2}
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_numbers_that_json_lacks_are_not_written(path, value):
+def test_numbers_that_json_lacks_are_not_written(path):
     before = path.read_bytes()
     with pytest.raises(ValueError):
-        Table(path, "tiny", 1).append(made(7, loss=value), HOW)
+        Table(path, "tiny", 1).append(made(7, loss=math.nan), HOW)
     assert path.read_bytes() == before
 
 
@@ -108,43 +107,30 @@ def test_damage_is_named_and_left_as_it_is(path, damage, message):
 
 @pytest.mark.parametrize("name, version", [("tiny", 2), ("other", 1)])
 def test_another_experiment_or_version_is_refused(path, name, version):
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(Table(path, "tiny", 1).runs) == 3, "as another system ends lines"
     expected = f"holds version 1 of 'tiny' .* but this is version {version} of '{name}'"
     with pytest.raises(ResultsError, match=expected):
         Table(path, name, version)
 
 
-def test_line_ends_of_other_systems_are_read(path):
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert len(Table(path, "tiny", 1).runs) == 3
-
-
 # When it cannot be written
 
 
-@pytest.fixture
-def limit(monkeypatch):
-    """Lets tables grow to so many bytes only."""
-    return lambda n: monkeypatch.setattr(results.table, "open", small_disk(n), raising=False)
-
-
 @pytest.mark.parametrize("space", [0, 100])
-def test_no_space_leaves_the_file_as_it_was(path, limit, space):
-    before, table = path.read_bytes(), Table(path, "tiny", 1)
-    limit(len(before) + space)
-    with pytest.raises(ResultsError, match="cannot be written: File too large; what was stored"):
-        table.append(made(3), HOW)
-    assert path.read_bytes() == before and len(table.runs) == 3
-    limit(10**6)
+@pytest.mark.parametrize("runs", [0, 3])
+def test_no_space_leaves_the_file_as_it_was(tmp_path, monkeypatch, space, runs):
+    table = stored(tmp_path, [made(seed) for seed in range(runs)])
+    before = table.path.read_bytes() if runs else b""
+    with monkeypatch.context() as patch:
+        patch.setattr(results.table, "open", small_disk(len(before) + space), raising=False)
+        with pytest.raises(ResultsError, match="written: File too large; what was stored"):
+            table.append(made(3), HOW)
+    assert len(table.runs) == runs and table.path.exists() == (runs > 0)
+    assert not runs or table.path.read_bytes() == before
     table.append(made(3), HOW)  # there is space again
-    assert path.read_bytes().startswith(before) and len(Table(path, "tiny", 1).runs) == 4
-
-
-@pytest.mark.parametrize("space", [0, 100])
-def test_no_space_for_the_first_run(tmp_path, limit, space):
-    limit(space)
-    with pytest.raises(ResultsError, match="cannot be written"):
-        stored(tmp_path, [made(0)])
-    assert list(tmp_path.iterdir()) == []
+    assert table.path.read_bytes().startswith(before)
+    assert len(Table(table.path, "tiny", 1).runs) == runs + 1
 
 
 def test_a_folder_that_cannot_be_written():
@@ -184,25 +170,26 @@ def test_load(tmp_path):
 
 def test_the_final_loss_is_that_on_new_samples_where_there_are_any(tmp_path):
     runs = [made(0) | {"test_loss": 0.7}, made(1), made(2, loss=None)]
-    del runs[1]["test_loss"]
-    measured = made(3, measure="seconds") | {"loss": None}
-    del measured["test_loss"], measured["curve"]
-    stored(tmp_path, [*runs, measured])
+    runs.append(made(3, measure="seconds") | {"loss": None})
+    del runs[1]["test_loss"], runs[3]["test_loss"], runs[3]["curve"]
+    stored(tmp_path, runs)
     final = load("tiny", folder=tmp_path)["final"]
     assert list(final[:3]) == [0.7, 0.5, math.inf] and math.isnan(final[3])
 
 
-@pytest.mark.parametrize("name", ["other", None, "../tiny"])
-def test_an_unknown_name_lists_the_known(path, name):
-    with pytest.raises(ValueError, match="expected one of the stored results: tiny"):
-        load(name, folder=path.parent)
-
-
-def test_nothing_stored(tmp_path, path):
-    with pytest.raises(ValueError, match="expected one of the stored results: none yet"):
-        load("tiny", folder=tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="tuning=True; .* holds no such runs"):
-        load("tiny", tuning=True, folder=path.parent)
+@pytest.mark.parametrize(
+    "name, more, message",
+    [
+        ("other", {}, "expected one of the stored results: tiny"),
+        (None, {}, "expected one of the stored results: tiny"),
+        ("../tiny", {}, "expected one of the stored results: tiny"),
+        ("tiny", {"folder": "nowhere"}, "expected one of the stored results: none yet"),
+        ("tiny", {"tuning": True}, "tuning=True; .* holds no such runs"),
+    ],
+)
+def test_what_is_not_stored(path, name, more, message):
+    with pytest.raises(ValueError, match=message):
+        load(name, **{"folder": path.parent} | more)
 
 
 def test_summarize(tmp_path):
@@ -214,15 +201,12 @@ def test_summarize(tmp_path):
     del measured["curve"]
     stored(tmp_path, [*runs, measured])
     summary = summarize(load("tiny", folder=tmp_path))
-    columns = ["widths", "size", "parameters", "seeds", "median", "least", "largest", "diverged"]
-    assert list(summary) == [*columns[:2], "base", *columns[2:], "seconds"]
-    first, second = summary.to_dict("records")
-    assert first["widths"] == (1, 4, 1) and second["widths"] == (1, 9, 1)
-    assert (first["seeds"], first["diverged"]) == (5, 1)
-    assert (first["median"], first["least"], first["largest"]) == (0.3, 0.1, math.inf)
-    assert (second["median"], second["seeds"], second["parameters"]) == (3.0, 3, 13)
-    train = summarize(load("tiny", folder=tmp_path), loss="loss").to_dict("records")
-    assert train[1]["median"] == 0.5
+    columns = "widths size base parameters seeds median least largest diverged seconds"
+    assert " ".join(summary) == columns
+    first, second = summary.drop(columns=["seconds", "base"]).itertuples(index=False)
+    assert first == ((1, 4, 1), 1, 13, 5, 0.3, 0.1, math.inf, 1)
+    assert second == ((1, 9, 1), 2, 13, 3, 3.0, 3.0, 3.0, 0)
+    assert [*summarize(load("tiny", folder=tmp_path), loss="loss")["median"]] == [0.3, 0.5]
 
 
 def test_summarize_a_single_setting(path):
@@ -266,10 +250,9 @@ def test_equal_and_diverged_losses_are_compared():
 
 @pytest.mark.parametrize("bad", [[], [1, -1], [math.nan], [[1.0]]])
 def test_losses_that_cannot_be_compared(bad):
-    with pytest.raises(ValueError, match=r"^a=.*; expected a list of losses, each 0 or more"):
-        compare(bad, [1.0])
-    with pytest.raises(ValueError, match=r"^b="):
-        compare([1.0], bad)
+    for name, losses in (("a", (bad, [1.0])), ("b", ([1.0], bad))):
+        with pytest.raises(ValueError, match=f"^{name}=.*; expected a list of losses, each 0"):
+            compare(*losses)
 
 
 CURVE = {"step": [1, 10], "evaluations": [2, 20], "seconds": [0.5, 1.5], "loss": [100.0, 1.0]}
@@ -281,12 +264,9 @@ def test_loss_at():
     assert math.isclose(loss_at(CURVE, 11, by="evaluations"), 10)
     assert [loss_at(CURVE, at) for at in (0, 0.5)] == pytest.approx([100, 100])
     assert [loss_at(CURVE, at) for at in (1.5, 99)] == pytest.approx([1, 1])
-
-
-@pytest.mark.parametrize("at", [-1, math.nan])
-def test_a_point_that_no_curve_has(at):
-    with pytest.raises(ValueError, match="at=.*; expected a number of seconds, 0 or more"):
-        loss_at(CURVE, at)
+    for at in (-1, math.nan):
+        with pytest.raises(ValueError, match="at=.*; expected a number of seconds, 0 or more"):
+            loss_at(CURVE, at)
     with pytest.raises(ValueError, match="by='loss'; expected one of 'seconds', 'evaluations'"):
         loss_at(CURVE, 1, by="loss")
 

@@ -6,7 +6,13 @@ import pytest
 
 from kanbook import results
 from kanbook.experiments import EXPERIMENTS, engine
-from kanbook.experiments.definitions import BEST_KAN, BEST_MIXTURE, TUNING_SEEDS, parameters
+from kanbook.experiments.definitions import (
+    BEST_KAN,
+    BEST_MIXTURE,
+    TOLERANCE,
+    TUNING_SEEDS,
+    parameters,
+)
 
 
 def test_they_are_small():
@@ -29,8 +35,8 @@ def test_every_run_is_there_once_and_says_how_it_was_made(name):
         assert (run["seed"] in TUNING_SEEDS) == (run["stage"] == "tuning")
         if "measure" not in settings and not run["diverged"]:
             grown = settings.get("extend_grid") or [[0, settings.get("grid_size", 0)]]
-            final = settings | {"grid_size": grown[-1][1]}
-            assert run["parameters"] == parameters(final, settings["widths"])
+            n = parameters(settings | {"grid_size": grown[-1][1]}, settings["widths"])
+            assert run["parameters"] == n and abs(n / settings.get("size", n) - 1) <= TOLERANCE
     for how in table.provenance.values():
         assert len(how["commit"]) == 40, "made from files that differ from the commit"
         assert how["command"].startswith(f"python -m kanbook.experiments run {name}")
