@@ -2,7 +2,7 @@
 
 ``make bench`` installs the other packages (pyproject.toml's group ``bench``) and runs this script;
 ``make bench ARGS="--quick"`` takes a minute. With ``--save FILE`` the numbers go to a file that
-:func:`kanbook.results.benchmark` loads. How it is measured:
+:func:`kanbook.results.benchmark` loads; what the columns mean stands there. How it is measured:
 
 - A call is a forward and a backward pass, with gradients of the parameters and of the inputs.
 - Each setting has a process of its own. In it the contestants take turns: every round times each
@@ -20,7 +20,6 @@ import datetime
 import importlib.metadata
 import itertools
 import json
-import math
 import os
 import random
 import resource
@@ -41,9 +40,7 @@ from kanbook.experiments import engine
 
 SETTING = ("batch", "inputs", "outputs", "grid_size", "degree", "dtype")
 SETTINGS = [
-    (1024, 64, 16, 5, 3, "float32"),
-    (1024, 64, 64, 5, 3, "float32"),
-    (1024, 64, 256, 5, 3, "float32"),
+    *((1024, 64, outputs, 5, 3, "float32") for outputs in (16, 64, 256)),
     (4096, 20, 9, 5, 3, "float32"),
     (256, 784, 64, 5, 3, "float32"),
     (1024, 64, 64, 50, 3, "float32"),
@@ -108,15 +105,10 @@ def pykan(layer, whole=True, **options):
     return copy, function
 
 
-def linear(layer):
-    copy = nn.Linear(layer.in_features, layer.out_features, dtype=layer.coef.dtype)
-    return copy, copy
-
-
-def floor(layer):
+def linear(layer, wide=False):
     i, o, n = layer.coef.shape
-    copy = nn.Linear(i * n, o, dtype=layer.coef.dtype)
-    return copy, lambda x: copy(x.repeat(1, n))
+    copy = nn.Linear(i * n if wide else i, o, dtype=layer.coef.dtype)
+    return copy, (lambda x: copy(x.repeat(1, n))) if wide else copy
 
 
 # name: (how to make it, the kanbook layer that it is compared with, whether both are one function)
@@ -130,7 +122,7 @@ CONTESTANTS = {
     "pykan, symbolic off": (partial(pykan, symbolic_enabled=False), "kanbook, silu", True),
     "pykan": (pykan, "kanbook, silu", True),
     "nn.Linear": (linear, "kanbook", False),
-    "floor": (floor, "kanbook", False),
+    "floor": (partial(linear, wide=True), "kanbook", False),
 }
 LAYERS = [name for name in CONTESTANTS if name not in ("pykan", "pykan, symbolic off")]
 
@@ -199,10 +191,8 @@ def speed(setting, names, rounds):
         runners[name], times[name] = runner, []
         # In how many rounds it takes part, how many calls make up one time, and whether a call
         # that is not timed goes before.
-        if seconds < 0.2:
-            plan[name] = (rounds, max(1, int(0.01 / seconds)), True)
-        else:
-            plan[name] = (min(rounds, max(3, int(5 / seconds))), 1, False)
+        slow = (min(rounds, max(3, int(5 / seconds))), 1, False)
+        plan[name] = slow if seconds >= 0.2 else (rounds, max(1, int(0.01 / seconds)), True)
 
     shuffle = random.Random(0)
     for number in range(rounds):
@@ -389,54 +379,7 @@ def run_job(job, threads=1, **arguments):
     return found
 
 
-# --- tables --------------------------------------------------------------------------------------
-
-
-TITLES = {
-    "milliseconds": "Median milliseconds of a call:",
-    "ratio": "kanbook's time divided by the other's (below 1: kanbook is faster), median "
-    "(quartiles); with silu\nagainst inkan, flashkan and pykan, minimal against the rest:",
-    "difference": "Largest difference from kanbook in float64, as a share of the largest output:",
-    "first_seconds": "Seconds of the first call, compilation included:",
-    "mebibytes": "MiB at the peak of a call, beyond parameters and inputs:",
-    "training": "exp(sin(pi x) + y^2), [2, 5, 1], L-BFGS, float64: median (range); the target is "
-    f"an RMSE of {TARGET}, inf: not reached:",
-    "profile": "Milliseconds of the parts of a call:",
-    "steps": "Time of a call, kanbook's layer = 1, median (quartiles):",
-}
-
-
-def spread(middle, low, high):
-    return None if math.isnan(middle) else f"{middle:.4g} ({low:.4g}-{high:.4g})"
-
-
-def tables(part, rows):
-    """What is shown of the rows of a part: names of titles and tables."""
-    frame = pandas.DataFrame(rows)
-    if "ratio" in frame:
-        ratios = [frame.pop(f"ratio{end}").astype(float) for end in ("", "_low", "_high")]
-        frame["ratio"] = [*map(spread, *ratios)]
-    if part == "training":
-        by = frame.set_index("seed").groupby("package")[[*TRAINING]]
-        ours, theirs = (by.get_group(name).astype(float) for name in ("kanbook", "pykan"))
-        columns = {"kanbook": ours.fillna(math.inf), "pykan": theirs.fillna(math.inf)}
-        columns["kanbook / pykan"] = ours / theirs
-        for name, of in columns.items():
-            columns[name] = of.agg(["median", "min", "max"]).apply(lambda x: spread(*x))
-        yield part, pandas.DataFrame(columns)
-    elif "contestant" in frame:  # a column for each
-        settings = [name for name in (*SETTING, "threads") if name in frame]
-        for number in [name for name in TITLES if name in frame]:
-            table = frame.pivot(index=settings, columns="contestant", values=number)
-            yield number, table.reindex(columns=CONTESTANTS).dropna(axis=1, how="all")
-    else:
-        yield part, frame
-
-
-def show(part, rows):
-    for title, table in tables(part, rows):
-        print(f"\n{TITLES[title]}\n\n{table.to_string(na_rep='', float_format='{:.3g}'.format)}")
-
+# --- what is shown and saved ---------------------------------------------------------------------
 
 PARTS = ("speed", "memory", "training", "steps")
 
@@ -504,7 +447,7 @@ def main(arguments=None):
     for part, rows in measure(options.parts, *how):
         if rows:  # else it failed
             parts[part] = rows
-            show(part, rows)
+            print(f"\n{part}\n\n{pandas.DataFrame(rows).to_string(index=False, na_rep='')}")
     if options.save:
         save(options.save, parts, provenance)
 

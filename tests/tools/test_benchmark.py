@@ -12,13 +12,11 @@ NAMES = ["kanbook", "kanbook, uneven knots", "kanbook, silu", "nn.Linear", "floo
 SETTING = (8, 3, 2, 5, 3, "float32")
 TRAINED = [
     benchmark.training_row("kanbook", 0, [(0.5, 5, 0.1), (1.0, 10, 9e-4), (2.0, 20, 1e-4)]),
-    benchmark.training_row("kanbook", 1, [(3.0, 30, 1e-4), (4.0, 40, 1e-4)]),
-    benchmark.training_row("pykan", 0, [(2.0, 10, 1e-4), (4.0, 20, 1e-4)]),
-    benchmark.training_row("pykan", 1, [(4.0, 40, 1)]),
+    benchmark.training_row("pykan", 0, [(4.0, 40, 1)]),
 ]
 
 
-def test_speed(monkeypatch, tmp_path, capsys):
+def test_speed(monkeypatch, tmp_path):
     monkeypatch.setitem(benchmark.CONTESTANTS, "absent", (lambda layer: 1 / 0, "kanbook", True))
     found = benchmark.speed(SETTING, [*NAMES, "absent"], rounds=3)
     assert found["skipped"] == {"absent": "ZeroDivisionError: division by zero"}
@@ -29,15 +27,6 @@ def test_speed(monkeypatch, tmp_path, capsys):
     assert (frame.ratio_low <= frame.ratio).sum() == (frame.ratio <= frame.ratio_high).sum() == 4
     assert frame.difference.dropna().index == ["kanbook, silu"]
     assert frame.difference["kanbook, silu"] < 1e-6
-    benchmark.show("speed", found["speed"])
-    printed = capsys.readouterr().out
-    assert all(text in printed for text in ("milliseconds of a call", "quartiles", "float64"))
-
-
-def test_ratios_of_training_leave_out_what_was_not_reached(capsys):
-    benchmark.show("training", TRAINED)
-    (row,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("seconds_to")]
-    assert row.split()[1:] == ["2", "(1-3)", "inf", "(2-inf)", "0.5", "(0.5-0.5)"]
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):
@@ -48,8 +37,8 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     benchmark.save(path, {"training": TRAINED}, {"date": "today"})
     json.loads(path.read_text(), parse_constant=pytest.fail)  # no NaN, no infinity
     frame = results.benchmark("training", path=path)
-    assert [*frame.seconds_to_target[:3]] == [1, 3, 2] and math.isnan(frame.seconds_to_target[3])
-    assert [*frame.evaluations] == [20, 40, 20, 40] and frame.error[0] == 1e-4
+    assert frame.seconds_to_target[0] == 1 and math.isnan(frame.seconds_to_target[1])
+    assert [*frame.evaluations] == [20, 40] and [*frame.error] == [1e-4, 1]
     assert frame.attrs["provenance"] == {"date": "today"}
     frame = results.benchmark("memory", path=path)
     assert frame.mebibytes[0] == 3.5 and math.isnan(frame.mebibytes[1])
@@ -65,7 +54,7 @@ def test_the_steps_of_chapter_16_and_a_part_that_fails(tmp_path, monkeypatch, ca
     job = lambda name, **more: real(name, calls=1, rounds=3) if name == "steps" else {}  # noqa: E731
     monkeypatch.setattr(benchmark, "run_job", job)
     benchmark.main(["--parts", "steps", "training", "--save", str(path)])
-    assert "1 (1-1)" in capsys.readouterr().out
+    assert "ratio_high" in capsys.readouterr().out
     steps = results.benchmark("steps", path=path)
     assert {*steps.step} > {"per edge", "by hand", "kanbook"}
     assert [*steps.ratio[steps.step == "kanbook"]] == [1, 1]

@@ -6,13 +6,7 @@ import pytest
 
 from kanbook import results
 from kanbook.experiments import EXPERIMENTS, engine
-from kanbook.experiments.definitions import (
-    BEST_KAN,
-    BEST_MIXTURE,
-    TOLERANCE,
-    TUNING_SEEDS,
-    parameters,
-)
+from kanbook.experiments import definitions as d
 
 
 def test_they_are_small():
@@ -32,11 +26,11 @@ def test_every_run_is_there_once_and_says_how_it_was_made(name):
     for one in wanted:
         run, settings = table.runs[one["run"]], one["settings"]
         assert run["settings"] == settings and run.get("complete", True)
-        assert (run["seed"] in TUNING_SEEDS) == (run["stage"] == "tuning")
+        assert (run["seed"] in d.TUNING_SEEDS) == (run["stage"] == "tuning")
         if "measure" not in settings and not run["diverged"]:
             grown = settings.get("extend_grid") or [[0, settings.get("grid_size", 0)]]
-            n = parameters(settings | {"grid_size": grown[-1][1]}, settings["widths"])
-            assert run["parameters"] == n and abs(n / settings.get("size", n) - 1) <= TOLERANCE
+            n = d.parameters(settings | {"grid_size": grown[-1][1]}, settings["widths"])
+            assert run["parameters"] == n and abs(n / settings.get("size", n) - 1) <= d.TOLERANCE
     for how in table.provenance.values():
         assert len(how["commit"]) == 40, "made from files that differ from the commit"
         assert how["command"].startswith(f"python -m kanbook.experiments run {name}")
@@ -67,7 +61,7 @@ def test_the_best_entered_the_race():
     for option in ("bias", "spline_weight", "base", "update_grid", "extend_grid", "restart"):
         value = row.get(option)
         missing = value is None or (isinstance(value, float) and math.isnan(value))
-        assert missing == (option not in BEST_KAN), (winner, option)
+        assert missing == (option not in d.BEST_KAN), (winner, option)
     orders = results.load("mixtures").query("knob == 'order'")
     mixed = orders[orders.kinds.map(lambda kinds: len(set(kinds)) > 1)]
-    assert mixed.groupby("kinds")["loss"].median().idxmin() == tuple(BEST_MIXTURE["kinds"])
+    assert mixed.groupby("kinds")["loss"].median().idxmin() == tuple(d.BEST_MIXTURE["kinds"])
