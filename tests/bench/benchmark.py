@@ -315,10 +315,7 @@ def train_pykan(seed, data, test, ladder, steps):
 
 
 def steps(calls, rounds):
-    """The layers that chapter 16 builds: its own cells, run here with more calls and rounds.
-
-    They measure where the time of a call goes (``profile``) and take turns (``steps``).
-    """
+    """The layers that chapter 16 builds: its own cells, run here with more calls and rounds."""
     notebook = json.loads(CHAPTER.read_text(encoding="utf-8"))
     scope = {}
     for cell in notebook["cells"]:
@@ -354,10 +351,7 @@ def work(job):
 
 
 def run_job(job, threads=1, **arguments):
-    """Run a job in a process of its own, in an empty folder that is removed afterwards.
-
-    Returns what it measured, nothing if it failed, and prints what is left out.
-    """
+    """Run a job in a process of its own, in an empty folder; of one that fails, return nothing."""
     shown = [str(value) for name, value in arguments.items() if name in ("setting", "name")]
     label = " ".join([job, *shown, f"threads {threads}"])
     print("...", label, file=sys.stderr)
@@ -397,11 +391,12 @@ def save(path, parts, provenance):
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def measure(names, threads, rounds, seeds, quick):
+def measure(options):
     """Run the jobs of parts; yield what they measured, as it comes: names of parts, and rows."""
     settings, large, layers = SETTINGS, LARGE, LAYERS
-    training = {"seeds": seeds, "ladder": [3, 5, 10, 20], "steps": 20}
-    if quick:
+    names, threads, rounds = options.parts, options.threads, options.rounds
+    training = {"seeds": options.seeds, "ladder": [3, 5, 10, 20], "steps": 20}
+    if options.quick:
         settings, large, layers = SETTINGS[-1:], [(8192, *LARGE[1][1:])], ["kanbook", "floor"]
         threads, rounds = [1], 10
         training = {"seeds": 1, "ladder": [3, 5], "steps": 5}
@@ -443,8 +438,7 @@ def main(arguments=None):
     provenance["versions"] = dict(versions())
     print(json.dumps(provenance, indent=1))
     parts = {}
-    how = (options.threads, options.rounds, options.seeds, options.quick)
-    for part, rows in measure(options.parts, *how):
+    for part, rows in measure(options):
         if rows:  # else it failed
             parts[part] = rows
             print(f"\n{part}\n\n{pandas.DataFrame(rows).to_string(index=False, na_rep='')}")

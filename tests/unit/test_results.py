@@ -99,9 +99,6 @@ def test_another_experiment_or_version_is_refused(path, name, version):
         Table(path, name, version)
 
 
-# When it cannot be written
-
-
 @pytest.mark.parametrize("space", [0, 100])
 @pytest.mark.parametrize("runs", [0, 3])
 def test_no_space_leaves_the_file_as_it_was(tmp_path, monkeypatch, space, runs):
@@ -122,9 +119,6 @@ def test_a_folder_in_place_of_the_file(tmp_path):
     (tmp_path / "tiny.jsonl").mkdir()
     with pytest.raises(ResultsError, match="cannot be read: Is a directory"):
         Table(tmp_path / "tiny.jsonl", "tiny", 1)
-
-
-# What is loaded
 
 
 def test_load(tmp_path):
@@ -149,7 +143,6 @@ def test_load(tmp_path):
     "name, more, message",
     [
         ("other", {}, "expected one of the stored results: tiny"),
-        (None, {}, "expected one of the stored results: tiny"),
         ("../tiny", {}, "expected one of the stored results: tiny"),
         ("tiny", {"folder": "nowhere"}, "expected one of the stored results: none yet"),
         ("tiny", {"tuning": True}, "tuning=True; .* holds no such runs"),
@@ -177,9 +170,6 @@ def test_summarize(tmp_path):
     assert second == ((1, 9, 1), 2, 13, 3, 3.0, 3.0, 3.0, 0)
     assert [*summarize(frame, loss="loss")["median"]] == [0.3, 0.5]
     assert [*summarize(frame[frame["size"] == 2])["seeds"]] == [3], "where nothing varies"
-
-
-# What is compared
 
 
 LOST = [math.inf] * 5
@@ -238,17 +228,3 @@ def test_loss_at():
             loss_at(CURVE, at)
     with pytest.raises(ValueError, match="by='loss'; expected one of 'seconds', 'evaluations'"):
         loss_at(CURVE, 1, by="loss")
-
-
-def test_what_chapters_print():
-    """Chapters 6 and 8: ratio and pairs of final losses, and at the seconds of the quicker."""
-    image = load("extras").query("task == 'image-32'").groupby("variant")
-    for first, second, final, cut in (
-        ("+ bias", "minimal", (0.26, 17), (0.37, 17)),
-        ("all", "all - base", (1.79, 3), (1.97, 1)),
-    ):
-        a, b = image.get_group(first), image.get_group(second)
-        end = min(a.seconds.median(), b.seconds.median())
-        at_end = [[loss_at(curve, end) for curve in of.curve] for of in (a, b)]
-        for found, expected in ((compare(a.final, b.final), final), (compare(*at_end), cut)):
-            assert (round(found.ratio, 2), found.won) == expected
