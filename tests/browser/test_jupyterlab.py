@@ -15,7 +15,7 @@ import time
 import nbformat
 import pytest
 import torch
-from browser import Visitor
+from visitor import Visitor
 
 from kanbook import splines
 from notebook_files import ROOT

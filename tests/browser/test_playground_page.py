@@ -15,7 +15,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from browser import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
+from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
 
 from kanbook import SplinePlayground, splines
 from kanbook.lab.playground import MAX_DEGREE, Spline
