@@ -7,7 +7,7 @@ from random_splines import KINDS, random_spline
 
 from kanbook import SplinePlayground, splines
 from kanbook.lab import playground
-from kanbook.lab.playground import MAX_DEGREE, MAX_GRID_SIZE, Spline
+from kanbook.lab.playground import MAX_DEGREE, Spline
 from notebook_files import ROOT
 
 DEGREES = range(MAX_DEGREE + 1)
@@ -71,19 +71,6 @@ def test_evaluates(compute):
         assert (expected[(i < first) | (i > first + k)] == 0).all()
         between = ((knots[0] <= x) & (x < knots[-1])) | (x == case["domain"][1])
         assert ((torch.tensor(j) >= 0) == between).all()
-
-
-def test_lays_out_uniform_knots(compute):
-    cases = [
-        (n, k, domain)
-        for k in DEGREES
-        for n in range(1, MAX_GRID_SIZE + 1)
-        for domain in ((-1, 1), (0, 0.3), (-70.1, 99.7))
-    ]
-    found = compute("([n, k, domain]) => js.uniformKnots(n, k, domain)", cases)
-    for (n, k, domain), knots in zip(cases, found, strict=True):
-        assert_close(knots, playground._uniform(n, k, domain))
-        assert (knots[k], knots[-k - 1]) == domain
 
 
 def test_solves_least_squares(compute):

@@ -65,28 +65,17 @@ def test_defaults():
     assert repr(p) == "SplinePlayground(degree=3, grid_size=5)"
 
 
-def test_arguments_become_traits():
-    p = SplinePlayground(2, 4, domain=[0, 2], coefs=[*range(6)])
-    assert (p.degree, p.grid_size, p.domain) == (2, 4, (0.0, 2.0))
-    assert p.coefs == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
-    knots = [0, 1, 2.5, 2.5, 4, 5]
-    for beside in ({}, {"grid_size": 3}, {"domain": (1, 4)}):
-        p = SplinePlayground(1, knots=knots, target="sine", show_sum=True, **beside)
-        assert (p.grid_size, p.domain, p.knots) == (3, (1.0, 4.0), knots)
-        assert (p.target, p.show_sum) == ("sine", True)
-        assert_one_spline(p)
-
-
 @pytest.mark.parametrize("number", [int, np.float32, Fraction])
-def test_numbers_of_other_types_become_floats(number):
-    knots, coefs = [number(i) for i in range(12)], [number(i) for i in range(8)]
-    p, q = SplinePlayground(knots=knots, coefs=coefs), SplinePlayground()
+def test_arguments_become_traits(number):
+    knots, coefs = [*map(number, range(12))], [*map(number, range(8))]
+    p, q = SplinePlayground(knots=knots, coefs=coefs, show_sum=True), SplinePlayground()
     q.knots, q.coefs = knots, coefs
-    assert state(p) == state(q)
+    assert state(p) == state(q) == (3, 5, (3, 8), knots, coefs) and p.show_sum
     assert {type(v) for v in (*q.knots, *q.coefs, *q.domain)} == {float}
+    assert SplinePlayground(2, 4, domain=[0, 2]).domain == (0.0, 2.0)
+    assert SplinePlayground(1, 3, knots=[0, 1, 2.5, 2.5, 4, 5], domain=(1, 4)).grid_size == 3
 
 
-TARGETS = r"'target'.*'zigzag', 'sine', 'step', 'noise'.*'cosine'"
 PAIR = r"expected two (finite )?numbers \(a, b\)"
 
 
@@ -94,27 +83,20 @@ PAIR = r"expected two (finite )?numbers \(a, b\)"
     "arguments, message",
     [
         ({"degree": 6}, r"degree=6.*0 to 5"),
-        ({"degree": "3"}, r"degree='3'.*integer"),
         ({"grid_size": 0}, r"grid_size=0.*1 to 20"),
         ({"domain": (2, -1)}, rf"domain=\(2, -1\); {PAIR}"),
         ({"domain": (0, math.nan)}, rf"domain=\(0, nan\); {PAIR}"),
-        ({"domain": 3}, rf"domain=3; {PAIR}"),
         ({"domain": (0, 1001)}, r"domain=\(0, 1001\); expected numbers from -1000 to 1000"),
         ({"domain": (0, 0.009)}, r"domain=\(0, 0.009\); .* larger by 0.01"),
         ({"knots": "abcdefgh"}, r"knots='abcdefgh'; expected a list of numbers"),
-        ({"knots": [1.0] * 8}, r"knots.*1\.0: the domain between them is empty"),
         ({"knots": [0, 1, 2]}, r"knots has shape \(3,\).*8"),
         ({"knots": [0, 1, 2, 3, 4, 5, 7, 6]}, r"knots is not sorted, 7.0 stands before 6.0"),
-        ({"knots": [0, 1, 2, math.nan, 4, 5, 6, 7]}, r"knots is nan at index \[3\].*finite"),
         ({"knots": [*range(40)]}, r"grid_size=33.*1 to 20"),
         ({"knots": [*range(8)], "grid_size": 2}, r"grid_size=2; expected 1, as in knots"),
         ({"knots": [*range(8)], "domain": (3, 5)}, r"domain=.* expected \(3, 4\), as in knots"),
         ({"coefs": [0.0] * 7}, r"coefs has 7 values; expected grid_size \+ degree = 8"),
         ({"coefs": ["a"] * 8}, r"coefs=.*'a'.*expected a list of numbers"),
         ({"coefs": [math.nan] * 8}, r"coefs is nan at index \[0\].*finite"),
-        ({"coefs": [2e30] * 8}, r"coefs=.*from -1e\+30 to 1e\+30"),
-        ({"target": "cosine"}, TARGETS),
-        ({"show_basis": "yes"}, r"'show_basis'.*boolean.*'yes'"),
     ],
     ids=str,
 )
@@ -137,24 +119,19 @@ def set_traits(p, values):
         ({"degree": -1}, r"degree=-1.*0 to 5"),
         ({"grid_size": 21}, r"grid_size=21.*1 to 20"),
         ({"grid_size": "5"}, r"'grid_size'.*int.*'5'"),
-        ({"domain": (2, 1)}, rf"domain=\(2.0, 1.0\); {PAIR}"),
         ({"domain": (0, math.nan)}, rf"domain=\(0.0, nan\); {PAIR}"),
-        ({"domain": (1, "2")}, r"'domain'.*float.*'2'"),
         ({"knots": [0.0] * 11}, r"knots has 11 values; expected .* = 12"),
         ({"knots": [0.0] * 12}, r"knots.*0\.0: the domain between them is empty"),
         ({"knots": [*range(10), 11, 10]}, r"knots is not sorted, 11.0 stands before 10.0"),
         ({"knots": [math.nan] * 12}, r"knots is nan at index \[0\].*finite"),
         ({"knots": [*range(0, 12000, 1000)]}, r"domain=\(3000.0, 8000.0\); expected numbers from"),
-        ({"knots": [-2e6, *range(11)]}, r"knots=.*from -1e\+06 to 1e\+06"),
         ({"coefs": [0.0] * 9}, r"coefs has 9 values; expected grid_size \+ degree = 8"),
-        ({"coefs": ["a"] * 8}, r"'coefs'.*float.*'a'"),
         ({"coefs": [math.inf] * 8}, r"coefs is inf at index \[0\].*finite"),
-        ({"target": "cosine"}, TARGETS),
+        ({"target": "cosine"}, r"'target'.*'zigzag', 'sine', 'step', 'noise'.*'cosine'"),
         # Two at once, of which one is bad, or which do not belong together.
         ({"degree": 2, "grid_size": 21}, r"grid_size=21.*1 to 20"),
         ({"target": "sine", "coefs": [0.0] * 9}, r"coefs has 9 values"),
         ({"degree": 2, "knots": [*range(12)]}, r"knots has 12 values; expected .* = 10"),
-        ({"grid_size": 6, "coefs": [0.0] * 8}, r"coefs has 8 values; expected .* = 9"),
     ],
     ids=str,
 )
@@ -199,31 +176,6 @@ def test_more_knots_between_the_old_ones_keep_the_curve(degree):
         assert_close(p.values(x), before)
 
 
-def best_approximation(curve, knots, degree):
-    """Plain least squares on a dense grid, with SciPy's splines."""
-    start, end = knots[degree], knots[-degree - 1]
-    n = 7000
-    x = start + (end - start) * (np.arange(n) + 0.5) / n
-    matrix = BSpline.design_matrix(x, np.array(knots), degree).toarray()
-    size = np.linalg.norm(matrix, axis=0)
-    coefs = np.linalg.lstsq(matrix / size, curve(float64(x)).numpy())[0] / size
-    return x, BSpline(np.array(knots), coefs, degree)(x)
-
-
-@pytest.mark.parametrize("degree", DEGREES)
-def test_refit_is_the_best_approximation(degree):
-    start = random_spline(np.random.default_rng(degree), "uneven", degree, 5)
-    for new in ({"grid_size": 7}, {"degree": 5 - degree}, {"domain": (-2.0, 1.5)}):
-        p = widget(start)
-        set_traits(p, new)
-        assert_one_spline(p)
-        assert {name: getattr(p, name) for name in new} == new
-        x, expected = best_approximation(widget(start).values, p.knots, p.degree)
-        # Sums see a jump up to half a step off.
-        tolerance = 3e-3 if min(degree, p.degree) == 0 else 3e-5
-        assert_close(p.values(float64(x)), expected, tolerance)
-
-
 def test_domain_stretches_the_knots_and_shows_the_same_curve():
     p = SplinePlayground()
     p.knots = [*p.knots[:5], -0.3, *p.knots[6:]]
@@ -262,13 +214,10 @@ def test_knots_and_coefs_keep_the_rest(kind):
 
 
 def test_knots_of_a_flat_curve_are_shaped_by_hand_too():
-    """A curve of equal coefficients looks the same on all knots; its knots still count."""
-    p = SplinePlayground(coefs=[0.5] * 8)
+    p = SplinePlayground(coefs=[0.5] * 8)  # which looks the same on all knots
     p.knots = moved = [*p.knots[:5], 0.0, *p.knots[6:]]
     p.coefs = [0.6, *p.coefs[1:]]
     assert p.knots == moved
-    p.grid_size = 10
-    assert p.knots[7] == pytest.approx(0)
 
 
 # --- messages and observers ----------------------------------------------------------------------
@@ -289,15 +238,6 @@ def receive(p, values):
     p.comm.handle_msg({"content": {"data": data}, "buffers": []})
 
 
-@pytest.mark.parametrize("name, value", [("target", "sine"), ("coefs", [0.0] * 8)])
-def test_what_changes_alone_travels_alone(name, value):
-    p = SplinePlayground()
-    sent = wire(p)
-    setattr(p, name, value)
-    setattr(p, name, value)  # nothing new
-    assert sent == [{"method": "update", "state": {name: value}, "buffer_paths": []}]
-
-
 @pytest.mark.parametrize(
     "values", [{"grid_size": 7}, {"domain": (0.0, 1.0)}, {"degree": 2, "grid_size": 7}], ids=str
 )
@@ -305,6 +245,10 @@ def test_what_changes_together_travels_together(values):
     """No page ever sees knots without the degree that they belong to."""
     p = SplinePlayground()
     before, sent = state(p), wire(p)
+    p.coefs = p.coefs  # nothing new
+    p.target = "sine"  # which travels alone
+    assert [data["state"] for data in sent] == [{"target": "sine"}]
+    sent.clear()
     set_traits(p, values)
     changed = {name for name in Spline._fields if getattr(p, name) != getattr(before, name)}
     assert changed >= values.keys() and changed <= sent[0]["state"].keys()
@@ -325,14 +269,9 @@ def test_front_end_is_taken_at_its_word():
     receive(p, {"domain": [0, 1], "knots": [*np.linspace(-0.4, 1.4, 10)], "coefs": [0.2] * 7})
     assert p.coefs == [0.2] * 7 and p.domain == (p.knots[2], p.knots[-3])
     assert sent[0]["state"]["domain"] == p.domain  # rounded as the knots are
-
-
-def test_front_end_may_leave_the_rest_to_python():
-    p, q = SplinePlayground(), SplinePlayground()
-    sent = wire(p)
-    q.grid_size = 9
-    receive(p, {"grid_size": 9})
-    assert state(p) == state(q)
+    sent.clear()
+    receive(p, {"grid_size": 9})  # the rest is left to Python
+    assert_one_spline(p)
     assert len(sent) == 1 and sent[0]["state"].keys() >= {"knots", "coefs"}
 
 
