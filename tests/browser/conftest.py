@@ -23,10 +23,17 @@ def browser():
     with sync_playwright() as playwright:
         program = find(playwright)
         if program is None:
-            pytest.skip(MISSING)  # one place for all tests: one line in the summary
+            pytest.skip(MISSING)
         browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield browser
         browser.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    report = (yield).get_result()
+    if report.skipped and report.longrepr[2].endswith(MISSING):
+        report.longrepr = __file__, 1, MISSING  # one line in the summary for all tests
 
 
 @pytest.fixture(scope="module")
