@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from . import splines
 from ._checks import (
+    as_generator,
     check_dtype,
     check_features,
     check_flag,
@@ -97,6 +98,32 @@ class SplineLayer(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+@torch.no_grad()
+def run_and_record(model: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[SplineLayer, Tensor]]]:
+    """Run a model in evaluation mode; return its output, and what reached its spline layers.
+
+    Returns:
+        The output, and a list of (layer, samples of shape (N, I)) in the order of the calls.
+    """
+    calls: list[tuple[SplineLayer, Tensor]] = []
+
+    def note(layer: SplineLayer, args: tuple, kwargs: dict) -> None:
+        inputs = args[0] if args else kwargs["x"]
+        calls.append((layer, inputs.reshape(-1, inputs.shape[-1])))
+
+    layers = [module for module in model.modules() if isinstance(module, SplineLayer)]
+    hooks = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in layers]
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        return model(x), calls
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module in training:
+            module.training = True
+
+
 class KANLayer(SplineLayer):
     r"""A layer whose edges are splines: :math:`y_o = \sum_i \varphi_{o,i}(x_i)`.
 
@@ -141,8 +168,8 @@ class KANLayer(SplineLayer):
         base: a function applied to each input, ``torch.nn.functional.silu`` say, that is added to
             each edge with a learnable weight.
         device, dtype: of parameters and knots.
-        generator: source of the random numbers, on the same device; PyTorch's global one if not
-            given.
+        generator: source of the random numbers, on the same device, or a number to start one from;
+            PyTorch's global one if not given.
 
     Attributes:
         knots: buffer of shape ``(I, G + 2k + 1)``.
@@ -178,7 +205,7 @@ class KANLayer(SplineLayer):
         base: Callable[[Tensor], Tensor] | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
+        generator: int | torch.Generator | None = None,
     ) -> None:
         check_integer("in_features", in_features, 1)
         check_integer("out_features", out_features, 1)
@@ -197,8 +224,9 @@ class KANLayer(SplineLayer):
         self.reset_parameters(generator)
 
     @torch.no_grad()
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+    def reset_parameters(self, generator: int | torch.Generator | None = None) -> None:
         """Make every edge a straight line of random slope, and every option a no-op."""
+        generator = as_generator(generator, self.coef.device)
         a, b = self.knots[:, self.degree, None], self.knots[:, -self.degree - 1, None]
         center = (a + b) / 2
         # The coefficients of the line x: the mean of the k knots inside each support.
@@ -294,9 +322,7 @@ class TanhLayer(nn.Module):
         in_features: number of inputs I, at least 1.
         out_features: number of outputs O, at least 1.
         bias: add a learnable number to each output.
-        device, dtype: of the parameters.
-        generator: source of the random numbers, on the same device; PyTorch's global one if not
-            given.
+        device, dtype, generator: as :class:`KANLayer`.
 
     Attributes:
         a, b: parameters of shape ``(I, O)``.
@@ -325,7 +351,7 @@ class TanhLayer(nn.Module):
         bias: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
+        generator: int | torch.Generator | None = None,
     ) -> None:
         super().__init__()
         check_integer("in_features", in_features, 1)
@@ -341,8 +367,9 @@ class TanhLayer(nn.Module):
         self.reset_parameters(generator)
 
     @torch.no_grad()
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+    def reset_parameters(self, generator: int | torch.Generator | None = None) -> None:
         """Make every edge nearly a straight line of random slope, and the bias 0."""
+        generator = as_generator(generator, self.a.device)
         self.a.normal_(0, self.in_features**-0.5 / 4, generator=generator)
         self.b.normal_(0, self.in_features**-0.5, generator=generator)
         if self.bias is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -10,16 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_dtype, check_features, check_function, check_widths
+from ._checks import as_generator, check_features, check_function, check_widths
 from .fast import autocasts
 from .layers import KANLayer, TanhLayer
 
-__all__ = [
-    "KAN",
-    "MLP",
-    "TanhKAN",
-    "Mixture",
-]
+__all__ = ["KAN", "MLP", "Mixture", "TanhKAN"]
 
 
 class Network(nn.Sequential):
@@ -44,6 +38,7 @@ class Activation(nn.Module):
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
+        check_function("activation", function)
         self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,14 +51,14 @@ class Activation(nn.Module):
 def linear_layer(
     in_features: int,
     out_features: int,
-    device: torch.device | str | None,
-    dtype: torch.dtype | None,
-    generator: torch.Generator | None,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    generator: torch.Generator | None = None,
 ) -> nn.Linear:
     """An ``nn.Linear`` that starts as PyTorch's does, but from the given generator."""
-    check_dtype(dtype)
-    linear = nn.Linear(in_features, out_features, device="meta", dtype=dtype)
-    linear.to_empty(device=device if device is not None else torch.empty(0).device)
+    device = torch.get_default_device() if device is None else device
+    linear = nn.utils.skip_init(nn.Linear, in_features, out_features, device=device, dtype=dtype)
     for parameter in linear.parameters():
         nn.init.uniform_(parameter, -(in_features**-0.5), in_features**-0.5, generator=generator)
     return linear
@@ -74,8 +69,8 @@ class KAN(Network):
 
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
-        layer_options: passed to every :class:`~kanbook.layers.KANLayer`: ``grid_size``,
-            ``degree``, ``domain``, ``bias``, ``generator``, ...
+        grid_size, degree, domain, bias, spline_weight, base, device, dtype, generator: of every
+            :class:`~kanbook.layers.KANLayer`.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.
@@ -85,7 +80,7 @@ class KAN(Network):
             :class:`~kanbook.layers.KANLayer`.
 
     Example:
-        >>> model = KAN([2, 5, 1], grid_size=3)
+        >>> model = KAN([2, 5, 1], grid_size=3, generator=0)
         >>> model(torch.zeros(10, 2)).shape
         torch.Size([10, 1])
 
@@ -93,9 +88,25 @@ class KAN(Network):
     In the book: chapter 3.
     """
 
-    def __init__(self, widths: Sequence[int], **layer_options: Any) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        *,
+        grid_size: int = 5,
+        degree: int = 3,
+        domain: tuple[float, float] = (-1.0, 1.0),
+        bias: bool = False,
+        spline_weight: bool = False,
+        base: Callable[[Tensor], Tensor] | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: int | torch.Generator | None = None,
+    ) -> None:
         check_widths(widths)
-        super().__init__(*(KANLayer(i, o, **layer_options) for i, o in pairwise(widths)))
+        options = {"grid_size": grid_size, "degree": degree, "domain": domain}
+        options |= {"bias": bias, "spline_weight": spline_weight, "base": base}
+        options |= _where(device, dtype, generator)
+        super().__init__(*(KANLayer(i, o, **options) for i, o in pairwise(widths)))
 
 
 class TanhKAN(Network):
@@ -104,9 +115,7 @@ class TanhKAN(Network):
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
         bias: add a learnable number to each output of each layer.
-        device, dtype: of the parameters.
-        generator: source of the random numbers, on the same device; PyTorch's global one if not
-            given.
+        device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.
@@ -130,11 +139,11 @@ class TanhKAN(Network):
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
+        generator: int | torch.Generator | None = None,
     ) -> None:
         check_widths(widths)
-        options = {"bias": bias, "device": device, "dtype": dtype, "generator": generator}
-        super().__init__(*(TanhLayer(i, o, **options) for i, o in pairwise(widths)))
+        where = _where(device, dtype, generator)
+        super().__init__(*(TanhLayer(i, o, bias=bias, **where) for i, o in pairwise(widths)))
 
 
 class MLP(Network):
@@ -145,9 +154,7 @@ class MLP(Network):
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
         activation: function applied at every hidden node, ``torch.tanh`` say.
-        device, dtype: of the parameters.
-        generator: source of the random numbers, on the same device; PyTorch's global one if not
-            given.
+        device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.
@@ -172,13 +179,13 @@ class MLP(Network):
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
+        generator: int | torch.Generator | None = None,
     ) -> None:
         check_widths(widths)
-        check_function("activation", activation)
+        where = _where(device, dtype, generator)
         modules: list[nn.Module] = []
         for i, o in pairwise(widths):
-            modules += [linear_layer(i, o, device, dtype, generator), Activation(activation)]
+            modules += [linear_layer(i, o, **where), Activation(activation)]
         super().__init__(*modules[:-1])
 
 
@@ -196,17 +203,14 @@ class Mixture(Network):
         activation: function applied after a linear layer, ``torch.tanh`` say.
         kan: options of every KAN layer: ``{"grid_size": 3}``, say.
         tanh: options of every tanh layer: ``{"bias": True}``, say.
-        device, dtype: of parameters and knots.
-        generator: source of the random numbers, on the same device; PyTorch's global one if not
-            given.
+        device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.
 
     Raises:
         TypeError, ValueError: ``widths`` is not a sequence of two or more integers >= 1; ``kinds``
-            is of another length or names an unknown kind; there are options for a kind that is
-            not there, or unknown ones; or as the layers.
+            is of another length or names an unknown kind; or as the layers.
 
     Example:
         >>> Mixture([2, 5, 1], ["linear", "kan"], kan={"grid_size": 3})
@@ -229,61 +233,33 @@ class Mixture(Network):
         tanh: Mapping[str, Any] | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
+        generator: int | torch.Generator | None = None,
     ) -> None:
         check_widths(widths)
-        check_function("activation", activation)
-        _check_kinds(kinds, widths)
-        _check_options("kan", kan, kinds, KANLayer, dtype)
-        _check_options("tanh", tanh, kinds, TanhLayer, dtype)
-        options = {"device": device, "dtype": dtype, "generator": generator}
+        if len(kinds) != len(widths) - 1 or not set(kinds) <= {"kan", "tanh", "linear"}:
+            raise ValueError(
+                f"kinds={kinds!r}; expected 'kan', 'tanh' or 'linear' for each of the "
+                f"{len(widths) - 1} layers of widths={widths!r}"
+            )
+        where = _where(device, dtype, generator)
         modules: list[nn.Module] = []
         for kind, (i, o) in zip(kinds, pairwise(widths), strict=True):
             if kind == "kan":
-                modules.append(KANLayer(i, o, **(kan or {}), **options))
+                modules.append(KANLayer(i, o, **(kan or {}), **where))
             elif kind == "tanh":
-                modules.append(TanhLayer(i, o, **(tanh or {}), **options))
+                modules.append(TanhLayer(i, o, **(tanh or {}), **where))
             else:
-                modules += [linear_layer(i, o, **options), Activation(activation)]
+                modules += [linear_layer(i, o, **where), Activation(activation)]
         super().__init__(*(modules[:-1] if kinds[-1] == "linear" else modules))
 
 
-KINDS = ("kan", "tanh", "linear")
-
-
-def _check_kinds(kinds: Sequence[str], widths: Sequence[int]) -> None:
-    if isinstance(kinds, str) or not isinstance(kinds, Sequence):
-        raise TypeError(f"kinds={kinds!r}; expected a list of {KINDS}, one for each layer")
-    for position, kind in enumerate(kinds):
-        if kind not in KINDS:
-            raise ValueError(f"kinds[{position}]={kind!r}; expected one of {KINDS}")
-    if len(kinds) != len(widths) - 1:
-        raise ValueError(
-            f"kinds={kinds!r} has length {len(kinds)}, widths={widths!r} has length "
-            f"{len(widths)}; expected one kind for each layer, {len(widths) - 1}"
-        )
-
-
-def _check_options(
-    kind: str,
-    options: Mapping[str, Any] | None,
-    kinds: Sequence[str],
-    layer: type[nn.Module],
+def _where(
+    device: torch.device | str | None,
     dtype: torch.dtype | None,
-) -> None:
-    if options is None:
-        return
-    parameters = inspect.signature(layer).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    known = [name for name in known if name not in ("device", "dtype", "generator")]
-    if not isinstance(options, Mapping):
-        raise TypeError(f"{kind}={options!r}; expected a dict of the options {known}, or None")
-    for name in options:
-        if name not in known:
-            raise TypeError(f"{kind}={options!r} has the option {name!r}; expected one of {known}")
-    if options and kind not in kinds:
-        raise ValueError(f"{kind}={options!r}; expected None, as kinds={kinds!r} has no {kind!r}")
-    layer(1, 1, **options, device="meta", dtype=dtype)  # names a wrong value; no random numbers
+    generator: int | torch.Generator | None,
+) -> dict[str, Any]:
+    """What all layers of a network get; one generator, so that no two start alike."""
+    return {"device": device, "dtype": dtype, "generator": as_generator(generator, device)}
 
 
 def __getattr__(name: str):  # places of the first edition

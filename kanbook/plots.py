@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from . import splines
 from ._checks import check_coef, check_knots, check_tensor
-from .layers import KANLayer
+from .layers import KANLayer, run_and_record
 from .networks import Activation
 
 if TYPE_CHECKING:
@@ -381,9 +381,9 @@ def plot_ladder(frame: DataFrame, by: str, baseline: str, *, loss: str = "loss")
         loss: the column to draw.
 
     Returns:
-        A figure with two parts. Left: every run's loss divided by the median loss of the baseline,
-        with the median as a dot; 1 is "no change", left of it is better. Right: the median seconds
-        divided by those of the baseline.
+        A figure with two parts, on the left every run's loss divided by the median loss of the
+        baseline, with the median as a dot; 1 is "no change", left of it is better. On the right the
+        median seconds divided by those of the baseline.
 
     Raises:
         ValueError: the frame is empty, has no such column, or holds no baseline.
@@ -436,18 +436,8 @@ def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, T
     check_tensor("inputs", inputs)
     if inputs.numel() == 0:
         raise ValueError(f"inputs has shape {tuple(inputs.shape)}; expected at least one sample")
-    recorded: list[tuple[KANLayer, Tensor]] = []
-    hooks = [
-        module.register_forward_pre_hook(lambda m, args: recorded.append((m, args[0].detach())))
-        for module in model.modules()
-        if isinstance(module, KANLayer)
-    ]
-    try:
-        with torch.no_grad():
-            model(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    calls = run_and_record(model, inputs)[1]
+    recorded = [(layer, x) for layer, x in calls if isinstance(layer, KANLayer)]
     if not recorded:
         raise ValueError(
             f"model is a {type(model).__name__} without KAN layers; expected at least one"

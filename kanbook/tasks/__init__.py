@@ -10,7 +10,7 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
-from .._checks import check_dtype, check_generator, check_integer, check_number, check_tensor
+from .._checks import as_generator, check_dtype, check_integer, check_number, check_tensor
 
 __all__ = [
     "FORMULAS",
@@ -125,7 +125,7 @@ def formula(
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    generator: torch.Generator | None = None,
+    generator: int | torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Sample one of the formulas at n random points.
 
@@ -136,14 +136,15 @@ def formula(
         name: a key of ``FORMULAS``: "product", "exp_sine" or "deep".
         n: number of points, at least 2.
         device, dtype: of the result.
-        generator: source of the random numbers, on the CPU; PyTorch's global one if not given.
+        generator: source of the random numbers, on the CPU, or a number to start one from;
+            PyTorch's global one if not given.
 
     Returns:
         Inputs, uniform on [-1, 1], of shape ``(n, I)``, and targets of shape ``(n, 1)``.
 
     Raises:
         TypeError, ValueError: ``name`` is unknown, ``n`` is not an integer >= 2, ``dtype`` is no
-            floating-point type, or the generator is not one of the CPU.
+            floating-point type.
 
     Example:
         >>> inputs, targets = formula("product", 5)
@@ -157,9 +158,8 @@ def formula(
         raise ValueError(f"name={name!r}; expected one of {', '.join(FORMULAS)}")
     check_integer("n", n, 2)
     check_dtype(dtype)
-    check_generator(generator)
     features, function = FORMULAS[name]
-    inputs = 2 * torch.rand(n, features, dtype=torch.float64, generator=generator) - 1
+    inputs = 2 * torch.rand(n, features, dtype=torch.float64, generator=as_generator(generator)) - 1
     dtype = torch.get_default_dtype() if dtype is None else dtype
     return inputs.to(device, dtype), function(inputs).to(device, dtype)
 

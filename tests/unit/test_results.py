@@ -1,5 +1,6 @@
 """Files of results: what is stored, what is refused, and what a table looks like."""
 
+import itertools
 import json
 import math
 import os
@@ -11,7 +12,7 @@ import pytest
 from small_disk import small_disk
 
 from kanbook import results
-from kanbook.results import ResultsError, Table, load, names, summarize
+from kanbook.results import ResultsError, Table, compare, load, loss_at, names, summarize
 
 HOW = {"commit": "0" * 40, "date": "2026-01-01"}
 
@@ -37,13 +38,6 @@ def path(tmp_path):
     return stored(tmp_path, [made(seed) for seed in range(3)]).path
 
 
-def rewritten(line, **changes):
-    """A line of a file with changes and a checksum that is right again."""
-    record = json.loads(line)
-    record.pop("check")
-    return results._line(record | changes)
-
-
 def test_what_was_stored_is_read(tmp_path):
     table = stored(tmp_path, [made(0), made(1, loss=None)])
     table.append(made(2), HOW | {"commit": "1" * 40})
@@ -54,9 +48,7 @@ def test_what_was_stored_is_read(tmp_path):
     lines = table.path.read_bytes().splitlines(keepends=True)
     assert len(lines) == 1 + 2 + 3, "a header, two ways of making runs, three runs"
     assert b"NaN" not in b"".join(lines) and b"Infinity" not in b"".join(lines)
-    assert json.loads(lines[0]) == {
-        "experiment": "tiny", "version": 1, "format": 1, "check": json.loads(lines[0])["check"],
-    }  # fmt: skip
+    assert json.loads(lines[0]) == {"experiment": "tiny", "version": 1, "format": 2}
 
 
 def test_numbers_that_json_lacks_are_not_written(path):
@@ -100,44 +92,20 @@ def test_killed_at_any_byte_of_the_first_write(path):
         assert path.read_bytes() == whole[:first]
 
 
-def number(lines):
-    lines[3] = lines[3].replace(b'"loss": 0.5', b'"loss": 0.4', 1)
-
-
-def half(lines):
-    lines[3] = lines[3][: len(lines[3]) // 2]
-
-
-def half_and_newline(lines):
+def torn_and_ended(lines):
     lines[-1] = lines[-1][: len(lines[-1]) // 2] + b"\n"
 
 
-def no_json(lines):
+def merge_conflict(lines):
     lines.insert(3, b"<<<<<<< HEAD\n")
 
 
-def no_text(lines):
-    lines.insert(3, b"\xff\xfe\n")
+def no_object(lines):
+    lines.insert(3, b'["run"]\n')
 
 
-def a_list(lines):
-    lines.insert(3, b'["check"]\n')
-
-
-def nan(lines):
-    lines[3] = lines[3].replace(b'"loss": 0.5', b'"loss": NaN', 1)
-
-
-def too_large(lines):
-    lines[3] = lines[3].replace(b'"loss": 0.5', b'"loss": 1e999', 1)
-
-
-def repeated(lines):
+def merged_twice(lines):
     lines.append(lines[3])
-
-
-def unknown_provenance(lines):
-    lines[3] = rewritten(lines[3], made="0" * 12)
 
 
 def no_provenance(lines):
@@ -145,42 +113,26 @@ def no_provenance(lines):
 
 
 def other_seed(lines):
-    lines[3] = rewritten(lines[3], seed=77)
+    lines[3] = lines[3].replace(b'"seed": 1', b'"seed": 77')
 
 
-def other_settings(lines):
-    lines[3] = rewritten(lines[3], settings={"lr": 1.0})
-
-
-def nothing_known(lines):
-    lines[3] = rewritten(b'{"check": 0, "hello": 1}')
+def two_tables(lines):
+    lines.append(lines[0])
 
 
 def no_header(lines):
     del lines[0]
 
 
-def two_headers(lines):
-    lines.append(lines[0])
-
-
 DAMAGE = {
-    number: "line 4 does not agree with its checksum",
-    half: "line 4 is no record with a checksum",
-    half_and_newline: "line 5 is no record with a checksum",
-    no_json: "line 4 is no record with a checksum",
-    no_text: "line 4 is no record with a checksum",
-    a_list: "line 4 is no record with a checksum",
-    nan: "line 4 is no record with a checksum",
-    too_large: "line 4 is no record with a checksum",
-    repeated: "line 6 repeats the run",
-    unknown_provenance: "line 4 does not say how it was made",
+    torn_and_ended: "line 5 is no JSON object",
+    merge_conflict: "line 4 is no JSON object",
+    no_object: "line 4 is no JSON object",
+    merged_twice: "line 6 repeats the run",
     no_provenance: "line 2 does not say how it was made",
     other_seed: "line 4 is no run under its own key",
-    other_settings: "line 4 is no run under its own key",
-    nothing_known: "line 4 is no run under its own key",
+    two_tables: "line 6 is no run under its own key",
     no_header: r"holds version None of None .* but this is version 1 of 'tiny'",
-    two_headers: "line 6 is no run under its own key",
 }
 
 
@@ -216,7 +168,7 @@ def test_line_ends_of_other_systems_are_read(path):
 @pytest.fixture
 def limit(monkeypatch):
     """Lets tables grow to so many bytes only."""
-    return lambda n: monkeypatch.setattr(results, "open", small_disk(n), raising=False)
+    return lambda n: monkeypatch.setattr(results.table, "open", small_disk(n), raising=False)
 
 
 @pytest.mark.parametrize("space", [0, 1, 100])
@@ -274,6 +226,7 @@ def test_load(tmp_path):
     frame = load("tiny", folder=tmp_path)
     assert list(frame["seed"]) == [0, 1] and list(frame["loss"]) == [0.5, math.inf]
     assert list(frame["test_loss"]) == [0.5, math.inf] and list(frame["diverged"]) == [False, True]
+    assert list(frame["final"]) == [0.5, math.inf]
     assert list(frame["widths"]) == [(1, 4, 1)] * 2 and frame["extend_grid"][0] == ((0.5, 6),)
     assert frame["curve"][0]["step"] == [1, 2] and "settings" not in frame and "stage" not in frame
     assert frame.attrs["provenance"][frame["made"][0]]["commit"] == "0" * 40
@@ -281,6 +234,16 @@ def test_load(tmp_path):
     tuning = load("tiny", tuning=True, folder=str(tmp_path))
     assert list(tuning["lr"]) == [0.1, 0.2, 0.1, 0.2] and set(tuning["seed"]) == {1000, 1001}
     assert names(tmp_path) == ["tiny"]
+
+
+def test_the_final_loss_is_that_on_new_samples_where_there_are_any(tmp_path):
+    runs = [made(0) | {"test_loss": 0.7}, made(1), made(2, loss=None)]
+    del runs[1]["test_loss"]
+    measured = made(3, measure="seconds") | {"loss": None}
+    del measured["test_loss"], measured["curve"]
+    stored(tmp_path, [*runs, measured])
+    final = load("tiny", folder=tmp_path)["final"]
+    assert list(final[:3]) == [0.7, 0.5, math.inf] and math.isnan(final[3])
 
 
 @pytest.mark.parametrize("name", ["other", "", None, ["tiny"], "../tiny"])
@@ -321,3 +284,79 @@ def test_summarize_a_single_setting(path):
     summary = summarize(load("tiny", folder=path.parent))
     assert isinstance(summary, pandas.DataFrame) and len(summary) == 1
     assert summary["seeds"][0] == 3 and summary["median"][0] == 0.5
+
+
+# What is compared
+
+
+def test_compare():
+    """By hand: pairs 1:2 1:5 1:8, 4:2 4:5 4:8, 6:2 6:5 6:8; of nine, none is left out."""
+    found = compare(pandas.Series([4, 1, 6], index=[7, 8, 9]), (2, 5, 8))
+    assert (found.ratio, found.won, found.pairs) == (4 / 5, 6, 9)
+    assert (found.low, found.high) == (1 / 8, 6 / 2) and not found.separated
+
+
+@pytest.mark.parametrize("m, n", [(1, 1), (3, 3), (5, 5), (3, 6), (7, 4)])
+def test_an_interval_misses_1_by_luck_once_in_20_times_at_most(m, n):
+    """All orders of m + n equal runs, as chapter 6 counts them."""
+    wins = []
+    for places in itertools.combinations(range(m + n), m):
+        others = set(range(m + n)) - set(places)
+        found = compare([1.5**p for p in places], [1.5**p for p in others])
+        assert found.won == sum(a < b for a in places for b in others)
+        wins.append((min(found.won, m * n - found.won), found.separated))
+    most = max((won for won, apart in wins if apart), default=-1)
+    assert all(apart == (won <= most) for won, apart in wins)
+    by_luck = [sum(won <= k for won, _ in wins) / len(wins) for k in range(most + 2)]
+    assert most <= 0 or by_luck[most] <= 0.05
+    assert by_luck[most + 1] > 0.05, "not wider than it must be"
+    assert (m, n) != (5, 5) or most == 2
+    assert (m, n) != (3, 3) or most == 0
+
+
+def test_equal_and_diverged_losses_are_compared():
+    assert compare([1.0] * 5, [1.0] * 5)[:4] == (1, 1, 1, 0)
+    lost = compare([math.inf] * 5, [1, 2, 3, math.inf, math.inf])
+    assert lost == (math.inf, 1, math.inf, 0, 25) and not lost.separated
+    assert compare([0.0], [math.inf])[:4] == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("bad", [[], [1, -1], [math.nan], [[1.0]], 3.0])
+def test_losses_that_cannot_be_compared(bad):
+    with pytest.raises(ValueError, match=r"^a=.*; expected a list of losses, each 0 or more"):
+        compare(bad, [1.0])
+    with pytest.raises(ValueError, match=r"^b="):
+        compare([1.0], bad)
+
+
+CURVE = {"step": [1, 10], "evaluations": [2, 20], "seconds": [0.5, 1.5], "loss": [100.0, 1.0]}
+
+
+def test_loss_at():
+    assert math.isclose(loss_at(CURVE, 1.0), 10), "halfway in the logarithms"
+    assert math.isclose(loss_at(CURVE, 4, "step"), 100 * 10 ** (-2 / 3))
+    assert math.isclose(loss_at(CURVE, 11, by="evaluations"), 10)
+    assert [loss_at(CURVE, at) for at in (0, 0.5)] == pytest.approx([100, 100])
+    assert [loss_at(CURVE, at) for at in (1.5, 99)] == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("at", [-1, math.nan])
+def test_a_point_that_no_curve_has(at):
+    with pytest.raises(ValueError, match="at=.*; expected a number of seconds, 0 or more"):
+        loss_at(CURVE, at)
+    with pytest.raises(ValueError, match="by='loss'; expected one of 'seconds', 'evaluations'"):
+        loss_at(CURVE, 1, by="loss")
+
+
+def test_what_chapters_print():
+    """Chapters 6 and 8: ratio and pairs of final losses, and at the seconds of the quicker."""
+    image = load("extras").query("task == 'image-32'").groupby("variant")
+    for first, second, final, cut in (
+        ("+ bias", "minimal", (0.26, 17), (0.37, 17)),
+        ("all", "all - base", (1.79, 3), (1.97, 1)),
+    ):
+        a, b = image.get_group(first), image.get_group(second)
+        end = min(a.seconds.median(), b.seconds.median())
+        at_end = [[loss_at(curve, end) for curve in of.curve] for of in (a, b)]
+        for found, expected in ((compare(a.final, b.final), final), (compare(*at_end), cut)):
+            assert (round(found.ratio, 2), found.won) == expected
