@@ -187,14 +187,31 @@ def as_generator(
     return torch.Generator(device or torch.get_default_device()).manual_seed(generator)
 
 
-def check_validation(validation: tuple[Tensor, Tensor] | None) -> None:
-    if validation is None:
+def check_samples(
+    inputs_name: str, inputs: Tensor, targets_name: str, targets: Tensor, *, any_targets: bool
+) -> None:
+    """Targets of any kind, one for each input, are for losses of the caller's own."""
+    if not any_targets:
+        check_pair(inputs_name, inputs, targets_name, targets)
         return
+    check_tensor(inputs_name, inputs)
+    check_finite(inputs_name, inputs)
+    if not isinstance(targets, Tensor) or targets.ndim == 0 or len(targets) != len(inputs):
+        what = tuple(targets.shape) if isinstance(targets, Tensor) else type(targets).__name__
+        raise ValueError(
+            f"{targets_name} is {what}; expected a tensor with one entry for each of the "
+            f"{len(inputs)} {inputs_name}"
+        )
+
+
+def check_validation(validation: tuple[Tensor, Tensor], *, any_targets: bool = False) -> None:
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(
             f"validation is a {type(validation).__name__}; expected a pair (inputs, targets)"
         )
-    check_pair("validation inputs", validation[0], "validation targets", validation[1])
+    inputs, targets = validation
+    names = "validation inputs", "validation targets"
+    check_samples(names[0], inputs, names[1], targets, any_targets=any_targets)
 
 
 def check_steps(name: str, value: object, steps: int) -> None:
@@ -202,12 +219,3 @@ def check_steps(name: str, value: object, steps: int) -> None:
         raise TypeError(f"{name}={value!r}; expected a collection of steps")
     for step in value:
         check_integer(f"{name}: step", step, 1, steps)
-
-
-def check_grid_steps(extend_grid_at: object, update_grid_at: object, steps: int) -> None:
-    if not isinstance(extend_grid_at, Mapping):
-        raise TypeError(f"extend_grid_at={extend_grid_at!r}; expected a dict from steps to sizes")
-    check_steps("update_grid_at", update_grid_at, steps)
-    for step, grid_size in extend_grid_at.items():
-        check_integer("extend_grid_at: step", step, 1, steps)
-        check_integer(f"extend_grid_at[{step}]", grid_size, 1)

@@ -11,6 +11,7 @@ In the book: chapters 9 and 10.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -72,7 +73,7 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
     In the book: chapter 9.
     """
     check_number("grid_eps", grid_eps, minimum=0, maximum=1)
-    _rebuild(model, x, lambda layer, samples: _follow(layer, samples, grid_eps), once=True)
+    _rebuild(model, x, lambda _, layer, samples: _follow(layer, samples, grid_eps), once=True)
 
 
 @torch.inference_mode(False)  # tensors made in it could never be trained again
@@ -85,7 +86,8 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
     a multiple of the old one, all old knots are among the new and the function stays the same to
     rounding error. Otherwise (3 to 5) the new curve is the best approximation on the domain, as
     in :func:`update_grid`, and keeps the old one's shape but not exactly. Outside the domain a
-    curve fades within k intervals, which are narrower afterwards: there the function changes.
+    curve fades within k intervals, which are narrower afterwards: there the function changes,
+    and a ``RuntimeWarning`` says how many inputs lie there. :func:`update_grid` first leaves none.
 
     ``layer.coef`` becomes a new parameter with a new shape, so an optimizer made before must be
     replaced, which :func:`kanbook.training.fit` does.
@@ -113,16 +115,32 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
     In the book: chapter 10.
     """
     check_grid_size(grid_size)
-    for name, layer in _spline_layers(model).items():
+    for name, layer in spline_layers(model).items():
         if grid_size < layer.grid_size:
             raise ValueError(
                 f"grid_size={grid_size!r}; expected at least {layer.grid_size}, the present one of "
-                f"{_call(name)}"
+                f"{call(name)}"
             )
-    _rebuild(model, x, lambda layer, samples: _subdivide(layer, grid_size), once=False)
+    outside = []
+
+    def finer(name: str, layer: SplineLayer, samples: Tensor) -> Tensor:
+        knots = _subdivide(layer, grid_size)
+        share = _share_outside(layer, samples)
+        if share > 0 and knots is not layer.knots:
+            outside.append(f"{share:.1%} of the inputs of {call(name)}")
+        return knots
+
+    _rebuild(model, x, finer, once=False)
+    if outside:
+        warnings.warn(
+            f"{', '.join(outside)} lie outside its domain, where the new curves differ from the "
+            "old; call update_grid first (in fit: the same step in update_grid_at)",
+            RuntimeWarning,
+            stacklevel=4,  # the caller of both decorators
+        )
 
 
-def _spline_layers(model: nn.Module) -> dict[str, SplineLayer]:
+def spline_layers(model: nn.Module) -> dict[str, SplineLayer]:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}; expected a torch.nn.Module")
     layers = {name: m for name, m in model.named_modules() if isinstance(m, SplineLayer)}
@@ -135,27 +153,42 @@ def _spline_layers(model: nn.Module) -> dict[str, SplineLayer]:
     for name, layer in layers.items():
         coef = layer._parameters.get("coef")
         if coef is None:
-            raise ValueError(f"coef of {_call(name)} is parametrized; expected a plain parameter")
+            raise ValueError(f"coef of {call(name)} is parametrized; expected a plain parameter")
         if owners.setdefault(coef, name) != name:
             raise ValueError(
-                f"{_call(owners[coef])} and {_call(name)} share their coef; expected one for each"
+                f"{call(owners[coef])} and {call(name)} share their coef; expected one for each"
             )
     return layers
 
 
-def _call(name: str) -> str:
+def call(name: str) -> str:
     return f"layer {name!r}" if name else "the layer"
 
 
+def check_calls(model: nn.Module, calls: list[tuple[SplineLayer, Tensor]]) -> None:
+    """Refuse a model whose forward pass does not run every spline layer just once."""
+    ran = [layer for layer, _ in calls]
+    for name, layer in spline_layers(model).items():
+        if ran.count(layer) != 1:
+            raise ValueError(
+                f"{call(name)} runs {ran.count(layer)} times; expected one call a pass, which "
+                "update_grid needs"
+            )
+
+
 def _rebuild(
-    model: nn.Module, x: Tensor, new_knots: Callable[[SplineLayer, Tensor], Tensor], *, once: bool
+    model: nn.Module,
+    x: Tensor,
+    new_knots: Callable[[str, SplineLayer, Tensor], Tensor],
+    *,
+    once: bool,
 ) -> None:
-    """Give every spline layer ``new_knots(layer, its inputs)`` and coefficients for its old curve.
+    """Give each spline layer ``new_knots(name, layer, inputs)`` and coefficients for its old curve.
 
     A copy of the model runs on x, in evaluation mode, and changes each layer just before that
     layer's turn. Only when the copy has got through are its grids handed to the model.
     """
-    layers = _spline_layers(model)
+    layers = spline_layers(model)
     check_tensor("x", x)
     rows = x.reshape(-1, x.shape[-1]) if x.ndim >= 2 and x.shape[-1] > 0 else x.new_empty(0, 1)
     if len(rows) < 2:
@@ -168,23 +201,23 @@ def _rebuild(
         )
 
     trial = copy.deepcopy(model).eval()
-    copies = {layer: name for name, layer in _spline_layers(trial).items()}
+    copies = {layer: name for name, layer in spline_layers(trial).items()}
     visited = set()
 
     def change(layer: SplineLayer, args: tuple, kwargs: dict) -> None:
         name = copies[layer]
         if layer in visited:
             if once:
-                raise ValueError(f"{_call(name)} runs more than once; expected one call a pass")
+                raise ValueError(f"{call(name)} runs more than once; expected one call a pass")
             return
         visited.add(layer)
         inputs = args[0] if args else kwargs["x"]
         samples = inputs.reshape(-1, inputs.shape[-1])
         if samples.shape[-1] != len(layer.knots):
             return  # its forward pass says what is wrong
-        check_finite(f"the input of {_call(name)}", samples)
-        check_finite(f"coef of {_call(name)}", layer.coef)
-        knots = new_knots(layer, samples)
+        check_finite(f"the input of {call(name)}", samples)
+        check_finite(f"coef of {call(name)}", layer.coef)
+        knots = new_knots(name, layer, samples)
         coef = splines.refine(layer.coef, layer.knots, knots, layer.degree, whole=True)
         if knots.shape == layer.knots.shape:  # to the last bit where nothing has changed
             same = (knots == layer.knots).all(-1)[:, None, None]
@@ -196,7 +229,7 @@ def _rebuild(
     trial(x)
     for layer, name in copies.items():
         if layer not in visited:
-            raise ValueError(f"{_call(name)} takes no part in the forward pass; expected one call")
+            raise ValueError(f"{call(name)} takes no part in the forward pass; expected one call")
     for layer, name in copies.items():
         layers[name].set_grid(layer.knots, layer.coef)
 
@@ -223,6 +256,13 @@ def _follow(layer: SplineLayer, samples: Tensor, grid_eps: float) -> Tensor:
     knots = _with_margin(inside.T, layer.degree).to(layer.knots)
     # Too narrow for this dtype to tell its knots apart: all samples are as good as equal.
     return torch.where(_too_close(knots), layer.knots, knots)
+
+
+def _share_outside(layer: SplineLayer, samples: Tensor) -> float:
+    """The share of samples outside the domain, by more than rounding."""
+    start, end = layer.knots[:, layer.degree], layer.knots[:, -layer.degree - 1]
+    rounding = 1e-6 * (end - start)
+    return ((samples < start - rounding) | (samples > end + rounding)).double().mean().item()
 
 
 def _subdivide(layer: SplineLayer, grid_size: int) -> Tensor:

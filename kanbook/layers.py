@@ -98,6 +98,32 @@ class SplineLayer(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+@torch.no_grad()
+def run_and_record(model: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[SplineLayer, Tensor]]]:
+    """Run a model in evaluation mode; return its output, and what reached its spline layers.
+
+    Returns:
+        The output, and a list of (layer, samples of shape (N, I)) in the order of the calls.
+    """
+    calls: list[tuple[SplineLayer, Tensor]] = []
+
+    def note(layer: SplineLayer, args: tuple, kwargs: dict) -> None:
+        inputs = args[0] if args else kwargs["x"]
+        calls.append((layer, inputs.reshape(-1, inputs.shape[-1])))
+
+    layers = [module for module in model.modules() if isinstance(module, SplineLayer)]
+    hooks = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in layers]
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        return model(x), calls
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module in training:
+            module.training = True
+
+
 class KANLayer(SplineLayer):
     r"""A layer whose edges are splines: :math:`y_o = \sum_i \varphi_{o,i}(x_i)`.
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from . import splines
 from ._checks import check_coef, check_knots, check_tensor
-from .layers import KANLayer
+from .layers import KANLayer, run_and_record
 from .networks import Activation
 
 if TYPE_CHECKING:
@@ -436,18 +436,8 @@ def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, T
     check_tensor("inputs", inputs)
     if inputs.numel() == 0:
         raise ValueError(f"inputs has shape {tuple(inputs.shape)}; expected at least one sample")
-    recorded: list[tuple[KANLayer, Tensor]] = []
-    hooks = [
-        module.register_forward_pre_hook(lambda m, args: recorded.append((m, args[0].detach())))
-        for module in model.modules()
-        if isinstance(module, KANLayer)
-    ]
-    try:
-        with torch.no_grad():
-            model(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    calls = run_and_record(model, inputs)[1]
+    recorded = [(layer, x) for layer, x in calls if isinstance(layer, KANLayer)]
     if not recorded:
         raise ValueError(
             f"model is a {type(model).__name__} without KAN layers; expected at least one"
