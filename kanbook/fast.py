@@ -11,12 +11,14 @@ In the book: chapter 16.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from .splines import cox_de_boor
 
@@ -50,7 +52,7 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
         >>> sum_splines(torch.full((5, 3), 0.25), torch.ones(3, 2, 3), knots, 1).shape
         torch.Size([5, 2])
     """
-    return by_rows(_SumSplines, _plain_sum, x, coef, knots, degree)
+    return _sum_splines(x, coef, knots, degree)
 
 
 def autocasts(x: Tensor) -> bool:
@@ -68,71 +70,118 @@ def _plain_sum(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
     return torch.einsum("...in,ion->...o", cox_de_boor(x, knots, k), coef)
 
 
-def by_rows(
-    function: type[torch.autograd.Function],
+def by_hand(
     plain: Callable[..., Tensor],
-    x: Tensor,
-    coef: Tensor,
-    knots: Tensor,
-    k: int,
-) -> Tensor:
-    """Apply the function to x with its leading dimensions made one, or else the plain formula."""
-    if (
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
-        or knots.requires_grad
-        or knots.dtype not in (torch.float32, torch.float64)
-    ):
-        return plain(x, coef, knots, k)
-    x = x.contiguous()
-    if x.ndim == 2:
-        return function.apply(x, coef, knots, k)
-    y = function.apply(x.view(-1, x.shape[-1]), coef, knots, k)
-    return y.view(*x.shape[:-1], y.shape[-1])
+    forward: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
+    backward: Callable[..., tuple[Tensor | None, Tensor | None]],
+) -> Callable[[Tensor, Tensor, Tensor, int], Tensor]:
+    """A function of (x, coef, knots, k) with derivatives by hand.
 
-
-def by_hand(plain: Callable[..., Tensor]) -> Callable:
-    """Make a method the backward pass of a function of (x, coef, knots, k), saved in this order.
-
-    The method returns the gradients of x and coef. A gradient that itself will be differentiated
-    is that of the plain formula instead.
+    Args:
+        plain: the same function as a formula, which PyTorch can transform and differentiate. It
+            takes over in ``torch.compile``, ``torch.vmap``, forward-mode differentiation, and for
+            gradients that will be differentiated themselves.
+        forward: for x of shape (batch, I): the value, and a tuple of tensors to keep.
+        backward: of the gradient in the value, which two gradients are needed, x, coef, k, and what
+            was kept: the gradients in x and coef, None where not needed.
     """
 
-    def decorate(backward: Callable) -> Callable:
-        @wraps(backward)
-        def run(ctx, g: Tensor):
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(x, coef, knots, k):
+            y, kept = forward(x, coef, knots, k)
+            return y, *kept
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            x, coef, knots, ctx.degree = inputs
+            ctx.others = [None] * (len(output) - 1)
+            ctx.mark_non_differentiable(*output[1:])
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(x, coef, knots, *output[1:])
+            ctx.save_for_forward(x, coef, knots)
+
+        @staticmethod
+        def backward(ctx, g, *_):
+            x, coef, knots, *kept = ctx.saved_tensors
+            needed = ctx.needs_input_grad[:2]
+            if g is None:  # y is not used
+                return None, None, None, None
             if autocasts(g):  # a backward pass inside the context; there, too, in full precision
                 with torch.autocast(g.device.type, enabled=False):
-                    return run(ctx, g)
-            if not torch.is_grad_enabled():
-                return *backward(ctx, g), None, None
-            x, coef, knots, *_ = ctx.saved_tensors
-            # Of views: where x depends on coef, that is for the rest of the graph to follow.
-            x, coef = x.view_as(x), coef.view_as(coef)
-            y = plain(x, coef, knots, ctx.degree)
-            needed = ctx.needs_input_grad[:2]
-            wanted = [v for v, need in zip((x, coef), needed, strict=True) if need]
-            grads = iter(torch.autograd.grad(y, wanted, g, create_graph=True))
-            return *(next(grads) if need else None for need in needed), None, None
+                    grads = backward(g, needed, x, coef, ctx.degree, *kept)
+            elif not torch.is_grad_enabled():
+                grads = backward(g, needed, x, coef, ctx.degree, *kept)
+            else:
+                _, pull = torch.func.vjp(lambda x, coef: plain(x, coef, knots, ctx.degree), x, coef)
+                grads = pull(g)
+            pairs = zip(grads, needed, strict=True)
+            return *(grad if need else None for grad, need in pairs), None, None
 
-        return run
+        @staticmethod
+        def vmap(info, in_dims, *arguments):
+            return (torch.vmap(plain, in_dims)(*arguments),), (0,)
 
-    return decorate
+        @staticmethod
+        def jvp(ctx, dx, dcoef, *_):
+            """The gradient of <g, y> is linear in g; its transpose is the derivative of y."""
+            x, coef, knots = ctx.saved_tensors
+            y, pull = torch.func.vjp(lambda x, coef: plain(x, coef, knots, ctx.degree), x, coef)
+            _, push = torch.func.vjp(pull, torch.zeros_like(y))
+            change = [torch.zeros_like(v) if d is None else d for v, d in ((x, dx), (coef, dcoef))]
+            return push(tuple(change))[0], *ctx.others
+
+    # PyTorch asks for it at every call.
+    Function.forward.__signature__ = inspect.signature(Function.forward)
+
+    def apply(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
+        if (
+            torch.compiler.is_compiling()
+            or any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in (x, coef))
+            or knots.requires_grad
+            or knots.dtype not in (torch.float32, torch.float64)
+        ):
+            return plain(x, coef, knots, k)
+        rows = x.contiguous().view(-1, x.shape[-1])
+        y = Function.apply(rows, coef, knots, k)[0]
+        return y.view(*x.shape[:-1], y.shape[-1])
+
+    return apply
 
 
-class _SumSplines(torch.autograd.Function):
+def _sum_forward(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> tuple[Tensor, ...]:
     r"""y = A W, where row b of the matrix A holds every :math:`B_{i,j}(x_{b,i})`.
 
-    **Forward.** Let :math:`t_c \le x < t_{c+1}`. Of the functions of degree k, those numbered
-    c - k to c are alive at x. Their values are scattered into zeros: A has one column for each
-    function j and input i, at place j I + i. Functions numbered below 0 or from n on do not exist;
-    one block of I columns on either side of A, with zeros in W, takes what falls there::
+    Let :math:`t_c \le x < t_{c+1}`. Of the functions of degree k, those numbered c - k to c are
+    alive at x. Their values are scattered into zeros: A has one column for each function j and
+    input i, at place j I + i. Functions numbered below 0 or from n on do not exist; one block of I
+    columns on either side of A, with zeros in W, takes what falls there::
 
         | nowhere | function 0 | function 1 |  ...  | function n-1 | nowhere |
           I columns  I columns    I columns            I columns     I columns
+    """
+    inputs, batch = len(coef), len(x)
+    columns, values, slopes = find(x, knots, k)
+    w = pad(coef.permute(2, 0, 1))
+    padded = x.new_zeros(batch, len(w))
+    columns = columns.view(batch, inputs * (k + 1))
+    padded.scatter_(1, columns, values.view(columns.shape))
+    a = padded[:, inputs:-inputs]
+    return a @ w[inputs:-inputs], (a, w, columns, *slopes)
 
-    **Backward.** With g the gradient of the loss in y,
+
+def _sum_backward(
+    g: Tensor,
+    needed: tuple[bool, bool],
+    x: Tensor,
+    coef: Tensor,
+    k: int,
+    a: Tensor,
+    w: Tensor,
+    columns: Tensor,
+    *slopes: Tensor,
+) -> tuple[Tensor | None, Tensor | None]:
+    r"""The gradients, from g, that of the loss in y.
 
     .. math::
         \frac{\partial L}{\partial W} = A^T g, \qquad
@@ -143,62 +192,49 @@ class _SumSplines(torch.autograd.Function):
     Only the k + 1 entries of :math:`\partial L / \partial A` that belong to living functions
     are gathered, from the same places to which the forward pass had scattered.
     """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
-        inputs, batch = len(coef), len(x)
-        columns, values, slopes, ctx.grad_x = find(x, knots, k)
-        w = pad(coef.permute(2, 0, 1))
-        padded = x.new_zeros(batch, len(w))
-        columns = columns.view(batch, inputs * (k + 1))
-        padded.scatter_(1, columns, values.view(columns.shape))
-        a = padded[:, inputs:-inputs]
-        ctx.save_for_backward(x, coef, knots, a, w, columns, *slopes)
-        ctx.degree = k
-        return a @ w[inputs:-inputs]
-
-    @staticmethod
-    @by_hand(_plain_sum)
-    def backward(ctx, g: Tensor):
-        x, coef, _, a, w, columns, *slopes = ctx.saved_tensors
-        k = ctx.degree
-        needs_x, needs_coef, *_ = ctx.needs_input_grad
-        (inputs, outputs, n), batch = coef.shape, len(x)
-        grad_x = grad_coef = None
-        if needs_coef:
-            grad_coef = (g.T @ a).view(outputs, n, inputs).permute(2, 0, 1)
-        if needs_x:
-            rows = max(1, CHUNK // len(w))
-            if batch <= rows:
-                grad_values = (g @ w.T).gather(1, columns)
-            else:
-                parts = zip(g.split(rows), columns.split(rows), strict=True)
-                grad_values = torch.cat([(g_part @ w.T).gather(1, c) for g_part, c in parts])
-            grad_x = ctx.grad_x(grad_values.view(batch, inputs, k + 1), k, *slopes)
-        return grad_x, grad_coef
+    (inputs, outputs, n), batch = coef.shape, len(x)
+    needs_x, needs_coef = needed
+    grad_x = grad_coef = None
+    if needs_coef:
+        grad_coef = (g.T @ a).view(outputs, n, inputs).permute(2, 0, 1)
+    if needs_x:
+        rows = max(1, CHUNK // len(w))
+        if batch <= rows:
+            grad_values = (g @ w.T).gather(1, columns)
+        else:
+            parts = zip(g.split(rows), columns.split(rows), strict=True)
+            grad_values = torch.cat([(g_part @ w.T).gather(1, c) for g_part, c in parts])
+        grad_x = slope(grad_values.view(batch, inputs, k + 1), k, *slopes)
+    return grad_x, grad_coef
 
 
-def find(
-    x: Tensor, knots: Tensor, k: int
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...], Callable[..., Tensor]]:
+_sum_splines = by_hand(_plain_sum, _sum_forward, _sum_backward)
+
+
+def find(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """Find the functions alive at each x.
 
     Returns:
         columns: shape (batch, I, k + 1), their places in W, and in a row of the padded matrix A.
         values: shape (batch, I, k + 1).
-        slopes: tensors that grad_x needs.
-        grad_x: :func:`_grad_x`, or the one that equally spaced knots have.
+        slopes: tensors that :func:`slope` needs.
     """
     step = _even_step(knots, k)
     if step is None:
-        (place, values, slopes), grad_x = _alive(x, knots, k), _grad_x
+        place, values, slopes = _alive(x, knots, k)
     else:
-        (place, values, slopes), grad_x = _alive_uniform(x, knots, k, step), _grad_x_uniform
+        place, values, slopes = _alive_uniform(x, knots, k, step)
     inputs, m = knots.shape
     n = m - k - 1
     blocks = torch.arange(-k * inputs, 1, inputs, device=x.device)  # (k + 1,)
     columns = (place.unsqueeze(-1) + blocks).clamp_(0, (n + 2) * inputs - 1)
-    return columns, values.view(columns.shape), slopes, grad_x
+    return columns, values.view(columns.shape), slopes
+
+
+def slope(grad_values: Tensor, k: int, *slopes: Tensor) -> Tensor:
+    """Return sum_r grad_values[..., r] * (derivative of the r-th living function)."""
+    uniform = len(slopes) == 3
+    return (_slope_uniform if uniform else _slope)(grad_values, k, *slopes)
 
 
 def pad(coef: Tensor) -> Tensor:
@@ -231,7 +267,7 @@ def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tens
     Returns:
         place: shape (batch, I), column of the function number c in the padded matrix A.
         values: shape (batch, I, k + 1).
-        slopes: what :func:`_grad_x` needs, the last ratios of the recursion: with them the
+        slopes: what :func:`slope` needs, the last ratios of the recursion: with them the
             derivative of the function number c - k + r is k (ratios[r - 1] - ratios[r]).
     """
     inputs, batch = len(knots), len(x)
@@ -279,7 +315,7 @@ def _count_knots(x: Tensor, knots: Tensor, end: Tensor) -> Tensor:
     return torch.searchsorted(knots, x, right=True).T.to(x.dtype).contiguous()
 
 
-def _grad_x(grad_values: Tensor, k: int, ratios: Tensor) -> Tensor:
+def _slope(grad_values: Tensor, k: int, ratios: Tensor) -> Tensor:
     """Return sum_r grad_values[..., r] * (derivative of the r-th living function)."""
     total = grad_values.new_zeros(grad_values.shape[:-1])
     for r, ratio in enumerate(ratios):
@@ -313,10 +349,10 @@ def _alive_uniform(
     return place, values, (u, inverse, derivatives)
 
 
-def _grad_x_uniform(
+def _slope_uniform(
     grad_values: Tensor, k: int, u: Tensor, inverse: Tensor, derivatives: Tensor
 ) -> Tensor:
-    """As :func:`_grad_x`: gather the gradient by powers of u, and sum them by Horner's rule."""
+    """The same: gather the gradient by powers of u, and sum them by Horner's rule."""
     powers = (derivatives @ grad_values.view(-1, k + 1).T).view(k, *u.shape)
     total = powers[-1]
     for p in reversed(range(k - 1)):

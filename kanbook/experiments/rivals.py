@@ -22,7 +22,7 @@ from .._checks import (
     check_points,
     check_widths,
 )
-from ..fast import by_hand, by_rows, find, pad
+from ..fast import by_hand, find, pad, slope
 from ..layers import KANLayer, SplineLayer, full_precision
 from ..networks import Network, linear_layer
 from ..splines import cox_de_boor
@@ -217,53 +217,57 @@ def apply_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor
         tensor([[0.2500, 1.0000],
                 [0.5000, 0.0000]])
     """
-    return by_rows(_ApplySplines, _plain_each, x, coef, knots, degree)
+    return _apply_splines(x, coef, knots, degree)
 
 
 def _plain_each(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
     return torch.einsum("...in,in->...i", cox_de_boor(x, knots, k), coef)
 
 
-class _ApplySplines(torch.autograd.Function):
+def _each_forward(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> tuple[Tensor, ...]:
     r"""y = sum of the living functions times their coefficients, gathered from W.
 
     W is the column of numbers :math:`c_{i,j}` at the places j I + i, with I zeros on either side:
-    that of :class:`kanbook.fast.SumSplines`, for one output. With g the gradient of the loss in y,
+    that of :func:`kanbook.fast.sum_splines`, for one output.
+    """
+    columns, values, slopes = find(x, knots, k)
+    living = pad(coef.T).index_select(0, columns.view(-1)).view(columns.shape)
+    return torch.einsum("bir,bir->bi", living, values), (living, values, columns, *slopes)
+
+
+def _each_backward(
+    g: Tensor,
+    needed: tuple[bool, bool],
+    x: Tensor,
+    coef: Tensor,
+    k: int,
+    living: Tensor,
+    values: Tensor,
+    columns: Tensor,
+    *slopes: Tensor,
+) -> tuple[Tensor | None, Tensor | None]:
+    r"""The gradients, from g, that of the loss in y.
 
     .. math::
-        y_{b,i} = \sum_{r=0}^{k} c_{i,c-k+r}\, B_{i,c-k+r}(x_{b,i}), \qquad
         \frac{\partial L}{\partial x_{b,i}}
             = g_{b,i} \sum_{r=0}^{k} c_{i,c-k+r}\, B_{i,c-k+r}'(x_{b,i}),
 
     and each product :math:`g_{b,i} B_{i,c-k+r}(x_{b,i})` is added to the gradient of the
     coefficient that it came from.
     """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
-        columns, values, slopes, ctx.grad_x = find(x, knots, k)
-        w = pad(coef.T)
-        living = w.index_select(0, columns.view(-1)).view(columns.shape)
-        ctx.save_for_backward(x, coef, knots, living, values, columns, *slopes)
-        ctx.degree = k
-        return torch.einsum("bir,bir->bi", living, values)
-
-    @staticmethod
-    @by_hand(_plain_each)
-    def backward(ctx, g: Tensor):
-        _, coef, _, living, values, columns, *slopes = ctx.saved_tensors
-        needs_x, needs_coef, *_ = ctx.needs_input_grad
-        grad_x = grad_coef = None
-        if needs_coef:
-            inputs, n = coef.shape
-            grad_w = coef.new_zeros((n + 2) * inputs)
-            products = g.unsqueeze(-1) * values
-            # In parts: a long sum is more exact as a sum of sums.
-            for c, p in zip(columns.split(ROWS), products.split(ROWS), strict=True):
-                grad_w += torch.zeros_like(grad_w).scatter_add_(0, c.view(-1), p.view(-1))
-            grad_coef = grad_w[inputs:-inputs].view(n, inputs).T
-        if needs_x:
-            grad_x = g * ctx.grad_x(living, ctx.degree, *slopes)
-        return grad_x, grad_coef
+    grad_x = grad_coef = None
+    needs_x, needs_coef = needed
+    if needs_coef:
+        inputs, n = coef.shape
+        grad_w = coef.new_zeros((n + 2) * inputs)
+        products = g.unsqueeze(-1) * values
+        # In parts: a long sum is more exact as a sum of sums.
+        for c, p in zip(columns.split(ROWS), products.split(ROWS), strict=True):
+            grad_w += torch.zeros_like(grad_w).scatter_add_(0, c.view(-1), p.view(-1))
+        grad_coef = grad_w[inputs:-inputs].view(n, inputs).T
+    if needs_x:
+        grad_x = g * slope(living, k, *slopes)
+    return grad_x, grad_coef
 
 
+_apply_splines = by_hand(_plain_each, _each_forward, _each_backward)
