@@ -11,6 +11,7 @@ In the book: chapter 16.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -94,6 +95,7 @@ def by_hand(
         @staticmethod
         def setup_context(ctx, inputs, output):
             x, coef, knots, ctx.degree = inputs
+            ctx.others = [None] * (len(output) - 1)
             ctx.mark_non_differentiable(*output[1:])
             ctx.set_materialize_grads(False)
             ctx.save_for_backward(x, coef, knots, *output[1:])
@@ -123,11 +125,14 @@ def by_hand(
         @staticmethod
         def jvp(ctx, dx, dcoef, *_):
             """The gradient of <g, y> is linear in g; its transpose is the derivative of y."""
-            x, coef, knots = ctx.saved_tensors[:3]
+            x, coef, knots = ctx.saved_tensors
             y, pull = torch.func.vjp(lambda x, coef: plain(x, coef, knots, ctx.degree), x, coef)
             _, push = torch.func.vjp(pull, torch.zeros_like(y))
             change = [torch.zeros_like(v) if d is None else d for v, d in ((x, dx), (coef, dcoef))]
-            return push(tuple(change))[0], *[None] * (len(ctx.saved_tensors) - 3)
+            return push(tuple(change))[0], *ctx.others
+
+    # PyTorch asks for it at every call.
+    Function.forward.__signature__ = inspect.signature(Function.forward)
 
     def apply(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
         if (

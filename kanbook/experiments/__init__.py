@@ -7,12 +7,14 @@ trains once, ``engine`` runs all of it, resumes and verifies; :mod:`kanbook.resu
 from . import engine
 from .definitions import EXPERIMENTS, Experiment
 from .engine import get, rerun, run
+from .own_data import fair_race
 from .trials import make_data, make_model, run_trial
 
 __all__ = [
     "EXPERIMENTS",
     "Experiment",
     "check",
+    "fair_race",
     "get",
     "make_data",
     "make_model",
