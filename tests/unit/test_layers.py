@@ -2,12 +2,13 @@
 
 import copy
 import itertools
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from kanbook import KAN, KANLayer, Mixture, SplineMLP, fit, splines
+from kanbook import KAN, KANLayer, Mixture, SplineMLP, TanhKAN, fit, splines
 from kanbook.layers import run_and_record
 
 OPTIONS = [
@@ -89,18 +90,15 @@ def test_edges_start_as_straight_lines(degree, domain):
     torch.testing.assert_close(layer(x)[50], torch.full((3,), center, dtype=torch.float64))
 
 
-def spread_through_depth(grid_size, *, straight, depth=8, width=16, seeds=5):
-    """Standard deviation of the signal after ``depth`` layers and growth of the gradient's."""
+def spread_through_depth(make, change=None, seeds=5):
+    """Standard deviation of the signal after 8 layers of width 16, and growth of the gradient's."""
     signal, gradient = [], []
     for seed in range(seeds):
         g = generator(seed)
-        model = KAN([width] * (depth + 1), grid_size=grid_size, generator=g)
-        if not straight:  # independent coefficients with the same output variance, 1/3
-            bases = splines.basis(torch.linspace(-1, 1, 1001), model[0].knots[0], 3)
-            share = bases.square().sum(-1).mean()
-            for layer in model:
-                layer.coef.data.normal_(0, (1 / 3 / width / share) ** 0.5, generator=g)
-        x = (torch.rand(1000, width, generator=g) * 2 - 1).requires_grad_()
+        model = make([16] * 9, generator=g)
+        for layer in model if change else ():
+            change(layer, g)
+        x = (torch.rand(1000, 16, generator=g) * 2 - 1).requires_grad_()
         y = model(x)
         y.backward(torch.randn(y.shape, generator=g))
         signal.append(y.std().item())
@@ -108,14 +106,34 @@ def spread_through_depth(grid_size, *, straight, depth=8, width=16, seeds=5):
     return sum(signal) / seeds, sum(gradient) / seeds
 
 
-def test_initialization_keeps_signal_and_gradient():
-    """The figures in KANLayer's docstring."""
-    straight = {g: spread_through_depth(g, straight=True) for g in (5, 20)}
-    independent = {g: spread_through_depth(g, straight=False) for g in (5, 20)}
-    assert straight[5] == (pytest.approx(0.45, rel=0.03), pytest.approx(1.3, rel=0.1))
-    assert straight[20] == (pytest.approx(0.36, rel=0.03), pytest.approx(7.5, rel=0.1))
-    assert independent[5] == (pytest.approx(0.58, rel=0.03), pytest.approx(67, rel=0.2))
-    assert independent[20] == (pytest.approx(0.56, rel=0.03), pytest.approx(3.9e6, rel=0.3))
+def independent(layer, g):
+    """Independent coefficients with the same output variance, 1/3."""
+    bases = splines.basis(torch.linspace(-1, 1, 1001), layer.knots[0], 3)
+    share = bases.square().sum(-1).mean()
+    layer.coef.data.normal_(0, (1 / 3 / 16 / share) ** 0.5, generator=g)
+
+
+def wide(layer, g, a=1 / 4):
+    layer.a.data.normal_(0, a, generator=g)
+    layer.b.data.normal_(0, a, generator=g)
+
+
+@pytest.mark.parametrize(
+    "make, change, signal, gradient, off",
+    [
+        (partial(KAN, grid_size=5), None, 0.45, 1.3, 0.1),
+        (partial(KAN, grid_size=20), None, 0.36, 7.5, 0.1),
+        (partial(KAN, grid_size=5), independent, 0.58, 67, 0.2),
+        (partial(KAN, grid_size=20), independent, 0.56, 3.9e6, 0.3),
+        (TanhKAN, None, 0.50, 0.95, 0.02),
+        (TanhKAN, wide, 1.9, 12, 0.1),
+        (TanhKAN, partial(wide, a=1), 3.2, 600, 0.2),
+    ],
+)
+def test_initialization_keeps_signal_and_gradient(make, change, signal, gradient, off):
+    """The figures in the docstrings of KANLayer and TanhLayer."""
+    expected = pytest.approx(signal, rel=0.03), pytest.approx(gradient, rel=off)
+    assert spread_through_depth(make, change) == expected
 
 
 def test_base_may_be_a_module():

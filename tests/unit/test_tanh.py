@@ -124,35 +124,6 @@ def test_tanh_layer_depends_on_its_generator_only():
     assert torch.equal(one.b, two.b) and torch.equal(state, torch.get_rng_state())
 
 
-def spread_through_depth(a=None, b=None, depth=8, width=16, seeds=5):
-    """Standard deviation of the signal after ``depth`` layers and growth of the gradient's.
-
-    ``a`` and ``b``: standard deviations to draw them anew with.
-    """
-    signal, gradient = [], []
-    for seed in range(seeds):
-        g = generator(seed)
-        model = TanhKAN([width] * (depth + 1), generator=g)
-        for layer in model if a else ():
-            layer.a.data.normal_(0, a, generator=g)
-            layer.b.data.normal_(0, b, generator=g)
-        x = (torch.rand(1000, width, generator=g) * 2 - 1).requires_grad_()
-        y = model(x)
-        y.backward(torch.randn(y.shape, generator=g))
-        signal.append(y.std().item())
-        gradient.append(x.grad.std().item())
-    return statistics.mean(signal), statistics.mean(gradient)
-
-
-def test_initialization_keeps_signal_and_gradient():
-    """The figures in TanhLayer's docstring."""
-    assert spread_through_depth() == (pytest.approx(0.50, rel=0.02), pytest.approx(0.95, rel=0.02))
-    wide_a = spread_through_depth(16**-0.5, 16**-0.5)
-    assert wide_a == (pytest.approx(1.9, rel=0.03), pytest.approx(12, rel=0.1))
-    normal = spread_through_depth(1, 1)
-    assert normal == (pytest.approx(3.2, rel=0.03), pytest.approx(600, rel=0.2))
-
-
 # The spline activation
 
 
