@@ -110,26 +110,6 @@ def test_lbfgs_equals_a_loop_by_hand(dtype, scale):
     assert_same(model, other)
 
 
-def test_lbfgs_solves_a_quadratic_to_machine_precision_and_rests_there():
-    x, weight = (
-        torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-        for shape in ((60, 8), (8, 1))
-    )
-    x = x * torch.logspace(0, -2, 8, dtype=torch.float64)  # condition number of the Hessian: 1e4
-    model = nn.Linear(8, 1, bias=False, dtype=torch.float64)
-    nn.init.zeros_(model.weight)
-    history = fit(model, x, x @ weight, optimizer="lbfgs", steps=30)
-    assert not history.diverged and history.loss[-1] < 1e-30 < 1e-2 < history.loss[0]
-    torch.testing.assert_close(model.weight, weight.T, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_lbfgs_learns_tiny_targets(dtype):
-    x, _ = problem(dtype=dtype)
-    history = fit(line(dtype=dtype), x, 1e-9 * x, optimizer="lbfgs", steps=20)  # gradients < 1e-9
-    assert history.loss[-1] < 1e-6 * history.loss[0]
-
-
 def test_lbfgs_goes_on_where_pytorch_forgets_the_curvature():
     x = 2 * torch.rand(100, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 1
     teacher, model = (KAN([2, 2, 1], grid_size=3, generator=g, dtype=x.dtype) for g in (5, 0))
@@ -277,15 +257,14 @@ def test_validation_does_not_train():
 # Learning rate
 
 
-@pytest.mark.parametrize("name, make", [("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)])
-def test_schedule_equals_lambda_lr(name, make):
+def test_schedule_equals_lambda_lr():
     def cosine(t):
         return 0.5 * (1 + math.cos(math.pi * t))
 
     x, y = problem()
     model, other = kan(), kan()
-    history = fit(model, x, y, optimizer=name, steps=20, lr=0.05, schedule=cosine)
-    optimizer = make(other.parameters(), lr=0.05)
+    history = fit(model, x, y, steps=20, lr=0.05, schedule=cosine)
+    optimizer = torch.optim.Adam(other.parameters(), lr=0.05)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step / 20))
     losses = []
     for _ in range(20):
@@ -333,10 +312,10 @@ def test_a_penalty_is_minimized_and_not_recorded():
     model = nn.Linear(4, 1, bias=False, dtype=torch.float64)
     nn.init.zeros_(model.weight)
     options = {"optimizer": "lbfgs", "penalty": lambda m: 0.3 * m.weight.square().sum()}
-    history = fit(model, x, y, steps=20, validation=(x, y), **options)
+    history = fit(model, x, y, steps=30, validation=(x, y), **options)
     eye = torch.eye(4, dtype=torch.float64)
     exact = torch.linalg.solve(x.T @ x / 50 + 0.3 * eye, x.T @ y / 50)
-    torch.testing.assert_close(model.weight.T, exact, rtol=0, atol=1e-8)
+    torch.testing.assert_close(model.weight.T, exact, rtol=0, atol=1e-12)
     expected = mean_square(x @ exact, y).item()
     assert [history.loss[-1], history.validation_loss[-1]] == pytest.approx([expected] * 2)
 
