@@ -7,22 +7,25 @@ trains once, ``engine`` runs all of it, resumes and verifies; :mod:`kanbook.resu
 from . import engine
 from .definitions import EXPERIMENTS, Experiment
 from .engine import get, rerun, run
+from .own_data import fair_race
 from .trials import make_data, make_model, run_trial
 
 __all__ = [
     "EXPERIMENTS",
     "Experiment",
     "check",
+    "fair_race",
     "get",
     "make_data",
     "make_model",
     "rerun",
+    "rerun_start",
     "run",
     "run_trial",
 ]
 
 
-def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") -> dict:
+def rerun_start(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") -> dict:
     """Make a stored run again, or as much of its beginning as the time allows, and compare.
 
     Args:
@@ -32,8 +35,8 @@ def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") ->
         device: where to train.
 
     Returns:
-        What :func:`~kanbook.experiments.engine.rerun` found. Its keys are ``steps`` made, the
-        relative differences ``early`` and ``late``, names of what ``changed``, and ``identical``.
+        What :func:`~kanbook.experiments.engine.rerun` found: ``steps`` made, ``early``, the largest
+        relative difference in the first 30 evaluations, names of what ``changed``, and more.
 
     Raises:
         ValueError: there is no such experiment or run, or the run measured seconds.
@@ -42,3 +45,6 @@ def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") ->
     if run not in runs:
         raise ValueError(f"run={run!r}; expected one of the {len(runs)} stored runs of {name!r}")
     return rerun(runs[run], seconds=seconds, device=device)
+
+
+check = rerun_start  # its old name

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
 
 from .. import results
 from . import engine
@@ -49,7 +45,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     run.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster; else this machine")
     run.add_argument("--processes", type=positive, metavar="N", help="instead of one a core")
     verify = commands.add_parser("verify", help="make stored runs again and compare")
-    verify.add_argument("name")
+    verify.add_argument("name", nargs="?", help="every stored table if not given")
     verify.add_argument("--rows", type=positive, metavar="N", help="so many; all if not given")
     verify.add_argument("--cheapest", action="store_true", help="the quickest rows, not any")
     verify.add_argument(
@@ -78,80 +74,49 @@ def show_list(options: argparse.Namespace) -> int:
     return 0
 
 
-class Report:
-    """Shows the progress: a message while processes start, then a bar with the time left."""
-
-    def __init__(self, name: str, message: str) -> None:
-        self.name, self.message = name, message
-        self.bar: tqdm | None = None
-
-    def __call__(self, progress: engine.Progress) -> None:
-        runs = f"{progress.runs} of {progress.all_runs} runs"
-        if self.message:  # the first call
-            print(f"{self.name}: {runs} are stored; {self.message}", file=sys.stderr, flush=True)
-            self.message = ""
-            return
-        if self.bar is None:  # the second: earlier runs cost no time, those from now on do
-            style = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}"
-            work = {"total": progress.all_work, "initial": progress.work}
-            self.bar = tqdm(desc=self.name, **work, smoothing=0, bar_format=style)
-        self.bar.set_postfix_str(runs, refresh=False)
-        self.bar.update(progress.work - self.bar.n)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-
 def run(options: argparse.Namespace) -> int:
-    experiment = engine.get(options.name)
-    waiting = f"asking {options.scheduler}" if options.scheduler else "starting processes"
-    with contextlib.closing(Report(experiment.name, waiting)) as report:
-        table = engine.run(
-            experiment,
-            seeds=options.seeds,
-            device=options.device,
-            scheduler=options.scheduler,
-            processes=options.processes,
-            folder=options.folder,
-            command="python -m kanbook.experiments " + shlex.join(options.arguments),
-            report=report,
-        )
+    table = engine.run(
+        engine.get(options.name),
+        seeds=options.seeds,
+        device=options.device,
+        scheduler=options.scheduler,
+        processes=options.processes,
+        folder=options.folder,
+        command="python -m kanbook.experiments " + shlex.join(options.arguments),
+        progress=True,
+    )
     print(f"{table.path}: {len(table.runs)} runs")
     return 0
 
 
 def verify(options: argparse.Namespace) -> int:
-    experiment = engine.get(options.name)
+    engine.check_device(options.device)
+    stored = results.names(options.folder)
+    if not (names := [options.name] if options.name else stored):
+        raise engine.EngineError(f"{options.folder or results.FOLDER} holds no tables")
+    return max([verify_table(name, options) for name in names])
+
+
+def verify_table(name: str, options: argparse.Namespace) -> int:
+    experiment = engine.get(name)
     table = engine.table_of(experiment, options.folder)
     engine.check_settings(experiment, table)
     if not table.runs:
         raise engine.EngineError(
-            f"{table.path} holds no runs yet; `python -m kanbook.experiments run {options.name}`"
+            f"{table.path} holds no runs yet; `python -m kanbook.experiments run {name}`"
         )
-    engine.check_device(options.device)
-    print(
-        f"allowed: {experiment.early:.1%} in the losses of the first 30 evaluations, and of the "
-        f"last loss where all before are equal, else {experiment.late:.0%}"
-    )
+    print(f"{name}:")
     wrong = 0
     for stored in engine.sample(table, options.rows, cheapest=options.cheapest):
         found = engine.rerun(stored, seconds=options.seconds, device=options.device)
-        good = engine.agrees(experiment, found)
+        good, why = engine.judge(experiment, table, stored, found)
         wrong += not good
-        print(f"{'agrees' if good else 'DIFFERS'}: {describe(stored, found)}", flush=True)
+        run = f"run {stored['run']}, seed {stored['seed']}"
+        run += f", {found['steps']} of {stored['settings']['steps']} steps"
+        if found["changed"]:
+            why += f"; not equal: {', '.join(found['changed'])}"
+        print(f"{'agrees' if good else 'DIFFERS'}: {run}: {why}", flush=True)
     return 1 if wrong else 0
-
-
-def describe(stored: dict[str, Any], found: dict[str, Any]) -> str:
-    run = f"run {stored['run']}, seed {stored['seed']}"
-    run += f", {found['steps']} of {stored['settings']['steps']} steps"
-    if found["identical"]:
-        return f"{run}, to the last digit"
-    return (
-        f"{run}, {found['early']:.1e} in the first losses, {found['late']:.1e} in the last; not "
-        f"equal: {', '.join(found['changed'])}"
-    )
 
 
 def show_table(options: argparse.Namespace) -> int:

@@ -43,8 +43,6 @@ class Experiment:
         cost: core minutes that all runs take, about, with the tuning.
         version: changes when a stored table no longer means the same.
         early: relative difference that ``verify`` allows in the losses of the first 30 evaluations.
-        late: the same, of the final loss. Long trainings amplify the rounding errors in which
-            processors differ, so this can only be a factor.
     """
 
     name: str
@@ -56,7 +54,6 @@ class Experiment:
     cost: int = 0
     version: int = 1
     early: float = 0.001
-    late: float = 0.5
 
     @cached_property
     def settings(self) -> list[Settings]:

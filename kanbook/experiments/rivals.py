@@ -37,7 +37,7 @@ class SplineActivation(SplineLayer):
     r"""A learnable activation function for each node: :math:`y_i = s_i(x_i)`.
 
     Between the linear layers of an MLP it stands where a fixed function would. Its splines are
-    stored like those of a :class:`KANLayer` with one output per input.
+    stored like those of a :class:`~kanbook.layers.KANLayer` with one output per input.
 
     **Start.** Each spline starts as the least-squares fit of ``start`` on the domain. With the
     default grid it is nowhere farther than 0.0003 from tanh there.
@@ -124,7 +124,7 @@ class SplineMLP(Network):
     """An MLP that learns its activation functions: a spline of its own at every hidden node.
 
     It stands between MLP and KAN: splines, but one for each node instead of one for each edge.
-    The linear layers start as those of :class:`MLP`, the splines as ``start``.
+    The linear layers start as those of :class:`~kanbook.networks.MLP`, the splines as ``start``.
 
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import layers, networks, tasks, training
+from .. import grids, layers, networks, tasks, training
 from ..counting import count_parameters
 from . import rivals
 
@@ -154,6 +154,8 @@ def run_trial(
     def note(step: int, so_far: training.History) -> None:
         nonlocal history
         history = so_far
+        if step + 1 in grown:
+            grids.extend_grid(model, inputs, grown[step + 1])
         if step in wanted:
             curve["step"].append(step)
             curve["evaluations"].append(history.evaluations_at[-1])
@@ -172,6 +174,10 @@ def run_trial(
         model = make_model(settings, generator=generator, device=device)
         (inputs, targets), test = make_data(settings, seed, device)
         options = fit_options(settings) | {"callback": note, "generator": generator}
+        # Where both meet, the stored runs extended the grid first, then updated it. fit does it the
+        # other way round, so the grid grows after the step before.
+        both = {*options.get("update_grid_at", ())} & {*options.get("extend_grid_at", ())} - {1}
+        grown = {step: options["extend_grid_at"].pop(step) for step in both}
         start = clock()
         with warnings.catch_warnings(), contextlib.suppress(_Enough):
             warnings.simplefilter("ignore", RuntimeWarning)  # a divergence, stored as such
