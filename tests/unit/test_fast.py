@@ -114,23 +114,6 @@ def test_float32_is_as_accurate_as_its_numbers(degree, grid_size):
             assert np.abs(result[inside].double().numpy() - exact).max() < 2e-6, (kind, j)
 
 
-@pytest.mark.parametrize("kind", ["uniform", "random"])
-@pytest.mark.parametrize("degree", [1, 2, 3, 5])
-@each_function
-def test_gradcheck(kind, degree, outputs):
-    generator = _generator()
-    knots = make_knots(kind, 2, 4, degree, generator)
-    x = make_points(knots, 6, generator)[:6].requires_grad_()
-    coef = torch.randn(2, *outputs, 4 + degree, generator=generator).double().requires_grad_()
-
-    def function(x, coef):
-        return fast(x, coef, knots, degree)
-
-    assert torch.autograd.gradcheck(function, (x, coef))
-    if degree >= 3:
-        assert torch.autograd.gradgradcheck(function, (x, coef))
-
-
 @pytest.mark.parametrize("shape", [(1, 1, -1), (1, -1)], ids=["sum", "apply"])
 def test_second_and_third_derivatives_equal_scipys(shape):
     knots = splines.uniform_knots(6, 5, dtype=torch.float64)

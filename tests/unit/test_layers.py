@@ -235,7 +235,7 @@ def test_autocast_leaves_splines_in_their_own_precision():
 @pytest.mark.parametrize("even", [True, False], ids=["even", "uneven"])
 @pytest.mark.parametrize("degree", [2, 3])
 @pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[-1]], ids=["minimal", "all"])
-def test_every_combination(degree, even, options, tmp_path):
+def test_a_network_is_right_in_every_way(degree, even, options, tmp_path):
     options = {**options, "degree": degree, "dtype": torch.float64}
     model, noise = KAN([2, 2, 1], generator=0, grid_size=4, **options), generator()
     for tensor in [*model.parameters()] + [layer.knots for layer in model if not even]:
@@ -253,9 +253,6 @@ def test_every_combination(degree, even, options, tmp_path):
         assert torch.autograd.gradgradcheck(function, (x, *values))
 
     expected = model(x)
-    torch.compiler.reset()  # which compiles a function for a few models only
-    compiled = torch.compile(copy.deepcopy(model), backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(x), expected, rtol=0, atol=1e-12)
     torch.save(model.state_dict(), tmp_path / "model.pt")
     fresh = KAN([2, 2, 1], grid_size=7, **options)
     fresh.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))

@@ -133,20 +133,21 @@ def test_a_model_at_its_optimum_stays_there(optimizer, dtype):
         assert not history.diverged and max(history.loss) <= history.loss[0] + 1e-3
 
 
-class Logarithm(nn.Module):
-    def __init__(self):
+class Curve(nn.Module):
+    """x times a function of its one parameter; remembers whether that was a number."""
+
+    def __init__(self, start, function):
         super().__init__()
-        self.w = nn.Parameter(torch.tensor(3.0))
-        self.seen = []
+        self.w, self.function, self.seen = nn.Parameter(torch.tensor(start)), function, []
 
     def forward(self, x):
-        y = x * torch.log(self.w)
+        y = x * self.function(self.w)
         self.seen.append(y.isnan().any().item())
         return y
 
 
 def test_lbfgs_steps_back_from_trial_points_that_are_not_finite():
-    model, x = Logarithm(), torch.ones(3, 1)
+    model, x = Curve(3.0, torch.log), torch.ones(3, 1)
     history = fit(model, x, x * math.log(0.01), optimizer="lbfgs", lr=5, steps=10)
     assert any(model.seen) and not history.diverged
     assert model.w.item() == pytest.approx(0.01, rel=1e-3)
@@ -518,24 +519,15 @@ def test_a_loss_that_overflows_at_once_is_not_blamed_on_the_learning_rate(optimi
     assert_same(model, kan())
 
 
-class Corner(nn.Module):
-    """Its loss is finite at w = 0, its gradient is not."""
-
-    def __init__(self):
-        super().__init__()
-        self.w = nn.Parameter(torch.zeros(2))
-
-    def forward(self, x):
-        return x * self.w.square().sum().sqrt()
-
-
 @each_optimizer
 def test_an_update_to_nan_is_taken_back(optimizer):
-    model, x = Corner(), torch.ones(3, 1)
+    # Finite where it starts; its gradient is not.
+    corner = Curve([0.0, 0.0], lambda w: w.square().sum().sqrt())
+    x = torch.ones(3, 1)
     with pytest.warns(RuntimeWarning, match="update of step 1 made a parameter .* taken back"):
-        history = fit(model, x, x, optimizer=optimizer)
+        history = fit(corner, x, x, optimizer=optimizer)
     assert history.diverged and history.loss == [1]
-    assert torch.equal(model.w, torch.zeros(2))
+    assert torch.equal(corner.w, torch.zeros(2))
 
 
 # Refused calls
