@@ -4,13 +4,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+# The extra of pyproject.toml that is installed: everything, or only what the pages need (book).
+EXTRA ?= test
+INSTALLED := $(VENV)/.$(EXTRA)
 BOOK := _build/.built
 HTML := _build/html
 COLAB := _build/colab/installed.txt
-IN_BROWSER := tests/test_book.py tests/test_jupyterlab.py tests/test_playground_page.py
-ON_OTHERS := tests/test_colab.py tests/test_device.py
+# Slow, and only `make test-all` runs them.
+MORE := tests/notebooks/test_colab.py tests/notebooks/test_device.py tests/tools/test_publishing.py
 TWO_AT_A_TIME := $(BIN)/python -m pytest -n 2
+RERUN := $(BIN)/python tests/notebooks/portable.py
 
 # One thread: small matrices run slower on several, and times stay comparable.
 export OMP_NUM_THREADS := 1
@@ -19,30 +22,35 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A backend chosen outside would keep figures out of the notebooks' outputs.
 unexport MPLBACKEND
 
-.PHONY: help book test unit colab notebooks verify bench clean
+.PHONY: help book test test-all unit colab portable notebooks verify bench clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=python3.12]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 book: $(BOOK) ## build the book as a web site in _build/html
 	@echo "The book: file://$(CURDIR)/$(HTML)/index.html"
 
-test: $(BOOK) $(COLAB) ## run every test: style, library, notebooks, the same as on Colab, book in a browser
+test: $(BOOK) ## run the tests: style, library, notebooks, book in a browser (ten minutes)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(ON_OTHERS))
-	KANBOOK_BUDGET_FACTOR=$${KANBOOK_BUDGET_FACTOR:-2} \
-		$(TWO_AT_A_TIME) --dist loadfile -p tests.notebooks.notebook_budget --nbval --nbval-current-env \
-		--nbval-cell-timeout=300 --nbval-sanitize-with=tests/notebooks/nbval_sanitize.cfg notebooks
-	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 $(ON_OTHERS)
+	@$(BIN)/python tests/browser/browser.py || $(BIN)/python -m playwright install chromium 2>/dev/null || \
+		echo "make: tests in a browser are skipped: install Chromium or Chrome, or name one in KANBOOK_BROWSER"
+	$(TWO_AT_A_TIME) --dist loadfile $(addprefix --ignore=,$(MORE))
+	$(RERUN) native
+
+test-all: test $(COLAB) ## run all tests: besides, notebooks as on Colab and on a pretended GPU, publishing
+	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 $(MORE)
 
 unit: $(INSTALLED) ## run the quick tests: all but those in a browser and the notebooks' re-run
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(IN_BROWSER) $(ON_OTHERS))
+	$(TWO_AT_A_TIME) --dist loadfile $(addprefix --ignore=,tests/browser $(MORE))
 
 colab: $(COLAB) ## run every notebook as on Colab: its versions, kanbook from the set-up cell
-	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 tests/test_colab.py
+	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 tests/notebooks/test_colab.py
+
+portable: $(INSTALLED) ## run every notebook as other processors would (ARGS=avx2: one setting)
+	$(RERUN) $(ARGS)
 
 notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb ...", and store their outputs
 	$(BIN)/python book/_tools/run_notebooks.py $(NB)
@@ -67,16 +75,12 @@ $(BIN)/python:
 		echo "make: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 
-$(INSTALLED): requirements.txt constraints.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt --editable .
+$(VENV)/.%: constraints.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	@touch $@
 
-$(VENV)/.bench: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	@touch $@
-
-$(COLAB): tests/colab.txt tests/colab_environment.py $(INSTALLED)
-	$(BIN)/python tests/colab_environment.py
+$(COLAB): tests/notebooks/colab.txt tests/notebooks/colab_environment.py $(INSTALLED)
+	$(BIN)/python tests/notebooks/colab_environment.py
 
 # --- the book ----------------------------------------------------------------------------------
 

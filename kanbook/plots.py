@@ -381,9 +381,9 @@ def plot_ladder(frame: DataFrame, by: str, baseline: str, *, loss: str = "loss")
         loss: the column to draw.
 
     Returns:
-        A figure with two parts. Left: every run's loss divided by the median loss of the baseline,
-        with the median as a dot; 1 is "no change", left of it is better. Right: the median seconds
-        divided by those of the baseline.
+        A figure with two parts, on the left every run's loss divided by the median loss of the
+        baseline, with the median as a dot; 1 is "no change", left of it is better. On the right the
+        median seconds divided by those of the baseline.
 
     Raises:
         ValueError: the frame is empty, has no such column, or holds no baseline.

@@ -37,7 +37,7 @@ class SplineActivation(SplineLayer):
     r"""A learnable activation function for each node: :math:`y_i = s_i(x_i)`.
 
     Between the linear layers of an MLP it stands where a fixed function would. Its splines are
-    stored like those of a :class:`KANLayer` with one output per input.
+    stored like those of a :class:`~kanbook.layers.KANLayer` with one output per input.
 
     **Start.** Each spline starts as the least-squares fit of ``start`` on the domain. With the
     default grid it is nowhere farther than 0.0003 from tanh there.
@@ -48,7 +48,7 @@ class SplineActivation(SplineLayer):
     practically all. But the same grid on a wider interval is coarser, and learns more slowly:
     ``SplineMLP([1, 10, 10, 1])`` trained on the book's zigzag (200 steps of Adam, learning rate
     0.01, median of 3 seeds) has a loss of 0.0016 with [-1, 1], 0.015 with [-2, 2] and 0.10 with
-    [-4, 4]. ``tests/test_tanh.py`` holds these figures.
+    [-4, 4]. ``tests/unit/test_tanh.py`` holds these figures.
 
     Args:
         features: number of nodes I, at least 1.
@@ -124,7 +124,7 @@ class SplineMLP(Network):
     """An MLP that learns its activation functions: a spline of its own at every hidden node.
 
     It stands between MLP and KAN: splines, but one for each node instead of one for each edge.
-    The linear layers start as those of :class:`MLP`, the splines as ``start``.
+    The linear layers start as those of :class:`~kanbook.networks.MLP`, the splines as ``start``.
 
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.

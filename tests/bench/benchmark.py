@@ -349,7 +349,7 @@ def steps(calls, rounds):
     scope = {}
     for cell in notebook["cells"]:
         tags = cell["metadata"].get("tags", [])
-        if cell["cell_type"] == "code" and "setup" not in tags and "recorded" not in tags:
+        if cell["cell_type"] == "code" and "recorded" not in tags:
             exec("".join(cell["source"]), scope)
             scope |= {"CALLS": calls, "ROUNDS": rounds}
         if "ratios" in scope:

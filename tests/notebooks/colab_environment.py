@@ -1,6 +1,6 @@
-"""Makes an environment with Colab's versions, those of tests/colab.txt, for tests/test_colab.py.
+"""Makes an environment with Colab's versions, those of colab.txt, for test_colab.py.
 
-    python tests/colab_environment.py      into _build/colab; `make colab` and `make test` call it
+    python tests/notebooks/colab_environment.py    into _build/colab; `make colab` calls it
 
 PyTorch is not installed again but linked from the environment that this runs in: a second copy can
 take gigabytes, and each machine keeps the build that fits it.
@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "_build" / "colab"
-VERSIONS = ROOT / "tests" / "colab.txt"
+VERSIONS = ROOT / "tests" / "notebooks" / "colab.txt"
 INSTALLED = FOLDER / "installed.txt"  # a copy of it, written last
 WHEELS = FOLDER / "wheels"  # what builds kanbook, so that a test needs no network
 LINKS = FOLDER / "torch"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from colab_environment import FOLDER, INSTALLED, LINKS, VERSIONS, WHEELS, add_to_path, packages
+from portable import NBVAL
 
 import bake_repo
 import notebook_files as notebooks
@@ -54,7 +55,7 @@ def run(command, folder, **settings):
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """A git repository with the files as they are now, under every name that a set-up cell uses."""
+    """A git repository with the files as they are now, on the branch that set-up cells install."""
     folder = tmp_path_factory.mktemp("repository")
     author = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
 
@@ -65,9 +66,7 @@ def repository(tmp_path_factory):
     git("init", "--quiet")
     git("add", "--all")
     git("commit", "--quiet", "--message=the files as they are now")
-    links = [link for path in notebooks.find() for link in bake_repo.LINK.findall(path.read_text())]
-    for ref in {link[3] for link in links if link[3].startswith("@")}:  # a branch or a commit
-        git("update-ref", f"refs/heads/{ref[1:]}", "HEAD")
+    git("update-ref", f"refs/heads/{bake_repo.configured(ROOT)[1]}", "HEAD")
     return folder
 
 
@@ -114,10 +113,9 @@ def test_notebook_runs_on_colab(path, tmp_path, colab, settings):
     shutil.copy(path, alone)
     before = set(packages(colab).iterdir())
 
-    nbval = ["--nbval", "--nbval-kernel-name=colab", "--nbval-cell-timeout=300"]
-    nbval += [f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}"]
-    bare = ["-c", os.devnull, f"--rootdir={alone}", "-p", "no:cacheprovider", "--quiet"]
-    run([sys.executable, "-m", "pytest", *nbval, *bare, path.name], alone, **settings)
+    nbval = [*NBVAL, "--nbval-kernel-name=colab", "-c", os.devnull, f"--rootdir={alone}"]
+    command = [sys.executable, "-m", "pytest", *nbval, "-p", "no:cacheprovider", "--quiet"]
+    run([*command, path.name], alone, **settings)
 
     files = json.loads((tmp_path / "witness.json").read_text(encoding="utf-8"))
     assert Path(files["kanbook"]).parent == packages(colab) / "kanbook", "not from the set-up cell"
