@@ -184,7 +184,9 @@ def as_generator(
     if generator is None or isinstance(generator, torch.Generator):
         return generator
     check_integer("generator", generator, 0, 2**63 - 1)
-    return torch.Generator(device or torch.get_default_device()).manual_seed(generator)
+    device = torch.device(device or torch.get_default_device())
+    device = "cpu" if device.type == "meta" else device  # where numbers are not even made
+    return torch.Generator(device).manual_seed(generator)
 
 
 def check_samples(

@@ -146,7 +146,7 @@ class KANLayer(SplineLayer):
     of the gradient grows 1.3 and 7.5 times from output to input. Independent normal coefficients
     of the same output variance keep the signal as well (0.58 and 0.56), but neighboring
     coefficients differ, the curves are steep, and the gradient grows 67 times (G=5) and 3.9
-    million times (G=20). ``tests/test_layers.py`` holds this experiment. The options start as
+    million times (G=20). ``tests/unit/test_layers.py`` holds this experiment. The options start as
     no-ops: bias 0, spline weights 1, base weights 0. Degree 0 is a staircase: no gradient passes
     through it to earlier layers.
 
@@ -316,7 +316,7 @@ class TanhLayer(nn.Module):
     deviation of the signal goes from 0.58 at the input to 0.50 at the output; that of the gradient
     is 0.95 times as large at the input as at the output. With a as wide as b the signal grows to
     1.9 and the gradient 12 times; with standard normal a and b, to 3.2 and 600 times.
-    ``tests/test_tanh.py`` holds this experiment. The bias starts as 0.
+    ``tests/unit/test_layers.py`` holds this experiment. The bias starts as 0.
 
     Args:
         in_features: number of inputs I, at least 1.

@@ -198,6 +198,10 @@ def fit(
     inputs, targets = inputs.detach(), targets.detach()
     output, calls = run_and_record(model, inputs)  # refused now, or never
     _one_number("loss", objective(output, targets))
+    if validation is not None:
+        _one_number("loss", objective(run_and_record(model, validation[0])[0], validation[1]))
+    if penalty is not None:
+        _one_number("penalty", penalty(model))
     if update_grid_at:
         grids.check_calls(model, calls)
     lost = _lost(model, calls)
@@ -239,9 +243,10 @@ def fit(
         for group, rate in zip(updater.param_groups, rates, strict=True):
             group["lr"] = rate * factors[step - 1]
         if validation is not None:
-            history.validation_loss.append(validate(step))
+            value = validate(step)
             if patience is not None and step - (history.best_step or 0) >= patience:
-                break
+                break  # before the lists differ in length
+            history.validation_loss.append(value)
 
         batch, data_loss = next(batches), None
         total = evaluate()

@@ -367,7 +367,7 @@ def precision() -> Iterable[Settings]:
 
 
 # What entered the race: the best of their kind in "extras" and "mixtures", by the median on the
-# image (tests/test_stored_results.py holds the tables to that).
+# image (tests/unit/test_stored_results.py holds the tables to that).
 BEST_KAN = kan(6, **UPDATE)
 BEST_MIXTURE = {
     "family": "mixture",

@@ -31,7 +31,7 @@ def fair_race(
     *,
     hidden: int = 5,
     steps: int = 300,
-    rates: Sequence[float] = (0.01, 0.03, 0.1),
+    rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3),
     seeds: int = 3,
     generator: int = 0,
     device: torch.device | str = "cpu",

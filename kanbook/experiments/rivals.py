@@ -48,7 +48,7 @@ class SplineActivation(SplineLayer):
     practically all. But the same grid on a wider interval is coarser, and learns more slowly:
     ``SplineMLP([1, 10, 10, 1])`` trained on the book's zigzag (200 steps of Adam, learning rate
     0.01, median of 3 seeds) has a loss of 0.0016 with [-1, 1], 0.015 with [-2, 2] and 0.10 with
-    [-4, 4]. ``tests/test_tanh.py`` holds these figures.
+    [-4, 4]. ``tests/unit/test_tanh.py`` holds these figures.
 
     Args:
         features: number of nodes I, at least 1.

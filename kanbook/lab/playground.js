@@ -205,6 +205,8 @@ const text = x => String(x).replace("-", "−").replace("+", "");
 const show = x => text(Math.abs(x) < 1e-9 ? 0 : +x.toPrecision(3));
 const label = x => text(Math.abs(x) < 1e4 ? x : x.toExponential());
 const round = (x, digits) => +x.toFixed(digits);
+// A number in an attribute: 5.55e-17 is none there.
+const { format: plain } = new Intl.NumberFormat("en", { maximumFractionDigits: 12, useGrouping: false });
 const digits = ([a, b]) => 3 - Math.floor(Math.log10(b - a)); // that tell a 1000th of a domain
 
 function set(node, attributes) {
@@ -252,8 +254,8 @@ const range = (name, label, min, max) => `<label>${label}
 const toggle = (name, label) =>
   `<label class="short"><input type="checkbox" name="${name}">${label}</label>`;
 const buttons = names => names.map(name => `<button type="button">${name}</button>`).join("");
-const page = targets => `
-<svg role="group" aria-label="A spline, its coefficients and knots as sliders">
+const page = (targets, number) => `
+<svg role="group" aria-label="Spline ${number}, its coefficients and knots as sliders">
   <g class="axes"></g>
   <svg class="plot" overflow="hidden">
     <g class="data"><path class="outside"/><path class="zero"/><path class="knot-lines"/>
@@ -291,7 +293,8 @@ const HANDLES = {
 function view(model, curve, el) {
   const root = document.createElement("div");
   root.className = "kan-playground";
-  root.innerHTML = page(Object.keys(model.get("_targets")));
+  const number = document.querySelectorAll(".kan-playground").length + 1; // of those on the page
+  root.innerHTML = page(Object.keys(model.get("_targets")), number);
   el.append(root);
   for (const node of root.querySelectorAll("input, select, button, textarea, summary"))
     node.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys to us
@@ -515,7 +518,8 @@ function view(model, curve, el) {
     const nodes = children($(`.${kind}`), count,
       `<g class="handle" role="slider" data-lm-suppress-shortcuts="true">${HANDLES[kind]}</g>`);
     nodes.forEach((node, i) => set(node, {
-      ...Object.fromEntries(describe(i).map((value, n) => [`aria-${ARIA[n]}`, value])),
+      ...Object.fromEntries(describe(i).map((value, n) =>
+        [`aria-${ARIA[n]}`, n < 2 ? value : plain(value)])),
       "aria-orientation": kind === "coefs" ? "vertical" : "horizontal", transform: `translate(${at[kind][i]})`, tabindex: i === active[kind] ? 0 : -1,
     }));
     return nodes;

@@ -1,125 +1,31 @@
-"""What the tests of pages share: the built book, a web server, a browser, a visitor taking notes.
+"""Finds the browser of the tests. As a program it prints where; exit status 1: there is none.
 
-Tests ask for the fixtures `browser` and `server` of conftest.py. A Chromium or Chrome is needed;
-KANBOOK_BROWSER names one elsewhere. Every request to another host is a failure.
+In this order: KANBOOK_BROWSER; an installed Chromium or Chrome; the one that Playwright fetched.
 """
 
-import contextlib
-import functools
 import os
 import shutil
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import sys
 
-import pytest
 from playwright.sync_api import sync_playwright
 
-from notebook_files import ROOT
-
-HTML = ROOT / "_build" / "html"
-NO_PAGES = {"_static", "_sources", "_images", "_downloads", "index.html"}  # index: sends on only
-PAGES = sorted(
-    path.relative_to(HTML).as_posix()
-    for path in HTML.rglob("*.html")
-    if path.relative_to(HTML).parts[0] not in NO_PAGES
+NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
+MISSING = (
+    "no Chromium or Chrome: install one, name its program in KANBOOK_BROWSER, "
+    "or run `python -m playwright install chromium`"
 )
-NEEDS_BOOK = pytest.mark.skipif(not PAGES, reason="no book in _build/html: run `make book`")
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
-BROWSER_OPTIONS = [
-    "--no-sandbox",  # which a container's root needs; only our own pages are opened
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other host, even by mistake
-]
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 360, "height": 740}
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # keeps connections open
-
-    def log_message(self, *arguments):
-        pass
-
-
-@contextlib.contextmanager
-def serve(folder):
-    """The address of a server of this folder."""
-    handler = functools.partial(QuietHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+def find(playwright):
+    """The path of a browser's program, or None."""
+    if named := os.environ.get("KANBOOK_BROWSER"):
+        return shutil.which(named)
+    fetched = playwright.chromium.executable_path
+    return next(filter(None, map(shutil.which, [*NAMES, fetched])), None)
 
 
-@contextlib.contextmanager
-def launch():
-    """A browser without a window; skips the test where none is installed."""
-    named = os.environ.get("KANBOOK_BROWSER")
-    if named and not shutil.which(named):
-        pytest.fail(f"KANBOOK_BROWSER={named} is no program")
-    program = named or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip("no Chromium or Chrome found; install one, or name it in KANBOOK_BROWSER")
+if __name__ == "__main__":
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which(program), args=BROWSER_OPTIONS
-        )
-        yield browser
-        browser.close()
-
-
-class Visitor:
-    """One browser window that notes everything that goes wrong on a page.
-
-    `server` is what every address begins with, such as that of the fixture `server`. Options are
-    those of playwright's `new_context`.
-    """
-
-    def __init__(self, browser, server, viewport, scheme, **options):
-        self.server = server
-        self.context = browser.new_context(viewport=viewport, color_scheme=scheme, **options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
-        self.problems = []
-        self.page.on("console", self.note_console)
-        self.page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
-        self.page.on("request", self.note_request)
-        self.page.on("requestfailed", self.note_failure)
-        self.page.on("response", self.note_response)
-
-    def note_console(self, message):
-        if message.type in ("error", "warning"):
-            self.problems.append(f"console {message.type}: {message.text}")
-
-    def note_request(self, request):
-        if not request.url.startswith((self.server, "data:", "blob:")):
-            self.problems.append(f"request to another host: {request.url}")
-
-    def note_failure(self, request):
-        if request.failure != "net::ERR_ABORTED":  # as when the next page is opened meanwhile
-            self.problems.append(f"failed request: {request.url}: {request.failure}")
-
-    def note_response(self, response):
-        if response.status >= 400:
-            self.problems.append(f"status {response.status}: {response.url}")
-
-    def open(self, path, scheme=None):
-        self.problems.clear()
-        self.page.emulate_media(color_scheme=scheme)
-        self.page.goto(self.server + path, wait_until="load")
-        if self.page.locator(".math").count():
-            self.page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
-            self.page.evaluate("async () => { await MathJax.startup.promise; }")
-        return self.page
-
-    def switch_to(self, scheme):
-        """The reader's system turns light or dark; the page follows."""
-        self.page.emulate_media(color_scheme=scheme)
-        self.page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+        program = find(playwright)
+    print(program or MISSING)
+    sys.exit(program is None)

@@ -1,17 +1,39 @@
 """A browser, and the built book to look at."""
 
 import pytest
-from browser import HTML, launch, serve
+from browser import MISSING, find
+from playwright.sync_api import sync_playwright
+from visitor import HTML, serve
 
-# For one module each: playwright keeps an event loop running, in which no other can start. It is
-# imported on use: only the tests of pages need it.
+OPTIONS = [
+    "--no-sandbox",  # which a container's root needs; only our own pages are opened
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other host, even by mistake
+]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module")  # playwright keeps an event loop running, and no other can start
 def browser():
     """A Chromium without a window."""
-    with launch() as browser:
+    with sync_playwright() as playwright:
+        program = find(playwright)
+        if program is None:
+            pytest.skip(MISSING)
+        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield browser
+        browser.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    report = (yield).get_result()
+    if report.skipped and report.longrepr[2].endswith(MISSING):
+        report.longrepr = __file__, 1, MISSING  # one line in the summary for all tests
 
 
 @pytest.fixture(scope="module")
@@ -19,5 +41,3 @@ def server():
     """The address of the built book."""
     with serve(HTML) as address:
         yield address
-
-

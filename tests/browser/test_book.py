@@ -1,7 +1,7 @@
 """The built book in a browser: every page on a desktop and on a phone, in light and in dark.
 
 `make book` builds it first. Needs a Chromium or Chrome; KANBOOK_BROWSER names one elsewhere. The
-pages come from a server of this test, and every request to another host is a failure: browser.py.
+pages come from a server of this test, and every request to another host is a failure: visitor.py.
 """
 
 import functools
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-from browser import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
+from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
 
 import bake_repo
 from notebook_files import ROOT

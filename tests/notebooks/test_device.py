@@ -5,9 +5,11 @@ device "meta" (the one besides the CPU that every build of PyTorch knows), and r
 on a GPU refuses: NumPy and Matplotlib, calculations with a tensor that is elsewhere, random numbers
 from a generator of the CPU. Trainings are cut short and assertions only computed, not enforced:
 what is tested is where the tensors are, in every line of every cell.
+
+The class is a wrapper as PyTorch's notes "Extending PyTorch" describe it, names with _ included.
 """
 
-import ast
+import re
 import sys
 
 import matplotlib
@@ -17,7 +19,7 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 import kanbook
 import kanbook.experiments
@@ -69,7 +71,7 @@ class PretendedGPU(TorchDispatchMode):
 def run(operation, args, kwargs):
     """Computes an operation of PyTorch on the numbers; its result is where PyTorch would put it."""
     name = operation._schema.name
-    values = tree_flatten((args, kwargs))[0]
+    values = tree_leaves((args, kwargs))
     ours = [value for value in values if isinstance(value, OnGPU)]
     goal = kwargs.get("device")
     to_gpu = bool(ours) if goal is None else torch.device(goal).type == GPU
@@ -152,31 +154,20 @@ def gpu(monkeypatch):
     plt.close("all")
 
 
-class Portable(ast.NodeTransformer):
+def portable(source):
     """Code for the pretended GPU: it is there, by another name; assertions are only computed."""
-
-    def visit_Constant(self, node):
-        return ast.copy_location(ast.Constant(GPU), node) if node.value == "cuda" else node
-
-    def visit_Call(self, node):
-        self.generic_visit(node)
-        there = ast.unparse(node) == "torch.cuda.is_available()"
-        return ast.copy_location(ast.Constant(True), node) if there else node
-
-    def visit_Assert(self, node):
-        self.generic_visit(node)
-        call = ast.Call(ast.Name("bool", ast.Load()), [node.test], [])
-        return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), node))
+    source = source.replace('"cuda"', f'"{GPU}"').replace("torch.cuda.is_available()", "True")
+    return re.sub(r"^( *)assert ", r"\1_ = ", source, flags=re.MULTILINE)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # trainings cut short, data out of reach
 @pytest.mark.parametrize("path", notebooks.find(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_notebook_runs_on_a_gpu(path, gpu, monkeypatch):
     monkeypatch.chdir(path.parent)
     names = {"__name__": "__main__"}
     for number, cell in enumerate(notebooks.read(path)["cells"], start=1):
         if cell["cell_type"] == "code":
-            code = Portable().visit(ast.parse(cell["source"]))
-            exec(compile(code, f"{path.name}, cell {number}", "exec"), names)
+            exec(compile(portable(cell["source"]), f"{path.name}, cell {number}", "exec"), names)
 
 
 # --- the pretended GPU is like one ---------------------------------------------------------------
@@ -184,10 +175,9 @@ def test_notebook_runs_on_a_gpu(path, gpu, monkeypatch):
 
 def test_pretended_gpu_keeps_numbers(gpu):
     torch.set_default_dtype(torch.float64)
-    model = kanbook.KAN([1, 3, 1], generator=torch.Generator().manual_seed(0))
+    model, again = (kanbook.KAN([1, 3, 1], generator=0) for _ in range(2))
     x, y = kanbook.tasks.function_1d("sine", 50)
     history = kanbook.training.fit(model.to(gpu), x.to(gpu), y.to(gpu), steps=5)
-    again = kanbook.KAN([1, 3, 1], generator=torch.Generator().manual_seed(0))
     with pytest.raises(AssertionError, match="trained on the CPU"):
         kanbook.training.fit(again, x, y, steps=5)
     assert len(history.loss) == 5 and history.loss[-1] < history.loss[0]

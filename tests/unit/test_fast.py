@@ -8,18 +8,16 @@ import pytest
 import torch
 from scipy.interpolate import BSpline
 
-from kanbook import KAN, KANLayer, splines
+from kanbook import KAN, KANLayer, SplineMLP, splines
 from kanbook import fast as module
 from kanbook.experiments.rivals import apply_splines
 from kanbook.fast import sum_splines
-from kanbook.layers import SplineActivation
-from kanbook.networks import SplineMLP
 
 KINDS = ["uniform", "random", "clamped", "repeated"]
 
 
-def _generator():
-    return torch.Generator().manual_seed(5)
+def _generator(seed=5):
+    return torch.Generator().manual_seed(seed)
 
 
 def make_knots(kind, inputs, grid_size, degree, generator, dtype=torch.float64):
@@ -73,10 +71,10 @@ def test_apply_splines_equals_scipy_and_sum_splines():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("degree", range(8))
-@pytest.mark.parametrize("grid_size", [1, 2, 5, 23])
+@pytest.mark.parametrize("grid_size", [1, 2, 23])
 def test_values_and_gradients_equal_the_plain_formula(kind, degree, grid_size):
-    generator = torch.Generator().manual_seed(degree * 100 + grid_size)
-    for inputs, *outputs in [(1, 1), (3, 2), (1,), (3,)]:
+    generator = _generator(degree * 100 + grid_size)
+    for inputs, *outputs in [(1, 1), (3, 2), (3,)]:
         knots = make_knots(kind, inputs, grid_size, degree, generator)
         x = make_points(knots, 40, generator).requires_grad_()
         coef = torch.randn(inputs, *outputs, grid_size + degree, generator=generator).double()
@@ -89,61 +87,37 @@ def test_values_and_gradients_equal_the_plain_formula(kind, degree, grid_size):
         smooth = kind in ("uniform", "random") and degree >= 2
         rows = slice(None) if smooth else slice(40)
         upstream[40:] *= smooth
-        for value, reference in zip(
-            torch.autograd.grad(result, (x, coef), upstream),
-            torch.autograd.grad(expected, (x, coef), upstream),
-            strict=True,
-        ):
+        grads = (torch.autograd.grad(y, (x, coef), upstream) for y in (result, expected))
+        for place, value, reference in zip((rows, ...), *grads, strict=True):
             scale = reference.abs().max().clamp(min=1)
-            if value.shape == x.shape:
-                value, reference = value[rows], reference[rows]
-            torch.testing.assert_close(value / scale, reference / scale, rtol=0, atol=1e-12)
+            value, reference = value[place] / scale, reference[place] / scale
+            torch.testing.assert_close(value, reference, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("degree", range(8))
-@pytest.mark.parametrize("grid_size", [1, 5, 50, 200])
+@pytest.mark.parametrize("grid_size", [1, 5, 200])
 def test_float32_is_as_accurate_as_its_numbers(degree, grid_size):
-    generator = torch.Generator().manual_seed(0)
     for kind in ("uniform", "random"):
-        knots = make_knots(kind, 1, grid_size, degree, generator, torch.float32)
-        x = make_points(knots, 500, generator)
+        knots = make_knots(kind, 1, grid_size, degree, _generator(), torch.float32)
+        x = make_points(knots, 300, _generator())
+        start, end = knots[0, [degree, -degree - 1]]
+        inside = (x[:, 0] >= start) & (x[:, 0] <= end)
+        if degree == 0:
+            inside &= x[:, 0] < knots[0, -1]
+        points = x[inside, 0].double().numpy()
         n = grid_size + degree
         for j in {0, n // 2, n - 1}:
-            coef = torch.zeros(1, 1, n)
-            coef[0, 0, j] = 1
-            exact = BSpline(knots[0].double().numpy(), np.eye(n)[j], degree, extrapolate=False)(
-                x[:, 0].double().numpy().clip(*knots[0, [degree, -degree - 1]].tolist())
-            )
-            inside = (x[:, 0] >= knots[0, degree]) & (x[:, 0] <= knots[0, -degree - 1])
-            if degree == 0:
-                inside &= x[:, 0] < knots[0, -1]
+            coef = torch.eye(n)[j].view(1, 1, n)
+            exact = BSpline(knots[0].double().numpy(), np.eye(n)[j], degree)(points)
             result = sum_splines(x, coef, knots, degree)[:, 0]
             assert torch.equal(apply_splines(x, coef[:, 0], knots, degree)[:, 0], result)
-            error = (result.double() - torch.tensor(exact))[inside].abs().max()
-            assert error < 2e-6, (kind, j)
-
-
-@pytest.mark.parametrize("kind", ["uniform", "random"])
-@pytest.mark.parametrize("degree", [1, 2, 3, 5])
-@each_function
-def test_gradcheck(kind, degree, outputs):
-    generator = torch.Generator().manual_seed(3)
-    knots = make_knots(kind, 2, 4, degree, generator)
-    x = make_points(knots, 6, generator)[:6].requires_grad_()
-    coef = torch.randn(2, *outputs, 4 + degree, generator=generator).double().requires_grad_()
-
-    def function(x, coef):
-        return fast(x, coef, knots, degree)
-
-    assert torch.autograd.gradcheck(function, (x, coef))
-    if degree >= 3:
-        assert torch.autograd.gradgradcheck(function, (x, coef))
+            assert np.abs(result[inside].double().numpy() - exact).max() < 2e-6, (kind, j)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, -1), (1, -1)], ids=["sum", "apply"])
 def test_second_and_third_derivatives_equal_scipys(shape):
     knots = splines.uniform_knots(6, 5, dtype=torch.float64)
-    coef = torch.randn(11, generator=torch.Generator().manual_seed(1)).double()
+    coef = torch.randn(11, generator=_generator()).double()
     x = torch.linspace(-0.95, 0.95, 31, dtype=torch.float64).unsqueeze(-1).requires_grad_()
     y = fast(x, coef.view(shape), knots.unsqueeze(0), 5)
     spline = BSpline(knots.numpy(), coef.numpy(), 5)
@@ -156,33 +130,20 @@ def test_second_and_third_derivatives_equal_scipys(shape):
 @pytest.mark.parametrize("kind", ["uniform", "random"])
 @pytest.mark.parametrize("degree", [0, 1, 3])
 def test_nan_spoils_its_row_alone_and_infinity_adds_nothing(kind, degree):
-    knots = make_knots(kind, 2, 5, degree, torch.Generator().manual_seed(0))
-    coef = torch.ones(2, 3, 5 + degree, dtype=torch.float64)
-    middle = knots[:, degree + 2]
-    x = middle.repeat(4, 1)
-    x[1, 0], x[2, 0], x[3, 1] = torch.nan, torch.inf, -torch.inf
-    x.requires_grad_()
-    y = sum_splines(x, coef, knots, degree)
-    assert y[1].isnan().all() and y[[0, 2, 3]].isfinite().all()
-    torch.testing.assert_close(y[[2, 3]], torch.ones(2, 3, dtype=torch.float64))
-    (slope,) = torch.autograd.grad(y[[0, 2, 3]].sum(), x)
-    assert slope[[0, 2, 3]].isfinite().all()
-
-
-@pytest.mark.parametrize("kind", ["uniform", "random"])
-@pytest.mark.parametrize("degree", [0, 1, 3])
-def test_nan_and_infinity_in_apply_splines(kind, degree):
     knots = make_knots(kind, 2, 5, degree, _generator())
     coef = torch.ones(2, 5 + degree, dtype=torch.float64)
     x = knots[:, degree + 2].repeat(4, 1)
     x[1, 0], x[2, 0], x[3, 1] = torch.nan, torch.inf, -torch.inf
     x.requires_grad_()
-    y = apply_splines(x, coef, knots, degree)
-    assert y[1, 0].isnan()
-    expected = torch.tensor([[1, 1], [torch.nan, 1], [0, 1], [1, 0]], dtype=torch.float64)
-    torch.testing.assert_close(y, expected, equal_nan=True)
-    (slope,) = torch.autograd.grad(y.nansum(), x)
-    assert slope.flatten()[[0, 1, 3, 4, 5, 6, 7]].isfinite().all()
+    nan = torch.nan
+    each = torch.tensor([[1, 1], [nan, 1], [0, 1], [1, 0]], dtype=torch.float64)
+    for y, expected in (
+        (apply_splines(x, coef, knots, degree), each),
+        (sum_splines(x, coef.unsqueeze(1), knots, degree), each.sum(-1, keepdim=True)),
+    ):
+        torch.testing.assert_close(y, expected, equal_nan=True)
+        (slope,) = torch.autograd.grad(y.nansum(), x)
+        assert slope[[0, 2, 3]].isfinite().all()
     # A coefficient that is not finite spoils the values on the support of its function alone.
     coef[1, 0] = torch.nan
     start = knots[:, 0] + 1e-3
@@ -205,28 +166,24 @@ def test_leading_dimensions(shape, degree, outputs):
         torch.testing.assert_close(grads, references)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
 @each_function
-def test_only_what_is_asked_for_gets_a_gradient(outputs):
+def test_only_what_is_asked_for_gets_a_gradient(outputs, create_graph):
     knots = splines.uniform_knots(5, 3).repeat(2, 1)
-    x, coef = torch.zeros(4, 2), torch.zeros(2, *outputs, 8)
-    for x_needs in (False, True):
-        for coef_needs in (False, True):
-            a, b = x.clone().requires_grad_(x_needs), coef.clone().requires_grad_(coef_needs)
-            y = fast(a, b, knots, 3)
-            assert y.requires_grad == (x_needs or coef_needs)
-            wanted = [v for v in (a, b) if v.requires_grad]
-            for create_graph in (False, True):
-                if wanted:
-                    grads = torch.autograd.grad(
-                        y.sum(), wanted, retain_graph=True, create_graph=create_graph
-                    )
-                    assert [g.shape for g in grads] == [v.shape for v in wanted]
+    for needs in ((False, False), (True, False), (False, True), (True, True)):
+        shapes = (4, 2), (2, *outputs, 8)
+        pair = [torch.zeros(s, requires_grad=need) for s, need in zip(shapes, needs, strict=True)]
+        y = fast(*pair, knots, 3)
+        assert y.requires_grad == any(needs)
+        if wanted := [v for v in pair if v.requires_grad]:
+            grads = torch.autograd.grad(y.sum(), wanted, create_graph=create_graph)
+            assert [g.shape for g in grads] == [v.shape for v in wanted]
 
 
 @each_function
 def test_gradient_reaches_the_knots(outputs):
-    knots = make_knots("random", 2, 4, 3, torch.Generator().manual_seed(0)).requires_grad_()
-    x = make_points(knots.detach(), 5, torch.Generator().manual_seed(1))[:5]
+    knots = make_knots("random", 2, 4, 3, _generator()).requires_grad_()
+    x = make_points(knots.detach(), 5, _generator())[:5]
     coef = torch.ones(2, *outputs, 7, dtype=torch.float64)
     coef[..., ::2] = 0
     assert torch.autograd.gradcheck(lambda t: fast(x, coef, t, 3), knots)
@@ -292,10 +249,8 @@ def test_x_need_not_be_contiguous(kind, outputs):
 
 
 @pytest.mark.parametrize("domain", [(999.0, 1001.0), (9999.0, 10001.0), (0.0, 1e-3), (-1.0, 1.0)])
-@pytest.mark.parametrize("grid_size", [5, 50, 200])
+@pytest.mark.parametrize("grid_size", [5, 50])
 def test_float32_grids_far_from_zero(domain, grid_size):
-    if domain[0] > 9000 and grid_size == 200:
-        return  # float32 has no such knots
     layer = KANLayer(1, 1, grid_size=grid_size, domain=domain, generator=_generator())
     layer.coef.data.normal_(generator=_generator())
     x = torch.linspace(*domain, 301).unsqueeze(-1).requires_grad_()
@@ -326,19 +281,6 @@ def test_gradients_of_many_samples_are_added_up_exactly():
     torch.testing.assert_close(result.double(), exact, rtol=0, atol=1e-6 * exact.max().item())
 
 
-@pytest.mark.parametrize("kind", [KANLayer, SplineActivation], ids=["sum", "apply"])
-def test_forward_mode_gives_the_same_slope(kind):
-    layer = SplineActivation(2) if kind is SplineActivation else KANLayer(2, 3)
-    layer.double().coef.data.normal_(generator=_generator())
-    x = torch.rand(4, 2, generator=_generator()).double()
-    direction = torch.ones_like(x)
-    with torch.autograd.forward_ad.dual_level():
-        dual = torch.autograd.forward_ad.make_dual(x, direction)
-        slope = torch.autograd.forward_ad.unpack_dual(layer(dual)).tangent
-    expected = torch.autograd.functional.jvp(layer, x, direction)[1]
-    torch.testing.assert_close(slope, expected)
-
-
 def test_nothing_is_kept_from_inference_mode():
     layer = KANLayer(3, 2, grid_size=7, degree=6)  # of no other test
     with torch.inference_mode():
@@ -358,7 +300,7 @@ OPTIONS = {
 
 def make_model(name):
     kind = SplineMLP if name == "activation" else KAN
-    model = kind([2, 3, 1], generator=torch.Generator().manual_seed(0), **OPTIONS[name]).double()
+    model = kind([2, 3, 1], generator=0, **OPTIONS[name]).double()
     if name == "adaptive":
         for layer in model:
             layer.knots += 0.05 * torch.rand(layer.knots.shape, generator=_generator())
@@ -382,13 +324,22 @@ def test_torch_compile_gives_the_same(name):
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_torch_func_transforms_give_the_same(name):
+def test_torch_func_transforms_and_forward_mode_give_the_same(name):
     model = make_model(name)
     x = torch.rand(6, 2, dtype=torch.float64, generator=_generator())
     expected = torch.autograd.functional.jacobian(lambda v: model(v).sum(0), x).squeeze(0)
     for transform in (torch.func.jacrev, torch.func.jacfwd):
         result = torch.func.vmap(transform(lambda v: model(v).squeeze(-1)))(x)
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
+    result = torch.func.grad(lambda v: model(v).sum())(x)
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
+    direction = torch.ones_like(x)
+    with torch.autograd.forward_ad.dual_level():
+        dual = model(torch.autograd.forward_ad.make_dual(x, direction))
+        slopes = [torch.autograd.forward_ad.unpack_dual(dual).tangent]
+    slopes.append(torch.func.jvp(model, (x,), (direction,))[1])
+    for slope in slopes:
+        torch.testing.assert_close(slope.squeeze(-1), expected.sum(-1), rtol=0, atol=1e-12)
     hessian = torch.func.vmap(torch.func.hessian(lambda v: model(v).squeeze(-1)))(x)
     for row, point in zip(hessian, x, strict=True):
         exact = torch.autograd.functional.hessian(lambda v: model(v).squeeze(-1), point)
@@ -408,16 +359,9 @@ def test_gradient_of_a_second_derivative_reaches_the_parameters(name):
 
     parameter = next(layer for layer in model if hasattr(layer, "coef")).coef
     (gradient,) = torch.autograd.grad(loss(), parameter)
-    step = 1e-6
-
-    def value():
-        with torch.enable_grad():
-            return loss().item()
-
-    with torch.no_grad():
-        parameter[0, -1, 3] += step
-        above = value()
-        parameter[0, -1, 3] -= 2 * step
-        below = value()
-        parameter[0, -1, 3] += step
-    assert (above - below) / (2 * step) == pytest.approx(gradient[0, -1, 3].item(), rel=1e-4)
+    step, values = 1e-6, []
+    for move in (step, -2 * step):
+        parameter.data[0, -1, 3] += move
+        values.append(loss().item())
+    slope = (values[0] - values[1]) / (2 * step)
+    assert slope == pytest.approx(gradient[0, -1, 3].item(), rel=1e-4)

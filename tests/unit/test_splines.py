@@ -34,14 +34,9 @@ KINDS = ["uniform", "random", "clamped", "repeated"]
 
 def sample(rng, knots, degree, dtype):
     """Points inside, outside, and on the knots, exactly representable in dtype."""
-    x = np.concatenate(
-        [
-            rng.uniform(knots[0] - 1, knots[-1] + 1, 300),
-            rng.uniform(knots[degree], knots[-degree - 1], 700),
-            knots,
-        ]
-    )
-    return torch.tensor(x, dtype=dtype)
+    around = rng.uniform(knots[0] - 1, knots[-1] + 1, 200)
+    inside = rng.uniform(knots[degree], knots[-degree - 1], 400)
+    return torch.tensor(np.concatenate([around, inside, knots]), dtype=dtype)
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 2e-6), (torch.float64, 1e-13)])
@@ -49,7 +44,7 @@ def sample(rng, knots, degree, dtype):
 @pytest.mark.parametrize("degree", DEGREES)
 def test_basis_equals_scipy(degree, kind, dtype, tolerance):
     rng = np.random.default_rng(degree)
-    for intervals in (1, 2, 5, 31, 200):
+    for intervals in (1, 2, 5, 31):
         knots = torch.tensor(random_knots(rng, degree, kind, intervals), dtype=dtype)
         x = sample(rng, knots.double().numpy(), degree, dtype)
         ours = splines.basis(x, knots, degree).double().numpy()
@@ -156,7 +151,7 @@ def test_uniform_knots():
         for grid_size in (1, 3, 200):
             knots = splines.uniform_knots(grid_size, degree, (0.1, 0.7))
             assert knots.shape == (grid_size + 2 * degree + 1,)
-            assert knots[degree] == torch.tensor(0.1) and knots[-degree - 1] == torch.tensor(0.7)
+            assert knots[[degree, -degree - 1]].equal(torch.tensor([0.1, 0.7]))
             expected = torch.full((len(knots) - 1,), 0.6 / grid_size)
             torch.testing.assert_close(knots.diff(), expected, atol=1e-6, rtol=1e-4)
     assert splines.uniform_knots(2, 1, dtype=torch.float64).dtype == torch.float64
@@ -173,28 +168,23 @@ def test_fit_recovers_a_spline(degree):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("where", ["right half", "left half", "five points", "one point"])
+@pytest.mark.parametrize("where", ["half", "five points", "one point"])
 def test_fit_is_minimum_norm_where_data_are_missing(where, dtype):
     """The case in which torch.linalg.lstsq's default CPU driver may return all zeros."""
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, 100)
     x = {
-        "right half": np.abs(x),
-        "left half": -np.abs(x),
+        "half": rng.uniform(0, 1, 100),
         "five points": rng.choice([-0.9, -0.3, 0.0, 0.2, 0.7], 100),
         "one point": np.full(100, 0.3),
     }[where]
-    knots = splines.uniform_knots(20, 3, dtype=torch.float64)
-    y = np.cos(3 * x)
+    knots, y = splines.uniform_knots(20, 3, dtype=torch.float64), np.cos(3 * x)
     design = splines.basis(torch.tensor(x), knots, 3).numpy()
-    found = splines.fit(
-        torch.tensor(x, dtype=dtype), torch.tensor(y, dtype=dtype), knots.to(dtype), 3
-    )
+    x, data = (torch.tensor(values, dtype=dtype) for values in (x, y))
+    found = splines.fit(x, data, knots.to(dtype), 3)
     untouched = (design == 0).all(0)
     assert untouched.any() and (found[untouched] == 0).all()
-    assert np.abs(design @ found.double().numpy() - y).max() < (
-        1e-3 if dtype == torch.float32 else 1e-4
-    )
+    error = np.abs(design @ found.double().numpy() - y).max()
+    assert error < (1e-3 if dtype == torch.float32 else 1e-4)
     if dtype == torch.float64:
         expected = np.linalg.lstsq(design, y, rcond=100 * np.finfo(float).eps)[0]
         np.testing.assert_allclose(found, expected, atol=1e-8)
@@ -210,16 +200,16 @@ def test_fit_with_ridge_solves_its_normal_equations():
         np.testing.assert_allclose(a.T @ (a @ found - y) + ridge * found, 0, atol=1e-10)
 
 
-def test_fit_of_a_layer_equals_single_fits():
+@pytest.mark.parametrize("ridge", [0, 0.5])
+def test_fit_of_a_layer_equals_single_fits(ridge):
     rng = np.random.default_rng(0)
     x, y = torch.tensor(rng.uniform(-1, 1, (60, 3))), torch.tensor(rng.normal(size=(60, 3, 2)))
     knots = torch.tensor(np.stack([random_knots(rng, 2, "clamped", 5) for _ in range(3)]))
-    coef = splines.fit(x, y, knots, 2)
+    coef = splines.fit(x, y, knots, 2, ridge=ridge)
     assert coef.shape == (3, 2, 7)
-    for i in range(3):
-        for o in range(2):
-            single = splines.fit(x[:, i], y[:, i, o], knots[i], 2)
-            torch.testing.assert_close(coef[i, o], single, atol=1e-8, rtol=1e-8)
+    for i, o in np.ndindex(3, 2):
+        single = splines.fit(x[:, i], y[:, i, o], knots[i], 2, ridge=ridge)
+        torch.testing.assert_close(coef[i, o], single, atol=1e-8, rtol=1e-8)
 
 
 def extended(rng, inside, degree):
@@ -232,7 +222,7 @@ def extended(rng, inside, degree):
 @pytest.mark.parametrize("degree", DEGREES)
 def test_refine_is_exact_when_the_old_knots_are_among_the_new(degree):
     rng = np.random.default_rng(degree)
-    for _ in range(40):
+    for _ in range(10):
         old = np.concatenate([[-1], np.sort(rng.uniform(-1, 1, rng.integers(0, 8))), [1]])
         new = np.sort(np.concatenate([old, rng.uniform(-1, 1, rng.integers(0, 12))]))
         knots, new_knots = extended(rng, old, degree), extended(rng, new, degree)
@@ -242,35 +232,6 @@ def test_refine_is_exact_when_the_old_knots_are_among_the_new(degree):
         before = splines.evaluate(x, coef, knots, degree)
         after = splines.evaluate(x, found, new_knots, degree)
         assert (before - after).abs().max() < 1e-12
-
-
-@pytest.mark.parametrize("degree", [0, 1, 3])
-def test_refine_between_uniform_grids(degree):
-    """5 to 10 intervals is exact; 3 to 5 is not, but no spline on the new knots is closer."""
-    x = torch.linspace(-1, 1, 4000, dtype=torch.float64)[1:-1]
-    coef = torch.randn(
-        2, 3, 5 + degree, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-    )
-    five, ten = (
-        splines.uniform_knots(g, degree, dtype=torch.float64).repeat(2, 1) for g in (5, 10)
-    )
-    kept = splines.refine(coef, five, ten, degree)
-    points = x.unsqueeze(-1).expand(-1, 2)
-    change = splines.evaluate(points, coef, five, degree) - splines.evaluate(
-        points, kept, ten, degree
-    )
-    assert (change.abs() > 1e-12).sum() <= (
-        0 if degree else 6 * 4
-    )  # a staircase may differ at a jump
-
-    three, five = splines.uniform_knots(3, degree).double(), five[0]
-    coef = coef[0, 0, : 3 + degree]
-    found = splines.refine(coef, three, five, degree)
-    before = splines.evaluate(x, coef, three, degree)
-    error = (splines.evaluate(x, found, five, degree) - before).square().mean()
-    best = splines.fit(x, before, five, degree)
-    least = (splines.evaluate(x, best, five, degree) - before).square().mean()
-    assert error > 1e-6 and error == pytest.approx(least.item(), rel=1e-2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -334,8 +295,10 @@ def test_refine_to_a_higher_degree_keeps_a_polynomial(degree):
         assert (splines.evaluate(x, found, new_knots, higher) - before).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("degree, new_degree", [(3, 2), (2, 3), (1, 5), (5, 1), (0, 3), (3, 0)])
-def test_refine_to_another_degree_is_best(degree, new_degree):
+@pytest.mark.parametrize(
+    "degree, new_degree", [(0, 0), (1, 1), (3, 3), (2, 3), (1, 5), (5, 1), (0, 3), (3, 0)]
+)
+def test_refine_is_best(degree, new_degree):
     """Against least squares on a dense grid, by SciPy's splines."""
     rng = np.random.default_rng(0)
     knots = extended(rng, np.linspace(-1, 1, 6), degree)
@@ -378,22 +341,18 @@ def test_refine_on_the_whole_new_domain(degree):
     torch.testing.assert_close(found, best, atol=1e-4, rtol=0)
     part = splines.refine(coef, knots, new_knots, degree)  # only what the domains share counts
     x = x[(x > -1) & (x < 0.5)]
-    errors = [
-        (splines.evaluate(x, c, new_knots, degree) - splines.evaluate(x, coef, knots, degree))
-        for c in (part, found)
-    ]
+    old = splines.evaluate(x, coef, knots, degree)
+    errors = [splines.evaluate(x, c, new_knots, degree) - old for c in (part, found)]
     assert errors[0].square().sum() <= errors[1].square().sum()
 
 
-@pytest.mark.parametrize("degree", [3, 5, 7])
-@pytest.mark.parametrize("samples", [1000, 100_000])
+@pytest.mark.parametrize("degree", [3, 7])
+@pytest.mark.parametrize("samples", [1000, 20_000])
 def test_fit_in_float32_is_as_good_as_float32(degree, samples):
-    rng = np.random.default_rng(0)
-    x = torch.tensor(rng.uniform(-1, 1, samples), dtype=torch.float32)
-    knots = splines.uniform_knots(10, degree)
+    x = torch.tensor(np.random.default_rng(0).uniform(-1, 1, samples), dtype=torch.float32)
+    knots, grid = splines.uniform_knots(10, degree), torch.linspace(-1, 1, 500)
     coef = splines.fit(x, torch.sin(3 * x), knots, degree)
     exact = splines.fit(x.double(), torch.sin(3 * x.double()), knots.double(), degree)
-    grid = torch.linspace(-1, 1, 500)
     curve = splines.evaluate(grid, coef, knots, degree)
     reference = splines.evaluate(grid.double(), exact, knots.double(), degree)
     assert coef.dtype == torch.float32 and (curve - reference).abs().max() < 5e-6
@@ -410,14 +369,6 @@ def test_fit_and_refine_pass_gradients_and_dtypes_on():
     assert half.dtype == torch.float16 and (half - coef).abs().max() < 0.2
 
 
-def test_fit_of_a_layer_knows_ridge():
-    x = torch.linspace(-1, 1, 20).unsqueeze(-1)
-    y = torch.cos(3 * x).unsqueeze(-1)
-    layer = splines.fit(x, y, GOOD.unsqueeze(0), 2, ridge=0.5)
-    single = splines.fit(x.squeeze(-1), y.flatten(), GOOD, 2, ridge=0.5)
-    torch.testing.assert_close(layer.flatten(), single)
-
-
 def test_nothing_is_changed_in_place():
     x, knots = torch.linspace(-2, 2, 9), splines.uniform_knots(3, 2)
     coef = torch.ones(5)
@@ -429,95 +380,55 @@ def test_nothing_is_changed_in_place():
         assert torch.equal(now, before)
 
 
+def knots(*arguments, **options):
+    return lambda: splines.uniform_knots(*arguments, **options)
+
+
+def basis(x, knots):
+    return lambda: splines.basis(x, knots, 2)
+
+
+def refine(new_knots, new_degree=2):
+    return lambda: splines.refine(torch.ones(6), GOOD, new_knots, 2, new_degree=new_degree)
+
+
 @pytest.mark.parametrize(
     "call, error, message",
     [
-        (lambda: splines.uniform_knots(4, -1), ValueError, r"degree=-1.*0 to 7"),
-        (lambda: splines.uniform_knots(4, 8), ValueError, r"degree=8.*0 to 7"),
-        (lambda: splines.uniform_knots(4, 2.0), TypeError, r"degree=2.0.*integer"),
-        (lambda: splines.uniform_knots(4, True), TypeError, r"degree=True.*integer"),
-        (lambda: splines.uniform_knots(0, 2), ValueError, r"grid_size=0.*>= 1"),
-        (lambda: splines.uniform_knots(2.5, 2), TypeError, r"grid_size=2.5.*integer"),
-        (lambda: splines.uniform_knots(4, 2, (1, 1)), ValueError, r"domain=\(1, 1\).*a < b"),
-        (lambda: splines.uniform_knots(4, 2, (1, -1)), ValueError, r"domain=\(1, -1\).*a < b"),
-        (lambda: splines.uniform_knots(4, 2, (0, torch.inf)), ValueError, r"domain=.*finite"),
-        (lambda: splines.uniform_knots(4, 2, "12"), TypeError, r"domain='12'.*two numbers"),
-        (lambda: splines.uniform_knots(4, 2, (0, 1, 2)), ValueError, r"domain=\(0, 1, 2\)"),
-        (lambda: splines.uniform_knots(4, 2, (-1e39, 1e39)), ValueError, r"too wide"),
-        (lambda: splines.uniform_knots(4, 2, dtype=torch.int64), TypeError, r"dtype=torch.int64"),
-        (
-            lambda: splines.evaluate(X, torch.ones(2, 1, 6), GOOD, 2),
-            ValueError,
-            r"x has shape \(3,\); expected \(..., 2\)",
-        ),
-        (lambda: splines.uniform_knots(4, 2, 3), TypeError, r"domain=3.*two numbers"),
-        (lambda: splines.uniform_knots(4, 2, (1e6, 1e6 + 0.01)), ValueError, r"too narrow"),
-        (lambda: splines.basis(X, GOOD[:5], 2), ValueError, r"knots has shape \(5,\).*6"),
-        (
-            lambda: splines.basis(X, GOOD.flip(0), 2),
-            ValueError,
-            r"knots is not sorted, .* before .* at index \[0\]",
-        ),
-        (lambda: splines.basis(X, GOOD * torch.nan, 2), ValueError, r"knots is nan at index \[0\]"),
-        (lambda: splines.basis(X, GOOD / 0, 2), ValueError, r"knots is -inf at"),
-        (
-            lambda: splines.basis(X, torch.ones(9), 2),
-            ValueError,
-            r"are both 1.0: the domain between them is empty",
-        ),
-        (lambda: splines.basis(X.long(), GOOD, 2), TypeError, r"x has dtype torch.int64"),
-        (
-            lambda: splines.basis(X.double(), GOOD, 2),
-            TypeError,
-            r"x has dtype torch.float64.*float32",
-        ),
-        (lambda: splines.basis([0.0], GOOD, 2), TypeError, r"x is a list.*Tensor"),
-        (lambda: splines.basis(X.to("meta"), GOOD, 2), ValueError, r"x is on device meta.*cpu"),
-        (
-            lambda: splines.basis(X, GOOD.repeat(2, 1), 2),
-            ValueError,
-            r"x has shape \(3,\).*\(\.\.\., 2\)",
-        ),
-        (
-            lambda: splines.evaluate(X, torch.ones(5), GOOD, 2),
-            ValueError,
-            r"coef has shape \(5,\).*\(6,\)",
-        ),
+        (knots(4, -1), ValueError, r"degree=-1.*0 to 7"),
+        (knots(4, 8), ValueError, r"degree=8.*0 to 7"),
+        (knots(4, True), TypeError, r"degree=True.*integer"),
+        (knots(0, 2), ValueError, r"grid_size=0.*>= 1"),
+        (knots(2.5, 2), TypeError, r"grid_size=2.5.*integer"),
+        (knots(4, 2, (1, 1)), ValueError, r"domain=\(1, 1\).*a < b"),
+        (knots(4, 2, (0, torch.inf)), ValueError, r"domain=.*finite"),
+        (knots(4, 2, "12"), TypeError, r"domain='12'.*two numbers"),
+        (knots(4, 2, (0, 1, 2)), ValueError, r"domain=\(0, 1, 2\)"),
+        (knots(4, 2, (-1e39, 1e39)), ValueError, r"too wide"),
+        (knots(4, 2, (1e6, 1e6 + 0.01)), ValueError, r"too narrow"),
+        (knots(4, 2, dtype=torch.int64), TypeError, r"dtype=torch.int64"),
+        (basis(X, GOOD[:5]), ValueError, r"knots has shape \(5,\).*6"),
+        (basis(X, GOOD.flip(0)), ValueError, r"knots is not sorted, .* before .* at index \[0\]"),
+        (basis(X, GOOD / 0), ValueError, r"knots is -inf at index \[0\]"),
+        (basis(X, torch.ones(9)), ValueError, r"are both 1.0: the domain between them is empty"),
+        (basis(X.long(), GOOD), TypeError, r"x has dtype torch.int64"),
+        (basis(X.double(), GOOD), TypeError, r"x has dtype torch.float64.*float32"),
+        (basis([0.0], GOOD), TypeError, r"x is a list.*Tensor"),
+        (basis(X.to("meta"), GOOD), ValueError, r"x is on device meta.*cpu"),
+        (basis(X, GOOD.repeat(2, 1)), ValueError, r"x has shape \(3,\).*\(\.\.\., 2\)"),
+        (lambda: splines.evaluate(X, X, GOOD, 2), ValueError, r"coef has shape \(3,\).*\(6,\)"),
+        (lambda: splines.evaluate(X, torch.ones(2, 1, 6), GOOD, 2), ValueError, r"x has shape \(3"),
         (lambda: splines.fit(X, X[:2], GOOD, 2), ValueError, r"y has shape \(2,\)"),
         (lambda: splines.fit(X[:0], X[:0], GOOD, 2), ValueError, r"at least one sample"),
         (lambda: splines.fit(X, X / 0, GOOD, 2), ValueError, r"y is nan at index"),
         (lambda: splines.fit(X, X, GOOD, 2, ridge=-1.0), ValueError, r"ridge=-1.0"),
         (lambda: splines.fit(X, X, GOOD, 2, ridge="small"), TypeError, r"ridge='small'"),
-        (
-            lambda: splines.refine(torch.ones(6), GOOD, GOOD + 9, 2),
-            ValueError,
-            r"new_knots has the domain \[8.0, 10.0\].*\[-1.0, 1.0\]",
-        ),
-        (
-            lambda: splines.refine(torch.ones(6), GOOD, GOOD.repeat(2, 1), 2),
-            ValueError,
-            r"new_knots has shape \(2, 9\)",
-        ),
-        (
-            lambda: splines.refine(torch.ones(6), GOOD, GOOD, 2, new_degree=8),
-            ValueError,
-            r"degree=8.*0 to 7",
-        ),
-        (
-            lambda: splines.refine(torch.ones(6), GOOD, GOOD, 2, new_degree=1.0),
-            TypeError,
-            r"degree=1.0.*integer",
-        ),
-        (
-            lambda: splines.refine(torch.ones(6), GOOD, GOOD, 2, new_degree=4),
-            ValueError,
-            r"new_knots has shape \(9,\).*10",
-        ),
-        (
-            lambda: splines.refine(torch.ones(6), GOOD, GOOD + 9, 2, new_degree=1),
-            ValueError,
-            r"new_knots has the domain \[7.5, 10.5\].*\[-1.0, 1.0\]",
-        ),
+        (refine(GOOD + 9), ValueError, r"new_knots has the domain \[8.0, 10.0\].*\[-1.0, 1.0\]"),
+        (refine(GOOD + 9, 1), ValueError, r"new_knots has the domain \[7.5, 10.5\].*\[-1.0, 1.0\]"),
+        (refine(GOOD.repeat(2, 1)), ValueError, r"new_knots has shape \(2, 9\)"),
+        (refine(GOOD, 8), ValueError, r"degree=8.*0 to 7"),
+        (refine(GOOD, 1.0), TypeError, r"degree=1.0.*integer"),
+        (refine(GOOD, 4), ValueError, r"new_knots has shape \(9,\).*10"),
     ],
 )
 def test_bad_input_is_named(call, error, message):

@@ -9,9 +9,18 @@ import warnings
 import pytest
 import torch
 
-from kanbook import MLP, KANLayer, fit, layers, splines, tasks
-from kanbook.layers import SplineActivation, TanhLayer
-from kanbook.networks import SplineMLP, TanhKAN
+from kanbook import (
+    MLP,
+    KANLayer,
+    SplineActivation,
+    SplineMLP,
+    TanhKAN,
+    TanhLayer,
+    fit,
+    layers,
+    splines,
+    tasks,
+)
 
 
 def generator(seed=0):
@@ -27,23 +36,22 @@ def random_layers():
     return [tanh, spline]
 
 
+each_layer = pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+
+
 # The tanh layer
 
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_tanh_layer_equals_loops(bias):
-    layer = TanhLayer(3, 2, bias=bias, dtype=torch.float64, generator=generator())
+    layer = TanhLayer(3, 2, bias=bias, dtype=torch.float64)
     for parameter in layer.parameters():
         parameter.data.normal_(generator=generator(1))
     x = torch.randn(5, 3, dtype=torch.float64, generator=generator(2))
-    a, b = layer.a.tolist(), layer.b.tolist()
-    edges = torch.tensor(
-        [
-            [[math.tanh(a[i][o] * v * v + b[i][o] * v) for o in range(2)] for i, v in enumerate(p)]
-            for p in x.tolist()
-        ],
-        dtype=torch.float64,
-    )
+    edges = torch.zeros(5, 3, 2, dtype=torch.float64)
+    for n, i, o in itertools.product(range(5), range(3), range(2)):
+        v, a, b = x[n, i].item(), layer.a[i, o].item(), layer.b[i, o].item()
+        edges[n, i, o] = math.tanh(a * v * v + b * v)
     torch.testing.assert_close(layer.edges(x), edges, rtol=1e-12, atol=1e-12)
     expected = edges.sum(1) + (layer.bias if bias else 0)
     torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
@@ -56,7 +64,7 @@ def in_parts(monkeypatch):
     monkeypatch.setattr(layers, "CHUNK", 12)
 
 
-@pytest.mark.parametrize("shape", [(3,), (1, 3), (2, 3), (5, 3), (2, 4, 3), (0, 3), (2, 0, 3)])
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (5, 3), (2, 4, 3), (0, 3), (2, 0, 3)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_tanh_layer_in_parts_equals_the_sum_of_its_edges(in_parts, shape, dtype):
     layer = TanhLayer(3, 2, bias=True, dtype=dtype)
@@ -106,55 +114,27 @@ def test_tanh_layer_attributes():
 
 
 def test_tanh_layer_depends_on_its_generator_only():
-    state = torch.random.get_rng_state()
-    one, two = (TanhLayer(3, 2, generator=generator(5)) for _ in range(2))
-    assert torch.equal(one.a, two.a) and torch.equal(one.b, two.b)
-    one.reset_parameters(generator(6))
+    state = torch.get_rng_state()
+    one, two, three = (TanhLayer(3, 2, generator=g) for g in (5, 5, generator(5)))
+    for same in (two, three):
+        assert torch.equal(one.a, same.a) and torch.equal(one.b, same.b)
+    one.reset_parameters(6)
     assert not torch.equal(one.b, two.b)
-    assert torch.equal(state, torch.random.get_rng_state())
-
-
-def spread_through_depth(a=None, b=None, depth=8, width=16, seeds=5):
-    """Standard deviation of the signal after ``depth`` layers and growth of the gradient's.
-
-    ``a`` and ``b``: standard deviations to draw them anew with.
-    """
-    signal, gradient = [], []
-    for seed in range(seeds):
-        g = generator(seed)
-        model = TanhKAN([width] * (depth + 1), generator=g)
-        for layer in model if a else ():
-            layer.a.data.normal_(0, a, generator=g)
-            layer.b.data.normal_(0, b, generator=g)
-        x = (torch.rand(1000, width, generator=g) * 2 - 1).requires_grad_()
-        y = model(x)
-        y.backward(torch.randn(y.shape, generator=g))
-        signal.append(y.std().item())
-        gradient.append(x.grad.std().item())
-    return statistics.mean(signal), statistics.mean(gradient)
-
-
-def test_initialization_keeps_signal_and_gradient():
-    """The figures in TanhLayer's docstring."""
-    assert spread_through_depth() == (pytest.approx(0.50, rel=0.02), pytest.approx(0.95, rel=0.02))
-    wide_a = spread_through_depth(16**-0.5, 16**-0.5)
-    assert wide_a == (pytest.approx(1.9, rel=0.03), pytest.approx(12, rel=0.1))
-    normal = spread_through_depth(1, 1)
-    assert normal == (pytest.approx(3.2, rel=0.03), pytest.approx(600, rel=0.2))
+    one.reset_parameters(5)
+    assert torch.equal(one.b, two.b) and torch.equal(state, torch.get_rng_state())
 
 
 # The spline activation
 
 
-@pytest.mark.parametrize("degree, grid_size", list(itertools.product([0, 1, 3, 7], [1, 4])))
+@pytest.mark.parametrize("degree, grid_size", [(0, 4), (1, 1), (3, 4), (7, 1)])
 def test_spline_activation_is_one_spline_per_node(degree, grid_size):
     layer = SplineActivation(3, grid_size=grid_size, degree=degree, dtype=torch.float64)
     layer.coef.data.normal_(generator=generator())
     x = torch.rand(5, 3, dtype=torch.float64, generator=generator()) * 3 - 1.5
-    columns = [
-        splines.evaluate(x[:, i], layer.coef[i, 0], layer.knots[i], degree) for i in range(3)
-    ]
-    torch.testing.assert_close(layer(x), torch.stack(columns, -1), rtol=1e-12, atol=1e-12)
+    for i, y in enumerate(layer(x).unbind(-1)):
+        expected = splines.evaluate(x[:, i], layer.coef[i, 0], layer.knots[i], degree)
+        torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("start", [torch.tanh, torch.relu, torch.nn.SiLU()])
@@ -206,7 +186,7 @@ def test_spline_activation_domain():
 # Both
 
 
-@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+@each_layer
 @pytest.mark.parametrize("parts", [False, True], ids=["whole", "parts"])
 def test_gradients_are_right_twice(layer, parts, request):
     if parts:
@@ -222,7 +202,7 @@ def test_gradients_are_right_twice(layer, parts, request):
     assert torch.autograd.gradgradcheck(function, inputs)
 
 
-@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+@each_layer
 def test_autocast_leaves_layers_in_their_own_precision(layer, in_parts):
     layer = copy.deepcopy(layer).float()
     x = torch.rand(20, 3, generator=generator()).requires_grad_()
@@ -235,8 +215,8 @@ def test_autocast_leaves_layers_in_their_own_precision(layer, in_parts):
     torch.testing.assert_close(result, expected)
 
 
-@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
-def test_torch_compile_gives_the_same(layer, in_parts):
+def test_torch_compile_gives_the_same(in_parts):
+    layer = random_layers()[0]
     compiled = torch.compile(copy.deepcopy(layer), backend="aot_eager", fullgraph=True)
     for batch in (20, 7, 9):  # from the second on, of any size
         x = torch.rand(batch, 3, dtype=torch.float64, generator=generator()).requires_grad_()
@@ -249,17 +229,7 @@ def test_torch_compile_gives_the_same(layer, in_parts):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
-@pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 4, 3), (0, 3)])
-def test_shapes(layer, shape):
-    outputs = 2 if isinstance(layer, TanhLayer) else 3
-    x = torch.zeros(shape, dtype=torch.float64)
-    assert layer(x).shape == (*shape[:-1], outputs)
-    if isinstance(layer, TanhLayer):
-        assert layer.edges(x).shape == (*shape[:-1], 3, 2)
-
-
-@pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+@each_layer
 def test_copies_dtypes_and_nan(layer):
     x = torch.rand(5, 3, dtype=torch.float64, generator=generator())
     fresh = copy.deepcopy(layer)
@@ -275,13 +245,17 @@ def test_copies_dtypes_and_nan(layer):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_dtype_and_meta_device(dtype):
+@pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 4, 3), (0, 3)])
+def test_shape_dtype_and_meta_device(shape, dtype):
     for device in ("cpu", "meta"):
         factory = {"dtype": dtype, "device": device}
-        x = torch.zeros(5, 3, **factory)
+        x = torch.zeros(shape, **factory)
         for layer in (TanhLayer(3, 3, **factory), SplineActivation(3, **factory)):
             y = layer(x)
-            assert y.shape == x.shape and y.dtype == dtype and y.device == x.device
+            assert y.shape == shape and y.dtype == dtype and y.device == x.device
+
+
+X = torch.zeros(5, 2)
 
 
 @pytest.mark.parametrize(
@@ -289,34 +263,28 @@ def test_dtype_and_meta_device(dtype):
     [
         (lambda: TanhLayer(0, 2), ValueError, r"in_features=0"),
         (lambda: TanhLayer(2, 1.5), TypeError, r"out_features=1.5"),
+        (lambda: TanhLayer(2, 1, bias=0), TypeError, r"bias=0"),
         (lambda: SplineActivation(0), ValueError, r"features=0"),
         (lambda: SplineActivation(True), TypeError, r"features=True"),
-        (lambda: SplineActivation(2, degree=9), ValueError, r"degree=9"),
-        (lambda: SplineActivation(2, grid_size=0), ValueError, r"grid_size=0"),
         (lambda: SplineActivation(2, domain=(1.0, 0.0)), ValueError, r"domain="),
         (lambda: SplineActivation(2, start="tanh"), TypeError, r"start='tanh'"),
         (lambda: SplineActivation(2, start=torch.log), ValueError, r"start\(x\) is nan"),
         (lambda: SplineActivation(2, start=torch.sum), ValueError, r"start\(x\) has shape \(\)"),
         (lambda: SplineActivation(2, start=len), TypeError, r"start\(x\) is a int"),
+        *(
+            (lambda layer=layer, x=x: layer(x), error, message)
+            for layer in (TanhLayer(2, 1), SplineActivation(2))
+            for x, error, message in (
+                (torch.zeros(5, 3), ValueError, r"x has shape \(5, 3\); expected \(\.\.\., 2\)"),
+                (torch.tensor(0.0), ValueError, r"x has shape \(\)"),
+                (X.long(), TypeError, r"x has dtype torch.int64"),
+                (X.double(), TypeError, r"x has dtype torch.float64"),
+                (X.to("meta"), ValueError, r"x is on device meta"),
+                (X.tolist(), TypeError, r"x is a list"),
+            )
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-@pytest.mark.parametrize("layer", [TanhLayer(2, 1), SplineActivation(2)])
-@pytest.mark.parametrize(
-    "x, error, message",
-    [
-        (torch.zeros(5, 3), ValueError, r"x has shape \(5, 3\); expected \(\.\.\., 2\)"),
-        (torch.tensor(0.0), ValueError, r"x has shape \(\)"),
-        (torch.zeros(5, 2, dtype=int), TypeError, r"x has dtype torch.int64"),
-        (torch.zeros(5, 2).double(), TypeError, r"x has dtype torch.float64"),
-        (torch.zeros(5, 2, device="meta"), ValueError, r"x is on device meta"),
-        ([[0.0, 0.0]], TypeError, r"x is a list"),
-    ],
-)
-def test_bad_x_is_named(layer, x, error, message):
-    with pytest.raises(error, match=message):
-        layer(x)
