@@ -150,8 +150,8 @@ def one_call(module, function, x, g):
 
 def ratio(values):
     """The median, and the quartiles."""
-    quartiles = statistics.quantiles(values, n=4, method="inclusive") if values else [None] * 3
-    return dict(zip(("ratio_low", "ratio", "ratio_high"), quartiles, strict=True))
+    low, middle, high = statistics.quantiles(values, method="inclusive") if values else [None] * 3
+    return {"ratio": middle, "ratio_low": low, "ratio_high": high}
 
 
 def speed(setting, names, rounds):
