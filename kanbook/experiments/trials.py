@@ -27,14 +27,15 @@ WATCHED = (1, 10, 100, 1000, 10_000)  # steps at which a watched model is looked
 def make_model(
     settings: Settings,
     *,
-    generator: torch.Generator | None = None,
+    generator: int | torch.Generator | None = None,
     device: torch.device | str = "cpu",
 ) -> nn.Module:
     """Build the network that the settings describe, with random numbers drawn on the CPU.
 
     Args:
         settings: its ``model`` says which kind, the others are those of the kind.
-        generator: source of the random numbers, on the CPU; PyTorch's global one if not given.
+        generator: source of the random numbers, on the CPU, or a number to start one from;
+            PyTorch's global one if not given.
         device: of the network.
 
     Raises:
@@ -241,16 +242,9 @@ def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, li
         whose samples lie beyond the outermost knots, so that no spline there gets a gradient; in
         ``gradient``, the norm of the loss's gradient in its coefficients.
     """
-    found: list[tuple[layers.SplineLayer, Tensor]] = []
-    hooks = [
-        layer.register_forward_pre_hook(lambda layer, args: found.append((layer, args[0].detach())))
-        for layer in model.modules()
-        if isinstance(layer, layers.SplineLayer)
-    ]
+    _, found = layers.run_and_record(model, inputs)
     model.zero_grad()
     (model(inputs) - targets).square().mean().backward()
-    for hook in hooks:
-        hook.remove()
     outside, dead, gradient = [], [], []
     for layer, x in found:
         a, b = layer.knots[:, layer.degree], layer.knots[:, -layer.degree - 1]
