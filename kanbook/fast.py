@@ -4,7 +4,7 @@ r"""Splines of many inputs as one function, fast: only k + 1 functions are alive
 a table of functions of lower degree, and nearly all the numbers in it are zeros. The functions
 here find the interval in which each input lies and compute the k + 1 functions that are not zero
 there, put them into a matrix of zeros and multiply that by the coefficients. The backward pass is
-written by hand.
+written by hand. For ``torch.compile`` there is :mod:`kanbook.compiled`.
 
 In the book: chapter 16.
 """
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from . import compiled
 from .splines import cox_de_boor
 
 __all__ = ["sum_splines"]
@@ -33,9 +34,9 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
 
     The same numbers as ``splines.evaluate(x, coef, knots, degree).sum(-2)``, to rounding error,
     but nothing of shape ``(..., I, O)`` is ever made, and arguments are not checked. Memory grows
-    as batch * I * n. Inside ``torch.compile``, ``torch.func`` transforms and forward-mode
-    differentiation, and for second derivatives, the plain formula is used, which PyTorch can
-    transform and differentiate itself.
+    as batch * I * n. In ``torch.func`` transforms and forward-mode differentiation, and for second
+    derivatives, the plain formula is used, which PyTorch can transform and differentiate itself.
+    ``torch.compile`` has no second derivatives and says so.
 
     Args:
         x: shape ``(..., I)``.
@@ -52,16 +53,13 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
         >>> sum_splines(torch.full((5, 3), 0.25), torch.ones(3, 2, 3), knots, 1).shape
         torch.Size([5, 2])
     """
+    if torch.compiler.is_compiling() and knots.dtype in (torch.float32, torch.float64):
+        return compiled.sum_splines(x, coef, knots, degree)
     return _sum_splines(x, coef, knots, degree)
 
 
 def autocasts(x: Tensor) -> bool:
-    """Whether a matrix product of x would run in the lower precision of ``torch.autocast``.
-
-    Inside ``torch.compile`` the answer is no: older compilers cannot trace the question.
-    """
-    if torch.compiler.is_compiling():
-        return False
+    """Whether a matrix product of x would run in the lower precision of ``torch.autocast``."""
     device = x.device.type
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
