@@ -46,7 +46,7 @@ test-all: test $(COLAB) ## run all tests: besides, notebooks as on Colab and on 
 unit: $(INSTALLED) ## run the quick tests: all but those in a browser and the notebooks' re-run
 	$(TWO_AT_A_TIME) --dist loadfile $(addprefix --ignore=,tests/browser $(MORE))
 
-colab: $(COLAB) ## run every notebook as on Colab: its versions, kanbook from the set-up cell
+colab: $(COLAB) ## run every notebook as on Colab (its versions, kanbook from the set-up cell) and an old processor
 	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 tests/notebooks/test_colab.py
 
 portable: $(INSTALLED) ## run every notebook as other processors would (ARGS=avx2: one setting)
