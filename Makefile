@@ -58,7 +58,7 @@ notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb 
 verify: $(INSTALLED) ## make one stored run of every experiment again, and compare (ARGS="--rows 5": more)
 	$(BIN)/python -m kanbook.experiments verify --rows 1 --cheapest --seconds 60 $(ARGS)
 
-bench: $(VENV)/.bench ## compare speed with other packages (half an hour; ARGS=--quick: a minute)
+bench: $(VENV)/.bench ## compare speed with other packages (an hour or more; ARGS=--quick: a minute or two)
 	$(BIN)/python tests/bench/benchmark.py $(ARGS)
 
 clean: ## remove the built book and the environments
