@@ -46,7 +46,7 @@ test-all: test $(COLAB) ## run all tests: besides, notebooks as on Colab and on 
 unit: $(INSTALLED) ## run the quick tests: all but those in a browser and the notebooks' re-run
 	$(TWO_AT_A_TIME) --dist loadfile $(addprefix --ignore=,tests/browser $(MORE))
 
-colab: $(COLAB) ## run every notebook as on Colab: its versions, kanbook from the set-up cell
+colab: $(COLAB) ## run every notebook as on Colab (its versions, kanbook from the set-up cell) and an old processor
 	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 tests/notebooks/test_colab.py
 
 portable: $(INSTALLED) ## run every notebook as other processors would (ARGS=avx2: one setting)
@@ -58,7 +58,7 @@ notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb 
 verify: $(INSTALLED) ## make one stored run of every experiment again, and compare (ARGS="--rows 5": more)
 	$(BIN)/python -m kanbook.experiments verify --rows 1 --cheapest --seconds 60 $(ARGS)
 
-bench: $(VENV)/.bench ## compare speed with other packages (half an hour; ARGS=--quick: a minute)
+bench: $(VENV)/.bench ## compare speed with other packages (an hour or more; ARGS=--quick: a minute or two)
 	$(BIN)/python tests/bench/benchmark.py $(ARGS)
 
 clean: ## remove the built book and the environments

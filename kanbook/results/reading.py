@@ -200,13 +200,24 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
     """Load the stored benchmark: kanbook's layer beside other packages, which took turns.
 
     Args:
-        part: ``"speed"``: milliseconds of a forward and backward pass, and kanbook's time divided
-            by the contestant's (``ratio``, the median over the rounds, with its quartiles
-            ``ratio_low`` and ``ratio_high``). ``"memory"``: MiB at the peak of a pass, NaN where
-            the machine had too little. ``"training"``: seconds and evaluations to a test error of
-            0.001, NaN where it was not reached, and of the whole run. ``"profile"``: milliseconds
-            of the parts of a call. ``"steps"``: the layers that chapter 16 builds, their time
-            divided by that of kanbook's layer (``ratio``, with quartiles).
+        part: ``"speed"``: milliseconds of a forward and backward pass of each contestant, which
+            ``computes`` what that column says; and the time of another one, ``against``, divided by
+            its own (``ratio``, the median over the rounds, with its quartiles ``ratio_low`` and
+            ``ratio_high``). ``first_seconds`` is the first call, in which compilers compile; what
+            one contestant compiled, the next of the same code finds compiled. For those who compute
+            splines, ``difference`` is the largest error of an output, relative to the largest
+            output, at the inputs that are timed, and ``worst`` the same at hard inputs, in the
+            row's ``dtype``. They lie where ``worst_at`` says: on ``"knots"``; at the domain's
+            ``"ends"``, one rounding error inside or outside, or 0.001 outside; or ``"far"``
+            outside, at 2, 10 and 100 times (-1, 1). ``"memory"``: MiB at the peak of a pass, NaN
+            where the machine had too little. ``"prediction"``: microseconds, with quartiles, of one
+            sample through a KAN and through an MLP (``model``) of as many ``parameters``, and
+            ``how``: ``"eager"``, ``"compiled"`` by ``torch.compile``, or ``"exported"``, a package
+            of machine code made by AOTInductor; ``first_seconds`` is the time to make it and to
+            call it once. ``"training"``: seconds and evaluations to a test error of 0.001, NaN
+            where it was not reached, and of the whole run. ``"profile"``: milliseconds of the parts
+            of a call. ``"steps"``: the layers that chapter 16 builds, their time divided by that of
+            kanbook's layer (``ratio``, with quartiles).
         path: of the file; the one that came with kanbook if not given.
 
     Returns:

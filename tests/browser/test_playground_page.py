@@ -171,10 +171,9 @@ def phone(browser, server):
 
 
 def arrive(visitor):
-    visitor.problems.clear()
-    visitor.page.emulate_media(color_scheme="light", media="screen", reduced_motion="no-preference")
-    visitor.page.goto(visitor.server + PATH, wait_until="load")
-    playground = Playground(visitor.page)
+    visitor.page.emulate_media(media="screen", reduced_motion="no-preference")
+    # Until all formulas are set, what lies below them moves.
+    playground = Playground(visitor.open(PATH, "light"))
     playground.pause()
     return playground
 
@@ -467,6 +466,31 @@ def test_probe_lists_what_is_alive(playground, degree):
         assert numbers == pytest.approx(expected, rel=6e-3, abs=1e-9)
     playground.page.mouse.move(5, 5)
     assert "Alive" not in playground.shown()["readout"]
+
+
+@pytest.mark.parametrize("width", [360, 640, 1280])
+def test_controls_stay_in_place_whatever_is_read_out(browser, server, width):
+    """Else a click is lost: they move between its press and its release."""
+    visitor = Visitor(browser, server, {"width": width, "height": 1200}, "light")
+    playground = arrive(visitor)
+    mouse, undo = visitor.page.mouse, playground.button("undo")
+    before = playground.set(degree=5)["coefs"]
+    playground.set(grid_size=20)
+    playground.in_the_middle()
+    plot, button = playground.root.locator("svg").first.bounding_box(), undo.bounding_box()
+    said = ""
+    for share in np.linspace(0.12, 0.95, 60):
+        mouse.move(plot["x"] + share * plot["width"], plot["y"] + 100)
+        said = max(said, playground.shown()["readout"], key=len)
+        assert undo.bounding_box() == button, said
+    assert "outside the domain" in said and len(said) > 110
+    mouse.move(button["x"] + button["width"] / 2, button["y"] + button["height"] / 2)
+    mouse.down()
+    playground.shown()  # a slow press: what was read out is gone when it ends
+    mouse.up()
+    assert playground.shown()["coefs"] == before
+    assert not visitor.problems
+    visitor.context.close()
 
 
 def swipe(page, start, end, steps=8):

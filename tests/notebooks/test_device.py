@@ -12,6 +12,7 @@ The class is a wrapper as PyTorch's notes "Extending PyTorch" describe it, names
 import re
 import sys
 
+import benchmark
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -169,6 +170,15 @@ def test_notebook_runs_on_a_gpu(path, gpu, monkeypatch):
     for number, cell in enumerate(notebooks.read(path)["cells"], start=1):
         if cell["cell_type"] == "code":
             exec(compile(portable(cell["source"]), f"{path.name}, cell {number}", "exec"), names)
+
+
+def test_benchmark_runs_on_a_gpu(gpu, monkeypatch):
+    names = ["kanbook", "kanbook, uneven knots", "kanbook, silu", "nn.Linear", "floor"]
+    found = benchmark.speed((8, 3, 2, 5, 3, "float32"), names, rounds=2, device=GPU)
+    assert [row["contestant"] for row in found["speed"]] == names and not found["skipped"]
+    assert max(row["worst"] or 0 for row in found["speed"]) < 1e-6
+    monkeypatch.setattr(benchmark, "HOW", {"eager": benchmark.HOW["eager"]})
+    assert len(benchmark.prediction((2, 5, 1), rounds=2, device=GPU)["prediction"]) == 2
 
 
 # --- the pretended GPU is like one ---------------------------------------------------------------

@@ -5,7 +5,9 @@ import math
 
 import benchmark
 import pytest
+import torch
 
+import kanbook
 from kanbook import results
 
 NAMES = ["kanbook", "kanbook, uneven knots", "kanbook, silu", "nn.Linear", "floor"]
@@ -17,16 +19,64 @@ TRAINED = [
 
 
 def test_speed(monkeypatch, tmp_path):
-    monkeypatch.setitem(benchmark.CONTESTANTS, "absent", (lambda layer: 1 / 0, "kanbook", True))
+    absent = (lambda layer: 1 / 0, benchmark.SILU, "kanbook")
+    monkeypatch.setitem(benchmark.CONTESTANTS, "absent", absent)
     found = benchmark.speed(SETTING, [*NAMES, "absent"], rounds=3)
-    assert found["skipped"] == {"absent": "ZeroDivisionError: division by zero"}
+    assert found["skipped"] == {"absent": "ZeroDivisionError('division by zero')"}
     benchmark.save(path := tmp_path / "benchmark.json", {"speed": found["speed"]}, {})
     frame = results.benchmark("speed", path=path).set_index("contestant")
     assert [*frame.index] == NAMES and (frame.milliseconds > 0).all()
     assert [*frame.index[frame.ratio.notna()]] == NAMES[1:]
     assert (frame.ratio_low <= frame.ratio).sum() == (frame.ratio <= frame.ratio_high).sum() == 4
-    assert frame.difference.dropna().index == ["kanbook, silu"]
-    assert frame.difference["kanbook, silu"] < 1e-6
+    exact = frame[["difference", "worst"]]
+    assert [*exact.dropna().index] == NAMES[:3] and (exact.dropna() < 1e-6).all(axis=None)
+    assert {*frame.worst_at.dropna()} <= {"knots", "ends", "far"}
+
+
+@pytest.mark.parametrize(
+    "where, wrong",
+    [
+        ("as timed", lambda x, y: y + 0.1),
+        ("knots", lambda x, y: y + 0.1 * (x[:, :1] == 0.2)),
+        ("ends", lambda x, y: y + 0.1 * (x[:, :1].abs() == 1.001)),
+        ("far", lambda x, y: y + 0.1 * (x[:, :1].abs() >= 100)),
+    ],
+)
+def test_errors_are_found_where_they_are(where, wrong):
+    layer = benchmark.silu_layer(*SETTING[1:])
+    x = torch.rand(8, 3)
+    asked = [*benchmark.tried(layer, benchmark.SILU, x)]
+    found = benchmark.errors(lambda x: wrong(x, layer(x)), asked, x)
+    largest = max(y.abs().max().item() for _, _, y in asked)
+    assert found["worst_at"] == where or where == "as timed"
+    large = found["difference" if where == "as timed" else "worst"]
+    assert 0.1 / largest < large * 1.01 and large < 1
+    assert (found["difference"] < 1e-6) == (where != "as timed")
+
+
+def test_single_predictions(monkeypatch, tmp_path):
+    how = {"eager": benchmark.HOW["eager"], "wrong": lambda model, x: lambda x: model(x) + 1}
+    monkeypatch.setattr(benchmark, "HOW", how)  # no compiler
+    found = benchmark.prediction((2, 5, 1), rounds=3)
+    assert [*found["skipped"]] == ["KAN, wrong", "MLP, wrong"]
+    benchmark.save(path := tmp_path / "benchmark.json", {"prediction": found["prediction"]}, {})
+    frame = results.benchmark("prediction", path=path)
+    assert [*frame.model] == ["KAN", "MLP"] and (frame.how == "eager").all()
+    assert (frame.microseconds_low <= frame.microseconds).all() and (frame.microseconds > 0).all()
+    kan, mlp = frame.parameters
+    assert kan == kanbook.count_parameters(kanbook.KAN([2, 5, 1])) and 0.98 < kan / mlp < 1.02
+
+
+def test_checkouts_take_part_where_they_are(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", "before")
+    (tmp_path / "fast-kan" / "fastkan").mkdir(parents=True)
+    names, commits = benchmark.find_checkouts(tmp_path)
+    assert benchmark.os.environ["PYTHONPATH"].split(":") == ["before", str(tmp_path / "fast-kan")]
+    assert {*benchmark.CONTESTANTS} - {*names} == {"efficient-kan", "efficient-kan, compiled"}
+    assert [*commits] == ["fast-kan"]
+    assert capsys.readouterr().out.splitlines() == [
+        "left out: efficient-kan: needs a checkout of that name in --peers FOLDER"
+    ]
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):
