@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-# So many functions of an input are too many to multiply by all.
+# From so many functions of an input on, coefficients are gathered.
 MANY = 32
 
 

@@ -11,7 +11,6 @@ In the book: chapter 16.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -19,13 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn.functional import embedding_bag
 
 from . import compiled
 from .splines import cox_de_boor
 
 __all__ = ["sum_splines"]
 
-# Numbers of dL/dA held at a time: 32 MiB of float32.
+# Numbers of A and dL/dA worked at at a time: 32 MiB of float32.
 CHUNK = 2**23
 
 
@@ -77,34 +77,26 @@ def by_hand(
 
     Args:
         plain: the same function as a formula, which PyTorch can transform and differentiate. It
-            takes over in ``torch.compile``, ``torch.vmap``, forward-mode differentiation, and for
-            gradients that will be differentiated themselves.
-        forward: for x of shape (batch, I): the value, and a tuple of tensors to keep.
+            takes over in ``torch.compile``, ``torch.func`` transforms, forward-mode
+            differentiation, and for gradients that will be differentiated themselves.
+        forward: for x of shape (batch, I), and whether a backward pass can follow: the value, and a
+            tuple of tensors to keep.
         backward: of the gradient in the value, which two gradients are needed, x, coef, k, and what
             was kept: the gradients in x and coef, None where not needed.
     """
 
     class Function(torch.autograd.Function):
         @staticmethod
-        def forward(x, coef, knots, k):
-            y, kept = forward(x, coef, knots, k)
-            return y, *kept
+        def forward(ctx, x, coef, knots, k, keep):
+            y, kept = forward(x, coef, knots, k, keep)
+            ctx.degree = k
+            ctx.save_for_backward(x, coef, knots, *kept)
+            return y
 
         @staticmethod
-        def setup_context(ctx, inputs, output):
-            x, coef, knots, ctx.degree = inputs
-            ctx.others = [None] * (len(output) - 1)
-            ctx.mark_non_differentiable(*output[1:])
-            ctx.set_materialize_grads(False)
-            ctx.save_for_backward(x, coef, knots, *output[1:])
-            ctx.save_for_forward(x, coef, knots)
-
-        @staticmethod
-        def backward(ctx, g, *_):
+        def backward(ctx, g):
             x, coef, knots, *kept = ctx.saved_tensors
             needed = ctx.needs_input_grad[:2]
-            if g is None:  # y is not used
-                return None, None, None, None
             if autocasts(g):  # a backward pass inside the context; there, too, in full precision
                 with torch.autocast(g.device.type, enabled=False):
                     grads = backward(g, needed, x, coef, ctx.degree, *kept)
@@ -114,40 +106,36 @@ def by_hand(
                 _, pull = torch.func.vjp(lambda x, coef: plain(x, coef, knots, ctx.degree), x, coef)
                 grads = pull(g)
             pairs = zip(grads, needed, strict=True)
-            return *(grad if need else None for grad, need in pairs), None, None
-
-        @staticmethod
-        def vmap(info, in_dims, *arguments):
-            return (torch.vmap(plain, in_dims)(*arguments),), (0,)
-
-        @staticmethod
-        def jvp(ctx, dx, dcoef, *_):
-            """The gradient of <g, y> is linear in g; its transpose is the derivative of y."""
-            x, coef, knots = ctx.saved_tensors
-            y, pull = torch.func.vjp(lambda x, coef: plain(x, coef, knots, ctx.degree), x, coef)
-            _, push = torch.func.vjp(pull, torch.zeros_like(y))
-            change = [torch.zeros_like(v) if d is None else d for v, d in ((x, dx), (coef, dcoef))]
-            return push(tuple(change))[0], *ctx.others
-
-    # PyTorch asks for it at every call.
-    Function.forward.__signature__ = inspect.signature(Function.forward)
+            return *(grad if need else None for grad, need in pairs), None, None, None
 
     def apply(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
         if (
             torch.compiler.is_compiling()
-            or any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in (x, coef))
+            or forward_ad.unpack_dual(x).tangent is not None
+            or forward_ad.unpack_dual(coef).tangent is not None
             or knots.requires_grad
             or knots.dtype not in (torch.float32, torch.float64)
         ):
             return plain(x, coef, knots, k)
-        rows = x.contiguous().view(-1, x.shape[-1])
-        y = Function.apply(rows, coef, knots, k)[0]
-        return y.view(*x.shape[:-1], y.shape[-1])
+        if x.ndim != 2:
+            y = apply(x.reshape(-1, x.shape[-1]), coef, knots, k)
+            return y.view(*x.shape[:-1], y.shape[-1])
+        keep = torch.is_grad_enabled() and (x.requires_grad or coef.requires_grad)
+        try:
+            return Function.apply(x.contiguous(), coef, knots, k, keep)
+        except RuntimeError as error:
+            if "setup_context" not in str(error):
+                raise
+            # A transform of torch.func is at work. A Function that takes part in those needs that
+            # method, and pays for it at every call, transform or not.
+            return plain(x, coef, knots, k)
 
     return apply
 
 
-def _sum_forward(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> tuple[Tensor, ...]:
+def _sum_forward(
+    x: Tensor, coef: Tensor, knots: Tensor, k: int, keep: bool
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     r"""y = A W, where row b of the matrix A holds every :math:`B_{i,j}(x_{b,i})`.
 
     Let :math:`t_c \le x < t_{c+1}`. Of the functions of degree k, those numbered c - k to c are
@@ -158,14 +146,27 @@ def _sum_forward(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> tuple[Tensor
         | nowhere | function 0 | function 1 |  ...  | function n-1 | nowhere |
           I columns  I columns    I columns            I columns     I columns
     """
-    inputs, batch = len(coef), len(x)
-    columns, values, slopes = find(x, knots, k)
+    inputs, outputs, n = coef.shape
+    place, values, slopes = find(x, knots, k)
     w = pad(coef.permute(2, 0, 1))
-    padded = x.new_zeros(batch, len(w))
-    columns = columns.view(batch, inputs * (k + 1))
-    padded.scatter_(1, columns, values.view(columns.shape))
+    values = values.flatten(1)
+    if (
+        not keep and n >= compiled.MANY
+    ):  # no zeros: a weighted sum of k + 1 rows of W for each input
+        columns = list_columns(place, k, n).flatten(1)
+        return embedding_bag(columns, w, mode="sum", per_sample_weights=values), ()
+    padded = x.new_zeros(len(x), len(w))
+    rows = max(1, CHUNK // len(w))
+    if len(x) <= rows:
+        where = list_columns(place, k, n).flatten(1)
+        padded.scatter_(1, where, values)
+    else:  # columns of all would take much memory
+        where = place
+        parts = zip(padded.split(rows), place.split(rows), values.split(rows), strict=True)
+        for part, c, v in parts:
+            part.scatter_(1, list_columns(c, k, n).flatten(1), v)
     a = padded[:, inputs:-inputs]
-    return a @ w[inputs:-inputs], (a, w, columns, *slopes)
+    return a @ w[inputs:-inputs], (a, w, where, *slopes)
 
 
 def _sum_backward(
@@ -176,7 +177,7 @@ def _sum_backward(
     k: int,
     a: Tensor,
     w: Tensor,
-    columns: Tensor,
+    where: Tensor,
     *slopes: Tensor,
 ) -> tuple[Tensor | None, Tensor | None]:
     r"""The gradients, from g, that of the loss in y.
@@ -198,10 +199,12 @@ def _sum_backward(
     if needs_x:
         rows = max(1, CHUNK // len(w))
         if batch <= rows:
-            grad_values = (g @ w.T).gather(1, columns)
+            grad_values = (g @ w.T).gather(1, where)
         else:
-            parts = zip(g.split(rows), columns.split(rows), strict=True)
-            grad_values = torch.cat([(g_part @ w.T).gather(1, c) for g_part, c in parts])
+            grad_values = x.new_empty(batch, inputs * (k + 1))
+            parts = zip(grad_values.split(rows), g.split(rows), where.split(rows), strict=True)
+            for out, g_part, c in parts:
+                torch.gather(g_part @ w.T, 1, list_columns(c, k, n).flatten(1), out=out)
         grad_x = slope(grad_values.view(batch, inputs, k + 1), k, *slopes)
     return grad_x, grad_coef
 
@@ -213,7 +216,8 @@ def find(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor
     """Find the functions alive at each x.
 
     Returns:
-        columns: shape (batch, I, k + 1), their places in W, and in a row of the padded matrix A.
+        place: shape (batch, I), where the last of them is in W, and in a row of the padded A; for
+            :func:`list_columns`.
         values: shape (batch, I, k + 1).
         slopes: tensors that :func:`slope` needs.
     """
@@ -222,11 +226,14 @@ def find(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor
         place, values, slopes = _alive(x, knots, k)
     else:
         place, values, slopes = _alive_uniform(x, knots, k, step)
-    inputs, m = knots.shape
-    n = m - k - 1
-    blocks = torch.arange(-k * inputs, 1, inputs, device=x.device)  # (k + 1,)
-    columns = (place.unsqueeze(-1) + blocks).clamp_(0, (n + 2) * inputs - 1)
-    return columns, values.view(columns.shape), slopes
+    return place, values.view(*x.shape, k + 1), slopes
+
+
+def list_columns(place: Tensor, k: int, n: int) -> Tensor:
+    """The places of all k + 1 living functions, shape (batch, I, k + 1)."""
+    inputs = place.shape[-1]
+    blocks = torch.arange(-k * inputs, 1, inputs, device=place.device)  # (k + 1,)
+    return (place.unsqueeze(-1) + blocks).clamp_(0, (n + 2) * inputs - 1)
 
 
 def slope(grad_values: Tensor, k: int, *slopes: Tensor) -> Tensor:
@@ -249,10 +256,10 @@ def _even_step(knots: Tensor, k: int) -> Tensor | None:
     """
     if k < 2 or knots.device.type != "cpu":
         return None
-    m = knots.shape[-1]
-    step = (knots[:, -1] - knots[:, 0]) / (m - 1)
-    off = (knots.diff() - step.unsqueeze(-1)).abs_().max()
-    return step if off <= 64 * torch.finfo(knots.dtype).eps * step.min() else None
+    t = knots.detach().numpy()  # on numbers so few quicker than PyTorch
+    step = (t[:, -1] - t[:, 0]) / (t.shape[1] - 1)
+    off = np.abs(np.diff(t) - step[:, None]).max()
+    return torch.from_numpy(step) if off <= 64 * np.finfo(t.dtype).eps * step.min() else None
 
 
 def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:

@@ -254,7 +254,9 @@ class KANLayer(SplineLayer):
             coef = coef * self.spline_weight.unsqueeze(-1)
         y = sum_splines(x, coef, self.knots, self.degree)
         if self.base_weight is not None:
-            y = y + self._base(x) @ self.base_weight
+            base = self._base(x)
+            flat = base.ndim == 2
+            y = torch.addmm(y, base, self.base_weight) if flat else y + base @ self.base_weight
         if self.bias is not None:
             y = y + self.bias
         return y

@@ -22,7 +22,7 @@ from .._checks import (
     check_points,
     check_widths,
 )
-from ..fast import by_hand, find, pad, slope
+from ..fast import by_hand, find, list_columns, pad, slope
 from ..layers import KANLayer, SplineLayer, full_precision
 from ..networks import Network, linear_layer
 from ..splines import cox_de_boor
@@ -224,13 +224,16 @@ def _plain_each(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
     return torch.einsum("...in,in->...i", cox_de_boor(x, knots, k), coef)
 
 
-def _each_forward(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> tuple[Tensor, ...]:
+def _each_forward(
+    x: Tensor, coef: Tensor, knots: Tensor, k: int, keep: bool
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     r"""y = sum of the living functions times their coefficients, gathered from W.
 
     W is the column of numbers :math:`c_{i,j}` at the places j I + i, with I zeros on either side:
     that of :func:`kanbook.fast.sum_splines`, for one output.
     """
-    columns, values, slopes = find(x, knots, k)
+    place, values, slopes = find(x, knots, k)
+    columns = list_columns(place, k, coef.shape[-1])
     living = pad(coef.T).index_select(0, columns.view(-1)).view(columns.shape)
     return torch.einsum("bir,bir->bi", living, values), (living, values, columns, *slopes)
 

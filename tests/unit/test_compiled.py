@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 import torch
+from test_fast import KINDS, make_knots, make_points
 
 from kanbook import KAN, KANLayer, compiled, extend_grid, splines, update_grid
 from kanbook.fast import sum_splines
-from test_fast import KINDS, make_knots, make_points
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the compiler's own
 WAYS = {"dense": 1000, "gathered": 1}  # from how many functions on to gather
