@@ -375,8 +375,8 @@ def second_order() -> Iterable[Settings]:
     "lm" takes the cubic KAN to an RMSE on new samples below 1e-4 of the spread in all seeds;
     (3) the MLP of equal size ends higher with either optimizer. Measured: the loss at the end, on
     samples that were trained and on new ones, and CPU seconds. No run stops early; on the formula
-    the MLPs and L-BFGS get more seconds than the KAN with "lm". Where the grid grows, its knots move first to
-    where the hidden values are, with both optimizers.
+    the MLPs and L-BFGS get more seconds than the KAN with "lm". Where the grid grows, its knots
+    move first to where the hidden values are, with both optimizers.
     """
     for optimizer in ("lm", "lbfgs"):
         run = {"dtype": "float64", "optimizer": optimizer}
