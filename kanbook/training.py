@@ -204,9 +204,10 @@ def fit(
         optimizer: ``"adam"`` (Kingma and Ba, 2015, with PyTorch's defaults), ``"sgd"`` (plain
             gradient steps, no momentum), ``"lbfgs"`` (Liu and Nocedal, 1989: PyTorch's, with
             strong-Wolfe line search and up to 100 curvature pairs) or ``"lm"``
-            (Levenberg-Marquardt: Marquardt, 1963). One step of L-BFGS is up to 20 iterations on the same
-            batch, 21 to 26 evaluations far from the minimum. One of Levenberg-Marquardt is one
-            move that lowers the mean squared error of all samples, or none if none does; it is
+            (Levenberg-Marquardt: Marquardt, 1963). One step of L-BFGS is up to 20 iterations on
+            the same batch, 21 to 26 evaluations far from the minimum. One of
+            Levenberg-Marquardt is one move that lowers the mean squared error of all samples, or
+            none if none does; it is
             for a few thousand parameters at most, takes no ``lr``, ``schedule``, ``batch_size``,
             ``loss`` or ``penalty``, and needs a model in which samples do not meet (no batch
             normalization). Or a function of parameters, and of ``lr`` if that is given, such as
