@@ -261,6 +261,34 @@ class KANLayer(SplineLayer):
             y = y + self.bias
         return y
 
+    @torch.no_grad()
+    def jacobian(self, x: Tensor, slopes: Tensor) -> Tensor:
+        """Return how a number that depends on the outputs changes with the layer's own parameters.
+
+        A coefficient's derivative is its basis function's value times the slope in the output.
+
+        Args:
+            x: inputs, shape ``(N, I)``.
+            slopes: derivatives of the number in the layer's outputs, shape ``(N, O)``.
+
+        Returns:
+            Shape ``(N, P)``, in the order of ``parameters()``; those of a ``base`` are not the
+            layer's own.
+        """
+        slopes = slopes.unsqueeze(1).expand(-1, self.in_features, -1)  # (N, I, O)
+        one = torch.eye(self.coef.shape[-1]).to(x).unsqueeze(0)  # of each basis function
+        pairs = zip(x.split(1, 1), self.knots.split(1), strict=True)
+        bases = torch.stack([sum_splines(v, one, t, self.degree) for v, t in pairs], 1)  # (N, I, n)
+        weighted = slopes if self.spline_weight is None else slopes * self.spline_weight
+        parts = [weighted.unsqueeze(-1) * bases.unsqueeze(-2)]  # (N, I, O, n)
+        if self.spline_weight is not None:
+            parts.append(torch.einsum("nij,ioj->nio", bases, self.coef) * slopes)
+        if self.base_weight is not None:
+            parts.append(self._base(x).unsqueeze(-1) * slopes)
+        if self.bias is not None:
+            parts.append(slopes[:, 0])
+        return torch.cat([part.flatten(1) for part in parts], 1)
+
     @full_precision
     def edges(self, x: Tensor) -> Tensor:
         """Return every edge function's value, shape ``(..., I, O)``.
@@ -408,6 +436,14 @@ class TanhLayer(nn.Module):
         rows = max(1, CHUNK // self.a.numel())
         y = torch.cat([(part @ weights).tanh_().sum(0) for part in powers.split(rows, 1)])
         return y.view(*x.shape[:-1], self.out_features)
+
+    @torch.no_grad()
+    def jacobian(self, x: Tensor, slopes: Tensor) -> Tensor:
+        """As :meth:`KANLayer.jacobian`."""
+        inside = (1 - self.edges(x).square()) * slopes.unsqueeze(1)  # (N, I, O)
+        x = x.unsqueeze(-1)
+        parts = [inside * x**2, inside * x] + ([] if self.bias is None else [slopes])
+        return torch.cat([part.flatten(1) for part in parts], 1)
 
     @full_precision
     def edges(self, x: Tensor) -> Tensor:

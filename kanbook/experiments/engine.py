@@ -139,7 +139,7 @@ def evaluations(settings: Settings) -> int:
     """How often a run computes the loss and its gradient, about: its share of the time."""
     if "measure" in settings:
         return 85 * len(settings["models"])
-    return settings["steps"] * (25 if settings["optimizer"] == "lbfgs" else 1)
+    return settings["steps"] * {"lbfgs": 25, "lm": 10}.get(settings["optimizer"], 1)
 
 
 # --- doing it ------------------------------------------------------------------------------------

@@ -175,9 +175,10 @@ def run_trial(
         model = make_model(settings, generator=generator, device=device)
         (inputs, targets), test = make_data(settings, seed, device)
         options = fit_options(settings) | {"callback": note, "generator": generator}
-        # Where both meet, the stored runs extended the grid first, then updated it. fit does it the
-        # other way round, so the grid grows after the step before.
+        # Where both meet, the older stored runs extended the grid first, then updated it. fit does
+        # it the other way round, so the grid grows after the step before.
         both = {*options.get("update_grid_at", ())} & {*options.get("extend_grid_at", ())} - {1}
+        both = set() if settings.get("update_before") else both
         grown = {step: options["extend_grid_at"].pop(step) for step in both}
         start = clock()
         with warnings.catch_warnings(), contextlib.suppress(_Enough):
@@ -211,13 +212,15 @@ def fit_options(settings: Settings) -> dict[str, Any]:
     steps = settings["steps"]
     options = {"steps": steps} | {key: settings[key] for key in ("optimizer", "lr")}
     options["batch_size"] = settings.get("batch_size")
-    if settings.get("decay", True) and settings["optimizer"] != "lbfgs":
+    if settings.get("decay", True) and settings["optimizer"] not in ("lbfgs", "lm"):
         options["schedule"] = lambda t: 1 - t
     for key, name in (("update_grid", "update_grid_at"), ("restart", "restart_at")):
         if n := settings.get(key):  # so many, evenly over the first half
             options[name] = [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
     if settings.get("extend_grid"):  # [share of the steps, grid size]
         options["extend_grid_at"] = {1 + round(steps * s): g for s, g in settings["extend_grid"]}
+        if settings.get("update_before"):  # before each extension, nowhere else
+            options["update_grid_at"] = [*options["extend_grid_at"]]
     return options
 
 

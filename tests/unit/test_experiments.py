@@ -536,6 +536,7 @@ TRIALS = [
     | {"optimizer": "sgd", "lr": 0.1, "steps": 6, "batch_size": 64},
     KAN | {"lr": 0.01, "update_grid": 1, "extend_grid": [[0.5, 6]], "watch": True},
     KAN | {"lr": 1.0, "optimizer": "lbfgs", "base": "silu", "spline_weight": True},
+    KAN | {"lr": None, "optimizer": "lm", "update_before": True, "extend_grid": [[0.5, 6]]},
 ]  # fmt: skip
 
 
@@ -564,6 +565,10 @@ def test_what_settings_stand_for():
     once = trials.fit_options(SINE | {"lr": 1, "steps": 7, "restart": 1, "extend_grid": [[0.5, 9]]})
     assert once["restart_at"] == [*once["extend_grid_at"]] == [5]
     assert trials.spread(1, 8) == {1} and trials.spread(5, 60) == {1, 2, 3, 4, 5}
+    grows = {"lr": None, "steps": 6, "extend_grid": [[0.5, 9]], "update_before": True}
+    least_squares = trials.fit_options(SINE | grows | {"optimizer": "lm"})
+    assert least_squares["update_grid_at"] == [*least_squares["extend_grid_at"]] == [4]
+    assert "schedule" not in least_squares
     chosen = sorted(trials.spread(20_000, 60))
     assert chosen[0] == 1 and chosen[-1] == 20_000 and len(chosen) <= 60
     assert [engine.evaluations(MLP | {"optimizer": name}) for name in ("adam", "lbfgs")] == [4, 100]
@@ -663,7 +668,7 @@ def test_every_kind_of_setting_can_be_trained(name):
         grids = settings.get("extend_grid")
         few = {"optimizer": "adam", "lr": 0.001} | settings | {"samples": 50}
         few |= {"steps": 4 if grids else 2} | ({"task": "image-8"} if "frequencies" in few else {})
-        few |= {"lr": 1.0} if few["optimizer"] == "lbfgs" else {}
+        few |= {"lr": {"lbfgs": 1.0, "lm": None}.get(few["optimizer"], few["lr"])}
         found = trials.run_trial(few, 0)
         assert found["complete"] and not found["diverged"] and found["loss"] < 100
         few |= {"grid_size": grids[-1][1]} if grids else {}

@@ -543,7 +543,7 @@ SHAPES = r"targets of shape \(40, 2\).*output of shape \(40, 1\)"
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
-        ({"optimizer": "adamw"}, ValueError, r"optimizer='adamw'.*'adam', 'sgd', 'lbfgs'"),
+        ({"optimizer": "adamw"}, ValueError, r"optimizer='adamw'.*'adam', 'sgd', 'lbfgs', 'lm'"),
         ({"optimizer": None}, ValueError, r"optimizer=None"),
         ({"optimizer": list}, TypeError, r"optimizer returned a list; expected a torch.optim.Opt"),
         ({"steps": -1}, ValueError, r"steps=-1"),
