@@ -2,7 +2,7 @@
 
 An evening's read, in this order: ``splines`` (curves), ``layers`` (a curve on every edge),
 ``networks`` (layers in a row), ``counting`` (what they cost), ``grids`` (moving knots),
-``training`` (one loop); last ``fast`` (the same sum, fast).
+``training`` (one loop); last ``fast`` (the same sum, fast) and ``compiled`` (for a compiler).
 
 The workshop, loaded when it is first used: ``plots`` (pictures), ``tasks`` (what to learn), ``lab``
 (a curve to touch), ``results`` and ``experiments`` (the stored runs behind the book's numbers, and

@@ -36,7 +36,7 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
     but nothing of shape ``(..., I, O)`` is ever made, and arguments are not checked. Memory grows
     as batch * I * n. In ``torch.func`` transforms and forward-mode differentiation, and for second
     derivatives, the plain formula is used, which PyTorch can transform and differentiate itself.
-    ``torch.compile`` has no second derivatives and says so.
+    ``torch.compile`` has no second derivatives, and no ``torch.func`` transforms inside it.
 
     Args:
         x: shape ``(..., I)``.
@@ -53,7 +53,11 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
         >>> sum_splines(torch.full((5, 3), 0.25), torch.ones(3, 2, 3), knots, 1).shape
         torch.Size([5, 2])
     """
-    if torch.compiler.is_compiling() and knots.dtype in (torch.float32, torch.float64):
+    if (
+        torch.compiler.is_compiling()
+        and knots.dtype in (torch.float32, torch.float64)
+        and not knots.requires_grad
+    ):
         return compiled.sum_splines(x, coef, knots, degree)
     return _sum_splines(x, coef, knots, degree)
 
