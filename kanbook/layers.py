@@ -158,8 +158,8 @@ class KANLayer(SplineLayer):
     **Precision.** Under ``torch.autocast`` the layer keeps to its own dtype.
 
     **Speed.** ``torch.compile(model)`` makes training faster, after some seconds of compiling: for
-    the first batch, once more for a second batch size, and for each new grid size. Inside
-    it there are no second derivatives and no ``torch.func`` transforms.
+    the first batch, once more for a second batch size, and for each new grid size. Inside it there
+    are no second derivatives and no ``torch.func`` transforms.
 
     Args:
         in_features: number of inputs I, at least 1.

@@ -15,9 +15,8 @@ WAYS = {"dense": 1000, "gathered": 1}  # from how many functions on to gather
 HAS_COMPILER = any(map(shutil.which, ("g++", "c++", "clang++")))
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("degree", [0, 1, 2, 3, 5])
-@pytest.mark.parametrize("grid_size", [1, 12])
+@pytest.mark.parametrize("way, grid_size", [("dense", 1), ("dense", 12), ("gathered", 12)])
+@pytest.mark.parametrize("degree", [0, 1, 3, 5])
 def test_values_and_gradients_equal_the_eager_ones(way, degree, grid_size, monkeypatch):
     monkeypatch.setattr(compiled, "MANY", WAYS[way])
     monkeypatch.setattr(compiled, "_one_thread", lambda: True)
@@ -31,8 +30,7 @@ def test_values_and_gradients_equal_the_eager_ones(way, degree, grid_size, monke
         coef = torch.randn(3, 2, grid_size + degree, generator=generator).double()
         coef.requires_grad_()
         upstream = torch.randn(len(x), 2, generator=generator).double()
-        pair = (f(x, coef, knots, degree) for f in (function, sum_splines))
-        y, expected = pair
+        y, expected = (f(x, coef, knots, degree) for f in (function, sum_splines))
         torch.testing.assert_close(y, expected, rtol=0, atol=1e-12)
         grads, references = (torch.autograd.grad(v, (x, coef), upstream) for v in (y, expected))
         for value, reference in zip(grads, references, strict=True):
