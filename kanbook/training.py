@@ -91,8 +91,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     The damping mu ties the parameters to where they are. If the sum of squares falls, the step is
     made and mu divided by 10. Else mu is doubled and another d tried, until it falls or d is too
     short for that. Marquardt multiplied by 10, too; with 2, all of ten KANs learned to multiply to
-    a loss below 1e-20, with 10 three of them. No element of D counts as less than ``FLOOR`` times
-    the largest, so that a coefficient that hardly any sample sees stays near its place.
+    a loss below 1e-20, with 10 three of them; of another ten, nine and one. No element of D counts
+    as less than ``FLOOR`` times the largest, so that a coefficient that hardly any sample sees
+    stays near its place.
 
     Source: Marquardt (1963); Madsen, Nielsen and Tingleff, "Methods for Non-Linear Least Squares
     Problems" (2004), section 3.2.
@@ -207,11 +208,10 @@ def fit(
             (Levenberg-Marquardt: Marquardt, 1963). One step of L-BFGS is up to 20 iterations on
             the same batch, 21 to 26 evaluations far from the minimum. One of
             Levenberg-Marquardt is one move that lowers the mean squared error of all samples, or
-            none if none does; it is
-            for a few thousand parameters at most, takes no ``lr``, ``schedule``, ``batch_size``,
-            ``loss`` or ``penalty``, and needs a model in which samples do not meet (no batch
-            normalization). Or a function of parameters, and of ``lr`` if that is given, such as
-            ``torch.optim.AdamW``.
+            none if none does. It is for a few thousand parameters at most, takes no ``lr``,
+            ``schedule``, ``batch_size``, ``loss`` or ``penalty``, and needs a model in which
+            samples do not meet (no batch normalization). Or a function of parameters, and of
+            ``lr`` if that is given, such as ``torch.optim.AdamW``.
         steps: number of updates.
         lr: learning rate, > 0. If not given, 0.01 for Adam, 0.1 for SGD, 1 for L-BFGS, whose line
             search tries this length first, and the default of an optimizer of your own.
