@@ -139,6 +139,7 @@ class StoredBenchmark(SphinxDirective):
     TITLES = {
         "speed": "Milliseconds of a call, and kanbook's time divided by the contestant's",
         "memory": "MiB at the peak of a pass",
+        "prediction": "Microseconds of one prediction",
         "training": "Seconds and evaluations to a test error of 0.001, and of the whole run",
         "profile": "Milliseconds of the parts of a call, for two layers of chapter 16",
         "steps": "Time of a call of chapter 16's layers, kanbook's = 1",

@@ -47,11 +47,16 @@ def test_runs_that_two_experiments_share_are_equal():
 
 
 def test_the_benchmark_says_how_it_was_made():
-    for part in ("speed", "memory", "training", "profile", "steps"):
+    for part in ("speed", "memory", "prediction", "training", "profile", "steps"):
         how = results.benchmark(part).attrs["provenance"]
         assert len(how["commit"]) == 40, "made from files that differ from the commit"
         assert all(how[key] for key in ("command", "date", "processor", "python"))
-        assert {"torch", "pykan", "inkan", "flashkan"} <= set(how["versions"])
+        others = {"pykan", "inkan", "flashkan"}
+        if part == "speed":
+            others |= {"efficient-kan", "fast-kan"}
+        assert {"torch"} | others <= set(how["versions"])
+        folders = {word.split("/")[0] for word in how["command"].split() if "/" in word}
+        assert folders <= {"tests", "kanbook", ".."}, "names a folder of one machine"
 
 
 def test_the_best_entered_the_race():
