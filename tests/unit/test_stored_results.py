@@ -52,7 +52,7 @@ def test_the_benchmark_says_how_it_was_made():
         assert len(how["commit"]) == 40, "made from files that differ from the commit"
         assert all(how[key] for key in ("command", "date", "processor", "python"))
         others = {"pykan", "inkan", "flashkan"}
-        if part == "speed":
+        if part in ("speed", "memory"):
             others |= {"efficient-kan", "fast-kan"}
         assert {"torch"} | others <= set(how["versions"])
         folders = {word.split("/")[0] for word in how["command"].split() if "/" in word}
