@@ -150,13 +150,11 @@ def _sum_forward(
         | nowhere | function 0 | function 1 |  ...  | function n-1 | nowhere |
           I columns  I columns    I columns            I columns     I columns
     """
-    inputs, outputs, n = coef.shape
+    inputs, _, n = coef.shape
     place, values, slopes = find(x, knots, k)
     w = pad(coef.permute(2, 0, 1))
     values = values.flatten(1)
-    if (
-        not keep and n >= compiled.MANY
-    ):  # no zeros: a weighted sum of k + 1 rows of W for each input
+    if not keep and n >= compiled.MANY:  # no zeros: for each input a weighted sum of rows of W
         columns = list_columns(place, k, n).flatten(1)
         return embedding_bag(columns, w, mode="sum", per_sample_weights=values), ()
     padded = x.new_zeros(len(x), len(w))

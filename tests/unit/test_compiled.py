@@ -103,14 +103,17 @@ def test_second_derivatives_are_refused_and_exported_programs_are_the_same():
 def test_machine_code_is_as_accurate_as_its_numbers(grid_size):
     """What the default backend makes of it, in float32, against the plain formula in float64."""
     layer = KANLayer(17, 3, grid_size=grid_size, base=torch.nn.functional.silu, generator=0)
-    layer.knots += 0.2 / grid_size * torch.rand(layer.knots.shape)
+    random = torch.Generator().manual_seed(0)
+    layer.knots += 0.2 / grid_size * torch.rand(layer.knots.shape, generator=random)
     for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter)
+        torch.nn.init.normal_(parameter, generator=random)
     exact = copy.deepcopy(layer).double()
     torch.compiler.reset()
     function = torch.compile(layer, fullgraph=True)
     for batch in (64, 33):
-        x = torch.cat([2.4 * torch.rand(batch, 17) - 1.2, layer.knots.T]).requires_grad_()
+        x = torch.cat(
+            [2.4 * torch.rand(batch, 17, generator=random) - 1.2, layer.knots.T]
+        ).requires_grad_()
         z = x.detach().double().requires_grad_()
         y = function(x)
         bases = splines.cox_de_boor(z, exact.knots, 3)

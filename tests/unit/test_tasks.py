@@ -12,7 +12,6 @@ from kanbook import tasks
 PORTRAIT = imread(tasks.Path(tasks.__file__).with_name("portrait.png")).astype("float64")
 
 
-
 # Curves
 
 
