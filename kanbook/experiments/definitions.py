@@ -10,11 +10,12 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
 from ..tasks import FORMULAS, FUNCTIONS_1D
+from ..tasks.laws import LAWS
 
 Settings = dict[str, Any]
 
@@ -392,6 +393,13 @@ def second_order() -> Iterable[Settings]:
             yield sized(smooth | mlp(), 15 * (20 + degree), 2)
 
 
+def formulas(methods: Iterable[str], noises: Iterable[float]) -> Iterable[Settings]:
+    """What ``recovery`` is about, and measures; its head has the hypotheses."""
+    for noise, method, law in product(noises, methods, LAWS):
+        what = {"measure": "formula", "law": law, "noise": noise, "method": method}
+        yield what | {"limit": 60}
+
+
 # What entered the race: the best of their kind in "extras" and "mixtures", by the median on the
 # image (tests/unit/test_stored_results.py holds the tables to that).
 BEST_KAN = kan(6, **UPDATE)
@@ -492,6 +500,22 @@ EXPERIMENTS = {
             second_order,
             seeds=10,
             cost=14,
+        ),
+        Experiment(
+            "recovery",
+            "How often does a small KAN become the formula behind its samples?",
+            (18, 21),
+            partial(formulas, ["kanbook"], [0.0, 0.01, 0.05]),
+            seeds=10,
+            cost=120,
+        ),
+        Experiment(
+            "recovery-rivals",
+            "How often do PyKAN and genetic programming find the same formulas?",
+            (18, 21),
+            partial(formulas, ["pykan", "pykan, tuned", "operon"], [0.0, 0.01]),
+            seeds=3,
+            cost=250,
         ),
     )
 }

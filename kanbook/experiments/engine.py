@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..results import FOLDER, ResultsError, Table, digest, key
-from . import trials
+from . import recovery, trials
 from .definitions import EXPERIMENTS, TUNING_SEEDS, Experiment, Settings
 
 # For the processes that train. On Linux, the C library would give the memory of large tensors back
@@ -137,6 +137,8 @@ def check_settings(experiment: Experiment, table: Table) -> None:
 
 def evaluations(settings: Settings) -> int:
     """How often a run computes the loss and its gradient, about: its share of the time."""
+    if "law" in settings:
+        return settings["limit"]
     if "measure" in settings:
         return 85 * len(settings["models"])
     return settings["steps"] * {"lbfgs": 25, "lm": 10}.get(settings["optimizer"], 1)
@@ -153,7 +155,10 @@ def perform(one: dict[str, Any], device: str = "cpu") -> tuple[dict[str, Any], d
     """
     if "measure" in one["settings"]:
         measured = {"parameters": None, "loss": None, "diverged": False}
-        measured |= trials.time_steps(one["settings"])
+        if "law" in one["settings"]:
+            measured |= recovery.run(one["settings"], one["seed"])
+        else:
+            measured |= trials.time_steps(one["settings"])
     else:
         points = POINTS[one["stage"]]
         measured = trials.run_trial(one["settings"], one["seed"], device=device, points=points)

@@ -60,6 +60,7 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
 MEASURED = {"run", "made", "seed", "parameters", "evaluations", "seconds", "loss", "test_loss"}
 MEASURED |= {"final", "diverged", "complete", "curve", "probes"}
 MEASURED |= {"measure", "models", "step_seconds"}
+MEASURED |= {"formula", "error", "wide_error", "equal", "complexity", "note"}
 
 
 def summarize(frame, loss: str = "final"):
