@@ -16,14 +16,16 @@ __all__ = ["Operations", "count_operations", "count_parameters"]
 def count_parameters(model: nn.Module) -> int:
     """Return the number of trainable parameters: single numbers that the optimizer changes.
 
-    Shared parameters count once; knots are buffers and do not count.
+    Shared parameters count once; knots are buffers and do not count, nor do edges that were pruned
+    and numbers of a formula that were rounded.
 
     Example:
         >>> from kanbook import KAN
         >>> count_parameters(KAN([2, 5, 1], grid_size=3, degree=3))  # 15 edges of 6 coefficients
         90
     """
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    fixed = sum(m.fixed_numbers() for m in model.modules() if hasattr(m, "fixed_numbers"))
+    return sum(p.numel() for p in model.parameters() if p.requires_grad) - fixed
 
 
 class Operations(NamedTuple):

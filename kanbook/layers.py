@@ -95,6 +95,8 @@ class SplineLayer(nn.Module):
             shapes = (inputs, size + 2 * self.degree + 1), (inputs, outputs, size + self.degree)
             if size >= 1 and size != self.grid_size and (knots.shape, coef.shape) == shapes:
                 self.set_grid(self.knots.new_empty(knots.shape), self.coef.new_empty(coef.shape))
+        if prefix + "mask" in state_dict:  # edges that were pruned
+            self.mask = torch.empty_like(self.coef[..., 0])
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -180,6 +182,8 @@ class KANLayer(SplineLayer):
         coef: parameter of shape ``(I, O, G + k)``.
         spline_weight, base_weight: parameters of shape ``(I, O)``, or None.
         bias: parameter of shape ``(O,)``, or None.
+        mask: buffer of shape ``(I, O)``, 0 for edges that are missing and 1 for the others, or
+            None: all are there. :func:`kanbook.formulas.prune` takes edges away.
 
     Shape:
         ``(..., I)`` to ``(..., O)``.
@@ -225,6 +229,7 @@ class KANLayer(SplineLayer):
         self.spline_weight = nn.Parameter(torch.empty(edges, **factory)) if spline_weight else None
         self.base_weight = nn.Parameter(torch.empty(edges, **factory)) if base is not None else None
         self.bias = nn.Parameter(torch.empty(out_features, **factory)) if bias else None
+        self.register_buffer("mask", None)
         self.reset_parameters(generator)
 
     @torch.no_grad()
@@ -254,16 +259,26 @@ class KANLayer(SplineLayer):
     def forward(self, x: Tensor) -> Tensor:
         check_points(x, self.knots)
         coef = self.coef
-        if self.spline_weight is not None:
-            coef = coef * self.spline_weight.unsqueeze(-1)
+        for weight in (self.spline_weight, self.mask):
+            if weight is not None:
+                coef = coef * weight.unsqueeze(-1)
         y = sum_splines(x, coef, self.knots, self.degree)
         if self.base_weight is not None:
-            base = self._base(x)
-            flat = base.ndim == 2
-            y = torch.addmm(y, base, self.base_weight) if flat else y + base @ self.base_weight
+            base, weight = self._base(x), self._masked(self.base_weight)
+            y = torch.addmm(y, base, weight) if base.ndim == 2 else y + base @ weight
         if self.bias is not None:
             y = y + self.bias
         return y
+
+    def _masked(self, edges: Tensor) -> Tensor:
+        return edges if self.mask is None else edges * self.mask
+
+    def fixed_numbers(self) -> int:
+        """How many numbers belong to edges that are missing."""
+        if self.mask is None:
+            return 0
+        weights = sum(w is not None for w in (self.spline_weight, self.base_weight))
+        return int((self.mask == 0).sum()) * (self.coef.shape[-1] + weights)
 
     @torch.no_grad()
     def jacobian(self, x: Tensor, slopes: Tensor) -> Tensor:
@@ -279,7 +294,8 @@ class KANLayer(SplineLayer):
             Shape ``(N, P)``, in the order of ``parameters()``; those of a ``base`` are not the
             layer's own.
         """
-        slopes = slopes.unsqueeze(1).expand(-1, self.in_features, -1)  # (N, I, O)
+        bias = slopes
+        slopes = self._masked(slopes.unsqueeze(1).expand(-1, self.in_features, -1))  # (N, I, O)
         one = torch.eye(self.coef.shape[-1]).to(x).unsqueeze(0)  # of each basis function
         pairs = zip(x.split(1, 1), self.knots.split(1), strict=True)
         bases = torch.stack([sum_splines(v, one, t, self.degree) for v, t in pairs], 1)  # (N, I, n)
@@ -290,12 +306,12 @@ class KANLayer(SplineLayer):
         if self.base_weight is not None:
             parts.append(self._base(x).unsqueeze(-1) * slopes)
         if self.bias is not None:
-            parts.append(slopes[:, 0])
+            parts.append(bias)
         return torch.cat([part.flatten(1) for part in parts], 1)
 
     @full_precision
     def edges(self, x: Tensor) -> Tensor:
-        """Return every edge function's value, shape ``(..., I, O)``.
+        """Return every edge function's value, shape ``(..., I, O)``; 0 for a missing edge.
 
         The sum over the inputs, plus the bias if there is one, is the layer's output.
         """
@@ -306,7 +322,7 @@ class KANLayer(SplineLayer):
             phi = phi * self.spline_weight
         if self.base_weight is not None:
             phi = phi + self._base(x).unsqueeze(-1) * self.base_weight
-        return phi
+        return self._masked(phi)
 
     def _base(self, x: Tensor) -> Tensor:
         value = self.base(x)
