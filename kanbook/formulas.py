@@ -440,19 +440,38 @@ def refit(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> float:
 class Standard:
     """How good a network of curves is, and so how good a formula has to be.
 
-    If twice as many knots do not halve the loss, what is left of it is noise, and its size is
-    known. Else it is what pieces of polynomials cannot follow, and a true formula has none of it.
+    The grid is refined until twice as many knots do not halve the loss any more. If neighbors do
+    not agree in what is left then, it is noise, and its size is known. Else it is what the curves
+    cannot follow, or have not learned, and a true formula has none of it.
+
+    Attributes:
+        model: the network, refitted on its last grid.
+        loss, numbers: mean squared error on the grid before, and how many numbers that took.
+        best: mean squared error on the last grid.
     """
 
-    def __init__(self, model: nn.Module, x: Tensor, y: Tensor) -> None:
+    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, doublings: int) -> None:
         self.n, self.spread = len(y), y.var(correction=0).item()
-        model, found = copy.deepcopy(model), []
-        for size in (model[0].grid_size, 2 * model[0].grid_size):
-            _extend(model, x, size)
-            found.append((refit(model, x, y, 20), count_parameters(model)))
-        variances = [loss * self.n / max(self.n - size, 1) for loss, size in found]
-        self.noisy, self.variance = variances[1] > 0.5 * variances[0], min(variances)
-        (self.loss, self.numbers), (self.best, _) = found
+        self.model, size = copy.deepcopy(model), model[0].grid_size
+        self.best, self.numbers = refit(self.model, x, y, 30), count_parameters(self.model)
+        variance = INF
+        for _ in range(doublings):
+            self.loss, numbers, coarse = self.best, count_parameters(self.model), self.model
+            self.model, size = copy.deepcopy(coarse), 2 * size
+            _extend(self.model, x, size)
+            self.best = refit(self.model, x, y, 20)
+            free = [max(self.n - count_parameters(m), 1) for m in (coarse, self.model)]
+            before, after = (
+                loss * self.n / f for loss, f in zip((self.loss, self.best), free, strict=True)
+            )
+            self.numbers, variance = numbers, min(before, after)
+            if after > 0.5 * before:
+                self.noisy = not _neighbors_agree(x, y - self.model(x))
+                self.variance = variance
+                if self.noisy:
+                    self.model = coarse
+                return
+        self.noisy, self.variance = False, variance
 
     def allows(self, loss: float, model: nn.Module, *, complete: bool = False) -> bool:
         """Whether a loss is that of the curves, but for chance or for the curves' own error."""
@@ -461,7 +480,7 @@ class Standard:
             more = fewer + 3 * math.sqrt(2 * fewer)  # chi squared, three standard deviations
             return loss <= self.loss + self.variance * more / self.n
         if complete:
-            return loss <= 1.5 * max(self.best, 1e-13 * self.spread)
+            return loss <= 0.01 * self.best or self.exact(loss)
         return loss <= 30 * max(self.best, 1e-9 * self.spread)
 
     def score(self, loss: float, model: nn.Module) -> float:
@@ -477,6 +496,16 @@ class Standard:
 
     def exact(self, loss: float) -> bool:
         return loss < 1e-20 * self.spread
+
+
+@torch.no_grad()
+def _neighbors_agree(x: Tensor, residuals: Tensor) -> bool:
+    """Whether residuals (N, O) of nearest neighbors among samples x (N, I) are correlated."""
+    x, r = x[:2000] / x.std(0), residuals[:2000]
+    distance = torch.cdist(x, x).fill_diagonal_(INF)
+    r = (r - r.mean(0)) / r.std(0)
+    agreement = (r * r[distance.argmin(1)]).mean(0)
+    return bool((agreement > 4 / math.sqrt(len(x))).any())
 
 
 def _extend(model: nn.Module, x: Tensor, grid_size: int) -> None:
@@ -660,15 +689,12 @@ def snap(
     if not library:
         raise ValueError(f"library={library!r}; expected at least one function")
     edges(model, x[:1])
-    standard = Standard(model if like is None else like, x, y)
-    model = copy.deepcopy(model)
-    own = Standard(model, x, y)
-    standard = own if own.best < standard.best else standard
-    refit(model, x, y, 30)
-    if not standard.noisy:
-        for factor in (2, 2):
-            _extend(model, x, factor * model[0].grid_size)
-            refit(model, x, y, 20)
+    standard = Standard(model, x, y, doublings=2)
+    model = standard.model
+    if like is not None:
+        whole = Standard(like, x, y, doublings=1)
+        if whole.best < standard.best and not whole.allows(standard.loss, model):
+            standard = whole  # too much was pruned
     model = _peel(_peel(model, x, y, standard, "nodes"), x, y, standard, "edges")
     first = _State(_normalized(model, x), INF)
     first.loss = refit(first.net, x, y, 20)
@@ -883,7 +909,8 @@ def discover(
             warnings.simplefilter("ignore", RuntimeWarning)
             training.fit(model, inputs, targets, steps=150, lr=0.02, update_grid_at=[40, 80])
             curves = copy.deepcopy(model)
-            options = {"steps": 500, "lr": 0.03, "schedule": lambda t: 1 - t}
+            options = {"steps": 600, "lr": 0.1, "schedule": lambda t: min(1, 2 - 2 * t)}
+            options["update_grid_at"] = range(60, 420, 60)
             training.fit(model, inputs, targets, penalty=penalty, **options)
         model = prune(model, inputs)
         grids.update_grid(model, inputs, grid_eps=1.0)
