@@ -2,7 +2,8 @@
 
 An evening's read, in this order: ``splines`` (curves), ``layers`` (a curve on every edge),
 ``networks`` (layers in a row), ``counting`` (what they cost), ``grids`` (moving knots),
-``training`` (one loop); last ``fast`` (the same sum, fast) and ``compiled`` (for a compiler).
+``training`` (one loop); then ``functions`` and ``formulas`` (from curves to formulas); last
+``fast`` (the same sum, fast) and ``compiled`` (for a compiler).
 
 The workshop, loaded when it is first used: ``plots`` (pictures), ``tasks`` (what to learn), ``lab``
 (a curve to touch), ``results`` and ``experiments`` (the stored runs behind the book's numbers, and
@@ -25,7 +26,8 @@ _WORKSHOP = {
     "SplineActivation": "experiments.rivals",
     "SplineMLP": "experiments.rivals",
     "SplinePlayground": "lab",
-    **dict.fromkeys(["experiments", "functional", "lab", "plots", "results", "tasks"]),
+    **dict.fromkeys(["experiments", "formulas", "functional", "functions", "lab"]),
+    **dict.fromkeys(["plots", "results", "tasks"]),
 }
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "count_parameters",
     "extend_grid",
     "fit",
+    "formulas",
     "functional",
     "grids",
     "lab",

@@ -16,9 +16,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +25,7 @@ from tqdm import tqdm
 from . import grids, training
 from ._checks import as_generator, check_finite, check_integer, check_number, check_samples
 from .counting import count_parameters
+from .functions import LIBRARY, Formula, FormulaLayer, Function, Snap, candidates
 from .layers import KANLayer
 from .networks import KAN, Network
 
@@ -46,7 +45,7 @@ def edges(model: nn.Module, x: Tensor) -> list[Tensor]:
     """
     found = []
     for layer in model if isinstance(model, nn.Sequential) else [model]:
-        if not isinstance(layer, KANLayer):
+        if not isinstance(layer, (KANLayer, FormulaLayer)):
             raise TypeError(
                 f"model holds a {type(layer).__name__}; expected KAN layers in a row, such as KAN"
             )
@@ -173,252 +172,6 @@ def _keep(model: nn.Module, x: Tensor, alive: Sequence[Tensor]) -> Network | Non
     return Network(*layers)
 
 
-# --- functions with a name -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Function:
-    """A function f that an edge may be, as c f(a x + b) + d.
-
-    Args:
-        f: of a tensor, element by element.
-        text: the same in SymPy's notation, of u.
-        free: which of ``"a"`` and ``"b"`` may be chosen. Where a choice changes nothing that c and
-            d could not, it is left out: exp(x + b) is a multiple of exp(x).
-        domain: open interval of u in which f is defined and has no pole. Beyond it the value is
-            NaN, so no fit can lead there, and no pole can hide between two samples.
-        signs: of a, where a is not free.
-        price: how many numbers this function counts for beside a, b, c and d.
-    """
-
-    f: Callable[[Tensor], Tensor]
-    text: str
-    free: str = "ab"
-    domain: tuple[float, float] = (-INF, INF)
-    signs: tuple[int, ...] = (1,)
-    price: float = 1.0
-
-    def __call__(self, u: Tensor) -> Tensor:
-        low, high = self.domain
-        v = self.f(u)
-        return v if (low, high) == (-INF, INF) else torch.where((u > low) & (u < high), v, math.nan)
-
-
-_RIGHT = {"free": "b", "domain": (0.0, INF), "signs": (1, -1)}
-
-LIBRARY: dict[str, Function] = {
-    "x": Function(lambda u: u, "u", free="", price=0),
-    "x^2": Function(torch.square, "u**2", free="b"),
-    "x^3": Function(lambda u: u**3, "u**3", free="b"),
-    "exp": Function(torch.exp, "exp(u)", free="a"),
-    "log": Function(torch.log, "log(u)", **_RIGHT),
-    "sqrt": Function(torch.sqrt, "sqrt(u)", **_RIGHT),
-    "1/x": Function(torch.reciprocal, "1/u", **_RIGHT),
-    "1/x^2": Function(lambda u: u**-2, "1/u**2", **_RIGHT),
-    "1/sqrt": Function(torch.rsqrt, "1/sqrt(u)", **_RIGHT),
-    "sin": Function(torch.sin, "sin(u)"),
-    "tanh": Function(torch.tanh, "tanh(u)"),
-    "atanh": Function(torch.atanh, "atanh(u)", domain=(-1.0, 1.0)),
-    "gauss": Function(lambda u: torch.exp(-(u**2)), "exp(-u**2)", price=2),
-    "atan": Function(torch.atan, "atan(u)", price=2),
-    "abs": Function(torch.abs, "Abs(u)", free="b", price=2),
-    "asin": Function(torch.asin, "asin(u)", domain=(-1.0, 1.0), price=3),
-}
-
-
-class Candidate(NamedTuple):
-    """A function fitted to a curve: the numbers of c f(a x + b) + d, and R^2."""
-
-    name: str
-    r2: float
-    a: float
-    b: float
-    c: float
-    d: float
-
-
-@torch.no_grad()
-def candidates(
-    x: Tensor, y: Tensor, library: Mapping[str, Function] | None = None
-) -> list[Candidate]:
-    """Fit every function of a library to a curve: a and b from a table, c and d by least squares.
-
-    Args:
-        x, y: points of the curve, shape ``(N,)``.
-        library: functions by name; ``LIBRARY`` if not given.
-
-    Returns:
-        The best of each function that is defined at all points, by falling R^2.
-
-    Raises:
-        TypeError, ValueError: x or y is not finite.
-
-    Example:
-        >>> x = torch.linspace(0.1, 2, 50)
-        >>> candidates(x, torch.log(3 * x))[0].name
-        'log'
-
-    In the book: chapter 18.
-    """
-    check_finite("x", x)
-    check_finite("y", y)
-    found = []
-    for name, function in (LIBRARY if library is None else library).items():
-        ab = _starts(function, x)
-        v = function(ab[:, :1] * x + ab[:, 1:])  # (m, N)
-        defined = v.isfinite().all(1)
-        if not defined.any():
-            continue
-        ab, v = ab[defined], v[defined]
-        mean = v.mean(1)
-        z, w = v - mean.unsqueeze(1), y - y.mean()
-        c = (z @ w) / z.square().sum(1).clamp(min=1e-300)
-        r2 = c * (z @ w) / w.square().sum().clamp(min=1e-300)
-        best = r2.nan_to_num(-1).argmax()
-        d = y.mean() - c[best] * mean[best]
-        numbers = (r2[best], *ab[best], c[best], d)
-        found.append(Candidate(name, *(number.item() for number in numbers)))
-    return sorted(found, key=lambda one: -one.r2)
-
-
-def _starts(function: Function, x: Tensor) -> Tensor:
-    """Pairs (a, b) to try, shape (m, 2), by what they make of the range of x."""
-    low, high = x.min(), x.max()
-    center, half = (low + high) / 2, (high - low).clamp(min=1e-12) / 2
-    like = {"dtype": x.dtype, "device": x.device}
-    signs = torch.tensor(function.signs, **like).unsqueeze(1)
-    near, far = function.domain
-    if function.free == "":
-        return torch.tensor([[1.0, 0.0]], **like)
-    if function.free == "a":
-        a = torch.logspace(-1.5, 1.2, 28, **like) / half
-        return torch.stack([torch.cat([a, -a]), torch.zeros(56, **like)], 1)
-    if function.free == "b":
-        b = (half * torch.linspace(-3, 3, 61, **like) - center).expand(len(signs), -1)
-        if near > -INF:  # the range begins a little inside the domain, or far
-            end = near - torch.minimum(signs * low, signs * high)
-            b = torch.logspace(-2.5, 1.5, 24, **like) * half + end
-        return torch.stack([signs.expand_as(b), b], -1).flatten(0, 1)
-    middle, widths = 0.0, torch.logspace(-1, 1.1, 40, **like)
-    middles = torch.linspace(-3.2, 3.2, 24, **like)
-    if near > -INF:  # a bounded domain
-        middle, reach = (near + far) / 2, (far - near) / 2
-        widths = torch.linspace(0.05, 0.995, 24, **like) * reach
-        middles = torch.linspace(-0.95, 0.95, 15, **like) * reach
-    h, m = torch.cartesian_prod(widths, middles).unbind(1)
-    return torch.stack([h / half, middle + m - h * center / half], 1)
-
-
-# --- networks of curves and functions ------------------------------------------------------------
-
-
-class FormulaLayer(nn.Module):
-    """A KAN layer, some or all of whose edges are functions c f(a x + b); with a bias.
-
-    Attributes:
-        splines: a KAN layer with the edges that are curves, or None if there are none.
-        functions: (input, output, name, function) of each edge that has one.
-        constants: parameter of shape ``(functions, 3)``: c, a, b.
-        bias: parameter of shape ``(O,)``.
-        free, free_bias: buffers that say which of these numbers may change.
-
-    Shape:
-        ``(..., I)`` to ``(..., O)``.
-    """
-
-    def __init__(self, layer: KANLayer) -> None:
-        super().__init__()
-        self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.splines: KANLayer | None = copy.deepcopy(layer)
-        if layer.mask is None:
-            self.splines.mask = torch.ones_like(layer.coef[..., 0])
-        self.functions: list[tuple[int, int, str, Function]] = []
-        self.constants = nn.Parameter(layer.knots.new_zeros(0, 3))
-        self.bias = nn.Parameter(layer.knots.new_zeros(self.out_features))
-        self.register_buffer("free", torch.zeros(0, 3, dtype=torch.bool))
-        self.register_buffer("free_bias", torch.ones(self.out_features, dtype=torch.bool))
-
-    def curves(self) -> list[tuple[int, int]]:
-        """The edges (input, output) that are curves."""
-        return (
-            [] if self.splines is None else [tuple(e) for e in self.splines.mask.nonzero().tolist()]
-        )
-
-    @torch.no_grad()
-    def curve(self, i: int, o: int, x: Tensor) -> Tensor:
-        """Values of the curve of an edge at x (N,)."""
-        points = self.splines.knots.mean(1).repeat(len(x), 1)
-        points[:, i] = x
-        return self.splines.edges(points)[:, i, o]
-
-    @torch.no_grad()
-    def put(self, i: int, o: int, function: Function, start: Candidate) -> None:
-        """Replace the curve of an edge by a function, with these numbers to begin with."""
-        self.splines.mask[i, o] = 0
-        if not self.splines.mask.any():
-            self.splines = None
-        self.bias[o] += start.d
-        new = self.constants.new_tensor([[start.c, start.a, start.b]])
-        free = torch.tensor([[True, "a" in function.free, "b" in function.free]]).to(self.free)
-        self._set(
-            [*self.functions, (i, o, start.name, function)],
-            torch.cat([self.constants, new]),
-            torch.cat([self.free, free]),
-        )
-
-    @torch.no_grad()
-    def drop(self, number: int) -> None:
-        """Take a function away."""
-        keep = [n for n in range(len(self.functions)) if n != number]
-        self._set([self.functions[n] for n in keep], self.constants[keep], self.free[keep])
-
-    def _set(self, functions: list, constants: Tensor, free: Tensor) -> None:
-        self.functions, self.free = functions, free
-        self.constants = nn.Parameter(constants.clone())
-
-    def fixed_numbers(self) -> int:
-        """How many of the layer's own parameters may not change."""
-        return int((~self.free).sum() + (~self.free_bias).sum())
-
-    def _values(self, u: Tensor) -> Tensor:
-        return torch.stack(
-            [f(v) for (*_, f), v in zip(self.functions, u.unbind(-1), strict=True)], -1
-        )
-
-    def _ends(self) -> tuple[list[int], Tensor]:
-        """The input of each function, and (functions, O): 1 at its output."""
-        outputs = [o for _, o, *_ in self.functions]
-        return [i for i, *_ in self.functions], torch.eye(self.out_features).to(self.constants)[
-            outputs
-        ]
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.bias.where(self.free_bias, self.bias.detach())
-        if self.splines is not None:
-            y = y + self.splines(x)
-        if self.functions:
-            c, a, b = self.constants.where(self.free, self.constants.detach()).unbind(1)
-            inputs, outputs = self._ends()
-            y = y + (c * self._values(a * x[..., inputs] + b)) @ outputs
-        return y.expand(*x.shape[:-1], -1)
-
-    @torch.no_grad()
-    def jacobian(self, x: Tensor, slopes: Tensor) -> Tensor:
-        """As :meth:`kanbook.layers.KANLayer.jacobian`."""
-        if not self.functions:
-            return slopes * self.free_bias
-        c, a, b = self.constants.unbind(1)
-        inputs, outputs = self._ends()
-        with torch.enable_grad():
-            u = (a * x[:, inputs] + b).requires_grad_()
-            v = self._values(u)
-            (derivative,) = torch.autograd.grad(v.sum(), u)
-        g = slopes @ outputs.T
-        inner = g * c * derivative
-        parts = torch.stack([g * v, inner * x[:, inputs], inner], -1) * self.free
-        return torch.cat([parts.flatten(1), slopes * self.free_bias], 1)
-
-
 def refit(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> float:
     """Make at most so many steps of Levenberg-Marquardt; return the mean squared error."""
     updater = training.LevenbergMarquardt([*model.parameters()], model, x, y, training.History())
@@ -528,7 +281,8 @@ def _peel(model: nn.Module, x: Tensor, y: Tensor, standard: Standard, parts: str
             alive = [s > 0 for s in spreads]
             alive[n][which] = False
             trial = _keep(model, x, alive)
-            if trial is not None and standard.allows(refit(trial, x, y, 20), trial):
+            good = trial is not None and standard.allows(refit(trial, x, y, 20), trial)
+            if good and not _cancels(trial, x):
                 model = trial
                 break
             refused += 1
@@ -536,108 +290,15 @@ def _peel(model: nn.Module, x: Tensor, y: Tensor, standard: Standard, parts: str
             return model
 
 
+@torch.no_grad()
+def _cancels(model: nn.Module, x: Tensor) -> bool:
+    """Whether edges into a node almost take each other away: x^2 - (x - 0.001 y)^2 is x y."""
+    found = edges(model, x)
+    sizes = [e.std(0, correction=0).sum(0) / e.sum(-2).std(0, correction=0) for e in found]
+    return max(size.max().item() for size in sizes) > 30
+
+
 # --- snap ----------------------------------------------------------------------------------------
-
-
-class Snap(NamedTuple):
-    """What became of one edge: a function, or None where it stays a curve.
-
-    ``r2`` is that of the function fitted to the edge's curve alone, ``before`` and ``after`` are
-    losses of the whole network, and ``alternatives`` are (name, r2, loss) of other functions.
-    """
-
-    layer: int
-    input: int
-    output: int
-    name: str | None
-    r2: float | None
-    before: float
-    after: float
-    alternatives: tuple[tuple[str, float, float], ...] = ()
-
-
-@dataclass
-class Formula:
-    """What :func:`snap` and :func:`discover` return.
-
-    Attributes:
-        network: layers whose edges are functions, or curves where no function fits.
-        snaps: what became of each edge, in the order of the work.
-        loss: mean squared error on the samples.
-        curve_loss: that of the network of curves that the formula is compared with.
-        complete: whether no curve is left, and the loss is as good as that of the curves.
-    """
-
-    network: Network
-    snaps: list[Snap]
-    loss: float
-    curve_loss: float
-    complete: bool
-
-    def expression(self, names: Sequence[str] | None = None):
-        """The first output as a SymPy expression; :meth:`expressions` has all."""
-        return self.expressions(names)[0]
-
-    def expressions(self, names: Sequence[str] | None = None) -> list[Any]:
-        """Each output as a SymPy expression.
-
-        Numbers that were rounded are exact there. A curve is an undefined function: ``s1_2_3`` in
-        layer 1, from input 2 to output 3.
-
-        Args:
-            names: of the inputs; x1, x2 and so on if not given.
-
-        Raises:
-            ValueError: there are not as many names as inputs.
-        """
-        import sympy
-
-        inputs = self.network[0].in_features
-        names = [f"x{i + 1}" for i in range(inputs)] if names is None else list(names)
-        if len(names) != inputs:
-            raise ValueError(f"names={names!r}; expected {inputs}, one for each input")
-        values, u = [sympy.Symbol(name) for name in names], sympy.Symbol("u")
-        for number, layer in enumerate(self.network, start=1):
-            sums = [*map(_number, layer.bias.tolist(), layer.free_bias.tolist())]
-            for i, o in layer.curves():
-                sums[o] += sympy.Function(f"s{number}_{i + 1}_{o + 1}")(values[i])
-            for (i, o, _, f), constants, free in zip(
-                layer.functions, layer.constants.tolist(), layer.free.tolist(), strict=True
-            ):
-                c, a, b = map(_number, constants, free)
-                sums[o] += c * sympy.sympify(f.text).subs(u, a * values[i] + b)
-            values = sums
-        return values
-
-    def __str__(self) -> str:
-        import sympy
-
-        texts = []
-        for expression in self.expressions():
-            floats = {f: sympy.Float(f, 4) for f in expression.atoms(sympy.Float)}
-            texts.append(str(expression.xreplace(floats)))
-        return "\n".join(texts)
-
-    def latex(self, names: Sequence[str] | None = None, digits: int = 4) -> str:
-        """The first output in LaTeX, with so many digits of numbers that were not rounded."""
-        import sympy
-
-        expression = self.expression(names)
-        floats = {f: sympy.Float(f, digits) for f in expression.atoms(sympy.Float)}
-        return sympy.latex(expression.xreplace(floats))
-
-
-def _number(value: float, free: bool) -> Any:
-    """A SymPy number; of one that is fixed, the fraction, or the part of pi, that it is."""
-    import sympy
-
-    if free:
-        return sympy.Float(value)
-    for unit, name in ((1.0, 1), (math.pi, sympy.pi)):
-        part = Fraction(value / unit).limit_denominator(100)
-        if abs(float(part) * unit - value) <= 1e-12 * abs(value):
-            return sympy.Rational(part.numerator, part.denominator) * name
-    return sympy.Float(value)
 
 
 @dataclass
@@ -774,83 +435,54 @@ def _children(state, edge, x, y, library, standard) -> list[_State]:
 
 
 def _round(state: _State, x: Tensor, y: Tensor, standard: Standard) -> None:
-    """Drop functions that are not needed; fix numbers at 0, at 1, at readable ones, if that is free.
+    """Drop functions that are not needed; fix numbers at 0, 1 or a readable one if that is free.
 
     Scale and shift can move from a layer to the next without a change of the function, so 0 and 1
     are tried however far they are; fractions and parts of pi within 2 %.
     """
 
-    def accept(net: Network, steps: int = 25) -> bool:
-        loss = refit(net, x, y, steps)
+    def accept(net: Network) -> bool:
+        loss = refit(net, x, y, 25)
         good = loss <= max(3 * state.loss, 1e-20 * standard.spread)
         if standard.noisy:  # each number that is fixed may cost as much as it is worth
             fewer = count_parameters(state.net) - count_parameters(net)
             good = standard.n * math.log(loss / state.loss) <= math.log(standard.n) * fewer
-        if good:
+        if good and not _cancels(net, x):
             state.net, state.loss = net, loss
-        return good
+        return state.net is net
 
-    def fix(where: tuple[int, int | None, int], value: float) -> bool:
-        net, old = copy.deepcopy(state.net), _get(state.net, where)
+    def fix(n: int, name: str, place: tuple[int, ...], value: float) -> bool:
+        net, old = copy.deepcopy(state.net), now(n, name, place)
         if abs(value - old) > 0.05 * abs(old) > 1e-10:  # a long way, in three parts
             for share in (0.3, 0.6):
-                _set(net, where, old + share * (value - old))
+                net[n].fix(name, place, old + share * (value - old))
                 refit(net, x, y, 4)
-        _set(net, where, value)
+        net[n].fix(name, place, value)
         return accept(net)
+
+    def now(n: int, name: str, place: tuple[int, ...]) -> float:
+        return getattr(state.net[n], name)[place].item()
+
+    def free(kind: str) -> list[tuple]:
+        found = [(n, *place) for n, layer in enumerate(state.net) for place in layer.places()]
+        found.sort(key=lambda one: one[1])  # biases first
+        shifts = [one for one in found if one[1] == "bias" or one[2][1] == 2]
+        return {"all": found, "shifts": shifts, "scales": [f for f in found if f not in shifts]}[
+            kind
+        ]
 
     for n, layer in enumerate(state.net):
         for number in reversed(range(len(layer.functions))):
             net = copy.deepcopy(state.net)
             net[n].drop(number)
             accept(net)
-    for where in _free(state.net):
-        if where[1] is None or where[2] == B:
-            fix(where, 0.0)
-    for where in _free(state.net):
-        if where[1] is not None and where[2] != B:
-            sign = math.copysign(1.0, _get(state.net, where))
-            fix(where, sign) or fix(where, -sign)
-    for where in _free(state.net):
-        any(fix(where, value) for value in _readable(_get(state.net, where)))
-
-
-# Columns of a FormulaLayer's constants.
-C, A, B = 0, 1, 2
-
-
-def _free(net: Network) -> list[tuple[int, int | None, int]]:
-    """Numbers that may change: (layer, function, column), or (layer, None, output) for a bias."""
-    biases = [
-        (n, None, o)
-        for n, layer in enumerate(net)
-        for o in range(layer.out_features)
-        if layer.free_bias[o]
-    ]
-    return biases + [
-        (n, number, column)
-        for n, layer in enumerate(net)
-        for column in (B, A, C)
-        for number in range(len(layer.functions))
-        if layer.free[number, column]
-    ]
-
-
-def _get(net, where) -> float:
-    n, number, column = where
-    return (net[n].bias[column] if number is None else net[n].constants[number, column]).item()
-
-
-@torch.no_grad()
-def _set(net, where, value: float) -> None:
-    """Fix a number."""
-    n, number, column = where
-    layer = net[n]
-    values, free = (
-        (layer.bias, layer.free_bias) if number is None else (layer.constants, layer.free)
-    )
-    place = column if number is None else (number, column)
-    values[place], free[place] = value, False
+    for place in free("shifts"):
+        fix(*place, 0.0)
+    for place in free("scales"):
+        sign = math.copysign(1.0, now(*place))
+        fix(*place, sign) or fix(*place, -sign)
+    for place in free("all"):
+        any(fix(*place, value) for value in _readable(now(*place)))
 
 
 def _readable(value: float) -> list[float]:

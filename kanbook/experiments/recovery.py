@@ -17,8 +17,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from ..tasks.laws import law, numeric
+from .. import formulas
+from ..tasks.laws import LAWS, law, numeric
 
 SAMPLES, N_TEST, WIDER = 1000, 2000, 1.3
 # Found: the error against the law without noise, on new points and on a domain 1.3 times as wide,
@@ -118,4 +121,21 @@ def run(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return result
 
 
-METHODS: dict[str, Any] = {}
+def _kanbook(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int):
+    """``formulas.discover``, from as many random starts as the time allows."""
+    generator, start, last = torch.Generator().manual_seed(seed), time.process_time(), 0.0
+    attempts = 0
+    while True:
+        attempts += 1
+        before = time.process_time()
+        options = {"attempts": 1, "generator": generator}
+        found = formulas.discover(inputs, targets, LAWS[name].widths, **options)
+        last = max(last, time.process_time() - before)
+        if found.complete or time.process_time() - start + last > limit:
+            break
+    curves = sum(len(layer.curves()) for layer in found.network)
+    note = {"attempts": attempts, "curves": curves, "loss": float(f"{found.loss:.4g}")}
+    return str(found.expression()) if found.complete else None, note
+
+
+METHODS: dict[str, Any] = {"kanbook": _kanbook}
