@@ -115,6 +115,9 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
         repeats = module.in_features if convention == "shared" else edges
         width = module.out_features
         if isinstance(module, KANLayer):
+            if module.mask is not None:
+                edges = int(module.mask.sum())
+                repeats = module.in_features if convention == "shared" else edges
             multiply_adds += repeats * _basis_operations(module) + edges * module.coef.shape[-1]
             if module.spline_weight is not None:
                 multiply_adds += edges

@@ -258,7 +258,7 @@ class FormulaLayer(nn.Module):
         ]
 
     def edges(self, x: Tensor) -> Tensor:
-        """Return every edge's value, shape ``(..., I, O)``; their sum and the bias are the output."""
+        """Return every edge's value, shape ``(..., I, O)``; their sum, plus bias, is the output."""
         values = x.new_zeros(*x.shape, self.out_features)
         if self.splines is not None:
             values = values + self.splines.edges(x)

@@ -156,7 +156,12 @@ def plot_edges(model: nn.Module, inputs: Tensor) -> Figure:
         block.suptitle(f"layer {number}: {layer.in_features} to {layer.out_features}", fontsize=12)
         axes = block.subplots(*shape, sharey=True, squeeze=False).ravel()
         points, curves = _edge_curves(layer, x)
-        for ax, (i, o) in zip(axes, _edge_order(layer), strict=True):
+        places = itertools.product(range(layer.in_features), range(layer.out_features))
+        present = _edge_order(layer)
+        for ax, (i, o) in zip(axes, places, strict=True):
+            if (i, o) not in present:
+                ax.set_axis_off()
+                continue
             ax.plot(*_numpy(points[:, i], curves[:, i, o]), **ROLES["KAN"])
             low, high = points[0, i].item(), points[-1, i].item()
             inner = layer.knots[i, layer.degree : -layer.degree or None]
@@ -198,7 +203,7 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
                 f"model has a KAN layer with {below.out_features} outputs before one with "
                 f"{above.in_features} inputs; expected KAN layers in a row, nothing between"
             )
-    most = max(layer.in_features * layer.out_features for layer, _ in layers)
+    most = max(len(_edge_order(layer)) for layer, _ in layers)
     if most > 60:
         raise ValueError(f"model has a layer of {most} edges; expected at most 60 to draw them")
     widths = [layers[0][0].in_features, *(layer.out_features for layer, _ in layers)]
@@ -211,8 +216,8 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
         spread = curves.std(0)
         strength = (spread / spread.max().clamp_min(1e-12)).clamp(0.15, 1)
         below, above = _places(widths[level]), _places(widths[level + 1])
-        boxes = _places(layer.in_features * layer.out_features)
-        for place, (i, o) in zip(boxes, _edge_order(layer), strict=True):
+        present = _edge_order(layer)
+        for place, (i, o) in zip(_places(len(present)), present, strict=True):
             y, alpha = level + 0.5, strength[i, o].item()
             height = size * aspect
             line = {"color": ROLES["KAN"]["color"], "alpha": alpha, "linewidth": 1.2, "zorder": 1}
@@ -455,7 +460,9 @@ def _edge_curves(layer: KANLayer, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _edge_order(layer: KANLayer) -> list[tuple[int, int]]:
-    return [(i, o) for i in range(layer.in_features) for o in range(layer.out_features)]
+    """The edges (input, output) that are there."""
+    every = torch.ones(layer.in_features, layer.out_features) if layer.mask is None else layer.mask
+    return [(i, o) for i, o in every.nonzero().tolist()]
 
 
 def _domain(layer: KANLayer, i: int) -> tuple[float, float]:
