@@ -23,7 +23,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import grids, training
-from ._checks import as_generator, check_finite, check_integer, check_number, check_samples
+from ._checks import (
+    as_generator,
+    check_finite,
+    check_integer,
+    check_number,
+    check_samples,
+    check_widths,
+)
 from .counting import count_parameters
 from .functions import LIBRARY, Formula, FormulaLayer, Function, Snap, candidates
 from .layers import KANLayer
@@ -79,8 +86,8 @@ def fade(
     Example:
         >>> x = torch.linspace(-1, 1, 100).unsqueeze(-1)
         >>> model = KAN([1, 4, 1], generator=0)
-        >>> history = training.fit(model, x, x**2, steps=300, penalty=fade(x))
-        >>> bool((edges(model, x)[0].std(0) < 0.01).sum() >= 2)
+        >>> history = training.fit(model, x, x**2, steps=300, lr=0.1, penalty=fade(x, 0.02))
+        >>> prune(model, x)[0].out_features < 4
         True
 
     Source: Yuan and Lin, "Model selection and estimation in regression with grouped variables"
@@ -116,9 +123,9 @@ def prune(model: nn.Module, x: Tensor, threshold: float = 0.03) -> Network:
             is not in [0, 1), or so high that nothing would reach an output.
 
     Example:
-        >>> model, x = KAN([2, 5, 1], generator=0), torch.rand(50, 2)
+        >>> model, x = KAN([2, 5, 1], domain=(-4, 4), generator=0), torch.rand(50, 2)
         >>> with torch.no_grad():
-        ...     model[1].coef[1:] = 0.5  # four of five hidden nodes do nothing
+        ...     _ = model[1].coef[1:].fill_(0.5)  # four of five hidden nodes do nothing
         >>> small = prune(model, x)
         >>> small[0].out_features, torch.allclose(small(x), model(x), atol=1e-6)
         (1, True)
@@ -239,10 +246,10 @@ class Standard:
     def score(self, loss: float, model: nn.Module) -> float:
         """Goodness and simplicity in one number, the lower the better.
 
-        With noise it is the Bayesian information criterion. Without, the loss of curves that are
-        to become functions says less, and counts as if of 50 samples.
+        With noise it is the Bayesian information criterion. Without, a loss says little as long as
+        some edges are curves: twice the loss is worth one number.
         """
-        weight, floor = (self.n, 1e-9) if self.noisy else (50, 1e-18)
+        weight, floor = (self.n, 1e-9) if self.noisy else (10, 1e-18)
         prices = sum(f.price for layer in model for *_, f in layer.functions)
         simplicity = math.log(self.n) * (count_parameters(model) + prices)
         return weight * math.log(loss / self.spread + floor) + simplicity
@@ -418,13 +425,15 @@ def _children(state, edge, x, y, library, standard) -> list[_State]:
         if start.name == "x" and refit(net, x, y, 8) <= max(state.loss, 1e-20 * standard.spread):
             break  # nothing is simpler than a straight line, if that is as good as the curve
     alternatives = []
-    for steps, keep, margin in ((0, 6, 600), (8, 3, 200), (25, 3, INF)):
+    for steps, keep, margin in ((0, 6, 200), (8, 3, 60), (25, 3, INF)):
         tried = [(refit(net, x, y, steps), start, net) for _, start, net in tried]
         tried = [one for one in tried if one[0] < INF]
         scores = {id(net): standard.score(loss, net) for loss, _, net in tried}
         tried.sort(key=lambda one: scores[id(one[2])])
-        alternatives += [(start.name, start.r2, loss) for loss, start, _ in tried[keep:]]
-        tried = [one for one in tried[:keep] if scores[id(one[2])] < min(scores.values()) + margin]
+        bar = min(scores.values(), default=0.0) + margin
+        kept = [one for one in tried[:keep] if scores[id(one[2])] < bar]
+        alternatives += [(start.name, start.r2, loss) for loss, start, _ in tried[len(kept) :]]
+        tried = kept
     children = []
     for loss, start, net in tried:
         others = [(s.name, s.r2, value) for value, s, _ in tried if s is not start] + alternatives
@@ -525,13 +534,19 @@ def discover(
 
     Example:
         >>> x = torch.linspace(-1, 1, 200, dtype=torch.float64).unsqueeze(-1)
-        >>> print(discover(x, torch.exp(-2 * x), [1, 1, 1], generator=0))
+        >>> print(discover(x, torch.exp(-2 * x), [1, 1], generator=0))
         exp(-2*x1)
 
     In the book: chapter 18.
     """
     check_samples("inputs", inputs, "targets", targets, any_targets=False)
     check_integer("attempts", attempts, 1)
+    check_widths(widths)
+    if (widths[0], widths[-1]) != (inputs.shape[1], targets.shape[1]):
+        raise ValueError(
+            f"widths={widths!r}; expected {inputs.shape[1]} at the beginning and "
+            f"{targets.shape[1]} at the end, as inputs and targets have"
+        )
     generator, found = as_generator(generator), []
     for _ in range(attempts):
         model = KAN(widths, dtype=inputs.dtype, generator=generator)

@@ -148,7 +148,7 @@ def _starts(function: Function, x: Tensor) -> Tensor:
             b = torch.logspace(-2.5, 1.5, 24, **like) * half + end
         return torch.stack([signs.expand_as(b), b], -1).flatten(0, 1)
     middle, widths = 0.0, torch.logspace(-1, 1.1, 40, **like)
-    middles = torch.linspace(-3.2, 3.2, 24, **like)
+    middles = torch.linspace(-3.2, 3.2, 25, **like)
     if near > -INF:  # a bounded domain
         middle, reach = (near + far) / 2, (far - near) / 2
         widths = torch.linspace(0.05, 0.995, 24, **like) * reach

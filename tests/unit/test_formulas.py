@@ -1,0 +1,340 @@
+"""Fade, prune, snap: against plain formulas, SciPy, autograd and SymPy."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import scipy.optimize
+import sympy
+import torch
+from torch.nn.utils import parameters_to_vector
+
+from kanbook import (
+    KAN,
+    KANLayer,
+    TanhKAN,
+    count_parameters,
+    extend_grid,
+    fit,
+    formulas,
+    update_grid,
+)
+from kanbook.formulas import Standard, discover, edges, fade, prune, snap
+from kanbook.functions import LIBRARY, FormulaLayer, Function, candidates
+from kanbook.networks import Network
+from kanbook.training import _jacobian_by_autograd
+
+F64 = {"dtype": torch.float64}
+OPTIONS = {"bias": True, "spline_weight": True, "base": torch.nn.functional.silu}
+
+
+def points(n=60, inputs=2, seed=1):
+    g = torch.Generator().manual_seed(seed)
+    return 2 * torch.rand(n, inputs, generator=g, **F64) - 1
+
+
+def shaken(model, seed=5):
+    g = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=g, **F64)
+    return model
+
+
+def state(model):
+    return parameters_to_vector(model.parameters()).detach().clone()
+
+
+# --- fade ----------------------------------------------------------------------------------------
+
+
+def test_fade_is_the_sum_of_the_spreads():
+    model, x = shaken(KAN([2, 3, 1], **OPTIONS, **F64)), points()
+    total = 0.0
+    h = x
+    for layer in model:
+        for i in range(layer.in_features):
+            for o in range(layer.out_features):
+                total += np.std(layer.edges(h)[:, i, o].detach().numpy())
+        h = layer(h)
+    assert fade(x, 0.3, smooth=0.0)(model).item() == pytest.approx(0.3 * total, rel=1e-12)
+
+
+def test_gradient_of_fade_by_finite_differences():
+    model, x = shaken(KAN([2, 2, 1], grid_size=2, **F64)), points(20)
+    penalty, names = fade(x), [name for name, _ in model.named_parameters()]
+
+    def of(*values):
+        clone = copy.deepcopy(model)
+        for name, value in zip(names, values, strict=True):
+            layer, parameter = name.split(".")
+            del clone[int(layer)]._parameters[parameter]
+            setattr(clone[int(layer)], parameter, value)
+        return penalty(clone)
+
+    assert torch.autograd.gradcheck(of, tuple(model.parameters()))
+
+
+def test_fading_leaves_fewer_edges_than_training_alone():
+    x = points(200)
+    y = x.sum(1, keepdim=True) ** 2
+    left = []
+    for penalty in (None, fade(x, 0.02)):
+        model = KAN([2, 4, 1], generator=0, **F64)
+        fit(model, x, y, steps=400, lr=0.1, penalty=penalty)
+        left.append(sum(int((e.std(0) > 0.03).sum()) for e in edges(model, x)))
+    assert left[1] <= 6 < left[0]
+
+
+# --- prune ---------------------------------------------------------------------------------------
+
+
+def with_constant_edges(**options):
+    """A KAN [2, 4, 2] with a dead node, one edge out of a live node gone, one into it, too."""
+    model = shaken(KAN([2, 4, 2], **options, **F64))
+    with torch.no_grad():
+        for parameter in model[0].parameters():
+            parameter *= 0.3  # hidden values stay on the domain
+        for n, i, o in ((0, 0, 1), (1, 2, 0), (1, 3, 0), (1, 3, 1)):
+            model[n].coef[i, o] = 0.7  # a constant
+            if model[n].base_weight is not None:
+                model[n].base_weight[i, o] = 0
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["minimal", "all options"])
+def test_pruned_network_is_the_same_function(options):
+    model, x = with_constant_edges(**options), 0.9 * points()
+    before = state(model)
+    small = prune(model, x, threshold=1e-9)
+    assert torch.allclose(small(x), model(x), atol=1e-12)
+    assert torch.equal(state(model), before)
+    assert [(m.in_features, m.out_features) for m in small] == [(2, 3), (3, 2)]
+    assert [int(m.mask.sum()) for m in small] == [5, 5]
+    numbers = 8 + 2 * bool(options)
+    assert count_parameters(small) == 10 * numbers + 5 * bool(options)
+    assert not small[0].edges(x)[:, 0, 1].any()
+
+
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["minimal", "all options"])
+def test_everything_works_on_a_pruned_network(options, tmp_path):
+    x = points()
+    small = prune(with_constant_edges(**options), x, threshold=1e-9)
+    y = torch.cat([x.prod(1, keepdim=True), x.sum(1, keepdim=True)], 1)
+    fast = torch.cat(formulas.training._jacobian(small, x)[1], 0)
+    plain = _jacobian_by_autograd(small, x).transpose(0, 1).flatten(0, 1)
+    assert torch.allclose(fast, plain, atol=1e-12)
+    loss = (small(x) - y).square().mean()
+    for optimizer in ("adam", "lbfgs", "lm"):
+        fit(small, x, y, optimizer=optimizer, steps=3)
+    assert (small(x) - y).square().mean() < loss
+    missing = small[0].mask == 0
+    assert missing.any() and not small[0].coef[missing].any()
+    update_grid(small, x)
+    before = small(x)
+    extend_grid(small, x, 10)
+    assert torch.allclose(small(x), before, atol=1e-10)
+    torch.save(small.state_dict(), tmp_path / "small.pt")
+    loaded = KAN([2, 3, 2], **options, **F64)
+    loaded.load_state_dict(torch.load(tmp_path / "small.pt"))
+    assert torch.equal(loaded(x), small(x))
+    assert count_parameters(loaded) == count_parameters(small)
+    assert torch.equal(copy.deepcopy(small)(x), small(x))
+
+
+def test_prune_refuses_to_cut_an_output_off():
+    model, x = KAN([2, 3, 2], generator=0, **F64), points()
+    with torch.no_grad():
+        model[1].coef[:, 1] *= 1e-6
+    with pytest.raises(ValueError, match="threshold=0.5 cuts an output off"):
+        prune(model, x, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda m, x: prune(m, x, -1), ValueError, "threshold=-1"),
+        (lambda m, x: prune(m, x * math.nan), ValueError, "x"),
+        (lambda m, x: prune(TanhKAN([2, 1], **F64), x), TypeError, "TanhLayer"),
+        (lambda m, x: fade(x, -1), ValueError, "strength=-1"),
+        (lambda m, x: fade(x)(TanhKAN([2, 1], **F64)), TypeError, "TanhLayer"),
+        (lambda m, x: candidates(x[:, 0], x[:, 1] * math.inf), ValueError, "y"),
+        (lambda m, x: snap(m, x, x[:9]), ValueError, "y"),
+        (lambda m, x: snap(m, x, x[:, :1], library={}), ValueError, "library={}"),
+        (lambda m, x: snap(m, x, x[:, :1], beam=0), ValueError, "beam=0"),
+        (lambda m, x: discover(x, x[:, :1], [2, 1], attempts=0), ValueError, "attempts=0"),
+        (lambda m, x: discover(x, x[:, :1], [3, 1]), ValueError, "widths"),
+    ],
+)
+def test_bad_input_is_named(call, error, message):
+    model, x = KAN([2, 1], **F64), points()
+    before = state(model)
+    with pytest.raises(error, match=message):
+        call(model, x)
+    assert torch.equal(state(model), before)
+
+
+# --- functions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_library(name):
+    """Text and function agree; on its own curve every function is found again."""
+    function = LIBRARY[name]
+    low, high = function.domain
+    u = torch.linspace(max(low, -2) + 0.05, min(high, 2) - 0.05, 50, **F64)
+    text = sympy.lambdify("u", sympy.sympify(function.text), "numpy")
+    assert np.allclose(function(u).numpy(), text(u.numpy()), rtol=1e-12)
+    if math.isfinite(low):
+        assert function(torch.tensor([low - 0.1, low])).isnan().all()
+    best = candidates(u, -1.7 * function(u) + 0.3)
+    own = next(one for one in best if one.name == name)
+    assert own.r2 > 0.995
+    assert own.r2 >= best[0].r2 - 0.005
+
+
+def test_candidates_find_what_scipy_finds():
+    x = torch.linspace(-1, 2, 80, **F64)
+    y = 0.7 * torch.tanh(1.9 * x - 0.4) - 0.2
+    found = next(one for one in candidates(x, y) if one.name == "tanh")
+    (c, a, b, d), _ = scipy.optimize.curve_fit(
+        lambda x, c, a, b, d: c * np.tanh(a * x + b) + d,
+        x.numpy(),
+        y.numpy(),
+        p0=[found.c, found.a, found.b, found.d],
+    )
+    assert (c, a, b, d) == pytest.approx((0.7, 1.9, -0.4, -0.2), abs=1e-6)
+    assert (found.c, found.a, found.b, found.d) == pytest.approx((c, a, b, d), abs=0.3)
+    assert found.r2 > 0.998
+
+
+def test_no_pole_hides_between_samples():
+    x = torch.tensor([-1.0, -0.5, 0.5, 1.0], **F64)
+    found = {one.name: one for one in candidates(x, 1 / x)}
+    for name in ("1/x", "1/x^2", "1/sqrt", "log", "sqrt"):
+        u = found[name].a * x + found[name].b
+        assert (u > 0).all()
+
+
+def formula_layers():
+    """A network with splines and functions side by side, a fixed number and an edge missing."""
+    first, second = (
+        FormulaLayer(shaken(KANLayer(2, 2, **F64))),
+        FormulaLayer(shaken(KANLayer(2, 1, **F64))),
+    )
+    x = torch.linspace(-1, 1, 30, **F64)
+    for layer, i, o, name in ((first, 0, 0, "sin"), (first, 1, 1, "exp"), (second, 0, 0, "x^2")):
+        curve = layer.curve(i, o, x)
+        start = next(one for one in candidates(x, curve) if one.name == name)
+        layer.put(i, o, LIBRARY[name], start)
+    first.fix("constants", (0, 1), 0.5)
+    first.fix("bias", (1,), 0.25)
+    return Network(first, second)
+
+
+def test_jacobian_of_a_formula_layer_against_autograd():
+    net, x = formula_layers(), points(30)
+    _, (fast,) = formulas.training._jacobian(net, x)
+    plain = _jacobian_by_autograd(net, x)[:, 0]
+    assert fast.shape == plain.shape
+    assert torch.allclose(fast, plain, atol=1e-11)
+
+
+def test_edges_and_bias_of_a_formula_layer_make_its_output():
+    net, x = formula_layers(), points(30)
+    for layer in net:
+        assert torch.allclose(layer.edges(x).sum(-2) + layer.bias, layer(x), atol=1e-12)
+        x = layer(x)
+
+
+def test_fixed_numbers_stay():
+    net, x = formula_layers(), points(50)
+    free = count_parameters(net)
+    fit(net, x, x.prod(1, keepdim=True), optimizer="lm", steps=3)
+    assert net[0].constants[0, 1].item() == 0.5
+    assert net[0].bias[1].item() == 0.25
+    # Two curves and one of 8 numbers each; sin without a, exp with a, x^2 with b; 2 biases of 3.
+    assert free == 3 * 8 + 2 + 2 + 2 + 2
+
+
+# --- snap and discover ---------------------------------------------------------------------------
+
+
+def test_snap_finds_a_formula_and_leaves_the_network_alone():
+    x = points(300)
+    y = torch.exp(x[:, :1] ** 2 + torch.sin(3 * x[:, 1:]))
+    model = KAN([2, 1, 1], generator=0, **F64)
+    fit(model, x, y, steps=300, lr=0.03, update_grid_at=[50, 100])
+    before, random = state(model), torch.get_rng_state()
+    found = snap(model, x, y)
+    assert found.complete
+    assert [one.name for one in found.snaps] == ["x^2", "sin", "exp"]
+    assert sympy.simplify(found.expression(["v", "w"]) - sympy.sympify("exp(v**2 + sin(3*w))")) == 0
+    assert found.loss < 1e-20 < found.curve_loss
+    assert torch.allclose(found.network(x), y, atol=1e-9)
+    assert torch.equal(state(model), before)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(one.after < 100 * found.curve_loss for one in found.snaps)
+    assert "x" in [name for name, _, _ in found.snaps[0].alternatives]
+    assert "e^" in found.latex()
+    with pytest.raises(ValueError, match="names"):
+        found.expression(["v"])
+
+
+def test_what_fits_nothing_stays_a_curve():
+    x = points(300, inputs=1)
+    y = torch.sin(4 * x) / (1.3 + x)
+    found = discover(x, y, [1, 1], attempts=1, generator=0)
+    assert not found.complete
+    assert found.snaps[0].name is None
+    assert "s1_1_1(x1)" in str(found)
+
+
+def test_own_library():
+    sinc = Function(torch.sinc, "sin(pi*u)/(pi*u)", price=2)
+    x = points(300, inputs=1)
+    library = {"x": LIBRARY["x"], "x^2": LIBRARY["x^2"], "sinc": sinc}
+    found = discover(x, torch.sinc(2 * x), [1, 1], library=library, generator=0)
+    assert found.complete
+    assert [one.name for one in found.snaps] == ["sinc"]
+    assert not discover(x, torch.sinc(2 * x), [1, 1], attempts=1, generator=0).complete
+
+
+def test_discover_is_seeded_and_finds_through_noise():
+    x = points(300, inputs=1)
+    noise = torch.randn(300, 1, generator=torch.Generator().manual_seed(2), **F64)
+    y = torch.exp(-2 * x) + 0.02 * noise
+    one, other = (discover(x, y, [1, 1, 1], generator=3) for _ in range(2))
+    assert str(one) == str(other) == "exp(-2*x1)"
+    assert one.loss == pytest.approx(0.02**2, rel=0.2)
+
+
+def test_a_network_that_has_not_learned_is_no_noise():
+    x = points(500)
+    y = torch.sin(3 * x.sum(1, keepdim=True))
+    model = KAN([2, 1], generator=0, **F64)  # cannot learn it
+    fit(model, x, y, steps=50)
+    assert not Standard(model, x, y, doublings=2).noisy
+    noise = torch.randn(500, 1, generator=torch.Generator().manual_seed(2), **F64)
+    assert Standard(model, x, x.sum(1, keepdim=True) + noise, doublings=2).noisy
+
+
+def test_terms_that_cancel():
+    net = Network(FormulaLayer(KANLayer(2, 1, **F64)))
+    x = points()
+    layer = net[0]
+    with torch.no_grad():
+        layer.splines.coef[0, 0] *= 1000
+    assert formulas._cancels(KAN([2, 1], **F64), x) is False
+    with torch.no_grad():
+        layer.splines.coef[1, 0] = layer.splines.coef[0, 0]
+    close = torch.stack([x[:, 0], -x[:, 0] + 1e-4 * x[:, 1]], 1)
+    assert formulas._cancels(net, close)
+
+
+def test_readable_numbers():
+    assert formulas._readable(0.4999)[0] == 0.5
+    assert formulas._readable(3.14)[0] == 3.0 or math.pi in formulas._readable(3.14)
+    assert math.pi / 2 in formulas._readable(1.5707)
+    assert formulas._readable(1e-9) == []
