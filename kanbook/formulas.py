@@ -212,26 +212,22 @@ class Standard:
 
     def __init__(self, model: nn.Module, x: Tensor, y: Tensor, doublings: int) -> None:
         self.n, self.spread = len(y), y.var(correction=0).item()
-        self.model, size = copy.deepcopy(model), model[0].grid_size
-        self.best, self.numbers = refit(self.model, x, y, 30), count_parameters(self.model)
-        variance = INF
+        self.model, self.noisy = copy.deepcopy(model), False
+        self.best = refit(self.model, x, y, 30)
         for _ in range(doublings):
-            self.loss, numbers, coarse = self.best, count_parameters(self.model), self.model
-            self.model, size = copy.deepcopy(coarse), 2 * size
-            _extend(self.model, x, size)
+            coarse, self.loss = self.model, self.best
+            self.model, self.numbers = copy.deepcopy(coarse), count_parameters(coarse)
+            _extend(self.model, x, 2 * coarse[0].grid_size)
             self.best = refit(self.model, x, y, 20)
-            free = [max(self.n - count_parameters(m), 1) for m in (coarse, self.model)]
-            before, after = (
-                loss * self.n / f for loss, f in zip((self.loss, self.best), free, strict=True)
+            before, after = (  # what a network without a free number would leave
+                loss * self.n / max(self.n - count_parameters(m), 1)
+                for loss, m in ((self.loss, coarse), (self.best, self.model))
             )
-            self.numbers, variance = numbers, min(before, after)
+            self.variance = min(before, after)
             if after > 0.5 * before:
                 self.noisy = not _neighbors_agree(x, y - self.model(x))
-                self.variance = variance
-                if self.noisy:
-                    self.model = coarse
-                return
-        self.noisy, self.variance = False, variance
+                self.model = coarse if self.noisy else self.model
+                break
 
     def allows(self, loss: float, model: nn.Module, *, complete: bool = False) -> bool:
         """Whether a loss is that of the curves, but for chance or for the curves' own error."""
@@ -380,6 +376,9 @@ def _normalized(model: nn.Module, x: Tensor) -> Network:
     net = Network(*(FormulaLayer(layer) for layer in model))
     for layer, following in pairwise(net):
         h = layer(x)
+        if following.splines.base is not None:  # a fixed function, which cannot move
+            x = h
+            continue
         center, half = (h.amax(0) + h.amin(0)) / 2, (h.amax(0) - h.amin(0)).clamp(min=1e-12) / 2
         layer.splines.coef.div_(half.unsqueeze(-1))
         for part in (layer.splines.base_weight, layer.splines.bias):
