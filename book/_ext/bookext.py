@@ -121,7 +121,9 @@ class StoredResults(SphinxDirective):
     def _table(self, frame):
         first = [name for name in self.LABELS if name in frame] + list(frame.columns[-7:])
         shown = first + [name for name in frame if name not in (*first, *self.HIDDEN)]
-        title = f"{len(frame)} settings: median, least and largest loss"
+        found = "found" in frame
+        what = "how many were found" if found else "median, least and largest loss"
+        title = f"{len(frame)} settings: {what}"
         return self.parse_text_to_nodes(_folded_table(title, frame[shown]))
 
     def _provenance(self, records):

@@ -29,8 +29,9 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
         "Results" of the book describes column by column. ``final`` is the loss on test samples
         where the run has them, else on the training samples. The loss of a run that diverged is
         infinite, so that no median leaves it out. Lists, such as ``widths``, are tuples, so that
-        rows can be grouped by them. ``frame.attrs["provenance"]`` says how the runs were made, by
-        the value of the column ``made``.
+        rows can be grouped by them. Where formulas were looked for, ``outcome`` says what came of
+        it: "found", "wrong" or "none". ``frame.attrs["provenance"]`` says how the runs were made,
+        by the value of the column ``made``.
 
     Raises:
         ValueError: there are no results of that name, or no such runs among them.
@@ -60,7 +61,7 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
 MEASURED = {"run", "made", "seed", "parameters", "evaluations", "seconds", "loss", "test_loss"}
 MEASURED |= {"final", "diverged", "complete", "curve", "probes"}
 MEASURED |= {"measure", "models", "step_seconds"}
-MEASURED |= {"formula", "error", "wide_error", "equal", "complexity", "note"}
+MEASURED |= {"formula", "error", "wide_error", "equal", "complexity", "note", "outcome"}
 
 
 def summarize(frame, loss: str = "final"):
@@ -73,8 +74,16 @@ def summarize(frame, loss: str = "final"):
 
     Returns:
         A ``pandas.DataFrame`` with the settings that vary, ``parameters``, ``seeds``, ``median``,
-        ``least``, ``largest``, ``diverged`` (how many) and the median ``seconds``.
+        ``least``, ``largest``, ``diverged`` (how many) and the median ``seconds``. Where formulas
+        were looked for, how many were ``found``, ``wrong`` or ``none``, instead of losses.
     """
+    if "outcome" in frame:
+        for name in ("found", "wrong", "none"):
+            frame = frame.assign(**{name: frame.outcome == name})
+        groups = frame.groupby(["law", "noise", "method"], sort=False)
+        counts = {name: (name, "sum") for name in ("found", "wrong", "none")}
+        columns = {"seeds": ("seed", "nunique")} | counts | {"seconds": ("seconds", "median")}
+        return groups.agg(**columns).reset_index()
     frame = frame[frame["curve"].notna()]
     settings = [name for name in frame if name not in MEASURED | {loss}]
     varied = [name for name in settings if frame[name].nunique(dropna=False) > 1]
@@ -260,6 +269,10 @@ def flat(run: dict[str, Any]) -> dict[str, Any]:
         if run["diverged"] and name in row:
             row[name] = math.inf
     row["final"] = row.get("test_loss", row["loss"])
+    if "law" in row:
+        from ..experiments import recovery
+
+        row["outcome"] = recovery.outcome(row)
     return row
 
 

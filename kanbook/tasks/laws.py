@@ -81,7 +81,8 @@ def law(
         Inputs (n, I) and targets (n, 1), float64; targets are NaN where the law is not defined.
 
     Raises:
-        TypeError, ValueError: ``name`` is unknown, ``n`` no integer >= 2, or ``noise`` negative.
+        TypeError, ValueError: ``name`` is unknown, ``n`` no integer >= 2, ``noise`` negative,
+            or ``wider`` not above 0.
 
     Example:
         >>> inputs, targets = law("product", 5)
@@ -94,6 +95,7 @@ def law(
         raise ValueError(f"name={name!r}; expected one of {', '.join(LAWS)}")
     check_integer("n", n, 2)
     check_number("noise", noise, minimum=0)
+    check_number("wider", wider, minimum=0, positive=True)
     generator, one = as_generator(generator), LAWS[name]
     low, high = torch.tensor(one.ranges, dtype=torch.float64).T
     unit = torch.rand(n, len(low), dtype=torch.float64, generator=generator)
