@@ -476,6 +476,14 @@ def rerun(
     }
 
 
+def look_again(stored: dict[str, Any]) -> tuple[bool, str]:
+    """Look for a formula again; whether as much was found, and one line with both formulas."""
+    new = stored["settings"] | recovery.run(stored["settings"], stored["seed"])
+    old = stored["settings"] | stored
+    outcomes = [recovery.outcome(run) for run in (new, old)]
+    return outcomes[0] == outcomes[1], f"{new['formula']}; stored: {old['formula']}"
+
+
 def end(run: dict[str, Any], points: int | None = None) -> dict[str, float | None]:
     """The losses at the end of a run, or after so many points of its curve."""
     if points is None:
@@ -532,8 +540,8 @@ def _difference(a: float | None, b: float | None) -> float:
 
 
 def sample(table: Table, rows: int | None, *, cheapest: bool = False) -> list[dict[str, Any]]:
-    """Stored runs to verify, of those with a loss: all, the quickest, or always the same few."""
-    runs = [run for run in table.runs.values() if "measure" not in run["settings"]]
+    """Stored runs to verify, seconds excepted: all, the quickest, or always the same few."""
+    runs = [run for run in table.runs.values() if run["settings"].get("measure") != "seconds"]
     if rows is None:
         return runs
     if cheapest:
