@@ -349,6 +349,8 @@ def snap(
     """
     check_samples("x", x, "y", y, any_targets=False)
     check_integer("beam", beam, 1)
+    if x.dtype != torch.float64:
+        raise ValueError(f"x is {x.dtype}; expected torch.float64, for a fit to the last digit")
     library = LIBRARY if library is None else library
     if not library:
         raise ValueError(f"library={library!r}; expected at least one function")
@@ -471,25 +473,24 @@ def _round(state: _State, x: Tensor, y: Tensor, standard: Standard) -> None:
     def now(n: int, name: str, place: tuple[int, ...]) -> float:
         return getattr(state.net[n], name)[place].item()
 
-    def free(kind: str) -> list[tuple]:
+    def places(*wanted: bool) -> list[tuple]:
+        """Numbers that may still change, shifts (biases and b) if True, scales if False."""
         found = [(n, *place) for n, layer in enumerate(state.net) for place in layer.places()]
         found.sort(key=lambda one: one[1])  # biases first
-        shifts = [one for one in found if one[1] == "bias" or one[2][1] == 2]
-        return {"all": found, "shifts": shifts, "scales": [f for f in found if f not in shifts]}[
-            kind
-        ]
+        shift = [one[1] == "bias" or one[2][1] == 2 for one in found]
+        return [one for one, is_shift in zip(found, shift, strict=True) if is_shift in wanted]
 
     for n, layer in enumerate(state.net):
         for number in reversed(range(len(layer.functions))):
             net = copy.deepcopy(state.net)
             net[n].drop(number)
             accept(net)
-    for place in free("shifts"):
+    for place in places(True):
         fix(*place, 0.0)
-    for place in free("scales"):
+    for place in places(False):
         sign = math.copysign(1.0, now(*place))
         fix(*place, sign) or fix(*place, -sign)
-    for place in free("all"):
+    for place in places(True, False):
         any(fix(*place, value) for value in _readable(now(*place)))
 
 
