@@ -325,12 +325,16 @@ def snap(
     """Put functions with a name in the place of curves, where the whole network stays as good.
 
     The network is refitted by least squares and, if its loss is not noise, its grid refined; what
-    it does not need is taken away. Then, edge by edge, from the inputs on: each function of the
+    it does not need is taken away. Then, edge by edge, from the outputs back: each function of the
     library is fitted to the edge's curve, put in its place, and all numbers of the network are
     refitted. What counts is the loss of the whole, and a price for each number: an edge's own
     curve is often not unique. The best few networks are kept, so that an early choice can turn
-    out wrong (beam search). An edge without a function that is good enough stays a curve. In the
-    end, numbers are rounded to readable ones where the loss allows it.
+    out wrong (beam search). An edge without a function that is good enough stays a curve; if there
+    is one, all is tried once more from the inputs on. In the end, numbers are rounded to readable
+    ones where the loss allows it.
+
+    Outputs come first because the curves before them are then determined: with exp at the end,
+    exp(u(y) - x) - exp(v(y) - x) can be exp(-x) sin(y) for any u; with squares it is one product.
 
     Args:
         model: a :class:`~kanbook.networks.KAN`, trained, and small: as :func:`prune` leaves it.
@@ -364,11 +368,14 @@ def snap(
     model = _peel(_peel(model, x, y, standard, "nodes"), x, y, standard, "edges")
     first = _State(_normalized(model, x), INF)
     first.loss = refit(first.net, x, y, 20)
-    found = _search(first, x, y, library, standard, beam, progress)
-    curves = any(layer.curves() for layer in found.net)
-    complete = not curves and standard.allows(found.loss, found.net, complete=True)
-    if complete:
-        _round(found, x, y, standard)
+    order = [(n, *edge) for n, layer in enumerate(first.net) for edge in layer.curves()]
+    for each in (order[::-1], order):
+        found = _search(first, each, x, y, library, standard, beam, progress)
+        curves = any(layer.curves() for layer in found.net)
+        complete = not curves and standard.allows(found.loss, found.net, complete=True)
+        if complete:
+            _round(found, x, y, standard)
+            break
     return Formula(found.net, [*found.snaps], found.loss, standard.best, complete)
 
 
@@ -392,10 +399,9 @@ def _normalized(model: nn.Module, x: Tensor) -> Network:
     return net
 
 
-def _search(state, x, y, library, standard, beam, progress) -> _State:
-    """Edge by edge, from the inputs on; keep the best few networks."""
-    states = [state]
-    order = [(n, *edge) for n, layer in enumerate(state.net) for edge in layer.curves()]
+def _search(state, order, x, y, library, standard, beam, progress) -> _State:
+    """Edge by edge; keep the best few networks."""
+    states = [_State(copy.deepcopy(state.net), state.loss)]
     for edge in tqdm(order, disable=not progress, unit="edge"):
         children = [c for s in states for c in _children(s, edge, x, y, library, standard)]
         if not children:
