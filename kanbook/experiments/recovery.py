@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..tasks.laws import law, numeric
+from . import regressors
 
 SAMPLES, N_TEST, WIDER = 1000, 2000, 1.3
 # Found: the error against the law without noise, on new points and on a domain 1.3 times as wide,
@@ -118,4 +119,8 @@ def run(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return result
 
 
-METHODS: dict[str, Any] = {}
+METHODS: dict[str, Any] = {
+    "pykan": regressors.pykan,
+    "pykan, tuned": regressors.pykan_tuned,
+    "operon": regressors.operon,
+}
