@@ -6,18 +6,19 @@ a method is first called, and nothing global is other than before when it return
 Tuned on laws for development alone, without noise, with seeds from 1000 up: laws found of laws
 tried, each setting on few of them, so that these are hints and no rates.
 
-PyKAN, 36 minutes. Single tries, on scaled targets: the tutorial's library, lamb 0.003, 1 of 5; a
-larger one and complexity weighted 0.2 instead of 0.8, 1 of 5. x^2 at a lower price than sine, a
-finer R2 and slopes up to 40, without which the second layer's tanh is not found: 2 of 8; with a
-weight of 0.6 or 0.4, 1 of 6 each. Two nodes that multiply: 0 of 4. Thrice the steps at lamb 0.01:
-0 of 4. Softened poles and taking back lost steps: weight 0.8, 2 of 3, 0.7, 1 of 3. The last
-training stalls at errors of 0.002 with the right functions; a fresh optimizer takes it to 1e-12.
-All of this in 60 seconds, lamb 0.001 first: 4 of 9; lamb 0.01 first, and networks with more than
-ten edges given up: 2 of 4. (The latter leaves time for more tries, and was taken.)
+PyKAN, 60 minutes. With trainings of 20, 20 and 30 steps on targets of mean 0 and spread 1, single
+tries: the tutorial's library, lamb 0.003, 1 of 5; a larger one and complexity weighted 0.2 instead
+of 0.8, 1 of 5. x^2 at a lower price than sine, a finer R2, and slopes up to 40, without which the
+second layer's tanh is not found: 2 of 8; with a weight of 0.6 or 0.4, 1 of 6 each. Two nodes that
+multiply: 0 of 4. Softened poles and lost steps taken back: 2 of 3. All of this for 60 seconds, 4 of
+9. With the tutorial's steps and targets 2 of 4, the other two with the right functions, but
+constants that were off by 1e-5: the last training stalls. Least squares take them to 1e-15, with
+which 4 of 6 were found: taken. The tutorial itself found 2 of 6. Scaled targets helped where the
+spread is small, so all tries but the first have them.
 
 Operon, 13 minutes, in 25 seconds: a population of 500, 5 of 7; 1000, 6 of 7; trees up to 50 nodes
-instead of 30, 5 of 6. The two laws that are left were not found with another seed in 60 seconds
-either, whether the search began anew every 16 seconds (taken) or never.
+instead of 30, 5 of 6. The two hardest were not found with another seed in 60 seconds either,
+whether the search began anew every 16 seconds or never; a new beginning at half time was taken.
 """
 
 from __future__ import annotations
@@ -55,27 +56,23 @@ TUTORIAL = {
     "floor": 1e-5,  # of 1 - R2, of which the logarithm counts
     "slopes": 10,  # a of f(a x + b) is sought from -10 to 10
     "snap": 250,  # samples in that search: with all, it takes 4 s an edge, and few runs would end
-    "scaled": False,  # whether targets are brought to mean 0 and spread 1
     "careful": False,  # whether poles are softened, and what is lost by a bad step is taken back
     "starts": 1,  # of the last training, each with a new optimizer, while it halves the loss
     "edges": math.inf,  # when more are left after pruning, the search ends without a formula
-    "least": 0.0,  # a training ends when its loss changes by no more than this share in five steps
 }
 TUNED = TUTORIAL | {
-    "steps": (20, 20, 30, 50),
+    "steps": (50, 50, 50, 20),
     "library": {"x": 1, "x^2": 2}
     | dict.fromkeys(("x^3", "1/x", "sqrt", "exp", "log"), 2.5)
     | dict.fromkeys(("sin", "tanh", "arctanh", "abs"), 3),
     "floor": 1e-7,
     "slopes": 40,
     "snap": 400,
-    "scaled": True,
     "careful": True,
-    "starts": 8,
+    "starts": 3,
     "edges": 10,
-    "least": 0.02,
 }
-LAMBS = 0.01, 0.001, 0.003  # of the first try, the second and so on
+LAMBS = 0.001, 0.01, 0.003  # of the first try, the second and so on
 SHARES = 0.4, 0.5, 0.6, 1.0  # of the time: when a training must end, so that a formula comes
 
 
@@ -114,6 +111,34 @@ def contained() -> Iterator[str]:
             random.setstate(states[1])
 
 
+def polish(formula: str, inputs: np.ndarray, targets: np.ndarray) -> tuple[str, float]:
+    """Fit the constants of a formula again: Operon's are single, and PyKAN's last training stalls.
+
+    Returns:
+        The formula, and its root mean square error.
+    """
+    import sympy
+    from scipy.optimize import least_squares
+
+    expression, (n, width) = sympy.sympify(formula), inputs.shape
+    constants = sorted(expression.atoms(sympy.Float))
+    names = sympy.symbols(f"x{width + 1}:{width + 1 + len(constants)}")
+    general = expression.xreplace(dict(zip(constants, names, strict=True)))
+    compute = numeric(general, width + len(names))
+
+    def misses(numbers: np.ndarray) -> np.ndarray:
+        points = np.hstack([inputs, np.broadcast_to(numbers, (n, len(numbers)))])
+        return np.nan_to_num(compute(points) - targets, nan=1e9, posinf=1e9, neginf=-1e9)
+
+    found = np.array([float(c) for c in constants])
+    if 0 < len(found) < n:
+        exact = {"method": "lm", "xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 1000}
+        fitted = least_squares(misses, found, **exact)
+        found = min(found, fitted.x, key=lambda numbers: np.sum(misses(numbers) ** 2))
+    values = {name: sympy.Float(float(x)) for name, x in zip(names, found, strict=True)}
+    return str(general.xreplace(values)), float(np.sqrt(np.mean(misses(found) ** 2)))
+
+
 # --- PyKAN ---------------------------------------------------------------------------------------
 
 
@@ -139,12 +164,9 @@ class Search:
         settings: Mapping[str, Any],
         seconds: float,
     ) -> None:
-        self.inputs, self.model, self.settings = inputs, model, settings
+        self.inputs, self.targets = inputs, targets
+        self.model, self.settings = model, settings
         self.start, self.seconds, self.stage = time.process_time(), seconds, "training 1"
-        self.center, self.spread = targets.mean().item(), targets.std().item()
-        if not settings["scaled"]:
-            self.center, self.spread = 0.0, 1.0
-        self.targets = (targets - self.center) / self.spread
 
     def check(self, share: float = 1.0) -> None:
         if time.process_time() - self.start > share * self.seconds:
@@ -172,8 +194,7 @@ class Search:
             if careful and now < (min(losses) if last else math.inf):  # false for NaN
                 best = {name: one.clone() for name, one in self.model.state_dict().items()}
             losses.append(now)
-            before = losses[-6] if len(losses) > 6 else math.inf
-            stuck = abs(before - now) <= self.settings["least"] * before < math.inf
+            stuck = len(losses) > 6 and losses[-6:] == 6 * [now]
             if stuck or now < solved or not math.isfinite(now):
                 raise Late
             return torch.zeros(())
@@ -249,8 +270,6 @@ class Search:
             text = f"{type(error).__name__}: {error}"
             return None, {"stage": self.stage, "error": text[:100]}
         formula = sympy.sympify(found[0][0] if found else sympy.nan)
-        if self.settings["scaled"]:
-            formula = self.center + self.spread * formula
         if formula.has(sympy.nan, sympy.zoo, sympy.oo, sympy.I):
             return None, {"stage": self.stage, "error": "not a number"}
         return str(formula), {"stage": self.stage}
@@ -265,18 +284,25 @@ def pykan(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int) -
 
 
 def pykan_tuned(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int) -> Outcome:
-    """The same with better settings, and again with others; the best on a fifth kept aside wins."""
+    """The same with better settings, and again with others; the best on a fifth kept aside wins.
+
+    All tries but the first have targets of mean 0 and spread 1.
+    """
     best, tries, kept = (math.inf, None), [], len(inputs) // 5
-    points, values = inputs[:kept].numpy(), targets[:kept, 0].numpy()
+    points, values = inputs.numpy(), targets[:, 0].numpy()
     with contained() as folder:
         kan, start = needed("kan", "pykan==0.2.8"), time.process_time()
         while (left := limit - (time.process_time() - start)) > limit / 4 and best[0] > SOLVED:
             seed_, widths = 100 * seed + len(tries), [*LAWS[name].widths]
             model = kan.KAN(widths, grid=3, k=3, seed=seed_, auto_save=False, ckpt_path=folder)
             settings = TUNED | {"lamb": LAMBS[len(tries) % len(LAMBS)]}
-            text, note = Search(inputs[kept:], targets[kept:], model, settings, left).outcome()
+            center, spread = (values.mean(), values.std()) if tries else (0.0, 1.0)
+            known = inputs[kept:], (targets[kept:] - center) / spread
+            text, note = Search(*known, model, settings, left).outcome()
             if text is not None:
-                miss = numeric(text, inputs.shape[1])(points) - values
+                text = f"{center} + {spread}*({text})" if tries else text
+                text, _ = polish(text, points[kept:], values[kept:])
+                miss = numeric(text, inputs.shape[1])(points[:kept]) - values[:kept]
                 error = float(np.sqrt(np.mean(miss**2)) / values.std())
                 note["error aside"] = error if math.isfinite(error) else None
                 best = min(best, (error, text), key=lambda one: one[0])  # never one that is NaN
@@ -293,7 +319,7 @@ OPERON = {
     "population_size": 1000,
     "max_length": 30,
 }
-ROUND, ROUNDS = 4, 4  # seconds between looks at what there is; looks before a new beginning
+ROUND = 4  # seconds between looks at what there is
 
 
 def sympy_text(text: str) -> str:
@@ -308,34 +334,6 @@ def sympy_text(text: str) -> str:
         if word not in known and not re.fullmatch(r"x\d+", word):
             raise ValueError(f"text={text!r}; expected no {word!r}")
     return text
-
-
-def polish(formula: str, inputs: np.ndarray, targets: np.ndarray) -> tuple[str, float]:
-    """Fit the constants of a formula again, in double precision: Operon's are single.
-
-    Returns:
-        The formula, and its root mean square error.
-    """
-    import sympy
-    from scipy.optimize import least_squares
-
-    expression, (n, width) = sympy.sympify(formula), inputs.shape
-    constants = sorted(expression.atoms(sympy.Float))
-    names = sympy.symbols(f"x{width + 1}:{width + 1 + len(constants)}")
-    general = expression.xreplace(dict(zip(constants, names, strict=True)))
-    compute = numeric(general, width + len(names))
-
-    def misses(numbers: np.ndarray) -> np.ndarray:
-        points = np.hstack([inputs, np.broadcast_to(numbers, (n, len(numbers)))])
-        return np.nan_to_num(compute(points) - targets, nan=1e9, posinf=1e9, neginf=-1e9)
-
-    found = np.array([float(c) for c in constants])
-    if 0 < len(found) < n:
-        exact = {"method": "lm", "xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 1000}
-        fitted = least_squares(misses, found, **exact)
-        found = min(found, fitted.x, key=lambda numbers: np.sum(misses(numbers) ** 2))
-    values = {name: sympy.Float(float(x)) for name, x in zip(names, found, strict=True)}
-    return str(general.xreplace(values)), float(np.sqrt(np.mean(misses(found) ** 2)))
 
 
 def operon(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int) -> Outcome:
@@ -354,23 +352,23 @@ def operon(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int) 
     def score(error: float, size: int) -> float:
         return n * math.log((error / spread) ** 2 + SOLVED**2) + math.log(n) * size
 
-    while (left := limit - 5 - (time.process_time() - start)) > 0:
-        search.max_time = max(1, round(min(left, ROUND)))
-        search.random_state = 1000 * seed + rounds
-        search.warm_start = rounds % ROUNDS > 0
-        search.fit(points, values)
-        rounds += 1
-        near = []
-        for model in search.pareto_front_:
-            size, error = model["length"], math.sqrt(model["mean_squared_error"])
-            text = sympy_text(search.get_model_string(model["tree"], 20))
-            if error < front.get(size, (math.inf,))[0]:
-                front[size] = error, text
-                near += [(size, text)] if error < 1e-4 * spread else []
-        for _, text in sorted(near)[:3]:
-            text, error = polish(text, points, values)
-            if error < SOLVED * spread:
-                return text, {"rounds": rounds, "solved": True}
+    for half in (0.5, 1.0):  # of the time; then a new beginning
+        search.warm_start = False
+        while (left := half * (limit - 5) - (time.process_time() - start)) > 0:
+            search.max_time = max(1, round(min(left, ROUND)))
+            search.random_state = 1000 * seed + rounds
+            search.fit(points, values)
+            search.warm_start, rounds, near = True, rounds + 1, []
+            for model in search.pareto_front_:
+                size, error = model["length"], math.sqrt(model["mean_squared_error"])
+                text = sympy_text(search.get_model_string(model["tree"], 20))
+                if error < front.get(size, (math.inf,))[0]:
+                    front[size] = error, text
+                    near += [(size, text)] if error < 1e-4 * spread else []
+            for _, text in sorted(near)[:3]:
+                text, error = polish(text, points, values)
+                if error < SOLVED * spread:
+                    return text, {"rounds": rounds, "solved": True}
     best = sorted((score(error, size), size, text) for size, (error, text) in front.items())[:10]
     ends = [(size, *polish(text, points, values)) for _, size, text in best]
     return min(ends, key=lambda end: score(end[2], end[0]))[1], {"rounds": rounds, "solved": False}
