@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .. import formulas
 from ..tasks.laws import LAWS, law, numeric
+from . import regressors
 
 SAMPLES, N_TEST, WIDER = 1000, 2000, 1.3
 # Found: the error against the law without noise, on new points and on a domain 1.3 times as wide,
@@ -138,4 +139,9 @@ def _kanbook(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int
     return str(found.expression()) if found.complete else None, note
 
 
-METHODS: dict[str, Any] = {"kanbook": _kanbook}
+METHODS: dict[str, Any] = {
+    "kanbook": _kanbook,
+    "pykan": regressors.pykan,
+    "pykan, tuned": regressors.pykan_tuned,
+    "operon": regressors.operon,
+}
