@@ -312,7 +312,7 @@ class Snap(NamedTuple):
 
 @dataclass
 class Formula:
-    """What :func:`snap` and :func:`discover` return.
+    """What :func:`kanbook.formulas.snap` and :func:`kanbook.formulas.discover` return.
 
     Attributes:
         network: layers whose edges are functions, or curves where no function fits.
