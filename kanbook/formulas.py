@@ -532,7 +532,8 @@ def discover(
             PyTorch's global one if not given.
 
     Returns:
-        The first :class:`~kanbook.functions.Formula` that is complete, else the one with the lowest loss.
+        The first :class:`~kanbook.functions.Formula` that is complete, else the one with the
+        lowest loss.
 
     Raises:
         TypeError, ValueError: the samples are not finite or do not fit the widths; or as
