@@ -392,6 +392,6 @@ def _number(value: float, free: bool) -> Any:
         return sympy.Float(value)
     for unit, name in ((1.0, 1), (math.pi, sympy.pi)):
         part = Fraction(value / unit).limit_denominator(100)
-        if abs(float(part) * unit - value) <= 1e-12 * abs(value):
+        if abs(float(part) * unit - value) <= 1e-12 * max(abs(value), 1e-3):
             return sympy.Rational(part.numerator, part.denominator) * name
     return sympy.Float(value)

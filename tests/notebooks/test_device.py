@@ -4,7 +4,8 @@ A tensor on the pretended GPU keeps its numbers in the CPU's memory, but says th
 device "meta" (the one besides the CPU that every build of PyTorch knows), and refuses what a tensor
 on a GPU refuses: NumPy and Matplotlib, calculations with a tensor that is elsewhere, random numbers
 from a generator of the CPU. Trainings are cut short and assertions only computed, not enforced:
-what is tested is where the tensors are, in every line of every cell.
+what is tested is where the tensors are, in every line of every cell. Left out are notebooks that
+set `device` to the CPU, in a line with the reason.
 
 The class is a wrapper as PyTorch's notes "Extending PyTorch" describe it, names with _ included.
 """
@@ -165,9 +166,12 @@ def portable(source):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # trainings cut short, data out of reach
 @pytest.mark.parametrize("path", notebooks.find(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_notebook_runs_on_a_gpu(path, gpu, monkeypatch):
+    cells = notebooks.read(path)["cells"]
+    if any('device = torch.device("cpu")  #' in cell["source"] for cell in cells):
+        pytest.skip("keeps to the CPU, and says why")
     monkeypatch.chdir(path.parent)
     names = {"__name__": "__main__"}
-    for number, cell in enumerate(notebooks.read(path)["cells"], start=1):
+    for number, cell in enumerate(cells, start=1):
         if cell["cell_type"] == "code":
             exec(compile(portable(cell["source"]), f"{path.name}, cell {number}", "exec"), names)
 
