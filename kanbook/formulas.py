@@ -120,7 +120,7 @@ def prune(model: nn.Module, x: Tensor, threshold: float = 0.03) -> Network:
 
     Raises:
         TypeError, ValueError: the model is not made of KAN layers, x is not finite, ``threshold``
-            is not in [0, 1), or so high that nothing would reach an output.
+            is not in [0, 1], or so high that nothing would reach an output.
 
     Example:
         >>> model, x = KAN([2, 5, 1], domain=(-4, 4), generator=0), torch.rand(50, 2)
@@ -351,10 +351,8 @@ def snap(
 
     In the book: chapter 18.
     """
-    check_samples("x", x, "y", y, any_targets=False)
+    _check_samples("x", x, "y", y)
     check_integer("beam", beam, 1)
-    if x.dtype != torch.float64:
-        raise ValueError(f"x is {x.dtype}; expected torch.float64, for a fit to the last digit")
     library = LIBRARY if library is None else library
     if not library:
         raise ValueError(f"library={library!r}; expected at least one function")
@@ -366,8 +364,8 @@ def snap(
         if whole.best < standard.best and not whole.allows(standard.loss, model):
             standard = whole  # too much was pruned
     model = _peel(_peel(model, x, y, standard, "nodes"), x, y, standard, "edges")
-    first = _State(_normalized(model, x), INF)
-    first.loss = refit(first.net, x, y, 20)
+    net = _normalized(model, x)
+    first = _State(net, refit(net, x, y, 20))
     order = [(n, *edge) for n, layer in enumerate(first.net) for edge in layer.curves()]
     for each in (order[::-1], order):
         found = _search(first, each, x, y, library, standard, beam, progress)
@@ -377,6 +375,12 @@ def snap(
             _round(found, x, y, standard)
             break
     return Formula(found.net, [*found.snaps], found.loss, standard.best, complete)
+
+
+def _check_samples(inputs_name: str, inputs: Tensor, targets_name: str, targets: Tensor) -> None:
+    check_samples(inputs_name, inputs, targets_name, targets, any_targets=False)
+    if inputs.dtype != torch.float64:  # the fits go to the last digit
+        raise ValueError(f"{inputs_name} is {inputs.dtype}; expected torch.float64")
 
 
 @torch.no_grad()
@@ -546,7 +550,7 @@ def discover(
 
     In the book: chapter 18.
     """
-    check_samples("inputs", inputs, "targets", targets, any_targets=False)
+    _check_samples("inputs", inputs, "targets", targets)
     check_integer("attempts", attempts, 1)
     check_widths(widths)
     if (widths[0], widths[-1]) != (inputs.shape[1], targets.shape[1]):

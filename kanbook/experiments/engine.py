@@ -218,8 +218,8 @@ def check_device(device: str, here: bool = True) -> None:
         ) from error
 
 
-def needed(module: str) -> Any:
-    """Import what only running needs.
+def needed(module: str, package: str | None = None) -> Any:
+    """Import what only running needs, from a package of that name if not given.
 
     Raises:
         EngineError: it is not installed.
@@ -227,7 +227,8 @@ def needed(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise EngineError(f"{module} is not installed; run `pip install {module}`") from error
+        package = package or module
+        raise EngineError(f"{package} is not installed; run `pip install {package}`") from error
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def test_what_pykan_raises_is_an_outcome_and_what_we_raise_is_not(monkeypatch):
 
 def test_missing_rivals_are_named():
     with pytest.raises(engine.EngineError, match="pip install nothing==1"):
-        regressors.needed("nothing", "nothing==1")
+        engine.needed("nothing", "nothing==1")
 
 
 @pytest.mark.parametrize(
