@@ -1,125 +1,18 @@
-// The spline playground: the arithmetic of splines, the state of one curve, and its drawing. One
-// module without imports, so that Jupyter, Colab and a page without a kernel run the same text.
-// Its other half is playground.py. Letters as in the book: knots t, degree k, coefficients c.
+// The spline playground: the state of one curve, and its drawing. Its other half is playground.py.
+// Letters as in the book: knots t, degree k, coefficients c.
 
-// --- splines: as kanbook/splines.py
-
-/** The j with t[j] <= x < t[j+1]; at the right end of the domain, the interval before; or -1. */
-export function interval(x, t, k) {
-  const end = t[t.length - 1 - k];
-  for (let j = t.length - 2; j >= 0; j--)
-    if (x === end ? t[j] < x && x <= t[j + 1] : t[j] <= x && x < t[j + 1]) return j;
-  return -1;
-}
-
-/** All basis functions at x by the Cox-de Boor recursion, with 0/0 = 0. */
-export function basis(x, t, k, j = interval(x, t, k)) {
-  const b = new Array(t.length - 1).fill(0);
-  if (j >= 0) b[j] = 1;
-  for (let p = 1; p <= k; p++)
-    for (let i = 0; i < t.length - 1 - p; i++) {
-      const rising = t[i + p] > t[i] ? ((x - t[i]) / (t[i + p] - t[i])) * b[i] : 0;
-      const width = t[i + p + 1] - t[i + 1];
-      b[i] = rising + (width > 0 ? ((t[i + p + 1] - x) / width) * b[i + 1] : 0);
-    }
-  return b.slice(0, t.length - 1 - k);
-}
-
-const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
-export const evaluate = (x, c, t, k) => dot(c, basis(x, t, k));
-
-export function uniformKnots(size, k, [a, b]) {
-  const h = (b - a) / size;
-  const knot = i => (i <= 0 ? a + i * h : i >= size ? b + (i - size) * h : a + i * h);
-  return Array.from({ length: size + 2 * k + 1 }, (_, i) => knot(i - k));
-}
-
-/**
- * Least squares: the shortest c that minimizes |A c - y|, A given by its rows. One-sided Jacobi
- * turns pairs of columns until all are orthogonal: A V = U diag(s), hence c = V diag(1/s) U' y.
- * Directions with s <= noise * max(s) contribute nothing, and untouched columns get exactly 0.
- */
-export function leastSquares(rows, y, noise) {
-  const n = rows[0].length;
-  const u = Array.from({ length: n }, (_, i) => rows.map(row => row[i]));
-  const v = Array.from({ length: n }, (_, i) => u.map((_, j) => +(i === j)));
-  const touched = u.map(column => column.some(value => value !== 0));
-  for (let sweep = 0, turned = true; turned && sweep < 40; sweep++) {
-    turned = false;
-    for (let p = 0; p < n; p++)
-      for (let q = p + 1; q < n; q++) {
-        const alpha = dot(u[p], u[p]), beta = dot(u[q], u[q]), gamma = dot(u[p], u[q]);
-        if (Math.abs(gamma) <= 1e-15 * Math.sqrt(alpha * beta)) continue;
-        turned = true;
-        const zeta = (beta - alpha) / (2 * gamma);
-        const tan = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.hypot(1, zeta));
-        const cos = 1 / Math.hypot(1, tan), sin = cos * tan;
-        for (const m of [u, v])
-          for (let i = 0; i < m[p].length; i++) {
-            const left = m[p][i], right = m[q][i];
-            m[p][i] = cos * left - sin * right;
-            m[q][i] = sin * left + cos * right;
-          }
-      }
-  }
-  const s2 = u.map(column => dot(column, column)), cut = noise ** 2 * Math.max(...s2);
-  const z = u.map((column, i) => (s2[i] > cut ? dot(column, y) / s2[i] : 0));
-  return touched.map((hit, i) => (hit ? z.reduce((sum, w, j) => sum + w * v[j][i], 0) : 0));
-}
-
-// Nodes and weights of Gauss-Legendre quadrature on [-1, 1], exact up to degree 11.
-const GAUSS = [
-  [0.2386191860831969, 0.467913934572691], [0.6612093864662645, 0.3607615730481386],
-  [0.932469514203152, 0.1713244923791704],
-].flatMap(([x, w]) => [[-x, w], [x, w]]);
-
-/** Coefficients on knots t, degree k, of the best approximation of `shape` on the whole domain. */
-export function refit(shape, t, k) {
-  if (k === shape.degree && equal(t, shape.knots)) return shape.coefs;
-  const start = t[k], end = t[t.length - 1 - k], rows = [], y = [];
-  const breaks = [...shape.knots, ...t].map(x => Math.min(Math.max(x, start), end));
-  breaks.sort((a, b) => a - b);
-  for (let i = 1; i < breaks.length; i++) {
-    const half = (breaks[i] - breaks[i - 1]) / 2;
-    if (half > 0)
-      for (const [node, w] of GAUSS) {
-        const x = breaks[i - 1] + half * (1 + node), weight = Math.sqrt(half * w);
-        rows.push(basis(x, t, k).map(b => weight * b));
-        y.push(weight * evaluate(x, shape.coefs, shape.knots, shape.degree));
-      }
-  }
-  const size = rows[0].map((_, i) => Math.sqrt(rows.reduce((sum, r) => sum + r[i] ** 2, 0)) || 1);
-  const scaled = rows.map(row => row.map((value, i) => value / size[i]));
-  return leastSquares(scaled, y, size.length * Number.EPSILON).map((value, i) => value / size[i]);
-}
-
-/** The knots of `shape` for another degree, grid size and domain: as _move_knots in playground.py. */
-export function moveKnots(shape, { degree, grid_size, domain }) {
-  if (degree === shape.degree && grid_size === shape.grid_size && equal(domain, shape.domain)) return shape.knots;
-  const [a, b] = domain, [start, end] = shape.domain;
-  const breaks = shape.knots
-    .slice(shape.degree, shape.degree + shape.grid_size + 1)
-    .map(t => (t < end ? Math.min(b, a + (b - a) * ((t - start) / (end - start))) : b));
-  const inner = Array.from({ length: grid_size + 1 }, (_, j) => {
-    const whole = Math.floor((j * shape.grid_size) / grid_size);
-    const part = ((j * shape.grid_size) % grid_size) / grid_size;
-    return breaks[whole] + (part && part * (breaks[whole + 1] - breaks[whole]));
-  });
-  [inner[0], inner[grid_size]] = domain;
-  const first = inner[1] - a, last = b - inner[grid_size - 1], beyond = Array.from({ length: degree });
-  return [
-    ...beyond.map((_, i) => a - (degree - i) * first), ...inner,
-    ...beyond.map((_, i) => b + (i + 1) * last),
-  ];
-}
+import {
+  basis, dot, equal, evaluate, interval, leastSquares, moveKnots, refit, uniformKnots,
+} from "./splines.js";
+import {
+  children, clamp, copyFrom, keepKeys, label, listen, plain, round, set, show, text, ticks, watch,
+} from "./page.js";
 
 // --- the state: five traits, one spline; as SplinePlayground._settle
 
 const FIELDS = ["degree", "grid_size", "domain", "knots", "coefs"];
 const MAX_DEGREE = 5, MAX_GRID = 20;
 const isDomain = ([a, b]) => Math.abs(a) <= 1000 && Math.abs(b) <= 1000 && b - a >= 0.01;
-const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
-const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const read = model => Object.fromEntries(FIELDS.map(name => [name, model.get(name)]));
 
 /** Whether the curve is what a change of degree, grid or domain made of `shape`. */
@@ -201,38 +94,7 @@ class Curve {
 
 // --- the view
 
-const text = x => String(x).replace("-", "−").replace("+", "");
-const show = x => text(Math.abs(x) < 1e-9 ? 0 : +x.toPrecision(3));
-const label = x => text(Math.abs(x) < 1e4 ? x : x.toExponential());
-const round = (x, digits) => +x.toFixed(digits);
-// A number in an attribute: 5.55e-17 is none there.
-const { format: plain } = new Intl.NumberFormat("en", { maximumFractionDigits: 12, useGrouping: false });
 const digits = ([a, b]) => 3 - Math.floor(Math.log10(b - a)); // that tell a 1000th of a domain
-
-function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes))
-    if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
-}
-
-function ticks(low, high, count) {
-  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find(m => m * power >= rough), marks = [];
-  for (let i = Math.ceil(low / step); i * step <= high; i++) marks.push(+(i * step).toPrecision(9));
-  return marks;
-}
-
-/** Whether the nearest background that is painted is dark, in whatever notation of colors. */
-function isDark(node) {
-  const ink = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  for (let e = node.parentElement; e; e = e.parentElement) {
-    ink.clearRect(0, 0, 1, 1);
-    ink.fillStyle = getComputedStyle(e).backgroundColor;
-    ink.fillRect(0, 0, 1, 1);
-    const [r, g, b, alpha] = ink.getImageData(0, 0, 1, 1).data;
-    if (alpha > 127) return 0.3 * r + 0.6 * g + 0.1 * b < 128;
-  }
-  return matchMedia("(prefers-color-scheme: dark)").matches;
-}
 
 function python({ degree, grid_size, domain, knots, coefs }) {
   const list = values => `[${values.join(", ")}]`, width = domain[1] - domain[0];
@@ -292,19 +154,17 @@ const HANDLES = {
 
 function view(model, curve, el) {
   const root = document.createElement("div");
-  root.className = "kan-playground";
+  root.className = "kan-view kan-playground";
   const number = document.querySelectorAll(".kan-playground").length + 1; // of those on the page
   root.innerHTML = page(Object.keys(model.get("_targets")), number);
   el.append(root);
-  for (const node of root.querySelectorAll("input, select, button, textarea, summary"))
-    node.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys to us
+  keepKeys(root);
   const $ = selector => root.querySelector(selector);
   const svg = $("svg"), readout = $(".readout"), status = $(".status"), code = $("textarea");
   const ends = root.querySelectorAll("[type=number]");
   const button = Object.fromEntries(
     [...root.querySelectorAll("button")].map(node => [node.textContent, node]));
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  const scheme = matchMedia("(prefers-color-scheme: dark)");
 
   const commit = (changes, what) => { // another control: another step of the history
     if (what !== curve.what && !curve.held) curve.fresh = true;
@@ -467,13 +327,6 @@ function view(model, curve, el) {
       ...ticks(y0, y1, 4).map(y => write(pad.left - 5, py(y) + 4, "end", y)),
       ...ticks(x0, x1, width < 480 ? 4 : 8).map(x => write(px(x), height - 6, "middle", x)),
     ].join("");
-  }
-
-  /** The children of a group, made `count`; those that stay keep the focus. */
-  function children(group, count, html) {
-    while (group.childElementCount > count) group.lastChild.remove();
-    while (group.childElementCount < count) group.insertAdjacentHTML("beforeend", html);
-    return [...group.children];
   }
 
   function drawBases(pieces, factors) {
@@ -720,10 +573,7 @@ function view(model, curve, el) {
     async "copy as Python"() {
       code.hidden = false;
       code.value = python(curve.now);
-      code.select();
-      const copied = navigator.clipboard?.writeText(code.value) ?? Promise.reject();
-      const done = await copied.then(() => true, () => document.execCommand("copy"));
-      say(done ? "Copied." : "Copy the text below.");
+      say((await copyFrom(code)) ? "Copied." : "Copy the text below.");
     },
   };
 
@@ -771,23 +621,12 @@ function view(model, curve, el) {
 
   // --- life
 
-  const follow = () => {
-    root.dataset.theme = isDark(root) ? "dark" : "light";
-  };
-  const themed = new MutationObserver(follow);
-  for (const node of [document.documentElement, document.body]) themed.observe(node, { attributes: true });
-  scheme.addEventListener("change", follow);
-  const resized = new ResizeObserver(() => { // also once the view is put into the page
-    follow();
+  const unwatch = watch(root, () => {
     width = root.clientWidth;
     height = Math.round(clamp(0.62 * width, 290, 430));
     bottom = height - pad.bottom;
     schedule();
   });
-  resized.observe(root);
-  const listen = (node, listeners) => {
-    for (const name in listeners) node.addEventListener(name, listeners[name], { passive: false });
-  };
   listen(svg, pointer);
   listen(root, { keydown: onKey, focusin: onFocus, focusout: onBlur, input: onInput, change: onDomain, click: onClick });
   for (const name of [...FIELDS, "target", "show_basis", "show_sum", "weighted"])
@@ -795,9 +634,7 @@ function view(model, curve, el) {
   return () => {
     if (drag || descent) curve.release();
     cancelAnimationFrame(waiting);
-    resized.disconnect();
-    themed.disconnect();
-    scheme.removeEventListener("change", follow);
+    unwatch();
   };
 }
 

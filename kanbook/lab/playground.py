@@ -11,7 +11,6 @@ import base64
 import io
 import math
 from numbers import Real
-from pathlib import Path
 from typing import NamedTuple
 
 import anywidget
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from .. import plots, splines, tasks
 from .._checks import check_domain, check_finite, check_integer, check_knots, check_tensor
+from . import bundle
 
 __all__ = ["SplinePlayground"]
 
@@ -83,8 +83,8 @@ class SplinePlayground(anywidget.AnyWidget):
     In the book: chapter 2.
     """
 
-    _esm = Path(__file__).with_name("playground.js")
-    _css = Path(__file__).with_name("playground.css")
+    _esm = bundle.script("playground.js")
+    _css = bundle.style("page.css", "playground.css")
 
     degree = traitlets.Int(3).tag(sync=True)
     grid_size = traitlets.Int(5).tag(sync=True)
@@ -349,7 +349,7 @@ def _heights(name: str) -> Tensor:
     return tasks.FUNCTIONS_1D[name](x).round(decimals=6)
 
 
-# playground.js has the same three functions; tests compare them.
+# splines.js has the first two, playground.js the third; tests compare them.
 
 
 def _move_knots(shape: Spline, new: Spline) -> list[float]:

@@ -1,4 +1,4 @@
-"""The arithmetic of playground.js equals kanbook's: compared in a blank page, without a book."""
+"""The arithmetic of the playground equals kanbook's: compared in a blank page, without a book."""
 
 import numpy as np
 import pytest
@@ -25,12 +25,16 @@ def assert_close(actual, expected, tolerance=1e-12):
 def compute(browser):
     """compute(function, cases): what a function of the script gives for each, all in one call."""
     page = browser.new_page()
+    script = (
+        SplinePlayground._esm
+        + "export { basis, evaluate, interval, leastSquares, moveKnots, refit };"
+    )
     page.evaluate(
         """async text => {
           const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
           window.js = await import(url);
         }""",
-        str(SplinePlayground._esm),
+        script,
     )
     page.add_script_tag(path=ROOT / "book" / "_static" / "afm-host.js")
     yield lambda function, cases: page.evaluate(f"cases => cases.map({function})", cases)

@@ -1,0 +1,113 @@
+// The arithmetic of one spline, as kanbook/splines.py. Letters as in the book: knots t, degree k,
+// coefficients c.
+
+/** The j with t[j] <= x < t[j+1]; at the right end of the domain, the interval before; or -1. */
+export function interval(x, t, k) {
+  const end = t[t.length - 1 - k];
+  for (let j = t.length - 2; j >= 0; j--)
+    if (x === end ? t[j] < x && x <= t[j + 1] : t[j] <= x && x < t[j + 1]) return j;
+  return -1;
+}
+
+/** All basis functions at x by the Cox-de Boor recursion, with 0/0 = 0. */
+export function basis(x, t, k, j = interval(x, t, k)) {
+  const b = new Array(t.length - 1).fill(0);
+  if (j >= 0) b[j] = 1;
+  for (let p = 1; p <= k; p++)
+    for (let i = 0; i < t.length - 1 - p; i++) {
+      const rising = t[i + p] > t[i] ? ((x - t[i]) / (t[i + p] - t[i])) * b[i] : 0;
+      const width = t[i + p + 1] - t[i + 1];
+      b[i] = rising + (width > 0 ? ((t[i + p + 1] - x) / width) * b[i + 1] : 0);
+    }
+  return b.slice(0, t.length - 1 - k);
+}
+
+export const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+export const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
+export const evaluate = (x, c, t, k) => dot(c, basis(x, t, k));
+
+export function uniformKnots(size, k, [a, b]) {
+  const h = (b - a) / size;
+  const knot = i => (i <= 0 ? a + i * h : i >= size ? b + (i - size) * h : a + i * h);
+  return Array.from({ length: size + 2 * k + 1 }, (_, i) => knot(i - k));
+}
+
+/**
+ * Least squares: the shortest c that minimizes |A c - y|, A given by its rows. One-sided Jacobi
+ * turns pairs of columns until all are orthogonal: A V = U diag(s), hence c = V diag(1/s) U' y.
+ * Directions with s <= noise * max(s) contribute nothing, and untouched columns get exactly 0.
+ */
+export function leastSquares(rows, y, noise) {
+  const n = rows[0].length;
+  const u = Array.from({ length: n }, (_, i) => rows.map(row => row[i]));
+  const v = Array.from({ length: n }, (_, i) => u.map((_, j) => +(i === j)));
+  const touched = u.map(column => column.some(value => value !== 0));
+  for (let sweep = 0, turned = true; turned && sweep < 40; sweep++) {
+    turned = false;
+    for (let p = 0; p < n; p++)
+      for (let q = p + 1; q < n; q++) {
+        const alpha = dot(u[p], u[p]), beta = dot(u[q], u[q]), gamma = dot(u[p], u[q]);
+        if (Math.abs(gamma) <= 1e-15 * Math.sqrt(alpha * beta)) continue;
+        turned = true;
+        const zeta = (beta - alpha) / (2 * gamma);
+        const tan = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.hypot(1, zeta));
+        const cos = 1 / Math.hypot(1, tan), sin = cos * tan;
+        for (const m of [u, v])
+          for (let i = 0; i < m[p].length; i++) {
+            const left = m[p][i], right = m[q][i];
+            m[p][i] = cos * left - sin * right;
+            m[q][i] = sin * left + cos * right;
+          }
+      }
+  }
+  const s2 = u.map(column => dot(column, column)), cut = noise ** 2 * Math.max(...s2);
+  const z = u.map((column, i) => (s2[i] > cut ? dot(column, y) / s2[i] : 0));
+  return touched.map((hit, i) => (hit ? z.reduce((sum, w, j) => sum + w * v[j][i], 0) : 0));
+}
+
+// Nodes and weights of Gauss-Legendre quadrature on [-1, 1], exact up to degree 11.
+const GAUSS = [
+  [0.2386191860831969, 0.467913934572691], [0.6612093864662645, 0.3607615730481386],
+  [0.932469514203152, 0.1713244923791704],
+].flatMap(([x, w]) => [[-x, w], [x, w]]);
+
+/** Coefficients on knots t, degree k, of the best approximation of `shape` on the whole domain. */
+export function refit(shape, t, k) {
+  if (k === shape.degree && equal(t, shape.knots)) return shape.coefs;
+  const start = t[k], end = t[t.length - 1 - k], rows = [], y = [];
+  const breaks = [...shape.knots, ...t].map(x => Math.min(Math.max(x, start), end));
+  breaks.sort((a, b) => a - b);
+  for (let i = 1; i < breaks.length; i++) {
+    const half = (breaks[i] - breaks[i - 1]) / 2;
+    if (half > 0)
+      for (const [node, w] of GAUSS) {
+        const x = breaks[i - 1] + half * (1 + node), weight = Math.sqrt(half * w);
+        rows.push(basis(x, t, k).map(b => weight * b));
+        y.push(weight * evaluate(x, shape.coefs, shape.knots, shape.degree));
+      }
+  }
+  const size = rows[0].map((_, i) => Math.sqrt(rows.reduce((sum, r) => sum + r[i] ** 2, 0)) || 1);
+  const scaled = rows.map(row => row.map((value, i) => value / size[i]));
+  return leastSquares(scaled, y, size.length * Number.EPSILON).map((value, i) => value / size[i]);
+}
+
+/** The knots of `shape` for another degree, grid size and domain: as _move_knots in playground.py. */
+export function moveKnots(shape, { degree, grid_size, domain }) {
+  const same = degree === shape.degree && grid_size === shape.grid_size && equal(domain, shape.domain);
+  if (same) return shape.knots;
+  const [a, b] = domain, [start, end] = shape.domain;
+  const breaks = shape.knots
+    .slice(shape.degree, shape.degree + shape.grid_size + 1)
+    .map(t => (t < end ? Math.min(b, a + (b - a) * ((t - start) / (end - start))) : b));
+  const inner = Array.from({ length: grid_size + 1 }, (_, j) => {
+    const whole = Math.floor((j * shape.grid_size) / grid_size);
+    const part = ((j * shape.grid_size) % grid_size) / grid_size;
+    return breaks[whole] + (part && part * (breaks[whole + 1] - breaks[whole]));
+  });
+  [inner[0], inner[grid_size]] = domain;
+  const first = inner[1] - a, last = b - inner[grid_size - 1], beyond = Array.from({ length: degree });
+  return [
+    ...beyond.map((_, i) => a - (degree - i) * first), ...inner,
+    ...beyond.map((_, i) => b + (i + 1) * last),
+  ];
+}
