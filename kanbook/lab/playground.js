@@ -566,7 +566,8 @@ function view(model, curve, el) {
     fit() {
       const points = target(), rows = matrix(points);
       const noise = Math.max(rows.length, rows[0].length) * Number.EPSILON;
-      step({ coefs: leastSquares(rows, points.map(p => p[1]), noise) });
+      const columns = rows[0].map((_, i) => rows.map(row => row[i]));
+      step({ coefs: leastSquares(columns, [points.map(p => p[1])], noise)[0] });
       say(`least squares on ${points.length} points`);
     },
     descend,

@@ -23,7 +23,11 @@ export function basis(x, t, k, j = interval(x, t, k)) {
 }
 
 export const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
-export const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
+export function dot(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
 export const evaluate = (x, c, t, k) => dot(c, basis(x, t, k));
 
 export function uniformKnots(size, k, [a, b]) {
@@ -33,15 +37,14 @@ export function uniformKnots(size, k, [a, b]) {
 }
 
 /**
- * Least squares: the shortest c that minimizes |A c - y|, A given by its rows. One-sided Jacobi
- * turns pairs of columns until all are orthogonal: A V = U diag(s), hence c = V diag(1/s) U' y.
- * Directions with s <= noise * max(s) contribute nothing, and untouched columns get exactly 0.
+ * Least squares: for each of several y the shortest c that minimizes |A c - y|, A given by its columns.
+ * One-sided Jacobi turns pairs of columns until all are orthogonal: A V = U diag(s), hence
+ * c = V diag(1/s) U' y. Directions with s <= noise * max(s) contribute nothing, and untouched columns
+ * get exactly 0.
  */
-export function leastSquares(rows, y, noise) {
-  const n = rows[0].length;
-  const u = Array.from({ length: n }, (_, i) => rows.map(row => row[i]));
-  const v = Array.from({ length: n }, (_, i) => u.map((_, j) => +(i === j)));
-  const touched = u.map(column => column.some(value => value !== 0));
+export function leastSquares(columns, ys, noise) {
+  const n = columns.length, { u, ys: z } = triangle(columns, ys);
+  const v = u.map((_, i) => Float64Array.from(u, (_, j) => +(i === j)));
   for (let sweep = 0, turned = true; turned && sweep < 40; sweep++) {
     turned = false;
     for (let p = 0; p < n; p++)
@@ -61,8 +64,28 @@ export function leastSquares(rows, y, noise) {
       }
   }
   const s2 = u.map(column => dot(column, column)), cut = noise ** 2 * Math.max(...s2);
-  const z = u.map((column, i) => (s2[i] > cut ? dot(column, y) / s2[i] : 0));
-  return touched.map((hit, i) => (hit ? z.reduce((sum, w, j) => sum + w * v[j][i], 0) : 0));
+  return z.map(y => {
+    const w = u.map((column, i) => (s2[i] > cut ? dot(column, y) / s2[i] : 0));
+    return columns.map((column, j) => (column.some(value => value !== 0) ? w.reduce((sum, w, i) => sum + w * v[i][j], 0) : 0));
+  });
+}
+
+/** Householder reflections: n rows in place of many, for which the same c are best. */
+function triangle(columns, ys) {
+  const u = columns.map(column => Float64Array.from(column)), z = ys.map(y => Float64Array.from(y));
+  const rows = z[0].length, n = Math.min(rows, u.length);
+  for (let p = 0; p < n; p++) {
+    const mirror = u[p].slice(p), size = Math.sqrt(dot(mirror, mirror));
+    if (size === 0) continue;
+    mirror[0] += mirror[0] < 0 ? -size : size;
+    const scale = 2 / dot(mirror, mirror);
+    for (const column of [...u.slice(p), ...z]) {
+      let along = 0;
+      for (let i = p; i < rows; i++) along += mirror[i - p] * column[i];
+      for (let i = p; i < rows; i++) column[i] -= scale * along * mirror[i - p];
+    }
+  }
+  return { u: u.map(column => column.slice(0, n)), ys: z.map(y => y.slice(0, n)) };
 }
 
 // Nodes and weights of Gauss-Legendre quadrature on [-1, 1], exact up to degree 11.
@@ -71,24 +94,33 @@ const GAUSS = [
   [0.932469514203152, 0.1713244923791704],
 ].flatMap(([x, w]) => [[-x, w], [x, w]]);
 
-/** Coefficients on knots t, degree k, of the best approximation of `shape` on the whole domain. */
-export function refit(shape, t, k) {
-  if (k === shape.degree && equal(t, shape.knots)) return shape.coefs;
-  const start = t[k], end = t[t.length - 1 - k], rows = [], y = [];
-  const breaks = [...shape.knots, ...t].map(x => Math.min(Math.max(x, start), end));
-  breaks.sort((a, b) => a - b);
+/**
+ * Coefficients on knots t, degree k, of the best approximations of curves with the same `knots` and
+ * degree on the whole domain.
+ */
+export function refine(curves, knots, degree, t, k = degree) {
+  const start = t[k], end = t[t.length - 1 - k], x = [], weights = [];
+  const breaks = [...knots, ...t].map(x => Math.min(Math.max(x, start), end)).sort((a, b) => a - b);
   for (let i = 1; i < breaks.length; i++) {
     const half = (breaks[i] - breaks[i - 1]) / 2;
     if (half > 0)
       for (const [node, w] of GAUSS) {
-        const x = breaks[i - 1] + half * (1 + node), weight = Math.sqrt(half * w);
-        rows.push(basis(x, t, k).map(b => weight * b));
-        y.push(weight * evaluate(x, shape.coefs, shape.knots, shape.degree));
+        x.push(breaks[i - 1] + half * (1 + node));
+        weights.push(Math.sqrt(half * w));
       }
   }
-  const size = rows[0].map((_, i) => Math.sqrt(rows.reduce((sum, r) => sum + r[i] ** 2, 0)) || 1);
-  const scaled = rows.map(row => row.map((value, i) => value / size[i]));
-  return leastSquares(scaled, y, size.length * Number.EPSILON).map((value, i) => value / size[i]);
+  const rows = x.map(x => basis(x, t, k)), old = x.map(x => basis(x, knots, degree));
+  const columns = rows[0].map((_, i) => rows.map((row, r) => weights[r] * row[i]));
+  const sizes = columns.map(column => Math.sqrt(dot(column, column)) || 1);
+  const scaled = columns.map((column, i) => column.map(value => value / sizes[i]));
+  const ys = curves.map(c => old.map((row, r) => weights[r] * dot(row, c)));
+  return leastSquares(scaled, ys, sizes.length * Number.EPSILON).map(c => c.map((value, i) => value / sizes[i]));
+}
+
+/** The same of one curve in its other form. */
+export function refit(shape, t, k) {
+  if (k === shape.degree && equal(t, shape.knots)) return shape.coefs;
+  return refine([shape.coefs], shape.knots, shape.degree, t, k)[0];
 }
 
 /** The knots of `shape` for another degree, grid size and domain: as _move_knots in playground.py. */

@@ -90,7 +90,8 @@ def test_solves_least_squares(compute):
         """({ x, y, knots, degree }) => {
           const rows = x.map(x => js.basis(x, knots, degree));
           const noise = Math.max(rows.length, rows[0].length) * Number.EPSILON;
-          return js.leastSquares(rows, y, noise);
+          const columns = rows[0].map((_, i) => rows.map(row => row[i]));
+          return js.leastSquares(columns, [y], noise)[0];
         }""",
         cases,
     )
