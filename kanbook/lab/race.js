@@ -1,0 +1,328 @@
+// A KAN and an MLP of equal size on the same task: their steps, what happens to them, their history.
+
+import {
+  Adam, CURVE, FUNCTION, LevenbergMarquardt, MLP, Network, extendGrid, gradientOf, keep, lossOf, moments, prune, updateGrid,
+} from "./engine.js";
+import { formulaOf, pythonOf } from "./formula.js";
+import { Standard, named, snapAll, tryEdge } from "./snapping.js";
+import { makeTask } from "./tasks.js";
+
+export const DEFAULTS = {
+  task: "exp_sine", widths: [2, 5, 1], grid_size: 5, degree: 3, domain: [-1, 1], bias: false, spline_weight: false,
+  base: false, optimizer: "adam", lr: 0.02, follow: true, fade: false, seed: 0,
+};
+const FADE = 0.005; // times the targets' spread, after a ramp of RAMP steps
+const RAMP = 300, WARM = 50, COOL = 300, FOLLOW = 50; // steps; see rate() and step()
+const ENTRIES = 400, SNAPSHOTS = 100; // kept at most
+const LARGE = 400; // numbers with which steps of Levenberg-Marquardt are still quick
+
+const digits = value => String(+value.toPrecision(2));
+
+export class Race {
+  constructor(settings = {}, { points = null, portrait = null, network = null } = {}) {
+    this.settings = { ...DEFAULTS, ...settings };
+    this.portrait = portrait;
+    this.task = makeTask(this.settings.task, { seed: this.settings.seed, points, portrait });
+    const hidden = this.settings.widths.slice(1, -1);
+    this.settings.widths = [this.task.inputs, ...hidden, 1];
+    this.kan = network ? Network.from(network) : new Network(this.settings.widths, this.settings);
+    this.mlp = this.newMLP();
+    this.steps = this.mlpSteps = this.fadeStart = 0;
+    this.seconds = { kan: 0, mlp: 0 };
+    this.events = [];
+    this.past = []; // for undo
+    this.stopped = ""; // why it cannot go on, a sentence
+    this.every = 1; // steps from one entry of the history to the next
+    this.history = { step: [], kan: [], mlp: [], kanSeconds: [], mlpSeconds: [] };
+    this.snapshots = [];
+    this.restart();
+    this.record();
+  }
+
+  newMLP() {
+    return new MLP(MLP.like(this.task.inputs, this.kan.count(), 2), this.settings);
+  }
+
+  /** Fresh buffers and optimizers, after a network or its shape has changed. */
+  restart({ kan = true, mlp = true } = {}) {
+    const { task } = this;
+    const make = net => this.fresh({ net, tape: net.tape(task.x, task.n), test: net.tape(task.testX, task.testN) });
+    if (kan) this.kanState = make(this.kan);
+    if (mlp) this.mlpState = make(this.mlp);
+  }
+
+  fresh(state) {
+    const { net, tape } = state, newton = this.settings.optimizer === "lm";
+    return { ...state, optimizer: newton ? new LevenbergMarquardt(net, tape, this.task.y) : new Adam(net) };
+  }
+
+  /** The learning rate of a step: slowly up after an event, then down with the steps since. */
+  rate(step) {
+    const last = this.events.reduce((last, event) => (event.step <= step ? event.step : last), 0);
+    const warm = last > 0 ? Math.min(1, (step - last + 1) / WARM) : 1;
+    return (this.settings.lr * warm) / (1 + (step - last) / COOL);
+  }
+
+  get fadeStrength() {
+    const spread = Math.sqrt(moments(this.task.y)[1]), { fade } = this.settings;
+    return fade ? FADE * spread * Math.min(1, (this.steps - this.fadeStart) / RAMP) : 0;
+  }
+
+  /** One step of both; of an MLP that was made anew, several, until it has caught up. */
+  step() {
+    if (this.stopped) return;
+    if (this.settings.follow && this.steps > 0 && this.steps % FOLLOW === 0) this.follow();
+    const start = performance.now();
+    this.move(this.kanState, this.rate(this.steps), this.fadeStrength);
+    this.steps++;
+    const middle = performance.now();
+    for (let moves = 0; moves < 4 && this.mlpSteps < this.steps; moves++) {
+      if (this.events.some(event => event.step === this.mlpSteps)) this.mlpState = this.fresh(this.mlpState);
+      this.move(this.mlpState, this.rate(this.mlpSteps), 0);
+      this.mlpSteps++;
+      const entry = this.history.step.indexOf(this.mlpSteps);
+      if (entry >= 0) this.history.mlp[entry] = this.error(this.mlpState);
+    }
+    this.seconds.kan += (middle - start) / 1000;
+    this.seconds.mlp += (performance.now() - middle) / 1000;
+    if (this.steps % this.every === 0) this.record();
+  }
+
+  move({ net, tape, optimizer }, rate, fade) {
+    const before = net.theta.slice();
+    let loss;
+    if (optimizer instanceof LevenbergMarquardt) {
+      loss = optimizer.linearize();
+      if (Number.isFinite(loss)) optimizer.step();
+    } else {
+      loss = gradientOf(tape, this.task.y, fade);
+      optimizer.step(rate);
+    }
+    if (Number.isFinite(loss) && net.theta.every(Number.isFinite)) return;
+    net.theta.set(before);
+    const name = net === this.kan ? "KAN" : "MLP";
+    this.stopped = `The loss of the ${name} is no longer a finite number. Lower the learning rate, then undo or reset.`;
+  }
+
+  /** Knots to where the values are, evenly; the optimizer goes on, as each curve's numbers keep their places. */
+  follow() {
+    updateGrid(this.kan, this.task.x, this.task.n, 1);
+    const { optimizer } = this.kanState;
+    this.restart({ mlp: false });
+    if (optimizer instanceof Adam) this.kanState.optimizer = optimizer;
+  }
+
+  // --- what is known of it
+
+  /** The root mean squared error on the test data, in units of their spread. */
+  error({ test }) {
+    return Math.sqrt(lossOf(test, this.task.testY)) / this.task.spread;
+  }
+
+  errors() {
+    return { kan: this.error(this.kanState), mlp: this.error(this.mlpState) };
+  }
+
+  record() {
+    const { history, steps } = this, { kan, mlp } = this.errors();
+    const entry = { step: steps, kan, mlp: this.mlpSteps < steps ? null : mlp, kanSeconds: this.seconds.kan, mlpSeconds: this.seconds.mlp };
+    for (const name in entry) history[name].push(entry[name]);
+    if (history.step.length > ENTRIES) {
+      for (const name in history) history[name] = history[name].filter((_, p) => p % 2 === 0);
+      this.every *= 2;
+    }
+    const space = this.every * (ENTRIES / SNAPSHOTS);
+    if (steps % space === 0) this.snapshots.push({ step: steps, kan: this.kan.copy(), mlp: this.mlp.copy(), seconds: { ...this.seconds } });
+    if (this.snapshots.length > SNAPSHOTS) this.snapshots = this.snapshots.filter((_, p) => p % 2 === 0);
+  }
+
+  view(index) {
+    const { kan, mlp, step } = this.snapshots[index], { task } = this;
+    const error = net => Math.sqrt(lossOf(net.tape(task.testX, task.testN), task.testY)) / task.spread;
+    return { step, kan, mlp, errors: { kan: error(kan), mlp: error(mlp) } };
+  }
+
+  /** Why something cannot be done now, a sentence; null if it can. */
+  limits() {
+    const curves = this.kan.edges(CURVE).length, numbers = this.kan.count();
+    const most = Math.max(numbers, this.mlp.count());
+    return {
+      lm: most > LARGE ? `${most} numbers: Levenberg-Marquardt would take too long here. It is for ${LARGE} at most; prune first.` : null,
+      extend: this.kan.layers[0].grid_size >= 40 ? "The grid has 40 intervals, the most that fit here." : null,
+      snap: !curves ? "No curve is left to snap." : curves > 12 || numbers > LARGE
+        ? `${curves} curves with ${numbers} numbers are too many to try. Fade and prune first.` : null,
+    };
+  }
+
+  formula() {
+    return formulaOf(this.kan, this.task);
+  }
+
+  python() {
+    return pythonOf(this.kan, this.task);
+  }
+
+  // --- what can be done to it
+
+  /** Settings that may change on the way: lr, optimizer, follow, fade. */
+  set(changes) {
+    const before = this.settings;
+    if ("fade" in changes && changes.fade !== before.fade) {
+      this.remember();
+      this.fadeStart = this.steps;
+      this.event("fade", changes.fade ? "fade: edges that are not needed go to zero" : "fade ended");
+    }
+    const other = "optimizer" in changes && changes.optimizer !== before.optimizer;
+    this.settings = { ...before, ...changes };
+    if (other) this.event("optimizer", changes.optimizer === "lm" ? "Levenberg-Marquardt" : "Adam");
+    this.restart();
+  }
+
+  event(name, text) {
+    this.events.push({ step: this.steps, name, text, kanSeconds: this.seconds.kan, mlpSeconds: this.seconds.mlp });
+    this.stopped = "";
+  }
+
+  /** Do something to the KAN; says in the event what became of the error. */
+  change(name, text, act) {
+    this.remember();
+    const before = this.error(this.kanState), done = act();
+    if (done) this.kan = done;
+    this.event(name, "");
+    this.restart();
+    const after = this.error(this.kanState);
+    this.events.at(-1).text = `${typeof text === "function" ? text() : text}, test error ${digits(before)} to ${digits(after)}`;
+    this.record();
+  }
+
+  update() {
+    const { x, n } = this.task;
+    this.change("update", "knots to where the values are", () => updateGrid(this.kan, x, n, 1));
+  }
+
+  extend(size = 2 * this.kan.layers[0].grid_size) {
+    const { x, n } = this.task, old = this.kan.layers[0].grid_size, count = this.kan.count();
+    this.change("extend", () => `grid ${old} to ${size}: ${count} to ${this.kan.count()} numbers`, () => {
+      if (this.settings.follow) updateGrid(this.kan, x, n, 1);
+      return extendGrid(this.kan, x, n, size);
+    });
+  }
+
+  prune() {
+    const { x, n } = this.task, edges = net => net.edges(CURVE).length + net.edges(FUNCTION).length, old = edges(this.kan);
+    this.change("prune", () => `${old} edges to ${edges(this.kan)}`, () => {
+      this.settings = { ...this.settings, fade: false };
+      const small = prune(this.kan, x, n);
+      return this.settings.follow ? updateGrid(small, x, n, 1) : small;
+    });
+  }
+
+  /** Take an edge away by hand; false if nothing would reach the output without it. */
+  switchOff(l, i, o) {
+    const alive = this.kan.layers.map(layer => layer.kind.slice());
+    alive[l][i * this.kan.layers[l].outputs + o] = 0;
+    const small = keep(this.kan, this.task.x, this.task.n, alive);
+    if (small) this.change("edit", "one edge off", () => small);
+    return !!small;
+  }
+
+  beginEdit() {
+    this.remember();
+    this.event("edit", "a curve changed by hand");
+    this.restart();
+  }
+
+  setCoef(l, i, o, j, value) {
+    this.kan.layers[l].coefOf(i, o)[j] = value;
+  }
+
+  matchMLP() {
+    this.remember();
+    this.mlp = this.newMLP();
+    this.mlpSteps = 0;
+    this.history.mlp.fill(null);
+    this.restart({ kan: false });
+  }
+
+  // --- formulas
+
+  /** Functions for an edge, the best first: { name, r2, loss }, the loss that of the network with it. */
+  *rank(l, i, o) {
+    const standard = yield* new Standard(this.task).measure(this.kan, 0);
+    const { tried, dropped } = yield* tryEdge({ net: named(this.kan), loss: standard.best }, [l, i, o], this.task, standard);
+    const spread = Math.sqrt(standard.spread);
+    return [...tried, ...dropped].map(({ start, loss, net }) => ({ name: start.name, r2: start.r2, loss: Math.sqrt(loss) / spread, net }));
+  }
+
+  /** Put a function of `rank`'s in the place of a curve. */
+  snap([l, i, o], { name, net }) {
+    this.change("snap", `edge from ${i + 1} to ${o + 1} in layer ${l + 1} is ${name} now`, () => net.copy());
+  }
+
+  /** Snap all curves that are as good as a function. Yields { done, of, edge } now and then. */
+  *snapAll() {
+    const found = yield* snapAll(this.kan, this.task), left = found.net.edges(CURVE).length;
+    this.change("snap", left ? `${left} edges stay curves: no function is as good` : "all edges are functions now", () => found.net);
+    return { complete: found.complete, left };
+  }
+
+  // --- back
+
+  /** All that changes, so that undo can go back to it. */
+  get state() {
+    const { kan, mlp, settings, steps, mlpSteps, seconds, every, fadeStart } = this;
+    const lists = Object.fromEntries(Object.entries(this.history).map(([name, list]) => [name, [...list]]));
+    return { kan: kan.copy(), mlp: mlp.copy(), settings: { ...settings }, steps, mlpSteps, seconds: { ...seconds }, every, fadeStart,
+      events: [...this.events], history: lists, snapshots: [...this.snapshots] };
+  }
+
+  remember() {
+    this.past.push(this.state);
+    if (this.past.length > 30) this.past.shift();
+  }
+
+  get canUndo() {
+    return this.past.length > 0;
+  }
+
+  /** Back to before the last thing that was done. */
+  undo() {
+    if (!this.canUndo) return false;
+    Object.assign(this, this.past.pop(), { stopped: "" });
+    this.restart();
+    return true;
+  }
+
+  /** Go on from a snapshot. */
+  rewind(index) {
+    this.remember();
+    const { step, kan, mlp, seconds } = this.snapshots[index], kept = this.history.step.filter(at => at <= step).length;
+    for (const name in this.history) this.history[name].length = kept;
+    Object.assign(this, { kan: kan.copy(), mlp: mlp.copy(), steps: step, mlpSteps: step, seconds: { ...seconds }, stopped: "" });
+    this.events = this.events.filter(event => event.step <= step);
+    this.snapshots = this.snapshots.slice(0, index + 1);
+    this.restart();
+  }
+
+  // --- as text, for links: JSON, deflated, in the letters that a link may have
+
+  async encode() {
+    const { kan, mlp, settings, steps, mlpSteps, seconds, every, fadeStart, events, history, task: { points } } = this;
+    const short = Object.fromEntries(Object.entries(history).map(([name, list]) => [name, list.map(v => v && +v.toPrecision(5))]));
+    const json = JSON.stringify({ kan, mlp, settings, steps, mlpSteps, seconds, every, fadeStart, events, history: short, points });
+    const stream = new Blob([json]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+    const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+    const letters = btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));
+    return letters.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  }
+
+  static async decode(letters, { portrait = null } = {}) {
+    const bytes = Uint8Array.from(atob(letters.replaceAll("-", "+").replaceAll("_", "/")), letter => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    const { kan, mlp, settings, points, ...rest } = JSON.parse(await new Response(stream).text());
+    const race = new Race(settings, { points, portrait });
+    Object.assign(race, rest, { kan: Network.from(kan), mlp: MLP.from(mlp), snapshots: [] });
+    race.restart();
+    return race;
+  }
+}

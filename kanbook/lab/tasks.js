@@ -1,0 +1,118 @@
+// What networks learn in the KAN Lab: samples to train on, others to test on.
+
+import { Random } from "./engine.js";
+
+const ZIGZAG = [[-1, 0.1], [-0.72, 0.85], [-0.55, -0.6], [-0.2, 0.45], [-0.08, -0.75], [0.31, 0.9], [0.48, -0.2],
+  [0.77, 0.55], [1, -0.5]]; // as kanbook.tasks
+
+/** Straight pieces between points in rising order of x; level beyond them. */
+function interpolate(points, x) {
+  const i = points.findIndex(([end]) => x < end);
+  if (i === -1) return points.at(-1)[1];
+  if (i === 0) return points[0][1];
+  const [[x0, y0], [x1, y1]] = points.slice(i - 1, i + 1);
+  return y0 + ((y1 - y0) * (x - x0)) / (x1 - x0);
+}
+
+const sign = value => (value < 0 ? -1 : 1);
+const checkers = (x, y) => sign(Math.sin(Math.PI * 1.5 * x) * Math.sin(Math.PI * 1.5 * y));
+const turned = angle => (x, y) => checkers(x * Math.cos(angle) - y * Math.sin(angle), x * Math.sin(angle) + y * Math.cos(angle));
+
+/** -1 or 1: which of two spiral arms is nearer. */
+function spirals(x, y) {
+  const turns = Math.atan2(y, x) / Math.PI - 3 * Math.hypot(x, y);
+  return sign(Math.sin(Math.PI * turns));
+}
+
+/** By name: how a task is called, its inputs, samples to train on, the noise on them, and the truth. */
+export const TASKS = {
+  zigzag: { label: "zigzag", inputs: 1, samples: 200, truth: x => interpolate(ZIGZAG, x) },
+  drawn: { label: "draw your own", inputs: 1 },
+  exp_sine: { label: "exp(sin πx + y²)", inputs: 2, samples: 400, truth: (x, y) => Math.exp(Math.sin(Math.PI * x) + y * y) },
+  product: { label: "x · y", inputs: 2, samples: 400, truth: (x, y) => x * y },
+  spirals: { label: "two spirals", inputs: 2, samples: 600, truth: spirals },
+  checkers: { label: "checkers", inputs: 2, samples: 600, truth: checkers },
+  rotated: { label: "checkers, rotated", inputs: 2, samples: 600, truth: turned(Math.PI / 6) },
+  noisy: { label: "forty noisy points", inputs: 1, samples: 40, noise: 0.3, truth: x => Math.sin(1.5 * Math.PI * x) },
+  portrait: { label: "portrait", inputs: 2, samples: 1000 },
+  table: { label: "your own table", inputs: 2 },
+};
+
+/**
+ * Samples are stored column by column: of x (inputs, n), first all of input 0. Points, [x, y] or
+ * [x1, x2, y], are for "drawn" and "table"; of a table's every fifth is kept for the test. A portrait is
+ * 48 x 48 grey values from 0 to 255.
+ */
+export function makeTask(name, { seed = 0, points = null, portrait = null } = {}) {
+  if (!TASKS[name]) throw new Error(`task=${JSON.stringify(name)}; expected one of ${Object.keys(TASKS).join(", ")}`);
+  const { label, inputs: usual, samples, noise = 0, truth } = TASKS[name], random = new Random(seed + 77);
+  if (name === "table") return fromTable(label, points ?? EXAMPLE);
+  const line = name === "drawn" ? stroke(points ?? ZIGZAG.map(([x, y]) => [x, 0.6 * y])) : null;
+  const image = name === "portrait" ? (x, y) => pixel(portrait, x, y) : null;
+  const f = line ?? image ?? truth, n = samples ?? 200;
+  const x = new Float64Array(usual * n).map((_, p) => (usual === 1 && !noise ? (2 * p) / (n - 1) - 1 : 2 * random.uniform() - 1));
+  if (usual === 1) x.sort();
+  const testN = usual === 1 ? 401 : 900;
+  const testX = new Float64Array(usual * testN).map((_, p) => (usual === 1 ? (2 * p) / (testN - 1) - 1
+    : (2 * (p < testN ? p % 30 : Math.floor(p / 30) - 30) + 1) / 30 - 1));
+  const values = (x, n) => Float64Array.from({ length: n }, (_, s) => f(x[s], x[n + s]));
+  const y = values(x, n).map(value => value + noise * random.normal());
+  return finish({ name, label, inputs: usual, x, y, n, testX, testY: values(testX, testN), testN, truth: f, points, names: ["x", "y"].slice(0, usual) });
+}
+
+function finish(task) {
+  const mean = task.testY.reduce((sum, y) => sum + y) / task.testN;
+  const spread = Math.sqrt(task.testY.reduce((sum, y) => sum + (y - mean) ** 2, 0) / task.testN);
+  return { ...task, spread: spread || 1 };
+}
+
+/** The function through the points of a stroke, which may go back and forth. */
+function stroke(points) {
+  const sorted = [...points].sort((a, b) => a[0] - b[0]).filter(([x], i, all) => i === 0 || x > all[i - 1][0] + 1e-3);
+  return x => interpolate(sorted, x);
+}
+
+function pixel(portrait, x, y) {
+  if (!portrait) throw new Error("the portrait is missing");
+  const place = v => Math.min(46.999, Math.max(0, ((v + 1) / 2) * 47)), column = place(x), row = place(-y);
+  const c = Math.floor(column), r = Math.floor(row), at = (r, c) => portrait[48 * r + c] / 255;
+  const mix = (a, b, part) => a + part * (b - a);
+  return mix(mix(at(r, c), at(r, c + 1), column - c), mix(at(r + 1, c), at(r + 1, c + 1), column - c), row - r);
+}
+
+export const EXAMPLE = Array.from({ length: 60 }, (_, i) => { // a swing that dies away
+  const t = i / 6;
+  return [t, +(Math.exp(-t / 4) * Math.cos(2 * t)).toFixed(3)];
+});
+
+function fromTable(label, points) {
+  const inputs = points[0].length - 1, columns = Array.from({ length: inputs }, (_, i) => points.map(row => row[i]));
+  const scale = columns.map(column => [Math.min(...column), Math.max(...column)]);
+  const scaled = row => row.slice(0, inputs).map((v, i) => (2 * (v - scale[i][0])) / (scale[i][1] - scale[i][0]) - 1);
+  const part = rows => ({
+    x: Float64Array.from(scale.flatMap((_, i) => rows.map(row => scaled(row)[i]))),
+    y: Float64Array.from(rows, row => row[inputs]), n: rows.length,
+  });
+  const train = part(points.filter((_, i) => i % 5 !== 2)), test = part(points.filter((_, i) => i % 5 === 2));
+  return finish({
+    name: "table", label, inputs, ...train, testX: test.x, testY: test.y, testN: test.n, truth: null, points, scale,
+    names: ["x", "y"].slice(0, inputs),
+  });
+}
+
+/** Rows of two or three numbers; a first line of words is skipped. Throws an error to show. */
+export function parseCSV(text) {
+  const lines = text.split(/\r?\n/).filter(line => line.trim());
+  const rows = lines.map(line => line.trim().split(/\s*[,;\t]\s*|\s+/).map(Number));
+  const start = rows.length && rows[0].some(Number.isNaN) ? 1 : 0, points = rows.slice(start), width = points[0]?.length;
+  if (points.length < 10) throw new Error(`${points.length} rows; at least 10 are needed`);
+  if (points.length > 5000) throw new Error(`${points.length} rows; at most 5,000 fit`);
+  if (width !== 2 && width !== 3) throw new Error(`${width} columns; expected two (x, y) or three (x1, x2, y)`);
+  points.forEach((row, i) => {
+    if (row.length !== width || row.some(v => !Number.isFinite(v)))
+      throw new Error(`line ${i + 1 + start}, "${lines[i + start].slice(0, 40)}": expected ${width} numbers`);
+  });
+  for (let c = 0; c < width; c++)
+    if (points.every(row => row[c] === points[0][c])) throw new Error(`column ${c + 1} is ${points[0][c]} in every row; it must vary`);
+  return points;
+}
