@@ -101,8 +101,8 @@ class KANLab(LivingFigure):
     In the book: chapters 3 and 18.
     """
 
-    _esm = bundle.script("lab.js")
-    _css = bundle.style("page.css", "lab.css")
+    _esm = bundle.script("lab")
+    _css = bundle.style("page", "lab")
 
     task = traitlets.Enum(tuple(TASKS), "exp_sine").tag(sync=True)
     widths = traitlets.Tuple(default_value=(2, 5, 1)).tag(sync=True)

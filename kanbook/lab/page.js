@@ -7,7 +7,7 @@ export const label = x => text(Math.abs(x) < 1e4 ? x : x.toExponential());
 export const round = (x, digits) => +x.toFixed(digits);
 // A number in an attribute: 5.55e-17 is none there.
 const fixed = { maximumFractionDigits: 12, useGrouping: false };
-export const { format: plain } = new Intl.NumberFormat("en", fixed);
+export const plain = new Intl.NumberFormat("en", fixed).format;
 
 export function set(node, attributes) {
   for (const [name, value] of Object.entries(attributes))

@@ -74,8 +74,8 @@ class SplinePlayground(LivingFigure):
     In the book: chapter 2.
     """
 
-    _esm = bundle.script("playground.js")
-    _css = bundle.style("page.css", "playground.css")
+    _esm = bundle.script("playground")
+    _css = bundle.style("page", "playground")
 
     degree = traitlets.Int(3).tag(sync=True)
     grid_size = traitlets.Int(5).tag(sync=True)

@@ -26,18 +26,38 @@ def test_script_asks_for_nothing(kind, record_property):
         record_property(f"{kind.__name__}: {name}, bytes compressed", size[name])
 
 
-def test_script_holds_each_file_once_and_exports_the_last(tmp_path, monkeypatch):
-    files = {
-        "a.js": "export const a = 1;\n",
-        "b.js": 'import { a } from "./a.js";\nexport function b() {\n  return a; // export a\n}\n',
-        "c.js": 'import { b } from "./b.js";\nimport {\n  a,\n} from "./a.js";\nexport { b };\n',
-    }
-    for name, text in files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+FILES = {
+    "a": "export const a = 1, unused = 2;\nconst own = 3;\n",
+    "b": 'import { a } from "./a.js";\nconst own = 4;\nexport function b() {\n  return own;\n}\n',
+    "c": 'import { b } from "./b.js";\nimport {\n  a,\n} from "./a.js";\nexport default [a, b];\n',
+}
+JOINED = """\
+const $a = (() => {
+const a = 1, unused = 2;
+const own = 3;
+return { a };
+})();
+const $b = (() => {
+const { a } = $a;
+const own = 4;
+function b() {
+  return own;
+}
+return { b };
+})();
+const { b } = $b;
+const {
+  a,
+} = $a;
+export default [a, b];
+"""
+
+
+def test_script_holds_each_file_once_in_a_scope_of_its_own(tmp_path, monkeypatch):
+    for name, text in FILES.items():
+        (tmp_path / f"{name}.js").write_text(text, encoding="utf-8")
     monkeypatch.setattr(bundle, "FOLDER", tmp_path)
-    text = re.sub(r"\n+", "\n", bundle.script("c.js"))
-    expected = "const a = 1;\nfunction b() {\n  return a; // export a\n}\nexport { b };\n"
-    assert text == expected
+    assert re.sub(r"\n+", "\n", bundle.script("c")) == JOINED
 
 
 @pytest.mark.parametrize(
