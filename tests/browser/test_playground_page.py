@@ -191,9 +191,12 @@ def test_alive_in_the_book_and_a_picture_in_print(desktop, playground):
     page, shown = desktop.page, playground.shown()
     assert (shown["degree"], shown["grid_size"], shown["domain"]) == (3, 5, [-1, 1])
     assert len(shown["coefs"]) == 8 and len(shown["knots"]) == 4
-    plots = page.locator(".kan-playground > svg").evaluate_all("all => all.map(e => e.ariaLabel)")
-    assert page.locator(".live-figure.is-live").count() == len(plots) == len(set(plots)) >= 2
     images = page.locator(".live-figure img").all()
+    for figure in page.locator(".live-figure").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator(".kan-playground .curve[d]").wait_for()
+    plots = page.locator(".kan-playground > svg").evaluate_all("all => all.map(e => e.ariaLabel)")
+    assert page.locator(".live-figure.is-live").count() == len(images) == len(set(plots)) >= 2
     assert not any(image.is_visible() for image in images)
     page.emulate_media(media="print")
     assert playground.root.is_hidden()
