@@ -1,0 +1,79 @@
+"""Widgets in the pages that Sphinx builds: their scripts are files, their pictures stay."""
+
+import io
+import json
+import re
+
+import pytest
+from sphinx.application import Sphinx
+
+from kanbook import KANLab
+from notebook_files import ROOT
+
+PAGE = """\
+# A page
+
+```{{kan-lab}}
+{options}
+```
+"""
+STATE = re.compile(
+    r'<script type="application/vnd.jupyter.widget-state\+json">(.*?)</script>', re.S
+)
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """build(options): the folder of two pages with a lab, and what Sphinx warned of."""
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+
+    def build(options):
+        page, index = PAGE.format(options=options), PAGE.format(options=":alt: Here, too.")
+        (tmp_path / "page.md").write_text(page, encoding="utf-8")
+        (tmp_path / "index.md").write_text(index + "```{toctree}\npage\n```", encoding="utf-8")
+        said = io.StringIO()
+        settings = {"extensions": ["myst_nb", "bookext"], "exclude_patterns": ["out"]}
+        settings["html_static_path"] = [str(ROOT / "book" / "_static")]
+        out = tmp_path / "out"
+        options = {"confoverrides": settings, "status": None, "warning": said}
+        Sphinx(tmp_path, None, out, out / "doctrees", "html", **options).build()
+        return out, said.getvalue()
+
+    return build
+
+
+def test_lab_in_a_page(build):
+    settings = ':task: zigzag\n:widths: [1, 3, 1]\n:playing: true\n:script: [[50, "update"]]\n'
+    out, said = build(settings + ":alt: A zigzag.")
+    assert not said
+    for name, alt in (("page", "A zigzag."), ("index", "Here, too.")):
+        html = (out / f"{name}.html").read_text(encoding="utf-8")
+        assert len(re.findall(r'<script src="_static/afm-host.js[^"]*">', html)) == 1
+        (picture,) = re.findall(rf'<img alt="{alt}" src="([^"]*)"', html)
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+        (state,) = STATE.findall(html)
+        (number,) = re.findall(r'widget-view\+json">{"model_id": "([^"]*)"}', html)
+        state = json.loads(state)["state"][number]["state"]
+        assert "_esm" not in state and "_css" not in state
+        text = (out / state["_texts"]).read_text(encoding="utf-8")
+        start, end = "document.currentScript.texts = ", ";\n"
+        assert text.startswith(start) and text.endswith(end)
+        assert json.loads(text[len(start) : -len(end)]) == KANLab().get_state(["_esm", "_css"])
+    assert len(list((out / "_static").glob("KANLab-*.js"))) == 1
+    html = (out / "page.html").read_text(encoding="utf-8")
+    state = json.loads(STATE.findall(html)[0])["state"]["kan-lab-0"]["state"]
+    assert (state["task"], state["widths"], state["playing"]) == ("zigzag", [1, 3, 1], True)
+    assert state["script"] == [[50, "update"]] and state["lr"] == 0.02
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (":task: zigzag", "kan-lab: no option alt"),
+        (":alt: A.\n:task: cosine", "kan-lab: The 'task' trait .* 'cosine'"),
+        (":alt: A.\n:widths: [3, 1]", r"kan-lab: widths=\(3, 1\) with task='exp_sine'; expected 2"),
+        (":alt: A.\n:colour: red", "colour"),
+    ],
+)
+def test_wrong_option_is_named(build, options, message):
+    assert re.search(message, build(options)[1])
