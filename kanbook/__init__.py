@@ -6,8 +6,8 @@ An evening's read, in this order: ``splines`` (curves), ``layers`` (a curve on e
 ``fast`` (the same sum, fast) and ``compiled`` (for a compiler).
 
 The workshop, loaded when it is first used: ``plots`` (pictures), ``tasks`` (what to learn), ``lab``
-(a curve to touch), ``results`` and ``experiments`` (the stored runs behind the book's numbers, and
-how to make them again).
+(a curve and a network to touch), ``results`` and ``experiments`` (the stored runs behind the book's
+numbers, and how to make them again).
 """
 
 import importlib
@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 
 # The workshop: a module by its own name, anything else by where it is.
 _WORKSHOP = {
+    "KANLab": "lab",
     "SplineActivation": "experiments.rivals",
     "SplineMLP": "experiments.rivals",
     "SplinePlayground": "lab",
@@ -32,6 +33,7 @@ _WORKSHOP = {
 
 __all__ = [
     "KAN",
+    "KANLab",
     "MLP",
     "History",
     "KANLayer",

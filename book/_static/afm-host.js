@@ -1,6 +1,7 @@
-// Brings the anywidgets of a page to life without a kernel. Their state, script and style are stored
-// in the notebook and so in the page; this file gives each the small model that such a script asks
-// for (https://anywidget.dev/en/afm/). Pages with other kinds of widgets are none of its business.
+// Brings the anywidgets of a page to life without a kernel, each once it comes near. Their states are
+// stored in the page; script and style, too, or in a file that pages share (bookext.py writes it). This
+// file gives each the small model that such a script asks for (https://anywidget.dev/en/afm/). Pages
+// with other kinds of widgets are none of its business.
 
 const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
 const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
@@ -31,16 +32,39 @@ class Model {
   send() {}
 }
 
-async function load(model) {
-  const url = URL.createObjectURL(new Blob([model.get("_esm")], { type: "text/javascript" }));
+/** A value for each key, made when it is first asked for. */
+function once(make) {
+  const made = new Map();
+  return key => made.get(key) ?? made.set(key, make(key)).get(key);
+}
+
+/** Script and style that a file holds. A page on disk may load no module and no JSON, but a script. */
+const textsOf = once(address => new Promise((done, failed) => {
+  const node = document.createElement("script");
+  node.onload = () => done(node.texts);
+  node.onerror = () => failed(new Error(`${address} cannot be loaded`));
+  node.src = address;
+  document.head.append(node);
+}));
+
+const moduleOf = once(async text => {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
   const { default: widget } = await import(url);
   URL.revokeObjectURL(url);
-  const style = model.get("_css");
-  if (style && ![...document.styleSheets].some(sheet => sheet.ownerNode?.textContent === style)) {
-    const node = document.createElement("style");
-    node.textContent = style;
-    document.head.append(node);
-  }
+  return widget;
+});
+
+const addStyle = once(text => {
+  const node = document.createElement("style");
+  node.textContent = text;
+  document.head.append(node);
+  return node;
+});
+
+async function load(model) {
+  const address = model.get("_texts"), { _esm, _css } = address ? await textsOf(address) : model.state;
+  const widget = await moduleOf(_esm);
+  if (_css) addStyle(_css);
   const parts = typeof widget === "function" ? await widget() : widget;
   await parts.initialize?.({ model });
   return parts;
@@ -74,9 +98,22 @@ async function show(script, stored) {
   }
 }
 
+function whenNear(node, act) {
+  const watch = new IntersectionObserver(seen => {
+    if (!seen.some(({ isIntersecting }) => isIntersecting)) return;
+    watch.disconnect();
+    act();
+  }, { rootMargin: "100%" }); // a window's height above and below, as wide left and right
+  watch.observe(node);
+}
+
 function bringToLife() {
   const stored = storedStates(); // none waits for another: each view starts on its own
-  for (const script of document.querySelectorAll(VIEW)) show(script, stored);
+  const called = location.hash.includes("="); // a link that carries the state of a widget
+  for (const script of document.querySelectorAll(VIEW)) {
+    if (called) show(script, stored);
+    else whenNear(script.parentElement, () => show(script, stored));
+  }
 }
 
 if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", bringToLife);

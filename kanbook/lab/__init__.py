@@ -1,5 +1,6 @@
 """What readers can touch: widgets for notebooks, and for pages without a kernel."""
 
+from .kan_lab import KANLab
 from .playground import SplinePlayground
 
-__all__ = ["SplinePlayground"]
+__all__ = ["KANLab", "SplinePlayground"]

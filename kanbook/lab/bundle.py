@@ -4,27 +4,33 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-IMPORT = re.compile(r'^import \{[^}]*\} from "\./(.+)";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 
 
 def script(name: str) -> str:
-    """A module and, before it, those that it imports: one module without imports.
+    """A module and, before it, those that it imports, each in a scope of its own.
 
-    Only ``name`` exports anything then, and all share their top-level names.
+    Only ``name`` exports anything then. Files import by name, one statement for each other file.
     """
-    texts = {}
+    texts, wanted = {}, {}
 
     def add(name):
-        text = (FOLDER / name).read_text(encoding="utf-8")
-        for needed in IMPORT.findall(text):
+        text = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+        for names, needed in IMPORT.findall(text):
+            wanted.setdefault(needed, {}).update(dict.fromkeys(re.findall(r"\w+", names)))
             if needed not in texts:
                 add(needed)
-        texts[name] = IMPORT.sub("", text)
+        texts[name] = IMPORT.sub(r"const {\1} = $\2;\n", text)
 
     add(name)
-    *needed, last = texts.values()
-    return "\n".join([*(re.sub(r"^export ", "", t, flags=re.MULTILINE) for t in needed), last])
+    last = texts.pop(name)
+    scopes = []
+    for needed, text in texts.items():
+        text = re.sub(r"^export ", "", text, flags=re.MULTILINE)
+        names = ", ".join(wanted[needed])
+        scopes.append(f"const ${needed} = (() => {{\n{text}\nreturn {{ {names} }};\n}})();\n\n")
+    return "".join([*scopes, last])
 
 
 def style(*names: str) -> str:
-    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
+    return "\n".join((FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in names)

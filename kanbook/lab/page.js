@@ -7,7 +7,7 @@ export const label = x => text(Math.abs(x) < 1e4 ? x : x.toExponential());
 export const round = (x, digits) => +x.toFixed(digits);
 // A number in an attribute: 5.55e-17 is none there.
 const fixed = { maximumFractionDigits: 12, useGrouping: false };
-export const { format: plain } = new Intl.NumberFormat("en", fixed);
+export const plain = new Intl.NumberFormat("en", fixed).format;
 
 /** Whether a view has no room for two columns: as in lab.css. */
 export const isNarrow = root => root.clientWidth < 680;

@@ -7,35 +7,26 @@ together, kept so by :class:`SplinePlayground` whichever of them is set.
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from numbers import Real
 from typing import NamedTuple
 
-import anywidget
 import torch
 import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from .. import plots, splines, tasks
-from .._checks import check_domain, check_finite, check_integer, check_knots, check_tensor
+from .._checks import check_finite, check_integer, check_knots, check_tensor
 from . import bundle
+from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_errors
 
 __all__ = ["SplinePlayground"]
 
-MAX_DEGREE, MAX_GRID_SIZE = 5, 20
+MAX_GRID_SIZE = 20
 MAX_KNOT, MAX_COEF = 1e6, 1e30  # far from overflow, also of the float32 that browsers draw with
 N_SAMPLES = 101  # of a target, evenly on [-1, 1]
 TARGETS = ("zigzag", "sine", "step", "noise")
-
-
-class _Number(traitlets.Float):
-    """Any real number, NumPy's too, kept as a Python float."""
-
-    def validate(self, obj, value):
-        return super().validate(obj, float(value) if isinstance(value, Real) else value)
 
 
 class Spline(NamedTuple):
@@ -48,7 +39,7 @@ class Spline(NamedTuple):
     coefs: list[float]
 
 
-class SplinePlayground(anywidget.AnyWidget):
+class SplinePlayground(LivingFigure):
     r"""A spline to drag: its coefficients, its knots, its degree, its grid.
 
     In a live kernel the traits below sync both ways: read what was dragged, set what shall be
@@ -83,14 +74,14 @@ class SplinePlayground(anywidget.AnyWidget):
     In the book: chapter 2.
     """
 
-    _esm = bundle.script("playground.js")
-    _css = bundle.style("page.css", "playground.css")
+    _esm = bundle.script("playground")
+    _css = bundle.style("page", "playground")
 
     degree = traitlets.Int(3).tag(sync=True)
     grid_size = traitlets.Int(5).tag(sync=True)
-    domain = traitlets.Tuple(_Number(), _Number()).tag(sync=True)
-    knots = traitlets.List(_Number()).tag(sync=True)
-    coefs = traitlets.List(_Number()).tag(sync=True)
+    domain = traitlets.Tuple(Number(), Number()).tag(sync=True)
+    knots = traitlets.List(Number()).tag(sync=True)
+    coefs = traitlets.List(Number()).tag(sync=True)
     target = traitlets.Enum(("none", *TARGETS), "none").tag(sync=True)
     show_basis = traitlets.Bool(True).tag(sync=True)
     show_sum = traitlets.Bool(False).tag(sync=True)
@@ -111,10 +102,10 @@ class SplinePlayground(anywidget.AnyWidget):
         weighted: bool = False,
     ):
         self._settled = self._shape = None  # the last state; the last one made by hand
-        with _trait_errors():
+        with trait_errors():
             _check_sizes(degree=degree)
             if domain is not None:
-                domain = _check_domain(domain)
+                domain = check_page_domain(domain)
             if knots is not None:
                 check_knots(_numbers("knots", knots, MAX_KNOT), degree)
                 own = (knots[degree], knots[-degree - 1]), len(knots) - 2 * degree - 1
@@ -181,32 +172,32 @@ class SplinePlayground(anywidget.AnyWidget):
 
     @traitlets.validate("degree", "grid_size")
     def _validate_size(self, proposal):
-        with _trait_errors():
+        with trait_errors():
             _check_sizes(**{proposal.trait.name: proposal.value})
         return proposal.value
 
     @traitlets.validate("domain")
     def _validate_domain(self, proposal):
-        with _trait_errors():
-            return _check_domain(proposal.value)
+        with trait_errors():
+            return check_page_domain(proposal.value)
 
     @traitlets.validate("knots")
     def _validate_knots(self, proposal):
         size = self.grid_size + 2 * self.degree + 1
-        with _trait_errors():
+        with trait_errors():
             if len(proposal.value) != size:
                 raise ValueError(
                     f"knots has {len(proposal.value)} values; expected grid_size + 2 * degree + 1 "
                     f"= {size} (to change their number, set grid_size or degree)"
                 )
             check_knots(_numbers("knots", proposal.value, MAX_KNOT), self.degree)
-            _check_domain((proposal.value[self.degree], proposal.value[-self.degree - 1]))
+            check_page_domain((proposal.value[self.degree], proposal.value[-self.degree - 1]))
         return proposal.value
 
     @traitlets.validate("coefs")
     def _validate_coefs(self, proposal):
         size = self.grid_size + self.degree
-        with _trait_errors():
+        with trait_errors():
             if len(proposal.value) != size:
                 raise ValueError(
                     f"coefs has {len(proposal.value)} values; expected grid_size + degree = {size} "
@@ -215,10 +206,6 @@ class SplinePlayground(anywidget.AnyWidget):
             if self._settled is None or proposal.value != self._settled.coefs:  # no refit's
                 _numbers("coefs", proposal.value, MAX_COEF)
         return proposal.value
-
-    def notify_change(self, change):
-        with self.hold_sync():  # what follows from a change travels in one message with it
-            super().notify_change(change)
 
     @traitlets.observe("degree", "grid_size", "domain", "knots", "coefs")
     def _settle(self, change):
@@ -256,18 +243,8 @@ class SplinePlayground(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"SplinePlayground(degree={self.degree}, grid_size={self.grid_size})"
 
-    def _ipython_display_(self):
-        # So IPython asks _repr_mimebundle_ instead; ipywidgets 7 would show no picture.
-        raise NotImplementedError
-
-    def _repr_mimebundle_(self, **kwargs):
-        """The live view, and a picture for those who see the notebook without scripts."""
-        data, metadata = super()._repr_mimebundle_(**kwargs)
-        return data | {"image/png": base64.b64encode(self._picture()).decode()}, metadata
-
-    def _picture(self) -> bytes:
+    def _draw(self, figure: Figure) -> None:
         knots, coefs, k = _float64(self.knots), _float64(self.coefs), self.degree
-        figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
         ax = figure.subplots()
         plots.plot_basis(knots, k, coef=coefs if self.weighted else None, ax=ax)
         for line in ax.lines[: 0 if self.show_basis else len(coefs)]:
@@ -278,36 +255,12 @@ class SplinePlayground(anywidget.AnyWidget):
         ax.plot(x, self.values(x), **plots.ROLES["KAN"], linewidth=2.6)
         centers = (knots.unfold(0, k, 1).mean(-1)[1:-1]) if k else (knots[1:] + knots[:-1]) / 2
         ax.plot(centers, coefs, "o:", color=plots.ROLES["KAN"]["color"], linewidth=1)
-        file = io.BytesIO()
-        figure.savefig(file, format="png", metadata={"Software": None})
-        return file.getvalue()
-
-
-class _trait_errors:
-    """Inside, the errors of kanbook's checks become those that traits raise."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if kind in (TypeError, ValueError):
-            raise traitlets.TraitError(str(error)) from None
 
 
 def _check_sizes(**sizes: int) -> None:
     ranges = {"degree": (0, MAX_DEGREE), "grid_size": (1, MAX_GRID_SIZE)}
     for name, value in sizes.items():
         check_integer(name, value, *ranges[name])
-
-
-def _check_domain(domain: tuple[float, float]) -> tuple[float, float]:
-    a, b = check_domain(domain)
-    if max(abs(a), abs(b)) > 1000 or b - a < 0.01:
-        raise ValueError(
-            f"domain={domain!r}; expected numbers from -1000 to 1000, the second larger by 0.01 "
-            "at least"
-        )
-    return a, b
 
 
 def _float64(values: list[float]) -> Tensor:

@@ -7,10 +7,8 @@ test_playground_page.py about what a reader sees and does.
 import base64
 import contextlib
 import copy
-import gzip
 import json
 import math
-import re
 import struct
 from fractions import Fraction
 
@@ -21,10 +19,8 @@ import traitlets
 from random_splines import KINDS, random_spline
 from scipy.interpolate import BSpline
 
-import notebook_files as notebooks
 from kanbook import SplinePlayground, splines, tasks
 from kanbook.lab.playground import MAX_DEGREE, MAX_GRID_SIZE, Spline
-from notebook_files import ROOT
 
 DEGREES = range(MAX_DEGREE + 1)
 
@@ -337,26 +333,3 @@ def test_output_holds_view_and_picture():
     assert twin._repr_mimebundle_()[0]["image/png"] == data["image/png"]
     twin.coefs = [0.0] * 6
     assert twin._repr_mimebundle_()[0]["image/png"] != data["image/png"]
-
-
-def test_script_asks_for_nothing(record_property):
-    stored = SplinePlayground().get_state()
-    imports = r"""import\s*[({"'*]|import \w+ from ["']"""
-    requests = r"fetch|XMLHttp|WebSocket|https?:|eval\(|Function\("
-    assert not re.findall(f"{imports}|{requests}", stored["_esm"])
-    assert not re.findall(r"@import|url\(|https?:", stored["_css"])
-    for name in ("_esm", "_css"):
-        size = len(gzip.compress(stored[name].encode()))
-        record_property(f"playground: {name}, bytes compressed", size)
-
-
-@pytest.mark.parametrize(
-    "path", notebooks.find(), ids=lambda path: path.relative_to(ROOT).as_posix()
-)
-def test_notebook_stores_the_current_script(path):
-    current = SplinePlayground().get_state(["_esm", "_css"])
-    widgets = notebooks.read(path)["metadata"].get("widgets", {})
-    for model in (model for content in widgets.values() for model in content["state"].values()):
-        if model["state"].get("_anywidget_id", "").endswith("SplinePlayground"):
-            stored = {name: model["state"][name] for name in current}
-            assert stored == current, f"{path.name}: an old playground; run `make notebooks`"

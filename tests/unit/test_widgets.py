@@ -1,0 +1,75 @@
+"""What the widgets bring along: one script and one style sheet, which ask nobody for anything."""
+
+import gzip
+import re
+
+import pytest
+
+import notebook_files as notebooks
+from kanbook import KANLab, SplinePlayground
+from kanbook.lab import bundle
+from notebook_files import ROOT
+
+WIDGETS = pytest.mark.parametrize("kind", [SplinePlayground, KANLab])
+
+
+@WIDGETS
+def test_script_asks_for_nothing(kind, record_property):
+    stored = kind().get_state()
+    imports = r"""import\s*[({"'*]|import \w+ from ["']"""
+    requests = r"fetch|XMLHttp|WebSocket|https?:|eval\(|Function\("
+    assert not re.findall(f"{imports}|{requests}", stored["_esm"])
+    assert not re.findall(r"@import|url\(|https?:", stored["_css"])
+    size = {name: len(gzip.compress(stored[name].encode())) for name in ("_esm", "_css")}
+    assert sum(size.values()) < 60_000
+    for name in size:
+        record_property(f"{kind.__name__}: {name}, bytes compressed", size[name])
+
+
+FILES = {
+    "a": "export const a = 1, unused = 2;\nconst own = 3;\n",
+    "b": 'import { a } from "./a.js";\nconst own = 4;\nexport function b() {\n  return own;\n}\n',
+    "c": 'import { b } from "./b.js";\nimport {\n  a,\n} from "./a.js";\nexport default [a, b];\n',
+}
+JOINED = """\
+const $a = (() => {
+const a = 1, unused = 2;
+const own = 3;
+return { a };
+})();
+const $b = (() => {
+const { a } = $a;
+const own = 4;
+function b() {
+  return own;
+}
+return { b };
+})();
+const { b } = $b;
+const {
+  a,
+} = $a;
+export default [a, b];
+"""
+
+
+def test_script_holds_each_file_once_in_a_scope_of_its_own(tmp_path, monkeypatch):
+    for name, text in FILES.items():
+        (tmp_path / f"{name}.js").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(bundle, "FOLDER", tmp_path)
+    assert re.sub(r"\n+", "\n", bundle.script("c")) == JOINED
+
+
+@pytest.mark.parametrize(
+    "path", notebooks.find(), ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+def test_notebook_stores_the_current_script(path):
+    current = {
+        kind.__name__: kind().get_state(["_esm", "_css"]) for kind in (SplinePlayground, KANLab)
+    }
+    widgets = notebooks.read(path)["metadata"].get("widgets", {})
+    for model in (model for content in widgets.values() for model in content["state"].values()):
+        name = model["state"].get("_anywidget_id", "").rpartition(".")[2]
+        if name in current:
+            stored = {key: model["state"][key] for key in current[name]}
+            assert stored == current[name], f"{path.name}: an old {name}; run `make notebooks`"
