@@ -9,9 +9,19 @@ export const round = (x, digits) => +x.toFixed(digits);
 const fixed = { maximumFractionDigits: 12, useGrouping: false };
 export const plain = new Intl.NumberFormat("en", fixed).format;
 
+/** Whether a view has no room for two columns: as in lab.css. */
+export const isNarrow = root => root.clientWidth < 680;
+
+/** Whether the reader wants little motion. */
+export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
 export function set(node, attributes) {
   for (const [name, value] of Object.entries(attributes))
     if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+export function write(node, words) {
+  if (node.textContent !== words) node.textContent = words;
 }
 
 /** The children of a group, made `count`; those that stay keep the focus. */

@@ -1,0 +1,259 @@
+// Charts of the KAN Lab: what target, KAN and MLP look like, and how their errors fall.
+
+import { children, clamp, label, listen, round, set, show, text, ticks, write } from "./page.js";
+
+export const brief = x => {
+  if (!Number.isFinite(x)) return "…"; // an MLP that has to catch up
+  return text(x && x < 1e-4 ? x.toExponential(1) : +x.toPrecision(2));
+};
+export const evenly = (from, to, n) => Float64Array.from({ length: n }, (_, p) => from + ((to - from) * p) / (n - 1));
+
+/** The least and the largest value, with some room. */
+export function rangeOf(values, room = 0) {
+  const low = Math.min(...values), high = Math.max(...values), more = high > low ? room * (high - low) : 1e-9;
+  return [low - more, high + more];
+}
+
+// --- heat maps
+
+const PIXELS = 40;
+// From low over the middle to high: brown and teal, which people with color-blindness can tell apart.
+const HEAT = {
+  light: [[150, 92, 28], [214, 178, 118], [246, 246, 242], [122, 190, 182], [16, 110, 102]],
+  dark: [[240, 175, 95], [150, 98, 40], [34, 38, 43], [28, 110, 104], [110, 225, 210]],
+  gray: [[0, 0, 0], [255, 255, 255]],
+};
+
+/** 256 colors of a scale, each as red, green, blue. */
+function palette(stops) {
+  const colors = new Uint8Array(768);
+  for (let c = 0; c < 256; c++) {
+    const at = (c / 255) * (stops.length - 1), left = Math.min(Math.floor(at), stops.length - 2);
+    stops[left].forEach((v, rgb) => (colors[3 * c + rgb] = v + (at - left) * (stops[left + 1][rgb] - v)));
+  }
+  return colors;
+}
+
+const colorAt = (value, [low, high]) => clamp(Math.round((255 * (value - low)) / (high - low)), 0, 255) || 0;
+
+/** Values at the centers of pixels, row by row from the top, painted into a canvas. */
+function paint(canvas, values, range, colors) {
+  const side = Math.sqrt(values.length), image = new ImageData(side, side);
+  values.forEach((value, p) => {
+    const c = 3 * colorAt(value, range);
+    image.data.set([colors[c], colors[c + 1], colors[c + 2], 255], 4 * p);
+  });
+  if (canvas.width !== side) canvas.width = canvas.height = side;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+/** The centers of the pixels of [-1, 1] squared: all x, then all y. */
+function pixelCenters(side) {
+  const at = p => (2 * p + 1) / side - 1, n = side * side;
+  return Float64Array.from({ length: 2 * n }, (_, p) => (p < n ? at(p % side) : -at(Math.floor((p - n) / side))));
+}
+
+const truthOn = (task, x, n) => Float64Array.from({ length: n }, (_, s) => task.truth(x[s], x[n + s]));
+
+/** A small picture of a task. */
+export function drawIcon(canvas, task) {
+  const { width: side } = canvas, colors = palette(task.name === "portrait" ? HEAT.gray : HEAT.light);
+  if (task.inputs === 2) return paint(canvas, truthOn(task, pixelCenters(side), side * side), rangeOf(task.testY), colors);
+  const ink = canvas.getContext("2d"), [low, high] = rangeOf(task.y, 0.1), few = task.n < 100;
+  ink.strokeStyle = ink.fillStyle = "#888";
+  ink.lineWidth = 2;
+  task.x.forEach((x, s) => {
+    const at = [((x + 1) / 2) * side, side * (1 - (task.y[s] - low) / (high - low))];
+    few ? ink.fillRect(at[0] - 1, at[1] - 1, 2, 2) : ink.lineTo(...at);
+  });
+  ink.stroke();
+}
+
+// --- what they have learned: curves of one input, heat maps of two
+
+const PLOT = `<path class="zero"/><path class="truth"/><path class="fitted"/><g class="points"></g><path class="stroke"/>`;
+
+/** `drawn(points)` is called after a stroke over the target's plot, where the task is to draw. */
+export function learnedChart(lab, root, drawn) {
+  const [target, kan, mlp] = [...root.querySelectorAll(".learned figure")].map(node => ({
+    canvas: node.querySelector("canvas"), svg: node.querySelector("svg"), value: node.querySelector(".value"),
+  }));
+  const pixels = pixelCenters(PIXELS), line = evenly(-1, 1, 121), W = 200;
+  let race = null, range = null, colors = null, theme = "", H = 0;
+  const px = x => round(((x + 1) / 2) * W, 1), py = y => round(H - (H * (y - range[0])) / (range[1] - range[0]), 1);
+  const path = (xs, ys) => `M${Array.from(xs, (x, p) => `${px(x)} ${py(ys[p])}`).join("L")}`;
+
+  /** What does not change in a race: the target, the points, the scale. */
+  function begin() {
+    const { task } = lab.race, two = task.inputs === 2;
+    race = lab.race;
+    theme = root.dataset.theme;
+    colors = palette(HEAT[task.name === "portrait" ? "gray" : theme]);
+    H = two ? W : W / 2;
+    range = task.name === "drawn" ? [-1.1, 1.1] : rangeOf([...task.y, ...task.testY], two ? 0 : 0.08);
+    root.querySelector(".learned").dataset.inputs = task.inputs;
+    for (const { canvas, svg } of [target, kan, mlp]) {
+      canvas.hidden = !two;
+      set(svg, { viewBox: `0 0 ${W} ${H}` });
+      svg.innerHTML = PLOT;
+      if (two) continue;
+      set(svg.querySelector(".zero"), { d: range[0] < 0 && range[1] > 0 ? `M0 ${py(0)}H${W}` : "" });
+      if (task.truth) set(svg.querySelector(".truth"), { d: path(line, truthOn(task, line, line.length)) });
+    }
+    if (two && task.truth) paint(target.canvas, truthOn(task, pixels, PIXELS ** 2), range, colors);
+    if (task.n <= 100 || !task.truth) target.svg.querySelector(".points").innerHTML = pointsOf(task);
+    root.querySelector(".scale").hidden = !two;
+    [root.querySelector(".low").textContent, root.querySelector(".high").textContent] = range.map(show);
+  }
+
+  function pointsOf({ inputs, x, y, n }) {
+    const two = inputs === 2, color = v => colors.subarray(3 * colorAt(v, range), 3 * colorAt(v, range) + 3);
+    return Array.from(y, (v, s) => (two
+      ? `<circle cx="${px(x[s])}" cy="${round(H * (1 - x[n + s]) / 2, 1)}" r="4" style="fill:rgb(${color(v)})"/>`
+      : `<circle cx="${px(x[s])}" cy="${py(v)}" r="1.5"/>`)).join("");
+  }
+
+  function drawNet(figure, net, error) {
+    const { inputs } = race.task, x = inputs === 2 ? pixels : line;
+    if (figure.net !== net || figure.layers !== net.layers)
+      Object.assign(figure, { net, layers: net.layers, tape: net.tape(x, x.length / inputs) });
+    const values = figure.tape.forward();
+    if (inputs === 2) paint(figure.canvas, values, range, colors);
+    else set(figure.svg.querySelector(".fitted"), { d: path(line, values) });
+    write(figure.value, brief(error));
+  }
+
+  /** All of it, or the KAN or the MLP in turn. */
+  function draw(now, which) {
+    const fresh = lab.race !== race || root.dataset.theme !== theme;
+    if (fresh) begin();
+    if (fresh || which !== "mlp") drawNet(kan, now.kan, now.errors.kan);
+    if (fresh || which !== "kan") drawNet(mlp, now.mlp, now.errors.mlp);
+  }
+
+  // A stroke: where it goes back, and where older strokes were, it replaces what was there.
+
+  let stroke = null;
+  const where = ({ clientX, clientY }) => {
+    const { left, top, width, height } = target.svg.getBoundingClientRect();
+    const x = (2 * (clientX - left)) / width - 1, y = range[1] - ((clientY - top) / height) * (range[1] - range[0]);
+    return [round(clamp(x, -1, 1), 3), round(clamp(y, ...range), 3)];
+  };
+  listen(target.svg, {
+    pointerdown(event) {
+      if (race.task.name !== "drawn" || event.button) return;
+      event.preventDefault();
+      target.svg.setPointerCapture(event.pointerId);
+      lab.play(false);
+      stroke = [where(event)];
+    },
+    pointermove(event) {
+      if (!stroke) return;
+      const [x, y] = where(event), [last] = stroke.at(-1);
+      if (Math.abs(x - last) < 0.01) return;
+      stroke = [...stroke.filter(([at]) => at === last || (at - last) * (x - last) < 0), [x, y]];
+      set(target.svg.querySelector(".stroke"), { d: path(...[0, 1].map(part => stroke.map(point => point[part]))) });
+    },
+    pointerup() {
+      if (!stroke) return;
+      const [low, high] = rangeOf(stroke.map(([x]) => x)), old = lab.points ?? [];
+      const points = [...old.filter(([x]) => x < low || x > high), ...stroke];
+      stroke = null;
+      drawn(points.sort((a, b) => a[0] - b[0]));
+    },
+    pointercancel: () => (stroke = null),
+  });
+  return { draw };
+}
+
+// --- the race: test errors of both, in steps or in seconds
+
+const LINES = `<g class="axes"></g><g class="events"></g><path class="mlp-line"/><path class="kan-line"/><path class="cursor"/>
+  <text class="kan-now"></text><text class="mlp-now"></text>`;
+const MARK = `<g><path/><circle r="7.5"/><text text-anchor="middle"></text></g>`;
+
+/** With labels, or small and bare. */
+export function raceChart(svg, { labels = true } = {}) {
+  const pad = labels ? { left: 38, right: 92, top: 20, bottom: 20 } : { left: 2, right: 2, top: 4, bottom: 4 };
+  svg.innerHTML = LINES;
+  const [axes, events, mlpLine, kanLine, cursor, kanNow, mlpNow] = svg.children;
+  let width = 0, height = 0, axesDrawn = "";
+
+  /** Where the entries of a race, its end and its events lie along the axis. */
+  function along({ history: h, steps, seconds, events }, unit) {
+    if (unit === "steps")
+      return { kan: [...h.step, steps], mlp: [...h.step, steps], end: Math.max(steps, 100), marks: events.map(e => e.step) };
+    const { kan, mlp } = seconds, end = Math.max(0.2, kan, mlp), marks = events.map(e => e.kanSeconds);
+    return { kan: [...h.kanSeconds, kan], mlp: [...h.mlpSeconds, mlp], end, marks };
+  }
+
+  /** `at`: where on the axis one looks back to, and `errors` what they are there, or now. */
+  function draw(race, { unit, at, errors }) {
+    if (!width) return;
+    const x = along(race, unit), { history: h } = race, now = at === null ? errors : { kan: null, mlp: null };
+    const y = { kan: [...h.kan, now.kan], mlp: [...h.mlp, now.mlp] };
+    const logs = [...y.kan, ...y.mlp].filter(v => v > 0 && v < Infinity).map(Math.log10);
+    const low = Math.min(-1, Math.floor(Math.min(...logs) - 0.1)), high = Math.max(0.3, ...logs);
+    const px = v => round(pad.left + (v / x.end) * (width - pad.left - pad.right), 1);
+    const py = v => {
+      const part = (high - Math.log10(clamp(v, 10 ** low, 10 ** high))) / (high - low);
+      return round(pad.top + part * (height - pad.top - pad.bottom), 1);
+    };
+    const line = net => {
+      const points = y[net].flatMap((v, p) => (v !== null && v >= 0 ? [`${px(x[net][p])} ${py(v)}`] : []));
+      return points.length ? `M${points.join("L")}` : "";
+    };
+    set(kanLine, { d: line("kan") });
+    set(mlpLine, { d: line("mlp") });
+    set(cursor, { d: at === null ? "" : `M${px(at)} ${pad.top}V${height - pad.bottom}` });
+    drawAxes(low, high, x.end, unit, px, py);
+    if (!labels) return;
+    drawMarks(race.events, x.marks.map(px));
+    drawNow([kanNow, "KAN", px(at ?? x.kan.at(-1)), errors.kan], [mlpNow, "MLP", px(at ?? x.mlp.at(-1)), errors.mlp], py);
+  }
+
+  /** Values at the ends of the lines, or where one looks back to, pushed apart where they would touch. */
+  function drawNow(kan, mlp, py) {
+    const gap = py(kan[3]) - py(mlp[3]), push = Math.max(0, 15 - Math.abs(gap)) / 2, sign = gap > 0 ? 1 : -1;
+    for (const [node, name, x, value] of [kan, mlp]) {
+      const y = py(value) + push * (node === kanNow ? sign : -sign);
+      set(node, { x: x + 7, y: round(clamp(y, pad.top, height - pad.bottom) + 4, 1) });
+      write(node, `${name} ${brief(value)}`);
+    }
+  }
+
+  function drawAxes(low, high, end, unit, px, py) {
+    const tens = Array.from({ length: Math.floor(high) - low + 1 }, (_, p) => low + p);
+    const every = Math.ceil(tens.length / 6), below = labels ? ticks(0, end, width < 420 ? 3 : 5) : [];
+    const write = (x, y, anchor, words) => `<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
+    const power = p => (p < -3 ? `10<tspan dy="-4" font-size="9">${text(p)}</tspan>` : 10 ** p);
+    const html = [
+      ...tens.filter(p => p % every === 0).map(p => `<path d="M${pad.left} ${py(10 ** p)}H${width - pad.right}"/>
+        ${labels ? write(pad.left - 6, py(10 ** p) + 4, "end", power(p)) : ""}`),
+      ...below.map(v => write(px(v), height - 5, "middle", v === below.at(-1) ? `${label(v)} ${unit}` : label(v))),
+    ].join("");
+    if (html !== axesDrawn) axes.innerHTML = axesDrawn = html;
+  }
+
+  function drawMarks(all, xs) {
+    let last = -Infinity, row = 0;
+    children(events, all.length, MARK).forEach((node, m) => {
+      const [line, circle, letter] = node.children, x = xs[m];
+      row = x - last < 15 ? (row + 1) % 3 : 0; // letters that would touch stand below each other
+      last = x;
+      const y = pad.top - 9 + 15 * row;
+      set(line, { d: `M${x} ${y}V${height - pad.bottom}` });
+      set(circle, { cx: x, cy: y });
+      set(letter, { x, y: y + 4 });
+      write(letter, all[m].name[0]);
+    });
+  }
+
+  return {
+    draw, pad,
+    resize(w, h) {
+      [width, height] = [w, h];
+      set(svg, { viewBox: `0 0 ${w} ${h}`, height: h });
+    },
+  };
+}
