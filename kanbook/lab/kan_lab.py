@@ -113,7 +113,7 @@ class KANLab(LivingFigure):
     spline_weight = traitlets.Bool(False).tag(sync=True)
     base = traitlets.Bool(False).tag(sync=True)
     optimizer = traitlets.Enum(("adam", "lm"), "adam").tag(sync=True)
-    lr = Number(0.02).tag(sync=True)
+    lr = Number(0.05).tag(sync=True)
     follow = traitlets.Bool(True).tag(sync=True)
     fade = traitlets.Bool(False).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)

@@ -194,7 +194,7 @@ def test_alive_in_the_book_and_a_picture_in_print(desktop, playground):
     images = page.locator(".live-figure img").all()
     for figure in page.locator(".live-figure").all():
         figure.scroll_into_view_if_needed()
-        figure.locator(".kan-playground .curve[d]").wait_for()
+        figure.locator(".curve[d]").wait_for(state="attached")
     plots = page.locator(".kan-playground > svg").evaluate_all("all => all.map(e => e.ariaLabel)")
     assert page.locator(".live-figure.is-live").count() == len(images) == len(set(plots)) >= 2
     assert not any(image.is_visible() for image in images)

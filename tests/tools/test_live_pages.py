@@ -63,7 +63,7 @@ def test_lab_in_a_page(build):
     html = (out / "page.html").read_text(encoding="utf-8")
     state = json.loads(STATE.findall(html)[0])["state"]["kan-lab-0"]["state"]
     assert (state["task"], state["widths"], state["playing"]) == ("zigzag", [1, 3, 1], True)
-    assert state["script"] == [[50, "update"]] and state["lr"] == 0.02
+    assert state["script"] == [[50, "update"]] and state["lr"] == 0.05
 
 
 @pytest.mark.parametrize(

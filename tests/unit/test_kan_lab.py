@@ -34,7 +34,7 @@ def settings(lab):
 def test_defaults():
     lab = KANLab()
     assert (lab.task, lab.widths, lab.grid_size, lab.degree) == ("exp_sine", (2, 5, 1), 5, 3)
-    assert (lab.domain, lab.optimizer, lab.lr, lab.seed) == ((-1.0, 1.0), "adam", 0.02, 0)
+    assert (lab.domain, lab.optimizer, lab.lr, lab.seed) == ((-1.0, 1.0), "adam", 0.05, 0)
     assert not any(getattr(lab, name) for name in (*FLAGS, "fade", "playing", "points", "script"))
     assert lab.follow and lab.network is None and lab.steps == 0
     assert repr(lab) == "KANLab(task='exp_sine', widths=(2, 5, 1))"
