@@ -9,10 +9,11 @@ import { makeTask } from "./tasks.js";
 
 export const DEFAULTS = {
   task: "exp_sine", widths: [2, 5, 1], grid_size: 5, degree: 3, domain: [-1, 1], bias: false, spline_weight: false,
-  base: false, optimizer: "adam", lr: 0.02, follow: true, fade: false, seed: 0,
+  base: false, optimizer: "adam", lr: 0.05, follow: true, fade: false, seed: 0,
 };
 const FADE = 0.005; // times the targets' spread, after a ramp of RAMP steps
-const RAMP = 300, WARM = 50, COOL = 300, FOLLOW = 50; // steps; see rate() and step()
+const RAMP = 300, WARM = 50, COOL = 300, COOL_FADING = 1200; // steps; see rate()
+const follows = step => (step < 400 ? step % 50 === 49 : step % 200 === 199); // whether knots follow after a step
 const ENTRIES = 400, SNAPSHOTS = 100; // kept at most
 const LARGE = 400; // numbers with which steps of Levenberg-Marquardt are still quick
 
@@ -60,7 +61,7 @@ export class Race {
   rate(step) {
     const last = this.events.reduce((last, event) => (event.step <= step ? event.step : last), 0);
     const warm = last > 0 ? Math.min(1, (step - last + 1) / WARM) : 1;
-    return (this.settings.lr * warm) / (1 + (step - last) / COOL);
+    return (this.settings.lr * warm) / (1 + (step - last) / (this.settings.fade ? COOL_FADING : COOL));
   }
 
   get fadeStrength() {
@@ -71,9 +72,9 @@ export class Race {
   /** One step of both; of an MLP that was made anew, several, until it has caught up. */
   step() {
     if (this.stopped) return;
-    if (this.settings.follow && this.steps > 0 && this.steps % FOLLOW === 0) this.follow();
     const start = performance.now();
     this.move(this.kanState, this.rate(this.steps), this.fadeStrength);
+    if (this.settings.follow && follows(this.steps)) this.follow();
     this.steps++;
     const middle = performance.now();
     for (let moves = 0; moves < 4 && this.mlpSteps < this.steps; moves++) {
