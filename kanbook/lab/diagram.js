@@ -283,11 +283,6 @@ export function networkDiagram(lab, svg, open) {
 
   listen(edges, {
     click: ({ target }) => open(boxes[indexOf(target)]),
-    focusin({ target }) {
-      set(boxes[active].parts.group, { tabindex: -1 });
-      active = indexOf(target);
-      set(target, { tabindex: 0 });
-    },
     keydown(event) {
       const n = indexOf(event.target), way = ARROWS[event.key];
       if (way) boxes[neighbor(n, way)].parts.group.focus();
@@ -296,6 +291,15 @@ export function networkDiagram(lab, svg, open) {
       event.preventDefault();
       event.stopPropagation();
     },
+  });
+
+  // Not on a part of the drawing: Chromium lets Tab stop at those that listen to the focus.
+  svg.parentNode.addEventListener("focusin", ({ target }) => {
+    const n = indexOf(target);
+    if (n < 0) return;
+    set(boxes[active].parts.group, { tabindex: -1 });
+    set(target, { tabindex: 0 });
+    active = n;
   });
 
   return {
@@ -375,7 +379,10 @@ export function edgeInspector(lab, root, network) {
       words.innerHTML = typed(name);
       fit.textContent = r2 > 0.9999 ? `R² 1 − ${show(Math.max(1 - r2, 1e-16))}` : `R² ${text(r2.toFixed(4))}`;
       error.textContent = `error ${brief(loss)}`;
-      button.onclick = () => lab.act(() => lab.race.snap(edge, rows[n]));
+      button.onclick = () => {
+        box.querySelector(".close").focus(); // as the list goes
+        lab.act(() => lab.race.snap(edge, rows[n]));
+      };
     });
   }
 
@@ -465,7 +472,6 @@ export function edgeInspector(lab, root, network) {
     },
     pointerup: release,
     pointercancel: release,
-    focusout: () => grip ?? release(),
     keydown(event) {
       const j = indexOf(event.target), [dx, dy] = ARROWS[event.key] ?? [];
       if (dx) handles.children[j + dx]?.focus();
@@ -484,6 +490,7 @@ export function edgeInspector(lab, root, network) {
       else if (act === "off") switchOff();
       else if (act === "undo") lab.do("undo");
     },
+    focusout: () => grip ?? release(),
     keydown(event) {
       if (event.key !== "Escape") return;
       event.preventDefault();

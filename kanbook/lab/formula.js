@@ -6,6 +6,9 @@ import { LIBRARY, NAMES } from "./functions.js";
 const PRINT = { minus: "−", times: " ", pi: "π", name: name => `<i>${name}</i>`, form: "html" };
 const PYTHON = { minus: "-", times: "*", pi: "pi", name: name => name, form: "text" };
 
+// f(-u) is this times f(u).
+const SIGN = { "x^2": 1, "1/x^2": 1, gauss: 1, abs: 1, "x^3": -1, "1/x": -1, sin: -1, tanh: -1, atanh: -1, atan: -1, asin: -1 };
+
 /** A number: whole, a fraction or a part of pi if it is one to the last digits, else to four digits. */
 function number(value, { minus, times, pi }) {
   const sign = value < 0 ? minus : "", size = Math.abs(value);
@@ -43,9 +46,13 @@ function write(net, task, how) {
         const e = i * outputs + o, name = NAMES[layer.names[e]];
         if (layer.kind[e] !== FUNCTION) continue;
         const [c, a, b] = theta.subarray(at.constants + 3 * e, at.constants + 3 * e + 3);
-        const inside = collect([...nodes[i].map(([factor, text]) => [a * factor, text]), [b, ""]]);
+        let inside = collect([...nodes[i].map(([factor, text]) => [a * factor, text]), [b, ""]]), flip = 1;
+        if (SIGN[name] && inside[0]?.[0] < 0) { // sin(-u) is -sin(u)
+          inside = inside.map(([factor, text]) => [-factor, text]);
+          flip = SIGN[name];
+        }
         if (name === "x") terms.push(...inside.map(([factor, text]) => [c * factor, text]));
-        else terms.push([c, LIBRARY[name][how.form](join(inside, how))]);
+        else terms.push([flip * c, LIBRARY[name][how.form](join(inside, how))]);
       }
       return collect([...terms, [theta[at.bias + o], ""]]);
     });

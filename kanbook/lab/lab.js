@@ -150,7 +150,7 @@ class Lab {
       pause: () => this.play(false), // for scripts
       step: () => {
         this.look(null);
-        this.step();
+        race.step();
       },
       update: () => this.act(() => race.update()),
       extend: () => this.act(() => race.extend()),
@@ -167,7 +167,7 @@ class Lab {
 
   undo() {
     const last = this.race.events.at(-1);
-    if (!this.race.canUndo) return;
+    if (!this.race.canUndo) return this.say("There is nothing to undo.");
     this.act(() => this.race.undo());
     this.say(last ? `undone: ${last.text}` : "undone");
   }
@@ -227,10 +227,13 @@ class Lab {
     return this.others.filter(race => race.steps < goal).sort((a, b) => a.steps - b.steps)[0];
   }
 
-  step() {
-    const { race } = this;
-    while (this.script.length && this.script[0][0] <= race.steps) this.do(this.script.shift()[1]);
-    if (race === this.race && !this.job) race.step();
+  /** A few steps, and between them what the script says. */
+  train(end) {
+    for (let n = 0; n < this.model.get("speed") && performance.now() < end; n++) {
+      while (this.script.length && this.script[0][0] <= this.race.steps) this.do(this.script.shift()[1]);
+      if (!this.playing) return;
+      this.race.step();
+    }
   }
 
   // One frame: some work, then a part of the picture.
@@ -271,8 +274,7 @@ class Lab {
       } while (this.job === job && performance.now() < end);
       return true;
     }
-    const speed = this.model.get("speed");
-    for (let n = 0; this.playing && n < speed && performance.now() < end; n++) this.step();
+    if (this.playing) this.train(end);
     let other;
     while (performance.now() < end && (other = this.behind())) other.step();
     return this.playing || !!other;
@@ -468,7 +470,6 @@ function view(model, lab, el) {
     set(scrubber, { "aria-valuetext": said });
     for (const node of $$("[data-do=play]")) node.textContent = lab.playing ? "Pause" : "Play";
     for (const node of $$("[data-do=fade]")) set(node, { "aria-pressed": race.settings.fade });
-    for (const node of $$("[data-do=undo], [data-act=undo]")) node.disabled = !race.canUndo;
     $(".back").hidden = lab.looking === null;
     $(".back span").textContent = `Looking back at step ${step} of ${race.steps}.`;
     if (written !== formula) {

@@ -24,12 +24,19 @@ function spirals(x, y) {
   return sign(Math.sin(Math.PI * turns));
 }
 
-/** By name: how a task is called, its inputs, samples to train on, the noise on them, and the truth. */
+/**
+ * By name: how a task is called, its inputs, samples to train on, the noise on them, and the truth; the
+ * names of its inputs and what they were before they were scaled to [-1, 1], if that is something else.
+ */
 export const TASKS = {
   zigzag: { label: "zigzag", inputs: 1, samples: 200, truth: x => interpolate(ZIGZAG, x) },
   drawn: { label: "draw your own", inputs: 1 },
   exp_sine: { label: "exp(sin πx + y²)", inputs: 2, samples: 400, truth: (x, y) => Math.exp(Math.sin(Math.PI * x) + y * y) },
   product: { label: "x · y", inputs: 2, samples: 400, truth: (x, y) => x * y },
+  velocities: { // as kanbook.tasks.laws has it
+    label: "two velocities", inputs: 2, samples: 400, names: ["v", "w"], scale: [[-0.75, 0.75], [-0.75, 0.75]],
+    truth: (x, y) => (0.75 * (x + y)) / (1 + 0.5625 * x * y),
+  },
   spirals: { label: "two spirals", inputs: 2, samples: 600, truth: spirals },
   checkers: { label: "checkers", inputs: 2, samples: 600, truth: checkers },
   rotated: { label: "checkers, rotated", inputs: 2, samples: 600, truth: turned(Math.PI / 6) },
@@ -45,7 +52,7 @@ export const TASKS = {
  */
 export function makeTask(name, { seed = 0, points = null, portrait = null } = {}) {
   if (!TASKS[name]) throw new Error(`task=${JSON.stringify(name)}; expected one of ${Object.keys(TASKS).join(", ")}`);
-  const { label, inputs: usual, samples, noise = 0, truth } = TASKS[name], random = new Random(seed + 77);
+  const { label, inputs: usual, samples, noise = 0, truth, names = ["x", "y"], scale } = TASKS[name], random = new Random(seed + 77);
   if (name === "table") return fromTable(label, points ?? EXAMPLE);
   const line = name === "drawn" ? stroke(points ?? ZIGZAG.map(([x, y]) => [x, 0.6 * y])) : null;
   const image = name === "portrait" ? (x, y) => pixel(portrait, x, y) : null;
@@ -57,7 +64,10 @@ export function makeTask(name, { seed = 0, points = null, portrait = null } = {}
     : (2 * (p < testN ? p % 30 : Math.floor(p / 30) - 30) + 1) / 30 - 1));
   const values = (x, n) => Float64Array.from({ length: n }, (_, s) => f(x[s], x[n + s]));
   const y = values(x, n).map(value => value + noise * random.normal());
-  return finish({ name, label, inputs: usual, x, y, n, testX, testY: values(testX, testN), testN, truth: f, points, names: ["x", "y"].slice(0, usual) });
+  return finish({
+    name, label, inputs: usual, x, y, n, testX, testY: values(testX, testN), testN, truth: f, points, scale,
+    names: names.slice(0, usual),
+  });
 }
 
 function finish(task) {
@@ -89,13 +99,15 @@ function fromTable(label, points) {
   const inputs = points[0].length - 1, columns = Array.from({ length: inputs }, (_, i) => points.map(row => row[i]));
   const scale = columns.map(column => [Math.min(...column), Math.max(...column)]);
   const scaled = row => row.slice(0, inputs).map((v, i) => (2 * (v - scale[i][0])) / (scale[i][1] - scale[i][0]) - 1);
+  const heights = points.map(row => row[inputs]), mean = heights.reduce((sum, y) => sum + y) / heights.length;
+  const spread = Math.sqrt(heights.reduce((sum, y) => sum + (y - mean) ** 2, 0) / heights.length);
   const part = rows => ({
     x: Float64Array.from(scale.flatMap((_, i) => rows.map(row => scaled(row)[i]))),
-    y: Float64Array.from(rows, row => row[inputs]), n: rows.length,
+    y: Float64Array.from(rows, row => (row[inputs] - mean) / spread), n: rows.length,
   });
   const train = part(points.filter((_, i) => i % 5 !== 2)), test = part(points.filter((_, i) => i % 5 === 2));
   return finish({
-    name: "table", label, inputs, ...train, testX: test.x, testY: test.y, testN: test.n, truth: null, points, scale,
+    name: "table", label, inputs, ...train, testX: test.x, testY: test.y, testN: test.n, truth: null, points, scale, targetScale: [mean, spread],
     names: ["x", "y"].slice(0, inputs),
   });
 }

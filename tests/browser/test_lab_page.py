@@ -1,0 +1,597 @@
+"""The KAN Lab as a reader has it: in a page that holds nothing else, without a kernel.
+
+Networks in the page are read from the widget's model; what is drawn, from the page.
+"""
+
+import itertools
+import json
+import math
+import re
+import time
+
+import pytest
+import torch
+from visitor import DESKTOP, PHONE, Visitor, serve
+
+from kanbook import KANLab
+from notebook_files import ROOT
+
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
+<meta name="viewport" content="width=device-width"><title>A lab</title></head>
+<body style="background: %s; margin: 4px"><main>%s</main><div style="height: 3000px"></div>
+<script src="afm-host.js"></script></body></html>"""
+TWO_FRAMES = """() => Promise.all([
+  ...document.querySelector("main").getAnimations({ subtree: true }).map(one => one.finished),
+  new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))])"""
+STORED = '<script type="application/vnd.jupyter.widget-%s+json">%s</script>'
+
+
+class Lab:
+    """One lab of a page, and what it shows."""
+
+    def __init__(self, page, index=0):
+        self.page = page
+        self.root = page.locator(".kan-lab").nth(index)
+        self.root.scroll_into_view_if_needed()
+        self.root.locator(".edges .curve[d]").first.wait_for(state="attached")
+
+    def button(self, name):
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def press(self, *names):
+        for name in names:
+            self.button(name).click()
+        return self.drawn()
+
+    def drawn(self):
+        """Once it has drawn what was done."""
+        self.page.evaluate(TWO_FRAMES)
+        return self
+
+    def text(self, selector):
+        return self.root.locator(selector).first.inner_text()
+
+    @property
+    def status(self):
+        return self.text(".status")
+
+    @property
+    def step(self):
+        return int(re.search(r"step (\d+)", self.text(".now"))[1])
+
+    def run_to(self, step):
+        """Train to a step at least, and pause."""
+        self.press("Play")
+        self.wait_for(step)
+        return self.press("Pause")
+
+    def wait_for(self, step, timeout=60_000):
+        self.page.wait_for_function(
+            "([root, step]) => +root.querySelector('.now').textContent.match(/\\d+/)[0] >= step",
+            arg=[self.root.element_handle(), step],
+            timeout=timeout,
+        )
+
+    @property
+    def edges(self):
+        return self.root.locator(".edges [role=button]")
+
+    def errors(self):
+        """The errors at the ends of the lines: KAN, MLP."""
+        shown = (self.root.locator(f".{name}-now").text_content() for name in ("kan", "mlp"))
+        return [float(text.split()[1].replace("−", "-")) for text in shown]
+
+    def curves(self):
+        return self.edges.locator(".curve").evaluate_all("all => all.map(e => e.getAttribute('d'))")
+
+    def events(self):
+        return self.root.locator(".events text").all_text_contents()
+
+    def set(self, **values):
+        if not self.root.locator("details.settings").evaluate("e => e.open"):
+            self.root.locator(".settings summary").click()
+        for name, value in values.items():
+            control = self.root.locator(f".settings [name={name}]")
+            if name in ("widths", "optimizer"):
+                control.select_option(value)
+            elif isinstance(value, bool):
+                control.set_checked(value)
+            else:
+                control.fill(str(value))
+        return self.drawn()
+
+    def choose(self, task):
+        self.root.locator(f".chip [value={task}]").check(force=True)
+        self.page.wait_for_function(
+            "([root, task]) => root.dataset.task === task", arg=[self.root.element_handle(), task]
+        )
+        return self.drawn()
+
+
+def state(*args, **settings):
+    return {k: v for k, v in KANLab(*args, **settings).get_state().items() if k != "layout"}
+
+
+@pytest.fixture
+def put(browser, tmp_path):
+    """put(state, ...): the lab of the first of these states, in a page with all of them."""
+    visitors = []
+    with serve(tmp_path) as server:
+
+        def put(*states, views=1, viewport=DESKTOP, background="white", hash="", **options):
+            models = {f"m{n}": {"model_module": "anywidget", "state": s} for n, s in enumerate(states)}
+            figures = [
+                f'<div class="live-figure">{STORED % ("view", json.dumps({"model_id": name}))}</div>'
+                for name in models
+            ]
+            body = STORED % ("state", json.dumps({"state": models}).replace("</", "<\\/"))
+            (tmp_path / "page.html").write_text(PAGE % (background, body + "".join(figures * views)), "utf-8")
+            script = ROOT / "book" / "_static" / "afm-host.js"
+            (tmp_path / "afm-host.js").write_text(script.read_text("utf-8"), "utf-8")
+            visitor = Visitor(browser, server, viewport, "light", **options)
+            visitors.append(visitor)
+            return Lab(visitor.open(f"page.html{hash}"))
+
+        yield put
+        problems = [problem for visitor in visitors for problem in visitor.problems]
+        for visitor in visitors:
+            visitor.context.close()
+    assert not problems
+
+
+PHONE_OPTIONS = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+def test_from_load_to_a_formula_by_buttons_alone(put):
+    lab = put(state())
+    start = time.monotonic()
+    lab.press("Play")
+    lab.wait_for(200)
+    lab.press("Fade")
+    lab.wait_for(1500)
+    assert lab.button("Fade").get_attribute("aria-pressed") == "true"
+    lab.press("Prune")
+    assert re.fullmatch(r"15 edges to \d+, test error .*", lab.status)
+    assert lab.edges.count() < 15
+    lab.wait_for(1800)
+    lab.press("G × 2")
+    assert re.match(r"grid 5 to 10: \d+ to \d+ numbers, test error", lab.status)
+    lab.wait_for(2000)
+    lab.press("Snap")
+    formula = lab.root.locator(".formula")
+    formula.wait_for(timeout=30_000)
+    assert time.monotonic() - start < 60
+    assert formula.inner_text().replace("\n", "") == "f(x, y) = exp(sin(π x) + y2)"
+    assert formula.locator("sup").inner_text() == "2"
+    assert lab.errors()[0] < 1e-4
+    assert sorted(lab.edges.locator(".name").all_text_contents()) == ["exp", "sin", "x²"]
+    assert lab.events() == ["f", "p", "e", "s"]
+    lab.press("Undo")
+    assert not formula.is_visible() and lab.status.startswith("undone: all edges are functions")
+
+
+def test_noisy_task_is_lost(put):
+    lab = put(state(task="noisy", grid_size=10)).run_to(400)
+    kan, mlp = lab.errors()
+    assert kan > 1.2 * mlp
+    assert "noise" in lab.text(".fair")
+    assert lab.root.locator(".target circle").count() == 40
+
+
+def test_curves_race_and_pictures_move_while_it_trains(put):
+    lab = put(state())
+    read = """root => [".network .curve", ".kan-line", ".mlp-line"].map(s =>
+        root.querySelector(s).getAttribute("d")).concat([...root.querySelectorAll("figure canvas")]
+        .map(e => e.toDataURL()))"""
+    before = lab.root.evaluate(read)
+    lab.run_to(60)
+    after = lab.root.evaluate(read)
+    changed = [a != b for a, b in zip(before, after, strict=True)]
+    assert changed == [True, True, True, False, True, True]  # all but the target
+    lab.press("Step")
+    assert lab.curves()[0] != after[0]
+
+
+def test_buttons_say_why_they_cannot(put):
+    lab = put(state())
+    lab.press("Snap")
+    assert "Fade and prune first" in lab.status and lab.events() == []
+    lab.set(widths="5, 5, 5", optimizer="lm")
+    assert "Levenberg-Marquardt would take too long" in lab.status
+    assert lab.root.locator("[name=optimizer]").input_value() == "adam"
+
+
+def test_death_at_a_high_rate_stops_with_a_sentence(put):
+    lab = put(state(lr=10.0, follow=False, widths=(2, 5, 5, 1)))
+    lab.page.evaluate("Number.isFinite = () => false")  # as if the loss were no number
+    lab.press("Play")
+    lab.button("Play").wait_for()
+    assert "no longer a finite number" in lab.status
+
+
+def test_matrix_of_a_wide_middle_layer(put):
+    lab = put(state(widths=(2, 5, 5, 1)))
+    places = lab.edges.evaluate_all(
+        "all => all.map(e => [Math.round(e.getBoundingClientRect().x), Math.round(e.getBoundingClientRect().y)])"
+    )
+    assert len(places) == 40
+    columns, rows = zip(*places[10:35], strict=True)
+    assert len(set(columns)) == len(set(rows)) == 5
+
+
+def test_settings_begin_a_new_race_or_change_this_one(put):
+    lab = put(state()).run_to(30)
+    lab.set(lr=-1)
+    assert lab.step >= 30
+    lab.set(grid_size=8, bias=True, degree=2)
+    assert lab.step == 0
+    assert "G = 8, 156 parameters" in lab.text(".numbers")  # 15 edges of 10, and 6 biases
+    lab.set(widths="3, 3")
+    assert "[2, 3, 3, 1]" in lab.text(".numbers")
+    lab.root.locator("[name=low]").fill("3")
+    assert "The domain needs two numbers" in lab.status
+
+
+def test_new_seed_five_seeds_and_reset(put):
+    lab = put(state())
+    first = lab.curves()
+    lab.press("New seed")
+    assert lab.curves() != first
+    lab.run_to(40).press("Five seeds")
+    captions = lab.root.locator(".five figcaption")
+    lab.page.wait_for_function(
+        "[...document.querySelectorAll('.five svg')].every(e => e.ariaLabel?.includes('step 300'))",
+        timeout=60_000,
+    )
+    texts = captions.all_inner_texts()
+    assert [text.split("\n")[0] for text in texts] == [f"seed {n}" for n in range(2, 7)]
+    assert len({text.split("\n")[1] for text in texts}) > 1
+    lab.press("Reset")
+    assert lab.step == 0 and not lab.root.locator(".five").is_visible()
+
+
+# --- looking back, and links ---------------------------------------------------------------------
+
+
+def test_scrubber_shows_the_past_and_goes_on_from_there(put):
+    lab = put(state()).run_to(120)
+    now, end = lab.curves(), lab.step
+    scrubber = lab.root.get_by_label("look back through the training")
+    scrubber.fill("40")
+    assert 30 <= lab.drawn().step <= 50
+    assert lab.curves() != now and lab.errors()[0] > 0
+    past = lab.step
+    scrubber.press("ArrowLeft")
+    assert lab.drawn().step < past
+    lab.press("Back to now")
+    assert lab.step == end and lab.curves() == now
+    scrubber.fill("40")
+    lab.press("Go on from here")
+    assert lab.step == past and not lab.button("Back to now").is_visible()
+    lab.run_to(past + 10)
+
+
+def test_seconds_in_place_of_steps(put):
+    lab = put(state()).run_to(50)
+    before = lab.root.locator(".mlp-line").get_attribute("d")
+    lab.press("seconds")
+    assert lab.button("seconds").get_attribute("aria-pressed") == "true"
+    assert lab.root.locator(".mlp-line").get_attribute("d") != before
+    assert "seconds" in lab.root.locator(".chart .axes").text_content()
+
+
+def test_link_holds_everything(put):
+    lab = put(state(task="product", grid_size=4)).run_to(60)
+    lab.press("G × 2").press("Copy link")
+    lab.root.locator(".copied").wait_for()
+    link = lab.root.locator(".copied").input_value()
+    expected = lab.curves(), lab.errors(), lab.step, lab.text(".numbers"), lab.events()
+    other = put(state(), state(size="small"), hash="#" + link.split("#")[1])
+    other.page.wait_for_function("document.querySelector('.kan-lab').dataset.task === 'product'")
+    found = other.curves(), other.errors(), other.step, other.text(".numbers"), other.events()
+    assert found == expected
+    assert Lab(other.page, 1).step == 0  # the first lab only
+    other.run_to(expected[2] + 10)
+
+
+def test_torn_link_is_a_new_start(put):
+    lab = put(state(), hash="#lab=torn")
+    lab.page.wait_for_function("document.querySelector('.status').textContent.includes('cannot be read')")
+    assert lab.step == 0
+
+
+def test_copied_python_is_the_same_network(put):
+    lab = put(state(widths=(2, 3, 1))).run_to(40)
+    lab.press("Copy as Python")
+    names = {}
+    exec(lab.root.locator(".copied").input_value(), names)
+    x = torch.rand(50, 2, dtype=torch.float64) * 2 - 1
+    y = torch.exp(torch.sin(math.pi * x[:, :1]) + x[:, 1:] ** 2)
+    error = (names["model"](x) - y).square().mean().sqrt() / y.std()
+    assert 0.3 < error / lab.errors()[0] < 3  # other samples of the same target
+
+
+# --- one edge ------------------------------------------------------------------------------------
+
+
+def test_edge_opens_shows_functions_and_closes(put):
+    lab = put(state(widths=(2, 2, 1))).run_to(200)
+    lab.edges.nth(4).click()
+    sheet = lab.root.get_by_role("dialog")
+    assert sheet.locator(".title").inner_text() == "node 1 of layer 1 to the output"
+    assert sheet.get_by_role("slider").count() == 8
+    rows = sheet.locator("li button")
+    rows.first.wait_for(timeout=30_000)
+    assert rows.count() >= 8 and re.search(r"R².*error", rows.first.inner_text(), re.DOTALL)
+    rows.filter(has_text=re.compile(r"^\s*sin")).click()
+    lab.drawn()
+    assert re.match(r"edge from 1 to 1 in layer 2 is sin now, test error", lab.status)
+    assert sheet.get_by_role("slider").count() == 0
+    assert lab.edges.nth(4).locator(".name").text_content() == "sin"
+    sheet.get_by_role("button", name="Undo").click()
+    lab.drawn()
+    assert sheet.get_by_role("slider").count() == 8
+    lab.page.keyboard.press("Escape")
+    assert not sheet.is_visible()
+    assert lab.edges.nth(4).evaluate("e => e === document.activeElement")
+
+
+def test_coefficients_are_dragged_and_moved_by_keys(put):
+    lab = put(state()).run_to(30)
+    lab.edges.nth(12).click()
+    lab.drawn()
+    handles = lab.root.get_by_role("dialog").get_by_role("slider")
+    before = [float(handle.get_attribute("aria-valuenow")) for handle in handles.all()]
+    box = handles.nth(3).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    lab.page.mouse.move(x, y)
+    lab.page.mouse.down()
+    lab.page.mouse.move(x, y - 30, steps=5)
+    lab.page.mouse.up()
+    lab.page.keyboard.press("ArrowRight")
+    lab.page.keyboard.press("ArrowDown")
+    lab.page.keyboard.press("ArrowDown")
+    lab.drawn()
+    after = [float(handle.get_attribute("aria-valuenow")) for handle in handles.all()]
+    moved = [b - a for a, b in zip(before, after, strict=True)]
+    assert moved[3] > 0 > moved[4] and not any(moved[:3] + moved[5:])
+    lab.page.keyboard.press("Escape")
+    assert lab.events() == ["e", "e"]  # a gesture is one event
+    lab.press("Undo", "Undo", "Undo")
+    assert lab.status == "There is nothing to undo."
+    lab.edges.nth(12).click()
+    lab.drawn()
+    assert [float(handle.get_attribute("aria-valuenow")) for handle in handles.all()] == before
+
+
+def test_edge_is_switched_off(put):
+    lab = put(state())
+    lab.edges.nth(2).click()
+    lab.press("Switch off")
+    assert lab.status.startswith("one edge off, test error")
+    assert lab.edges.count() == 14 and not lab.root.get_by_role("dialog").is_visible()
+
+
+def test_network_by_keyboard(put):
+    lab = put(state())
+    page = lab.page
+    assert lab.root.locator(".edges [tabindex='0']").count() == 1
+    lab.edges.first.focus()
+    focused = "document.activeElement.ariaLabel"
+    assert page.evaluate(focused).startswith("x to node 1 of layer 1: curve, spread")
+    for key, name in [
+        ("ArrowRight", "y to node 1 of layer 1"),
+        ("ArrowUp", "node 1 of layer 1 to the output"),
+        ("ArrowRight", "node 2 of layer 1 to the output"),
+        ("ArrowDown", "x to node 2 of layer 1"),
+    ]:
+        page.keyboard.press(key)
+        assert page.evaluate(focused).startswith(name)
+    page.keyboard.press("Enter")
+    lab.drawn()
+    assert lab.root.get_by_role("dialog").is_visible()
+    assert page.evaluate(focused) == "close"
+    page.keyboard.press("Tab")
+    assert page.evaluate(focused) == "coefficient 1 of 8"
+    page.keyboard.press("Escape")
+    assert page.evaluate(focused).startswith("x to node 2 of layer 1")
+    page.keyboard.press("Control+z")
+    assert lab.status == "There is nothing to undo."
+
+
+# --- own data ------------------------------------------------------------------------------------
+
+
+def stroke_of(lab, points=40):
+    """A wave over the target's plot, in pixels of the window."""
+    box = lab.root.locator(".target svg").bounding_box()
+    return [
+        (
+            box["x"] + box["width"] * (0.04 + 0.92 * i / points),
+            box["y"] + box["height"] * (0.5 + 0.35 * math.sin(7 * i / points)),
+        )
+        for i in range(points + 1)
+    ]
+
+
+def test_drawn_curve_is_learned(put):
+    lab = put(state())
+    lab.choose("drawn")
+    assert "Draw a curve" in lab.status
+    target = lab.root.locator(".target .truth").get_attribute("d")
+    (x, y), *rest = stroke_of(lab)
+    lab.page.mouse.move(x, y)
+    lab.page.mouse.down()
+    for x, y in rest:
+        lab.page.mouse.move(x, y)
+    lab.page.mouse.up()
+    lab.drawn()
+    assert lab.root.locator(".target .truth").get_attribute("d") != target
+    lab.wait_for(300)  # it plays by itself
+    lab.press("Pause")
+    assert lab.errors()[0] < 0.2
+    lab.press("Clear the drawing")
+    assert lab.root.locator(".target .truth").get_attribute("d") == target
+
+
+def swipe(page, points):
+    """One finger, as the browser gets it from a screen."""
+    session = page.context.new_cdp_session(page)
+    for i, (x, y) in enumerate(points):
+        event = {"type": "touchMove" if i else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        session.send("Input.dispatchTouchEvent", event)
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    session.detach()
+
+
+def test_finger_draws_without_scrolling(put):
+    lab = put(state(task="drawn"), **PHONE_OPTIONS)
+    target = lab.root.locator(".target .truth").get_attribute("d")
+    scrolled = lab.page.evaluate("scrollY")
+    swipe(lab.page, stroke_of(lab))
+    assert lab.page.evaluate("scrollY") == scrolled
+    lab.wait_for(20)
+    assert lab.root.locator(".target .truth").get_attribute("d") != target
+
+
+def test_table_of_ones_own(put):
+    lab = put(state())
+    lab.choose("table")
+    area = lab.root.get_by_label("own data, as CSV")
+    assert area.is_visible() and len(area.input_value().split("\n")) == 60  # an example
+    area.fill("a, b\n1, 2")
+    lab.press("Train on these")
+    assert lab.text(".wrong") == "1 rows; at least 10 are needed."
+    grid = itertools.product([0, 5, 10], [1, 2, 3, 4])
+    area.fill("\n".join(f"{x};{y};{x * y}" for x, y in grid))
+    lab.press("Train on these")
+    assert lab.text(".wrong") == "" and "12 rows" in lab.status
+    lab.wait_for(100)
+    lab.press("Pause")
+    assert lab.root.locator(".network .nodes text").all_text_contents()[:2] == ["x", "y"]
+
+
+# --- fair play -----------------------------------------------------------------------------------
+
+
+def test_mlp_of_equal_size_after_an_extension(put):
+    lab = put(state()).run_to(30)
+    equal = lab.button("MLP of equal size")
+    assert not equal.is_visible()
+    lab.press("G × 2")
+    assert "KAN 195, MLP 127" in lab.text(".fair") and "kept its size" in lab.text(".fair")
+    lab.press("MLP of equal size")
+    kan, mlp = map(int, re.findall(r"(?:KAN|MLP) (\d+)", lab.text(".fair"))[:2])
+    assert kan == 195 and abs(math.log(mlp / kan)) < 0.1 and not equal.is_visible()
+    lab.run_to(60)
+    assert len(lab.errors()) == 2
+
+
+# --- small labs, several views, Python -----------------------------------------------------------
+
+
+def test_small_lab_follows_its_script(put):
+    script = [[20, "update"], [40, "extend"], [60, "pause"]]
+    lab = put(state(size="small", actions=["extend"], script=script, playing=True))
+    names = lab.root.locator(".bar button").all_inner_texts()
+    assert names[1:] == ["G × 2"] and not lab.root.locator(".tasks, .settings, figure").count()
+    lab.button("Play").wait_for()  # begun and ended by itself
+    assert lab.step == 60 and lab.events() == ["u", "e"]
+    assert "G = 10" in lab.text(".numbers") and lab.status.startswith("grid 5 to 10")
+
+
+def test_values_beyond_the_knots_are_marked(put):
+    lab = put(state(domain=(-0.5, 0.5), follow=False, size="small"))
+    label = lab.edges.first.get_attribute("aria-label")
+    share = int(re.search(r"(\d+) % of values beyond the knots", label)[1])
+    assert 40 <= share <= 60  # of x, even on [-1, 1]
+    assert lab.edges.first.locator(".beyond").get_attribute("d")
+    assert lab.edges.first.locator(".share").text_content() == f"{share} %"
+
+
+def test_views_of_one_widget_share_the_race(put):
+    one = put(state(size="small"), views=2)
+    two = Lab(one.page, 1)
+    one.run_to(20)
+    assert one.step == two.step > 0 and one.curves() == two.curves()
+    two.press("Play")
+    one.press("Pause")
+    assert two.button("Play").is_visible()
+
+
+def test_trained_network_from_python_is_shown(put):
+    shown = KANLab(widths=(2, 3, 1), task="product", seed=5)
+    lab = put(state(shown.model(), task="product"))
+    assert "[2, 3, 1]" in lab.text(".numbers") and lab.edges.count() == 9
+
+
+# --- phone, motion, sight, theme -----------------------------------------------------------------
+
+
+def test_phone(put):
+    lab = put(state(), **PHONE_OPTIONS)
+    page = lab.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    bar = lab.root.locator(".dock")
+    for scroll in (0, 500):
+        page.evaluate(f"scrollTo(0, {scroll})")
+        box = bar.bounding_box()
+        assert box["y"] + box["height"] == pytest.approx(PHONE["height"], abs=1)
+    page.evaluate("scrollTo(0, 4000)")
+    assert bar.bounding_box()["y"] < 0  # gone with the lab
+    page.evaluate("scrollTo(0, 0)")
+    for summary in lab.root.locator("summary").all():
+        summary.click()
+    small = lab.root.evaluate(
+        """root => [...root.querySelectorAll("button, select, input, summary, [role=button]")].filter(e => {
+            const box = (e.closest("label") ?? e).getBoundingClientRect();
+            return box.height && (box.height < 24 || box.width < 24 || box.right > 361 && !e.closest(".tasks"));
+          }).map(e => e.outerHTML)"""
+    )
+    assert not small
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    lab.edges.nth(12).tap()
+    lab.drawn()
+    sheet = lab.root.get_by_role("dialog").bounding_box()
+    assert sheet["width"] == 360 and sheet["y"] + sheet["height"] == pytest.approx(740, abs=1)
+    lab.root.get_by_role("button", name="close").tap()
+    assert not lab.root.get_by_role("dialog").is_visible()
+
+
+def test_little_motion(put):
+    lab = put(state(playing=True), reduced_motion="reduce")
+    lab.page.wait_for_timeout(300)
+    assert lab.step == 0  # it does not begin by itself
+    seen = lab.root.evaluate(
+        """root => new Promise(done => {
+          const seen = [], curve = root.querySelector(".network .curve");
+          new MutationObserver(() => {
+            seen.push(+root.querySelector(".now").textContent.match(/\\d+/)[0]);
+            if (seen.length > 4) done(seen);
+          }).observe(curve, { attributes: true });
+          root.querySelector("[data-do=play]").click();
+        })"""
+    )
+    jumps = [b - a for a, b in itertools.pairwise(seen)]
+    assert min(jumps) >= 40  # pictures of every 50 steps or so
+
+
+def test_pauses_out_of_sight(put):
+    lab = put(state()).press("Play")
+    lab.wait_for(20)
+    lab.page.evaluate("scrollTo(0, 3500)")
+    lab.page.wait_for_timeout(300)
+    step = lab.step
+    lab.page.wait_for_timeout(300)
+    assert lab.step == step
+    lab.page.evaluate("scrollTo(0, 0)")
+    lab.wait_for(step + 20)
+
+
+@pytest.mark.parametrize("background, theme", [("white", "light"), ("#14171a", "dark")])
+def test_theme(put, background, theme):
+    lab = put(state(), background=background)
+    assert lab.root.get_attribute("data-theme") == theme
