@@ -1,6 +1,6 @@
 """What readers can touch: widgets for notebooks, and for pages without a kernel."""
 
-from .kan_lab import KANLab
+from .kan_lab import PRESETS, KANLab
 from .playground import SplinePlayground
 
-__all__ = ["KANLab", "SplinePlayground"]
+__all__ = ["PRESETS", "KANLab", "SplinePlayground"]

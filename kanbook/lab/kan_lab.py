@@ -27,18 +27,43 @@ from . import bundle
 from .transfer import from_page, silu, start, to_page
 from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_errors
 
-__all__ = ["KANLab"]
+__all__ = ["PRESETS", "KANLab"]
 
 # By name: the inputs of a task. Those of a table are as many as its points have.
 TASKS = {"zigzag": 1, "drawn": 1, "exp_sine": 2, "product": 2, "spirals": 2, "checkers": 2}
 TASKS |= {"rotated": 2, "noisy": 1, "portrait": 2, "table": 1}
-ACTIONS = ("play", "update", "extend", "fade", "prune", "snap", "step", "undo", "reset", "seed")
-ACTIONS += ("seeds",)
-MAX_LAYERS, MAX_EDGES = 5, 60  # of a network, of a layer: more can hardly be drawn
+BUTTONS = ("update", "extend", "fade", "prune", "snap", "step", "undo", "reset", "seed", "seeds")
+ACTIONS = ("play", "pause", *BUTTONS)
+SHAPE = ("grid_size", "degree", "domain", "bias", "spline_weight")
 RANGES = {"grid_size": (1, 100), "degree": (0, MAX_DEGREE), "seed": (0, 2**31 - 1)}
 RANGES |= {"speed": (1, 1000), "steps": (0, None)}
+MAX_LAYERS, MAX_EDGES = 5, 60  # of a network, of a layer: more can hardly be drawn
 MAX_ROWS = 5000
-SHAPE = ("grid_size", "degree", "domain", "bias", "spline_weight")
+
+#: Settings of small labs that show one thing each: ``KANLab(**PRESETS["update"])``. "leaving":
+#: values leave their knots; "update": knots follow; "extension": more knots, three times; "death":
+#: a learning rate of 1; "fade": fifteen edges, of which few are needed.
+PRESETS = {
+    "leaving": {"follow": False, "actions": ["update", "reset"]},
+    "update": {"follow": False, "lr": 0.1, "script": [[200, "update"]]},
+    "extension": {
+        "task": "zigzag",
+        "grid_size": 3,
+        "script": [[300, "extend"], [600, "extend"], [900, "extend"]],
+    },
+    "death": {
+        "task": "zigzag",
+        "follow": False,
+        "lr": 1.0,
+        "seed": 2,
+        "actions": ["update", "reset"],
+    },
+    "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
+}
+PRESETS = {
+    name: {"size": "small", "actions": ["reset"], **settings} for name, settings in PRESETS.items()
+}
+
 # Where kanbook has the task too: samples for the picture of a new network.
 SAMPLES = {"zigzag": lambda: tasks.function_1d("zigzag", dtype=torch.float64)}
 SAMPLES |= {
@@ -81,10 +106,10 @@ class KANLab(LivingFigure):
         speed: steps in a frame.
         playing: whether it trains; if set at first, it begins once it is in sight.
         size: "large", or "small" with a few buttons.
-        actions: the buttons of a small lab, of "play", "update", "extend", "fade", "prune", "snap",
-            "step", "undo", "reset", "seed", "seeds".
-        script: pairs (step, action): what is done by itself when training comes to that step; an
-            action as above, or "pause".
+        actions: the buttons of a small lab beside "Play": "update", "extend", "fade", "prune",
+            "snap", "step", "undo", "reset", "seed", "seeds".
+        script: pairs (step, action): what is done by itself when training comes to that step; one
+            of these actions, "play" or "pause".
         network: the numbers of the KAN, once the page has sent them; :meth:`model` makes a network
             of them.
         steps: steps of training so far.
@@ -121,7 +146,7 @@ class KANLab(LivingFigure):
     speed = traitlets.Int(2).tag(sync=True)
     playing = traitlets.Bool(False).tag(sync=True)
     size = traitlets.Enum(("large", "small"), "large").tag(sync=True)
-    actions = traitlets.List(traitlets.Enum(ACTIONS)).tag(sync=True)
+    actions = traitlets.List(traitlets.Enum(BUTTONS)).tag(sync=True)
     script = traitlets.List().tag(sync=True)
     network = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     steps = traitlets.Int(0).tag(sync=True)
@@ -217,10 +242,10 @@ class KANLab(LivingFigure):
         with trait_errors():
             for entry in proposal.value:
                 pair = isinstance(entry, (list, tuple)) and len(entry) == 2
-                if not pair or entry[1] not in (*ACTIONS, "pause"):
+                if not pair or entry[1] not in ACTIONS:
                     raise ValueError(
                         f"script has the entry {entry!r}; expected pairs of a step and one of "
-                        f"{', '.join(ACTIONS)}, pause"
+                        f"{', '.join(ACTIONS)}"
                     )
                 check_integer("script: step", entry[0], 0)
         return [list(entry) for entry in proposal.value]

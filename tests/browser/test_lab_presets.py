@@ -1,0 +1,92 @@
+"""The small labs tell what they are said to: their settings and scripts, run in a blank page."""
+
+import pytest
+
+from kanbook.lab import PRESETS, KANLab, bundle
+
+RUN = """([settings, until]) => {
+  const race = new Race(settings), script = [...settings.script], notes = {};
+  const beyond = () => race.kan.observe(race.task.x, race.task.n).slice(1).map(one => one.outside);
+  for (; race.steps < until; race.step()) {
+    while (script[0]?.[0] === race.steps) {
+      const [, action] = script.shift();
+      if (action === "fade") race.set({ fade: true });
+      else race[action]();
+    }
+    if (race.steps % 100 === 0) notes[race.steps] = {
+      error: race.errors().kan, beyond: beyond().flatMap(one => [...one]),
+      edges: race.kan.layers.reduce((sum, layer) => sum + layer.kind.filter(one => one).length, 0),
+      grid_size: race.kan.layers[0].grid_size };
+  }
+  return notes;
+}"""
+
+
+@pytest.fixture(scope="module")
+def run(browser):
+    """run(settings, until): what is noted at every hundredth step."""
+    page = browser.new_page()
+    page.evaluate(
+        """async text => {
+          const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+          window.Race = (await import(url)).Race;
+        }""",
+        bundle.script("race"),
+    )
+
+    def run(settings, until):
+        lab = KANLab(**settings)
+        names = ["task", "widths", "grid_size", "lr", "follow", "fade", "seed", "script"]
+        values = {name: getattr(lab, name) for name in names}
+        notes = page.evaluate(RUN, [values | {"widths": [*lab.widths]}, until])
+        return {int(step): note for step, note in notes.items()}
+
+    yield run
+    page.close()
+
+
+def test_values_leave_their_knots(run):
+    notes = run(PRESETS["leaving"], 301)
+    assert max(notes[0]["beyond"]) < 0.4 < 0.6 < max(notes[300]["beyond"])
+    kept = run(PRESETS["leaving"] | {"follow": True}, 301)
+    assert max(kept[300]["beyond"]) < 0.1
+
+
+def test_update_brings_the_knots_to_the_values(run):
+    notes, without = run(PRESETS["update"], 601), run(PRESETS["update"] | {"script": []}, 601)
+    assert notes[100] == without[100]
+    assert max(notes[100]["beyond"]) > 0.6 and max(notes[200]["beyond"]) < 0.01
+    assert notes[600]["error"] < 0.5 * without[600]["error"]
+
+
+def test_extensions_lower_the_error(run):
+    notes, without = (
+        run(PRESETS["extension"], 1201),
+        run(PRESETS["extension"] | {"script": []}, 1201),
+    )
+    assert [notes[step]["grid_size"] for step in (0, 500, 800, 1200)] == [3, 6, 12, 24]
+    errors = [notes[step]["error"] for step in (200, 500, 800, 1200)]
+    assert all(after < 0.6 * before for before, after in zip(errors, errors[1:], strict=False))
+    assert errors[-1] < 0.15 * without[1200]["error"]
+
+
+def test_death_at_a_rate_of_one(run):
+    notes, alive = run(PRESETS["death"], 601), run(PRESETS["death"] | {"lr": 0.05}, 601)
+    assert 0.5 < notes[300]["error"] < 1.02 * notes[600]["error"]  # it learns no more
+    assert min(notes[300]["beyond"]) > 0.5  # of most samples no hidden value has a curve
+    assert alive[600]["error"] < 0.1
+    saved = run(PRESETS["death"] | {"script": [[200, "update"]]}, 601)
+    assert saved[600]["error"] < 0.3 * notes[600]["error"]
+
+
+def test_fade_leaves_few_edges(run):
+    notes = run(PRESETS["fade"], 2201)
+    assert notes[1900]["edges"] == 15 and notes[2000]["edges"] <= 6
+    assert notes[2200]["error"] < 0.02
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_is_a_small_lab(name):
+    lab = KANLab(**PRESETS[name])
+    assert lab.size == "small" and lab.actions and not lab.playing
+    assert len(lab.picture()) > 5000
