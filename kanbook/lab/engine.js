@@ -496,7 +496,7 @@ class Tape {
     for (let p = 0; p < gradient.length; p++) if (!this.net.free[p]) gradient[p] = 0;
   }
 
-  /** The slopes of the output of sample s in all numbers, those that are not 0; how many. After backward with gy = 1. */
+  /** The slopes of the output of sample s in all free numbers on its way; how many. After backward with gy = 1. */
   row(s, places, values) {
     let m = 0;
     const put = (place, value) => {
@@ -516,7 +516,8 @@ class Tape {
       if (layer.baseWeight)
         kind.forEach((one, e) => one === CURVE
           && put(start + at.baseWeight + e, t.gy[(e % O) * n + s] * silu(t.x[Math.floor(e / O) * n + s])));
-      if (layer.bias) for (let o = 0; o < O; o++) put(start + at.bias + o, t.gy[o * n + s]);
+      if (layer.bias)
+        for (let o = 0; o < O; o++) if (this.net.free[start + at.bias + o]) put(start + at.bias + o, t.gy[o * n + s]);
       if (layer.named)
         kind.forEach((one, e) => {
           if (one !== FUNCTION) return;
