@@ -31,7 +31,7 @@ __all__ = ["PRESETS", "KANLab"]
 
 # By name: the inputs of a task. Those of a table are as many as its points have.
 TASKS = {"zigzag": 1, "drawn": 1, "exp_sine": 2, "product": 2, "spirals": 2, "checkers": 2}
-TASKS |= {"rotated": 2, "noisy": 1, "portrait": 2, "table": 1}
+TASKS |= {"velocities": 2, "rotated": 2, "noisy": 1, "portrait": 2, "table": 1}
 BUTTONS = ("update", "extend", "fade", "prune", "snap", "step", "undo", "reset", "seed", "seeds")
 ACTIONS = ("play", "pause", *BUTTONS)
 SHAPE = ("grid_size", "degree", "domain", "bias", "spline_weight")
@@ -84,8 +84,8 @@ class KANLab(LivingFigure):
             of a :class:`~kanbook.functions.Formula`. One or two inputs, one output, any dtype. A
             new network if not given.
         task: what to learn: "zigzag", "drawn" (a curve of the reader's own), "exp_sine",
-            "product", "spirals", "checkers", "rotated", "noisy", "portrait" or "table" (the
-            reader's own numbers).
+            "product", "velocities", "spirals", "checkers", "rotated", "noisy", "portrait" or
+            "table" (the reader's own numbers).
         widths: number of nodes in each layer, inputs first, outputs last. The first is the task's,
             the last is 1; at most 60 edges in a layer.
         settings: any of the attributes below, by its name.
@@ -98,7 +98,7 @@ class KANLab(LivingFigure):
         base: whether edges have SiLU as their base function.
         optimizer: "adam" or "lm", Levenberg-Marquardt.
         lr: learning rate of Adam.
-        follow: move the knots to where the values are, every 50 steps.
+        follow: move the knots to where the values are, every 50 steps at first, every 200 later.
         fade: a penalty that sends edges to zero which are not needed.
         seed: of the start and of the samples.
         points: data of the reader's own, for the tasks "table" and "drawn": rows (x, y) or
