@@ -6,7 +6,8 @@ export const brief = x => {
   if (!Number.isFinite(x)) return "…"; // an MLP that has to catch up
   return text(x && x < 1e-4 ? x.toExponential(1) : +x.toPrecision(2));
 };
-export const evenly = (from, to, n) => Float64Array.from({ length: n }, (_, p) => from + ((to - from) * p) / (n - 1));
+export const evenly = (from, to, n) =>
+  Float64Array.from({ length: n }, (_, p) => from + ((to - from) * p) / (n - 1));
 
 /** The least and the largest value, with some room. */
 export function rangeOf(values, room = 0) {
@@ -49,16 +50,19 @@ function paint(canvas, values, range, colors) {
 
 /** The centers of the pixels of [-1, 1] squared: all x, then all y. */
 function pixelCenters(side) {
-  const at = p => (2 * p + 1) / side - 1, n = side * side;
-  return Float64Array.from({ length: 2 * n }, (_, p) => (p < n ? at(p % side) : -at(Math.floor((p - n) / side))));
+  const at = p => (2 * p + 1) / side - 1, pixels = Array.from({ length: side * side }, (_, p) => p);
+  return Float64Array.of(...pixels.map(p => at(p % side)), ...pixels.map(p => -at(Math.floor(p / side))));
 }
 
 const truthOn = (task, x, n) => Float64Array.from({ length: n }, (_, s) => task.truth(x[s], x[n + s]));
 
 /** A small picture of a task. */
 export function drawIcon(canvas, task) {
-  const { width: side } = canvas, colors = palette(task.name === "portrait" ? HEAT.gray : HEAT.light);
-  if (task.inputs === 2) return paint(canvas, truthOn(task, pixelCenters(side), side * side), rangeOf(task.testY), colors);
+  const { width: side } = canvas;
+  if (task.inputs === 2) {
+    const colors = palette(task.name === "portrait" ? HEAT.gray : HEAT.light);
+    return paint(canvas, truthOn(task, pixelCenters(side), side * side), rangeOf(task.testY), colors);
+  }
   const ink = canvas.getContext("2d"), [low, high] = rangeOf(task.y, 0.1), few = task.n < 100;
   ink.strokeStyle = ink.fillStyle = "#888";
   ink.lineWidth = 2;
@@ -71,7 +75,8 @@ export function drawIcon(canvas, task) {
 
 // --- what they have learned: curves of one input, heat maps of two
 
-const PLOT = `<path class="zero"/><path class="truth"/><path class="fitted"/><g class="points"></g><path class="stroke"/>`;
+const PLOT = `<path class="zero"/><path class="truth"/><path class="fitted"/><g class="points"></g>
+  <path class="stroke"/>`;
 
 /** `drawn(points)` is called after a stroke over the target's plot, where the task is to draw. */
 export function learnedChart(lab, root, drawn) {
@@ -80,7 +85,8 @@ export function learnedChart(lab, root, drawn) {
   }));
   const pixels = pixelCenters(PIXELS), line = evenly(-1, 1, 121), W = 200;
   let race = null, range = null, colors = null, theme = "", H = 0;
-  const px = x => round(((x + 1) / 2) * W, 1), py = y => round(H - (H * (y - range[0])) / (range[1] - range[0]), 1);
+  const px = x => round(((x + 1) / 2) * W, 1);
+  const py = y => round((H * (range[1] - y)) / (range[1] - range[0]), 1);
   const path = (xs, ys) => `M${Array.from(xs, (x, p) => `${px(x)} ${py(ys[p])}`).join("L")}`;
 
   /** What does not change in a race: the target, the points, the scale. */
@@ -88,8 +94,9 @@ export function learnedChart(lab, root, drawn) {
     const { task } = lab.race, two = task.inputs === 2;
     race = lab.race;
     theme = root.dataset.theme;
-    colors = palette(HEAT[task.name === "portrait" ? "gray" : theme]);
-    H = two ? W : W / 2;
+    const stops = HEAT[task.name === "portrait" ? "gray" : theme];
+    colors = palette(stops);
+    H = two ? W : 0.42 * W;
     range = task.name === "drawn" ? [-1.1, 1.1] : rangeOf([...task.y, ...task.testY], two ? 0 : 0.08);
     root.querySelector(".learned").dataset.inputs = task.inputs;
     for (const { canvas, svg } of [target, kan, mlp]) {
@@ -103,14 +110,17 @@ export function learnedChart(lab, root, drawn) {
     if (two && task.truth) paint(target.canvas, truthOn(task, pixels, PIXELS ** 2), range, colors);
     if (task.n <= 100 || !task.truth) target.svg.querySelector(".points").innerHTML = pointsOf(task);
     root.querySelector(".scale").hidden = !two;
+    const gradient = stops.map(rgb => `rgb(${rgb})`).join();
+    root.querySelector(".scale i").style.background = `linear-gradient(90deg, ${gradient})`;
     [root.querySelector(".low").textContent, root.querySelector(".high").textContent] = range.map(show);
   }
 
   function pointsOf({ inputs, x, y, n }) {
-    const two = inputs === 2, color = v => colors.subarray(3 * colorAt(v, range), 3 * colorAt(v, range) + 3);
-    return Array.from(y, (v, s) => (two
-      ? `<circle cx="${px(x[s])}" cy="${round(H * (1 - x[n + s]) / 2, 1)}" r="4" style="fill:rgb(${color(v)})"/>`
-      : `<circle cx="${px(x[s])}" cy="${py(v)}" r="1.5"/>`)).join("");
+    return Array.from(y, (v, s) => {
+      if (inputs === 1) return `<circle cx="${px(x[s])}" cy="${py(v)}" r="1.5"/>`;
+      const c = 3 * colorAt(v, range), color = colors.subarray(c, c + 3), down = (H * (1 - x[n + s])) / 2;
+      return `<circle cx="${px(x[s])}" cy="${round(down, 1)}" r="4" style="fill:rgb(${color})"/>`;
+    }).join("");
   }
 
   function drawNet(figure, net, error) {
@@ -136,7 +146,8 @@ export function learnedChart(lab, root, drawn) {
   let stroke = null;
   const where = ({ clientX, clientY }) => {
     const { left, top, width, height } = target.svg.getBoundingClientRect();
-    const x = (2 * (clientX - left)) / width - 1, y = range[1] - ((clientY - top) / height) * (range[1] - range[0]);
+    const x = (2 * (clientX - left)) / width - 1;
+    const y = range[1] - ((clientY - top) / height) * (range[1] - range[0]);
     return [round(clamp(x, -1, 1), 3), round(clamp(y, ...range), 3)];
   };
   listen(target.svg, {
@@ -152,7 +163,8 @@ export function learnedChart(lab, root, drawn) {
       const [x, y] = where(event), [last] = stroke.at(-1);
       if (Math.abs(x - last) < 0.01) return;
       stroke = [...stroke.filter(([at]) => at === last || (at - last) * (x - last) < 0), [x, y]];
-      set(target.svg.querySelector(".stroke"), { d: path(...[0, 1].map(part => stroke.map(point => point[part]))) });
+      const d = path(stroke.map(([x]) => x), stroke.map(([, y]) => y));
+      set(target.svg.querySelector(".stroke"), { d });
     },
     pointerup() {
       if (!stroke) return;
@@ -168,23 +180,26 @@ export function learnedChart(lab, root, drawn) {
 
 // --- the race: test errors of both, in steps or in seconds
 
-const LINES = `<g class="axes"></g><g class="events"></g><path class="mlp-line"/><path class="kan-line"/><path class="cursor"/>
-  <text class="kan-now"></text><text class="mlp-now"></text>`;
+const LINES = `<g class="axes"></g><g class="events"></g><path class="mlp-line"/><path class="kan-line"/>
+  <path class="cursor"/><text class="kan-now"></text><text class="mlp-now"></text>`;
 const MARK = `<g><path/><circle r="7.5"/><text text-anchor="middle"></text></g>`;
 
 /** With labels, or small and bare. */
 export function raceChart(svg, { labels = true } = {}) {
-  const pad = labels ? { left: 38, right: 92, top: 20, bottom: 20 } : { left: 2, right: 2, top: 4, bottom: 4 };
+  const bare = { left: 2, right: 2, top: 4, bottom: 4 };
+  const pad = labels ? { left: 38, right: 92, top: 20, bottom: 20 } : bare;
   svg.innerHTML = LINES;
   const [axes, events, mlpLine, kanLine, cursor, kanNow, mlpNow] = svg.children;
   let width = 0, height = 0, axesDrawn = "";
 
   /** Where the entries of a race, its end and its events lie along the axis. */
   function along({ history: h, steps, seconds, events }, unit) {
-    if (unit === "steps")
-      return { kan: [...h.step, steps], mlp: [...h.step, steps], end: Math.max(steps, 100), marks: events.map(e => e.step) };
-    const { kan, mlp } = seconds, end = Math.max(0.2, kan, mlp), marks = events.map(e => e.kanSeconds);
-    return { kan: [...h.kanSeconds, kan], mlp: [...h.mlpSeconds, mlp], end, marks };
+    if (unit === "steps") {
+      const all = [...h.step, steps];
+      return { kan: all, mlp: all, end: Math.max(100, steps), marks: events.map(event => event.step) };
+    }
+    const { kan, mlp } = seconds, marks = events.map(event => event.kanSeconds);
+    return { kan: [...h.kanSeconds, kan], mlp: [...h.mlpSeconds, mlp], end: Math.max(0.2, kan, mlp), marks };
   }
 
   /** `at`: where on the axis one looks back to, and `errors` what they are there, or now. */
@@ -209,7 +224,8 @@ export function raceChart(svg, { labels = true } = {}) {
     drawAxes(low, high, x.end, unit, px, py);
     if (!labels) return;
     drawMarks(race.events, x.marks.map(px));
-    drawNow([kanNow, "KAN", px(at ?? x.kan.at(-1)), errors.kan], [mlpNow, "MLP", px(at ?? x.mlp.at(-1)), errors.mlp], py);
+    const end = (node, name, net) => [node, name, px(at ?? x[net].at(-1)), errors[net]];
+    drawNow(end(kanNow, "KAN", "kan"), end(mlpNow, "MLP", "mlp"), py);
   }
 
   /** Values at the ends of the lines, or where one looks back to, pushed apart where they would touch. */
@@ -225,12 +241,14 @@ export function raceChart(svg, { labels = true } = {}) {
   function drawAxes(low, high, end, unit, px, py) {
     const tens = Array.from({ length: Math.floor(high) - low + 1 }, (_, p) => low + p);
     const every = Math.ceil(tens.length / 6), below = labels ? ticks(0, end, width < 420 ? 3 : 5) : [];
-    const write = (x, y, anchor, words) => `<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
+    const put = (x, y, anchor, words) => `<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
     const power = p => (p < -3 ? `10<tspan dy="-4" font-size="9">${text(p)}</tspan>` : 10 ** p);
     const html = [
-      ...tens.filter(p => p % every === 0).map(p => `<path d="M${pad.left} ${py(10 ** p)}H${width - pad.right}"/>
-        ${labels ? write(pad.left - 6, py(10 ** p) + 4, "end", power(p)) : ""}`),
-      ...below.map(v => write(px(v), height - 5, "middle", v === below.at(-1) ? `${label(v)} ${unit}` : label(v))),
+      ...tens.filter(p => p % every === 0).map(p => {
+        const y = py(10 ** p), words = labels ? put(pad.left - 6, y + 4, "end", power(p)) : "";
+        return `<path d="M${pad.left} ${y}H${width - pad.right}"/>${words}`;
+      }),
+      ...below.map(v => put(px(v), height - 5, "middle", `${label(v)}${v === below.at(-1) ? ` ${unit}` : ""}`)),
     ].join("");
     if (html !== axesDrawn) axes.innerHTML = axesDrawn = html;
   }

@@ -30,7 +30,7 @@ function blockOf(layer, width) {
 
 function rowOf(I, O, edges, width) {
   const rows = width / edges.length < 32 ? Math.min(I, O) : 1, columns = Math.ceil(edges.length / rows);
-  const size = Math.min(width < 480 ? 56 : 92, width / columns - 6);
+  const size = Math.min(width < 480 ? 56 : 98, width / columns - 6);
   const boxes = edges.map(([i, o], e) => {
     const x = across(Math.floor(e / rows), columns, width), y = (size + 6) * ((e % rows) + 0.5);
     return { i, o, x, y, size, lane: null };
@@ -45,7 +45,8 @@ function rowOf(I, O, edges, width) {
 function matrixOf(I, O, edges, width) {
   const pitch = Math.min(60, (width - 30 - 6 * O) / I, 320 / O), left = (width - pitch * I) / 2;
   const aside = o => across(o, O, width) - width / 2;
-  const order = Array.from({ length: O }, (_, o) => o).sort((a, b) => Math.abs(aside(a)) - Math.abs(aside(b)) || a - b);
+  const order = Array.from({ length: O }, (_, o) => o);
+  order.sort((a, b) => Math.abs(aside(a)) - Math.abs(aside(b)) || a - b);
   const boxes = edges.map(([i, o]) => {
     const row = order.indexOf(o), side = aside(o) < 0 ? -1 : 1;
     const lane = { side, x: width / 2 + side * ((pitch * I) / 2 + 5 + 3.5 * row) };
@@ -58,7 +59,7 @@ function matrixOf(I, O, edges, width) {
 function arrange(kan, width, height) {
   const blocks = kan.layers.map(layer => blockOf(layer, width)), boxes = [], nodes = [];
   const room = height - 58 - blocks.reduce((sum, { height }) => sum + height, 0);
-  const gap = clamp(room / 2 / blocks.length, 28, 74);
+  const gap = clamp(room / 2 / blocks.length, 28, 88);
   let up = 34;
   const row = n => nodes.push(Array.from({ length: n }, (_, j) => [across(j, n, width), up]));
   row(kan.widths[0]);
@@ -82,8 +83,8 @@ function wire({ x, y, size, lane, foot, head, from, to }, height) {
   if (!lane)
     return `M${at(...from)}${rise(from, [x, y - half])}M${at(x, y + half)}${rise([x, y + half], to)}`;
   const out = lane.x, bend = 6 * lane.side;
-  return `M${at(...from)}${rise(from, [x, foot])}L${at(x, y - half)}M${at(x + half * lane.side, y)}L${at(out - bend, y)}`
-    + `Q${at(out, y)} ${at(out, y + 6)}L${at(out, head)}${rise([out, head], to)}`;
+  return `M${at(...from)}${rise(from, [x, foot])}L${at(x, y - half)}M${at(x + half * lane.side, y)}`
+    + `L${at(out - bend, y)}Q${at(out, y)} ${at(out, y + 6)}L${at(out, head)}${rise([out, head], to)}`;
 }
 
 // --- what a box shows
@@ -124,8 +125,9 @@ function inputOf(layer, i, { inputs }, n) {
 const functionOf = (layer, { i, o }) =>
   NAMES[layer.names[i * layer.outputs + o]].replace("^2", "²").replace("^3", "³").replace("sqrt", "√");
 
-const BOX = `<g role="button" data-lm-suppress-shortcuts="true"><rect x="-20" y="-20" width="40" height="40" rx="5"/>
-  <path class="values"/><path class="knots"/><path class="curve"/><path class="beyond"/>
+const BOX = `<g role="button" data-lm-suppress-shortcuts="true">
+  <rect x="-20" y="-20" width="40" height="40" rx="5"/><path class="values"/>
+  <path class="knots"/><path class="curve"/><path class="beyond"/>
   <text class="share" text-anchor="end" x="17"/><text class="name" x="-16"/></g>`;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
@@ -133,7 +135,8 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
 export function networkDiagram(lab, svg, open) {
   svg.innerHTML = `<g class="wires"></g><g class="nodes"></g><g class="edges"></g>`;
   const [wires, nodes, edges] = svg.children;
-  let plan = null, boxes = [], dots = [], shape = "", width = 0, height = 0, active = 0, flowing = 0, since = 0;
+  let plan = null, boxes = [], dots = [], shape = "", width = 0, height = 0, active = 0;
+  let flowing = 0, since = 0;
 
   /** Sets an attribute of a part of a box if it changed, without asking the page. */
   const put = (box, part, name, value) => {
@@ -146,7 +149,8 @@ export function networkDiagram(lab, svg, open) {
   function layOut(kan) {
     const before = boxes, calm = still() || plan?.race !== lab.race;
     plan = { ...arrange(kan, width, height), race: lab.race };
-    const lines = children(wires, plan.boxes.length, "<path/>"), groups = children(edges, plan.boxes.length, BOX);
+    const count = plan.boxes.length, lines = children(wires, count, "<path/>");
+    const groups = children(edges, count, BOX);
     boxes = plan.boxes.map((box, n) => {
       const [rect, values, knots, curve, beyond, share, name] = groups[n].children;
       const parts = { group: groups[n], line: lines[n], rect, values, knots, curve, beyond, share, name };
@@ -182,7 +186,8 @@ export function networkDiagram(lab, svg, open) {
     const mix = (a, b) => a + part * (b - a), both = (a, b) => [mix(a[0], b[0]), mix(a[1], b[1])];
     const shift = ([x, y]) => `translate(${round(x, 1)} ${round(plan.height - y, 1)})`;
     for (const box of boxes) {
-      const { start } = box, x = mix(start.x, box.x), y = mix(start.y, box.y), size = mix(start.size, box.size);
+      const { start } = box, size = mix(start.size, box.size);
+      const x = mix(start.x, box.x), y = mix(start.y, box.y);
       const from = both(start.from, box.from), to = both(start.to, box.to);
       put(box, "line", "d", wire({ ...box, x, y, size, from, to }, plan.height));
       put(box, "group", "transform", `${shift([x, y])} scale(${round(size / UNIT, 3)})`);
@@ -204,7 +209,8 @@ export function networkDiagram(lab, svg, open) {
 
   function draw(kan) {
     if (!width) return;
-    const now = [width, height, ...kan.layers.map(({ inputs, kind }) => `${inputs} ${kind.map(Boolean).join("")}`)].join();
+    const kinds = kan.layers.map(({ inputs, kind }) => [inputs, ...kind.map(Boolean)].join(""));
+    const now = [width, height, ...kinds].join();
     if (now !== shape || plan.race !== lab.race) layOut(kan);
     shape = now;
     const { task } = lab.race, seen = kan.observe(task.x, task.n);
@@ -216,7 +222,8 @@ export function networkDiagram(lab, svg, open) {
     const inputs = Array.from({ length: layer.inputs }, (_, i) => inputOf(layer, i, seen, n));
     const curves = own.map(({ i, o }) => layer.curve(i, o, inputs[i].xs));
     const ends = curves.map(ys => [Math.min(...ys), Math.max(...ys)]);
-    const most = Math.max(1e-9, ...ends.map(([low, high]) => high - low)), widest = Math.max(1e-12, ...seen.spreads);
+    const most = Math.max(1e-9, ...ends.map(([low, high]) => high - low));
+    const widest = Math.max(1e-12, ...seen.spreads);
     own.forEach((box, m) => {
       const [low, high] = ends[m], scale = 26 / Math.sqrt(most * Math.max(high - low, 1e-3 * most));
       box.coef.set(layer.coefOf(box.i, box.o).subarray(0, box.coef.length));
@@ -226,19 +233,20 @@ export function networkDiagram(lab, svg, open) {
   }
 
   function drawCurve(box, { domain: [a, b], inner, bins, below, above }, ys, middle, scale) {
-    const left = INSET - UNIT / 2, w = UNIT - 2 * INSET;
-    const points = Array.from(ys, (y, p) =>
-      `${round(left + (w * p) / (SAMPLES - 1), 1)} ${round((middle - y) * scale, 1)}`);
+    const left = INSET - UNIT / 2, w = UNIT - 2 * INSET, px = part => round(left + w * part, 1);
+    const points = Array.from(ys, (y, p) => `${px(p / (SAMPLES - 1))} ${round((middle - y) * scale, 1)}`);
     put(box, "curve", "d", `M${points.join("L")}`);
     put(box, "values", "d", hill(bins, left, 19, w, 9));
-    put(box, "knots", "d", Array.from(inner, t => `M${round(left + (w * (t - a)) / (b - a), 1)} 16v3.5`).join(""));
-    put(box, "beyond", "d", `${below > FEW ? "M-19.5 8l6 -4v8z" : ""}${above > FEW ? "M19.5 8l-6 -4v8z" : ""}`);
+    put(box, "knots", "d", Array.from(inner, t => `M${px((t - a) / (b - a))} 16v3.5`).join(""));
+    const marks = [below > FEW && "M-19.5 8l4.5 -3v6z", above > FEW && "M19.5 8l-4.5 -3v6z"];
+    put(box, "beyond", "d", marks.filter(Boolean).join(""));
   }
 
   function drawLook(box, layer, { below, above }, strength) {
     const { i, o, parts, lane, size } = box, dead = strength < 0.03, out = below + above;
     const named = layer.kind[i * layer.outputs + o] === FUNCTION;
-    const ink = round(0.1 + 0.05 * Math.round(18 * Math.sqrt(strength)), 2), type = round((11 * UNIT) / size, 1);
+    const ink = round(0.1 + 0.05 * Math.round(18 * Math.sqrt(strength)), 2); // in steps, as styles cost time
+    const type = round((11 * UNIT) / size, 1);
     put(box, "group", "class", `${named ? "named" : ""} ${dead ? "dead" : ""}`);
     put(box, "group", "style", `--ink:${ink};font-size:${type}px`); // letters as large in boxes of all sizes
     put(box, "line", "class", dead ? "dead" : "");
@@ -247,7 +255,8 @@ export function networkDiagram(lab, svg, open) {
     put(box, "name", "y", type - 19);
     const words = [out > FEW ? percent(out) : "", named && size > 32 ? functionOf(layer, box) : ""];
     box.about = [
-      dead ? "faded" : named ? functionOf(layer, box) : "curve", `spread ${percent(strength)} of the layer's largest`,
+      dead ? "faded" : named ? functionOf(layer, box) : "curve",
+      `spread ${percent(strength)} of the layer's largest`,
       ...(out > FEW ? [`${percent(out)} of values beyond the knots`] : []),
     ].join(", ");
     if (String(words) === box.words) return;
@@ -326,7 +335,9 @@ function typed(name) {
 }
 
 /** Where a coefficient is drawn: at the mean of the knots inside its function's support. */
-const middleOf = (t, k, j) => (k ? t.subarray(j + 1, j + k + 1).reduce((sum, v) => sum + v) / k : (t[j] + t[j + 1]) / 2);
+function middleOf(t, k, j) {
+  return k ? t.subarray(j + 1, j + k + 1).reduce((sum, v) => sum + v) / k : (t[j] + t[j + 1]) / 2;
+}
 
 export function edgeInspector(lab, root, network) {
   const box = root.querySelector("dialog"), svg = box.querySelector("svg"), list = box.querySelector("ol");
@@ -343,8 +354,8 @@ export function edgeInspector(lab, root, network) {
     lab.play(false);
     box.querySelector(".title").innerHTML = `<b>${from.title}</b>`;
     if (!box.open) isNarrow(root) ? box.showModal() : box.show();
-    const start = from.parts.group.getBoundingClientRect(), end = box.getBoundingClientRect();
-    box.style.transformOrigin = `${start.x + start.width / 2 - end.x}px ${start.y + start.height / 2 - end.y}px`;
+    const { x, y, width } = from.parts.group.getBoundingClientRect(), end = box.getBoundingClientRect();
+    box.style.transformOrigin = `${x + width / 2 - end.x}px ${y + width / 2 - end.y}px`;
     box.querySelector(".close").focus();
     lab.changed();
   }
@@ -372,12 +383,12 @@ export function edgeInspector(lab, root, network) {
   function drawList() {
     const curve = isCurve(layerOf()), rows = (curve && ranked) || [];
     box.querySelector(".note").textContent = !curve ? "This edge is a function now."
-      : ranked ? "Functions for this edge, the best first. R²: how near to the curve; error: of the whole network with it."
+      : ranked ? "Functions for this edge, best first. R²: with the curve; error: of the network, refitted."
       : lab.playing ? "Pause to compare the curve with functions." : "Comparing the curve with functions …";
     children(list, rows.length, ROW).forEach(({ firstChild: button }, n) => {
       const { name, r2, loss } = rows[n], [words, fit, error] = button.children;
       words.innerHTML = typed(name);
-      fit.textContent = r2 > 0.9999 ? `R² 1 − ${show(Math.max(1 - r2, 1e-16))}` : `R² ${text(r2.toFixed(4))}`;
+      fit.textContent = `R² ${r2 > 0.9999 ? `1 − ${show(1 - r2)}` : text(r2.toFixed(4))}`;
       error.textContent = `error ${brief(loss)}`;
       button.onclick = () => {
         box.querySelector(".close").focus(); // as the list goes
@@ -393,9 +404,10 @@ export function edgeInspector(lab, root, network) {
   function draw(kan, whole) {
     if (!edge) return;
     const [l, i, o] = edge, layer = kan.layers[l];
-    if (String(kan.widths) !== widths || !layer.kind[i * layer.outputs + o]) return close(); // it is there no more
+    if (String(kan.widths) !== widths || !layer.kind[i * layer.outputs + o]) return close(); // it is gone
     if (whole && lab.looking === null) compare();
-    const { task } = lab.race, input = inputOf(layer, i, kan.observe(task.x, task.n)[l], task.n), [a, b] = input.domain;
+    const { task } = lab.race, seen = kan.observe(task.x, task.n)[l];
+    const input = inputOf(layer, i, seen, task.n), [a, b] = input.domain;
     const coef = isCurve(layer) ? layer.coefOf(i, o) : [], room = 0.12 * (b - a);
     const xs = evenly(a - room, b + room, 161), ys = layer.curve(i, o, xs);
     if (!grip) {
@@ -409,8 +421,9 @@ export function edgeInspector(lab, root, network) {
 
   function drawPaths({ domain: [a, b], inner, bins, below, above }, xs, ys) {
     const paths = {
-      outside: `M0 ${top}H${px(a)}V${floor}H0zM${px(b)} ${top}H${W}V${floor}H${px(b)}z`, zero: `M0 ${py(0)}H${W}`,
-      values: hill(bins, px(a), floor, px(b) - px(a), 46), knots: Array.from(inner, t => `M${px(t)} ${floor - 5}v10`).join(""),
+      outside: `M0 ${top}H${px(a)}V${floor}H0zM${px(b)} ${top}H${W}V${floor}H${px(b)}z`,
+      zero: `M0 ${py(0)}H${W}`, values: hill(bins, px(a), floor, px(b) - px(a), 46),
+      knots: Array.from(inner, t => `M${px(t)} ${floor - 5}v10`).join(""),
       curve: `M${Array.from(xs, (x, p) => `${px(x)} ${py(ys[p])}`).join("L")}`,
     };
     for (const name in paths) set(svg.querySelector(`.${name}`), { d: paths[name] });
@@ -452,7 +465,8 @@ export function edgeInspector(lab, root, network) {
 
   function switchOff() {
     lab.act(() => {
-      if (!lab.race.switchOff(...edge)) throw new Error("Nothing would reach the output without this edge: it stays.");
+      const gone = lab.race.switchOff(...edge);
+      if (!gone) throw new Error("Nothing would reach the output without this edge: it stays.");
     });
     close();
   }

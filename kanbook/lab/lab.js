@@ -29,7 +29,8 @@ const ACTIONS = {
   seed: ["New seed", "another start, by other random numbers"],
   seeds: ["Five seeds", "the same race from five other starts"],
 };
-const THUMB = ["play", "update", "extend", "fade", "prune", "snap"], MORE = ["step", "undo", "reset", "seed", "seeds"];
+const THUMB = ["play", "update", "extend", "fade", "prune", "snap"]; // within reach of it on a phone
+const MORE = ["step", "undo", "reset", "seed", "seeds"];
 
 const alike = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const bytes = base64 => (base64 ? Uint8Array.from(atob(base64), c => c.charCodeAt(0)) : null);
@@ -46,10 +47,13 @@ class Lab {
     this.version = 0; // counts what was done by hand
     this.whole = true; // whether the next picture is drawn at once, not part by part
     this.message = "";
-    this.start(model.get("network"));
+    this.given = model.get("network"); // a network that Python shows, or null
+    this.start();
     for (const name of [...Object.keys(DEFAULTS), "points"]) model.on(`change:${name}`, () => this.later());
     model.on("change:network", () => {
-      if (model.get("network") !== this.sent) this.start(model.get("network"));
+      if (model.get("network") === this.sent) return;
+      this.given = model.get("network");
+      this.start();
     });
     model.on("change:playing", () => model.get("playing") !== this.playing && this.do("play"));
   }
@@ -59,10 +63,15 @@ class Lab {
   }
 
   /** A new race by the traits. */
-  start(network = null) {
+  start() {
     this.points = this.model.get("points");
     this.portrait = bytes(this.model.get("_portrait"));
-    this.take(new Race(this.settings, { points: this.points, portrait: this.portrait, network }));
+    this.take(new Race(this.settings, { points: this.points, portrait: this.portrait, network: this.given }));
+  }
+
+  startAnew() {
+    this.given = null;
+    this.start();
   }
 
   take(race) {
@@ -88,10 +97,11 @@ class Lab {
     this.settling = true;
     queueMicrotask(() => {
       this.settling = false;
-      const { settings } = this, names = Object.keys(settings).filter(name => !alike(settings[name], this.race.settings[name]));
-      const others = !alike(this.model.get("points"), this.points);
-      if (others || names.some(name => !LIVE.includes(name))) this.start();
-      else if (names.length) this.act(() => this.race.set(Object.fromEntries(names.map(name => [name, settings[name]]))));
+      const old = this.race.settings, wanted = Object.entries(this.settings);
+      const changes = wanted.filter(([name, value]) => !alike(value, old[name]));
+      const otherPoints = !alike(this.model.get("points"), this.points);
+      if (otherPoints || changes.some(([name]) => !LIVE.includes(name))) this.startAnew();
+      else if (changes.length) this.act(() => this.race.set(Object.fromEntries(changes)));
     });
   }
 
@@ -158,8 +168,16 @@ class Lab {
       prune: () => this.act(() => race.prune()),
       snap: () => this.snapAll(),
       undo: () => this.undo(),
-      reset: () => this.again({}, "the same start again"),
-      seed: () => this.again({ seed: settings.seed + 1 }, `a start from seed ${settings.seed + 1}`),
+      reset: () => {
+        this.publish({ fade: false });
+        this.start();
+        this.say("the same start again");
+      },
+      seed: () => {
+        this.publish({ fade: false, seed: settings.seed + 1 });
+        this.startAnew();
+        this.say(`a start from seed ${settings.seed + 1}`);
+      },
       seeds: () => this.five(),
     };
     done[name]();
@@ -170,12 +188,6 @@ class Lab {
     if (!this.race.canUndo) return this.say("There is nothing to undo.");
     this.act(() => this.race.undo());
     this.say(last ? `undone: ${last.text}` : "undone");
-  }
-
-  again(settings, words) {
-    this.publish({ ...settings, fade: false });
-    this.start();
-    this.say(words);
   }
 
   /** Show a snapshot, or what is now: null. */
@@ -208,16 +220,17 @@ class Lab {
   snapAll() {
     this.looking = null;
     this.say("looking for functions …");
-    this.run(this.race.snapAll(), at => at && this.say(`curve ${at.done + 1} of ${at.of}: comparing with functions …`), () => {
+    const heard = at => at && this.say(`curve ${at.done + 1} of ${at.of}: comparing with functions …`);
+    this.run(this.race.snapAll(), heard, () => {
       this.say(this.race.events.at(-1).text);
       this.report();
     });
   }
 
   five() {
-    const { settings } = this.race, { points, portrait } = this;
-    this.others = [1, 2, 3, 4, 5].map(n => new Race({ ...settings, seed: settings.seed + n }, { points, portrait }));
-    this.say(`seeds ${settings.seed + 1} to ${settings.seed + 5}, with the settings of now`);
+    const { points, portrait, race: { settings } } = this, seeds = [1, 2, 3, 4, 5].map(n => settings.seed + n);
+    this.others = seeds.map(seed => new Race({ ...settings, seed }, { points, portrait }));
+    this.say(`seeds ${seeds[0]} to ${seeds[4]}, with the settings of now`);
     this.changed();
   }
 
@@ -246,9 +259,9 @@ class Lab {
     this.waiting = 0;
     const views = [...this.views].filter(view => view.seen);
     if (!views.length) return; // whoever comes into sight wakes it
-    const steps = this.race.steps, busy = this.work(performance.now() + FRAME);
-    const calm = still() && busy && !this.whole && Math.floor(steps / CALM) === Math.floor(this.race.steps / CALM);
-    const whole = this.whole || !busy || still();
+    const pictures = () => Math.floor(this.race.steps / CALM), before = pictures();
+    const busy = this.work(performance.now() + FRAME), whole = this.whole || !busy || still();
+    const calm = still() && busy && !this.whole && pictures() === before;
     this.whole = false;
     const now = this.shown(whole);
     if (this.playing && this.race.stopped) {
@@ -284,7 +297,8 @@ class Lab {
   shown(whole) {
     const { race, looking } = this, { kan, mlp } = race.history;
     if (looking !== null) return { ...race.view(looking), seconds: race.snapshots[looking].seconds };
-    return { kan: race.kan, mlp: race.mlp, errors: whole ? race.errors() : { kan: kan.at(-1), mlp: mlp.at(-1) }, step: race.steps };
+    const errors = whole ? race.errors() : { kan: kan.at(-1), mlp: mlp.at(-1) };
+    return { kan: race.kan, mlp: race.mlp, errors, step: race.steps };
   }
 }
 
@@ -299,8 +313,10 @@ const FAIR = {
   noisy: "Few points with noise: the KAN's curves have room to follow the noise.",
 };
 
-const button = name => `<button type="button" data-do="${name}" title="${ACTIONS[name][1]}">${ACTIONS[name][0]}</button>`;
-const buttons = names => names.map(button).join("");
+const buttons = names => names.map(name => {
+  const [says, does] = ACTIONS[name];
+  return `<button type="button" data-do="${name}" title="${does}">${says}</button>`;
+}).join("");
 const slider = (name, says, limits) =>
   `<label>${says}<input type="range" name="${name}" aria-label="${says}" ${limits}><output></output></label>`;
 const toggle = (name, says) => `<label class="toggle"><input type="checkbox" name="${name}">${says}</label>`;
@@ -316,16 +332,17 @@ const NETWORK = `<section class="net" aria-label="the KAN">
   <dialog aria-label="one edge"><p class="title"></p>
     <button type="button" class="close" data-act="close" aria-label="close">×</button>
     <svg viewBox="0 0 420 220" role="group" aria-label="the curve, its coefficients as sliders">
-      <path class="outside"/><path class="values"/><path class="zero"/><path class="knots"/><path class="curve"/>
-      <g class="axes"></g><g class="handles"></g></svg>
+      <path class="outside"/><path class="values"/><path class="zero"/><path class="knots"/>
+      <path class="curve"/><g class="axes"></g><g class="handles"></g></svg>
     <p class="note"></p><ol></ol>
     <p class="acts"><button type="button" data-act="off">Switch off</button>
       <button type="button" data-act="undo">Undo</button></p></dialog></section>`;
 
 const LEARNED = `<section class="learned" aria-label="what they have learned">
-  <p class="title"><b>What they have learned</b> <button type="button" data-clear hidden>Clear the drawing</button></p>
-  <div class="plots">${plot("target", "target", "the target")}${plot("kan", "KAN", "what the KAN has learned")}
-    ${plot("mlp", "MLP", "what the MLP has learned")}</div>
+  <p class="title"><b>What they have learned</b>
+    <button type="button" data-clear hidden>Clear the drawing</button></p>
+  <div class="plots">${plot("target", "target", "the target")}
+    ${plot("kan", "KAN", "what the KAN has learned")}${plot("mlp", "MLP", "what the MLP has learned")}</div>
   <p class="scale" hidden><span class="low"></span><i></i><span class="high"></span></p></section>`;
 
 const RACE = `<section class="race" aria-label="the race of test errors">
@@ -334,7 +351,8 @@ const RACE = `<section class="race" aria-label="the race of test errors">
       <button type="button" aria-pressed="true" data-unit="steps">steps</button>
       <button type="button" aria-pressed="false" data-unit="seconds">seconds</button></span></p>
   <svg class="chart" role="img"></svg>
-  <div class="scrub"><input type="range" min="0" value="0" step="any" aria-label="look back through the training"></div>
+  <div class="scrub">
+    <input type="range" min="0" value="0" step="any" aria-label="look back through the training"></div>
   <p class="back" hidden><span></span> <button type="button" data-back="go">Go on from here</button>
     <button type="button" data-back="now">Back to now</button></p></section>`;
 
@@ -342,32 +360,38 @@ const SETTINGS = `<details class="settings"><summary>Settings</summary>
   <div class="grid">${slider("speed", "steps a frame", `min="0" max="${SPEEDS.length - 1}"`)}
     ${slider("lr", "learning rate", `min="-3" max="0" step="0.05"`)}
     <label>optimizer<select name="optimizer"><option value="adam">Adam</option>
-      <option value="lm">Levenberg-Marquardt</option></select></label>${toggle("follow", "grids follow the values")}</div>
+      <option value="lm">Levenberg-Marquardt</option></select></label>
+    ${toggle("follow", "grids follow the values")}</div>
   <p class="about">And these begin a new race:</p>
   <div class="grid"><label>hidden nodes<select name="widths"></select></label>
     ${slider("grid_size", "intervals G", `min="1" max="30"`)}${slider("degree", "degree", `min="0" max="5"`)}
     <span class="domain">domain <input type="number" name="low" step="0.1" aria-label="domain from"> to
       <input type="number" name="high" step="0.1" aria-label="domain to"></span>
-    ${toggle("bias", "bias")}${toggle("spline_weight", "spline weight")}${toggle("base", "base (SiLU)")}</div></details>`;
+    ${toggle("bias", "bias")}${toggle("spline_weight", "spline weight")}
+    ${toggle("base", "base (SiLU)")}</div></details>`;
 
 const OWN = `<details class="own"><summary>Your own data</summary>
   <p>Two or three columns, the last to be learned from the others. The data never leave this page.</p>
   <textarea rows="6" aria-label="own data, as CSV" spellcheck="false"></textarea>
-  <p><button type="button" data-own>Train on these</button> <span class="wrong" role="alert"></span></p></details>`;
+  <p><button type="button" data-own>Train on these</button>
+    <span class="wrong" role="alert"></span></p></details>`;
 
 const HELP = `<details class="help"><summary>What is what</summary><dl>
   ${Object.values(ACTIONS).map(([says, does]) => `<dt>${says}</dt><dd>${does}</dd>`).join("")}
-  <dt>a box</dt><dd>the curve on an edge, strong where its output varies much; at its foot the values that reach it, and
-    its knots; a triangle: values beyond them. Click it, or press Enter; arrow keys go to the next.</dd>
-  <dt>relative RMSE</dt><dd>root mean squared error on test data in units of their standard deviation: 1 is as bad as
-    to say the mean</dd></dl></details>`;
+  <dt>a box</dt><dd>the curve on an edge, strong where its output varies much; at its foot the values
+    that reach it, and its knots; a triangle: values beyond them. Click it, or press Enter; arrow keys go
+    to the next.</dd>
+  <dt>relative RMSE</dt><dd>root mean squared error on test data in units of their standard deviation:
+    1 is as bad as to say the mean</dd></dl></details>`;
 
 const SHARE = `<div class="take"><button type="button" data-share="link">Copy link</button>
   <button type="button" data-share="python">Copy as Python</button></div>
   <textarea class="copied" readonly hidden rows="8" aria-label="copied text"></textarea>`;
 
-const page = (large, actions) => `<div class="lab">
-  ${large ? `<div class="tasks" role="radiogroup" aria-label="task">${Object.entries(TASKS).map(chip).join("")}</div>` : ""}
+const CHIPS = `<div class="tasks" role="radiogroup" aria-label="task">
+  ${Object.entries(TASKS).map(chip).join("")}</div>`;
+
+const page = (large, actions) => `<div class="lab">${large ? CHIPS : ""}
   <div class="dock"><div class="said"><p class="status" role="status"></p><span class="now"></span></div>
     <div class="bar">${buttons(large ? THUMB : ["play", ...actions])}</div></div>
   ${large ? `<div class="more">${buttons(MORE)}</div>` : ""}${NETWORK}${large ? LEARNED : ""}${RACE}
@@ -379,8 +403,8 @@ const FIFTH = `<figure><svg role="img"></svg><figcaption></figcaption></figure>`
 /** A picture of each task on its chip, drawn one after the other when there is time. */
 function drawChips(root, portrait) {
   const names = Object.keys(TASKS), next = () => {
-    const name = names.shift();
-    if (name !== "portrait" || portrait) drawIcon(root.querySelector(`[value=${name}] + canvas`), makeTask(name, { portrait }));
+    const name = names.shift(), canvas = root.querySelector(`[value=${name}] + canvas`);
+    if (name !== "portrait" || portrait) drawIcon(canvas, makeTask(name, { portrait }));
     if (names.length) setTimeout(next, 30);
   };
   setTimeout(next, 30);
@@ -397,7 +421,8 @@ function view(model, lab, el) {
   const $ = selector => root.querySelector(selector), $$ = selector => [...root.querySelectorAll(selector)];
   const mine = { seen: false, draw, say: words => write($(".status"), words) };
   const network = networkDiagram(lab, $(".network"), box => inspector.open(box));
-  const inspector = edgeInspector(lab, root, network), chart = raceChart($(".chart")), scrubber = $(".scrub input");
+  const inspector = edgeInspector(lab, root, network);
+  const chart = raceChart($(".chart")), scrubber = $(".scrub input");
   const learned = large && learnedChart(lab, root, points => {
     lab.publish({ points });
     lab.play(true);
@@ -426,7 +451,8 @@ function view(model, lab, el) {
   function drawNumbers({ kan, mlp, step }) {
     const { race, script } = lab, name = race.settings.task;
     const next = script.length ? `; ${ACTIONS[script[0][1]]?.[0] ?? "pause"} at ${script[0][0]}` : "";
-    write($(".numbers"), `[${kan.widths.join(", ")}], G = ${kan.layers[0].grid_size}, ${kan.count()} parameters`);
+    const [first] = kan.layers;
+    write($(".numbers"), `[${kan.widths.join(", ")}], G = ${first.grid_size}, ${kan.count()} parameters`);
     write($(".now"), `step ${step}${next}`);
     if (document.activeElement !== scrubber || lab.looking === null) {
       scrubber.max = Math.max(1, race.steps);
@@ -435,9 +461,9 @@ function view(model, lab, el) {
     const sizes = `${kan.count()} ${mlp.count()} ${name}`;
     if (sizes === counts) return;
     counts = sizes;
-    const uneven = Math.abs(Math.log(kan.count() / mlp.count())) > 0.15, kept = uneven ? " The MLP kept its size." : "";
-    $(".fair span").textContent =
-      `Parameters: KAN ${kan.count()}, MLP ${mlp.count()} [${mlp.widths.join(", ")}].${kept} ${FAIR[name] ?? ""}`;
+    const uneven = Math.abs(Math.log(kan.count() / mlp.count())) > 0.15;
+    const counted = `Parameters: KAN ${kan.count()}, MLP ${mlp.count()} [${mlp.widths.join(", ")}].`;
+    $(".fair span").textContent = `${counted}${uneven ? " The MLP kept its size." : ""} ${FAIR[name] ?? ""}`;
     $("[data-match]").hidden = !uneven;
   }
 
@@ -453,7 +479,7 @@ function view(model, lab, el) {
     five.forEach((one, n) => {
       const { steps, settings: { seed } } = others[n], drawn = `${seed} ${steps} ${unit}`;
       if (one.drawn === drawn) return;
-      const errors = others[n].errors(), [kan, mlp] = [`KAN ${brief(errors.kan)}`, `MLP ${brief(errors.mlp)}`];
+      const errors = others[n].errors(), kan = `KAN ${brief(errors.kan)}`, mlp = `MLP ${brief(errors.mlp)}`;
       one.drawn = drawn;
       one.chart.draw(others[n], { unit, at: null, errors });
       set(one.node.firstChild, { "aria-label": `seed ${seed}, step ${steps}: ${kan}, ${mlp}` });
@@ -465,8 +491,9 @@ function view(model, lab, el) {
   function drawControls({ kan, errors, step }) {
     const { race } = lab, written = race.formula()?.html ?? null;
     const said = `step ${step}: KAN ${brief(errors.kan)}, MLP ${brief(errors.mlp)}`;
+    const events = race.events.map(one => `. Step ${one.step}: ${one.text}`).join("");
     network.describe(kan);
-    set($(".chart"), { "aria-label": [`At ${said}`, ...race.events.map(one => `step ${one.step}: ${one.text}`)].join(". ") });
+    set($(".chart"), { "aria-label": `At ${said}${events}` });
     set(scrubber, { "aria-valuetext": said });
     for (const node of $$("[data-do=play]")) node.textContent = lab.playing ? "Pause" : "Play";
     for (const node of $$("[data-do=fade]")) set(node, { "aria-pressed": race.settings.fade });
@@ -482,7 +509,8 @@ function view(model, lab, el) {
   }
 
   function drawSettings({ widths, grid_size, degree, domain: [low, high], lr, optimizer, ...settings }) {
-    const hidden = widths.slice(1, -1).join(", "), options = [...new Set([...HIDDEN, hidden])], select = $("[name=widths]");
+    const hidden = widths.slice(1, -1).join(", "), select = $("[name=widths]");
+    const options = [...new Set([...HIDDEN, hidden])];
     if (select.options.length !== options.length)
       select.innerHTML = options.map(one => `<option value="${one}">${one || "none"}</option>`).join("");
     const speed = SPEEDS.filter(one => one <= model.get("speed")).length - 1;
@@ -509,7 +537,10 @@ function view(model, lab, el) {
 
   const hiddenWidths = () => lab.race.settings.widths.slice(1, -1);
   const changes = {
-    widths: ({ value }) => ({ widths: [lab.race.task.inputs, ...(value ? value.split(", ").map(Number) : []), 1] }),
+    widths({ value }) {
+      const hidden = value ? value.split(", ").map(Number) : [];
+      return { widths: [lab.race.task.inputs, ...hidden, 1] };
+    },
     lr: ({ value }) => ({ lr: +(10 ** value).toPrecision(2) }),
     speed: ({ value }) => ({ speed: SPEEDS[value] }),
     low: ({ valueAsNumber }) => ({ domain: [valueAsNumber, lab.race.settings.domain[1]] }),
@@ -518,15 +549,15 @@ function view(model, lab, el) {
 
   function onInput({ target }) {
     const { name, type, value, checked } = target;
+    const given = { checkbox: checked, range: +value }[type] ?? value;
     if (target === scrubber) lookAt(+value);
     else if (target.closest(".tasks")) choose(value);
-    else if (target.closest(".settings"))
-      change(changes[name]?.(target) ?? { [name]: type === "checkbox" ? checked : type === "range" ? +value : value });
+    else if (target.closest(".settings")) change(changes[name]?.(target) ?? { [name]: given });
   }
 
   function change(settings) {
     const [low, high] = settings.domain ?? [0, 1], limit = lab.race.limits()[settings.optimizer];
-    if (!(high - low >= 0.01)) return lab.say("The domain needs two numbers, the second larger by 0.01 at least.");
+    if (!(high - low >= 0.01)) return lab.say("The domain needs two numbers, the second the larger one.");
     if (limit) lab.say(limit);
     else lab.publish(settings);
     lab.changed();
@@ -586,8 +617,9 @@ function view(model, lab, el) {
   }
 
   function onKey(event) {
-    const { key, target, ctrlKey, metaKey } = event, way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[key];
-    if ((ctrlKey || metaKey) && key.toLowerCase() === "z" && !target.matches("textarea, [type=number]")) lab.do("undo");
+    const { key, target } = event, way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[key];
+    const back = (event.ctrlKey || event.metaKey) && key.toLowerCase() === "z";
+    if (back && !target.matches("textarea, [type=number]")) lab.do("undo");
     else if (target === scrubber && way) {
       const { length } = lab.race.snapshots, index = (lab.looking ?? length) + way;
       lab.look(index >= length ? null : Math.max(0, index));
@@ -600,10 +632,11 @@ function view(model, lab, el) {
 
   function resize() {
     const width = $(".race").clientWidth, beside = !isNarrow(root), { inputs } = lab.race.task;
-    network.resize($(".net").clientWidth, !beside ? 320 : large && inputs === 1 ? 590 : large ? 450 : 320);
+    network.resize($(".net").clientWidth, !beside ? 320 : large && inputs === 1 ? 610 : large ? 450 : 320);
     chart.resize(width, width < 420 ? 190 : 210);
     for (const one of five) one.chart.resize(one.node.clientWidth, 64);
-    $(".scrub").style.padding = `0 ${chart.pad.right - 8}px 0 ${chart.pad.left - 8}px`; // thumb below the cursor
+    const [left, right] = [chart.pad.left - 8, chart.pad.right - 8]; // so the thumb stands below the cursor
+    $(".scrub").style.padding = `0 ${right}px 0 ${left}px`;
     lab.changed();
   }
 
