@@ -30,8 +30,8 @@ from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_e
 __all__ = ["PRESETS", "KANLab"]
 
 # By name: the inputs of a task. Those of a table are as many as its points have.
-TASKS = {"zigzag": 1, "drawn": 1, "exp_sine": 2, "product": 2, "spirals": 2, "checkers": 2}
-TASKS |= {"rotated": 2, "noisy": 1, "portrait": 2, "table": 1}
+TASKS = {"zigzag": 1, "drawn": 1, "exp_sine": 2, "product": 2, "velocities": 2, "spirals": 2}
+TASKS |= {"checkers": 2, "rotated": 2, "noisy": 1, "portrait": 2, "table": 1}
 BUTTONS = ("update", "extend", "fade", "prune", "snap", "step", "undo", "reset", "seed", "seeds")
 ACTIONS = ("play", "pause", *BUTTONS)
 SHAPE = ("grid_size", "degree", "domain", "bias", "spline_weight")
@@ -84,8 +84,8 @@ class KANLab(LivingFigure):
             of a :class:`~kanbook.functions.Formula`. One or two inputs, one output, any dtype. A
             new network if not given.
         task: what to learn: "zigzag", "drawn" (a curve of the reader's own), "exp_sine",
-            "product", "spirals", "checkers", "rotated", "noisy", "portrait" or "table" (the
-            reader's own numbers).
+            "product", "velocities", "spirals", "checkers", "rotated", "noisy", "portrait" or
+            "table" (the reader's own numbers).
         widths: number of nodes in each layer, inputs first, outputs last. The first is the task's,
             the last is 1; at most 60 edges in a layer.
         settings: any of the attributes below, by its name.
@@ -102,7 +102,8 @@ class KANLab(LivingFigure):
         fade: a penalty that sends edges to zero which are not needed.
         seed: of the start and of the samples.
         points: data of the reader's own, for the tasks "table" and "drawn": rows (x, y) or
-            (x1, x2, y), at most 5,000 of them; inputs are scaled to [-1, 1].
+            (x1, x2, y), at most 5,000 of them. The network of a table, also a ``model``, sees
+            inputs scaled to [-1, 1] and targets of mean 0 and standard deviation 1.
         speed: steps in a frame.
         playing: whether it trains; if set at first, it begins once it is in sight.
         size: "large", or "small" with a few buttons.
