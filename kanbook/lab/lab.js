@@ -455,7 +455,7 @@ function view(model, lab, el) {
     write($(".numbers"), `[${kan.widths.join(", ")}], G = ${first.grid_size}, ${kan.count()} parameters`);
     write($(".now"), `step ${step}${next}`);
     if (document.activeElement !== scrubber || lab.looking === null) {
-      scrubber.max = Math.max(1, race.steps);
+      scrubber.max = Math.max(100, race.steps); // as the axis above it
       scrubber.value = step;
     }
     const sizes = `${kan.count()} ${mlp.count()} ${name}`;
