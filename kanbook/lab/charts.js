@@ -105,7 +105,8 @@ export function learnedChart(lab, root, drawn) {
       set(svg.querySelector(".zero"), { d: range[0] < 0 && range[1] > 0 ? `M0 ${py(0)}H${W}` : "" });
       if (task.truth) set(svg.querySelector(".truth"), { d: path(line, truthOn(task, line, line.length)) });
     }
-    if (two && task.truth) paint(target.canvas, truthOn(task, pixels, PIXELS ** 2), range, colors);
+    target.canvas.hidden = !two || !task.truth; // a table has but its points
+    if (!target.canvas.hidden) paint(target.canvas, truthOn(task, pixels, PIXELS ** 2), range, colors);
     if (task.n <= 100 || !task.truth) target.svg.querySelector(".points").innerHTML = pointsOf(task);
     root.querySelector(".scale").hidden = !two;
     const gradient = stops.map(rgb => `rgb(${rgb})`).join();

@@ -403,6 +403,16 @@ def test_network_by_keyboard(put):
     assert lab.status == "There is nothing to undo."
 
 
+def test_tasks_by_keyboard(put):
+    lab = put(state(), state())
+    lab.root.locator(".chip :checked").focus()
+    lab.page.keyboard.press("ArrowRight")
+    assert lab.drawn().root.get_attribute("data-task") == "product"
+    other = Lab(lab.page, 1).drawn()  # whose tasks are a group of their own
+    assert other.root.locator(".chip :checked").get_attribute("value") == "exp_sine"
+    assert lab.root.locator(".chip :checked").get_attribute("value") == "product"
+
+
 # --- own data ------------------------------------------------------------------------------------
 
 
