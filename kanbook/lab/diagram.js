@@ -226,7 +226,7 @@ export function networkDiagram(lab, svg, open) {
     const widest = Math.max(1e-12, ...seen.spreads);
     own.forEach((box, m) => {
       const [low, high] = ends[m], scale = 26 / Math.sqrt(most * Math.max(high - low, 1e-3 * most));
-      box.coef.set(layer.coefOf(box.i, box.o).subarray(0, box.coef.length));
+      box.coef = layer.coefOf(box.i, box.o).slice();
       drawCurve(box, inputs[box.i], curves[m], (low + high) / 2, scale);
       drawLook(box, layer, inputs[box.i], seen.spreads[box.i * layer.outputs + box.o] / widest);
     });
@@ -345,6 +345,9 @@ export function edgeInspector(lab, root, network) {
   let edge = null, widths = "", ranked = null, view = null, grip = null, version = -1, touched = -1;
   const layerOf = () => lab.race.kan.layers[edge[0]];
   const isCurve = layer => layer.kind[edge[1] * layer.outputs + edge[2]] === CURVE;
+  const weightOf = ({ splineWeight, outputs, theta, at }) =>
+    (splineWeight ? theta[at.splineWeight + edge[1] * outputs + edge[2]] : 1);
+  const heights = layer => layer.coefOf(edge[1], edge[2]).map(c => weightOf(layer) * c); // of the handles
 
   function open(from) {
     edge = [from.l, from.i, from.o];
@@ -408,7 +411,7 @@ export function edgeInspector(lab, root, network) {
     if (whole && lab.looking === null) compare();
     const { task } = lab.race, seen = kan.observe(task.x, task.n)[l];
     const input = inputOf(layer, i, seen, task.n), [a, b] = input.domain;
-    const coef = isCurve(layer) ? layer.coefOf(i, o) : [], room = 0.12 * (b - a);
+    const coef = isCurve(layer) ? heights(layer) : [], room = 0.12 * (b - a);
     const xs = evenly(a - room, b + room, 161), ys = layer.curve(i, o, xs);
     if (!grip) {
       const [low, high] = rangeOf([...layer.curve(i, o, input.xs), ...coef, 0], 0.12);
@@ -450,7 +453,7 @@ export function edgeInspector(lab, root, network) {
     lab.cancel();
     if (touched !== j) lab.race.beginEdit();
     touched = j;
-    lab.race.setCoef(...edge, j, value);
+    lab.race.setCoef(...edge, j, value / weightOf(layerOf()));
     lab.changed();
   }
 
@@ -491,7 +494,7 @@ export function edgeInspector(lab, root, network) {
       if (dx) handles.children[j + dx]?.focus();
       else if (dy) {
         const step = (event.shiftKey ? 0.1 : 0.02) * (view.high - view.low);
-        move(j, layerOf().coefOf(edge[1], edge[2])[j] + dy * step);
+        move(j, heights(layerOf())[j] + dy * step);
       } else return;
       event.preventDefault();
       event.stopPropagation();

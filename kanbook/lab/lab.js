@@ -323,8 +323,10 @@ const toggle = (name, says) => `<label class="toggle"><input type="checkbox" nam
 const plot = (name, says, words) => `<figure class="${name}">
   <div><canvas hidden aria-hidden="true"></canvas><svg role="img" aria-label="${words}"></svg></div>
   <figcaption>${says} <span class="value"></span></figcaption></figure>`;
-const chip = ([name, { label }]) => `<label class="chip"><input type="radio" value="${name}">
-  <canvas width="28" height="28" aria-hidden="true"></canvas><span>${label}</span></label>`;
+const chip = (group, name) => `<label class="chip"><input type="radio" name="${group}" value="${name}">
+  <canvas width="28" height="28" aria-hidden="true"></canvas><span>${TASKS[name].label}</span></label>`;
+const chips = group => `<div class="tasks" role="radiogroup" aria-label="task">
+  ${Object.keys(TASKS).map(name => chip(group, name)).join("")}</div>`;
 
 const NETWORK = `<section class="net" aria-label="the KAN">
   <p class="title"><b>The KAN</b> <span class="about numbers"></span></p>
@@ -388,10 +390,7 @@ const SHARE = `<div class="take"><button type="button" data-share="link">Copy li
   <button type="button" data-share="python">Copy as Python</button></div>
   <textarea class="copied" readonly hidden rows="8" aria-label="copied text"></textarea>`;
 
-const CHIPS = `<div class="tasks" role="radiogroup" aria-label="task">
-  ${Object.entries(TASKS).map(chip).join("")}</div>`;
-
-const page = (large, actions) => `<div class="lab">${large ? CHIPS : ""}
+const page = (large, actions) => `<div class="lab">${large ? chips(`task${Math.random()}`) : ""}
   <div class="dock"><div class="said"><p class="status" role="status"></p><span class="now"></span></div>
     <div class="bar">${buttons(large ? THUMB : ["play", ...actions])}</div></div>
   ${large ? `<div class="more">${buttons(MORE)}</div>` : ""}${NETWORK}${large ? LEARNED : ""}${RACE}
@@ -455,7 +454,7 @@ function view(model, lab, el) {
     write($(".numbers"), `[${kan.widths.join(", ")}], G = ${first.grid_size}, ${kan.count()} parameters`);
     write($(".now"), `step ${step}${next}`);
     if (document.activeElement !== scrubber || lab.looking === null) {
-      scrubber.max = Math.max(1, race.steps);
+      scrubber.max = Math.max(100, race.steps); // as the axis above it
       scrubber.value = step;
     }
     const sizes = `${kan.count()} ${mlp.count()} ${name}`;
