@@ -30,8 +30,8 @@ from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_e
 __all__ = ["PRESETS", "KANLab"]
 
 # By name: the inputs of a task. Those of a table are as many as its points have.
-TASKS = {"zigzag": 1, "drawn": 1, "exp_sine": 2, "product": 2, "spirals": 2, "checkers": 2}
-TASKS |= {"velocities": 2, "rotated": 2, "noisy": 1, "portrait": 2, "table": 1}
+TASKS = {"zigzag": 1, "drawn": 1, "exp_sine": 2, "product": 2, "velocities": 2, "spirals": 2}
+TASKS |= {"checkers": 2, "rotated": 2, "noisy": 1, "portrait": 2, "table": 1}
 BUTTONS = ("update", "extend", "fade", "prune", "snap", "step", "undo", "reset", "seed", "seeds")
 ACTIONS = ("play", "pause", *BUTTONS)
 SHAPE = ("grid_size", "degree", "domain", "bias", "spline_weight")
@@ -40,10 +40,7 @@ RANGES |= {"speed": (1, 1000), "steps": (0, None)}
 MAX_LAYERS, MAX_EDGES = 5, 60  # of a network, of a layer: more can hardly be drawn
 MAX_ROWS = 5000
 
-#: Settings of small labs that show one thing each: ``KANLab(**PRESETS["update"])``. "leaving":
-#: values leave their knots; "update": knots follow; "extension": more knots, three times; "death":
-#: a learning rate of 1; "fade": fifteen edges, of which few are needed.
-PRESETS = {
+_SMALL = {
     "leaving": {"follow": False, "actions": ["update", "reset"]},
     "update": {"follow": False, "lr": 0.1, "script": [[200, "update"]]},
     "extension": {
@@ -60,8 +57,12 @@ PRESETS = {
     },
     "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
 }
+#: The settings of small labs that show one thing each, by name, to be used as in
+#: ``KANLab(**PRESETS["update"])``. Of "leaving", values leave their knots; of "update", knots follow
+#: once; of "extension", their number doubles three times; of "death", the learning rate is 1; of
+#: "fade", fifteen edges become few.
 PRESETS = {
-    name: {"size": "small", "actions": ["reset"], **settings} for name, settings in PRESETS.items()
+    name: {"size": "small", "actions": ["reset"], **settings} for name, settings in _SMALL.items()
 }
 
 # Where kanbook has the task too: samples for the picture of a new network.
@@ -102,7 +103,8 @@ class KANLab(LivingFigure):
         fade: a penalty that sends edges to zero which are not needed.
         seed: of the start and of the samples.
         points: data of the reader's own, for the tasks "table" and "drawn": rows (x, y) or
-            (x1, x2, y), at most 5,000 of them; inputs are scaled to [-1, 1].
+            (x1, x2, y), at most 5,000 of them. The network of a table, also a ``model``, sees
+            inputs scaled to [-1, 1] and targets of mean 0 and standard deviation 1.
         speed: steps in a frame.
         playing: whether it trains; if set at first, it begins once it is in sight.
         size: "large", or "small" with a few buttons.
