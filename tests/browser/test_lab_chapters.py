@@ -14,7 +14,8 @@ RUN = """([settings, actions]) => {
     if (action === "fade") race.set({ fade: true });
     else if (action) race[action]();
     const { outside } = race.kan.observe(race.task.x, race.task.n).at(-1);
-    notes.push({ ...before, after: race.errors().kan, count: race.kan.count(), mlpCount: race.mlp.count(),
+    const counts = { count: race.kan.count(), mlpCount: race.mlp.count() };
+    notes.push({ ...before, ...counts, after: race.errors().kan,
       edges: race.kan.layers.reduce((sum, layer) => sum + layer.kind.filter(one => one).length, 0),
       outside: outside.reduce((sum, share) => sum + share) / outside.length });
   }
