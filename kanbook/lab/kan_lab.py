@@ -40,28 +40,28 @@ RANGES |= {"speed": (1, 1000), "steps": (0, None)}
 MAX_LAYERS, MAX_EDGES = 5, 60  # of a network, of a layer: more can hardly be drawn
 MAX_ROWS = 5000
 
-#: Settings of small labs that show one thing each: ``KANLab(**PRESETS["update"])``. "leaving":
-#: values leave their knots; "update": knots follow; "extension": more knots, three times; "death":
-#: a learning rate of 1; "fade": fifteen edges, of which few are needed.
+#: Settings of small labs that show one thing each, as ``KANLab(**PRESETS["update"])``. "leaving":
+#: values leave their knots; "update": the knots follow; "extension": more knots, three times;
+#: "death": a learning rate of 1; "fade": fifteen edges, of which few are needed.
 PRESETS = {
-    "leaving": {"follow": False, "actions": ["update", "reset"]},
-    "update": {"follow": False, "lr": 0.1, "script": [[200, "update"]]},
-    "extension": {
-        "task": "zigzag",
-        "grid_size": 3,
-        "script": [[300, "extend"], [600, "extend"], [900, "extend"]],
-    },
-    "death": {
-        "task": "zigzag",
-        "follow": False,
-        "lr": 1.0,
-        "seed": 2,
-        "actions": ["update", "reset"],
-    },
-    "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
-}
-PRESETS = {
-    name: {"size": "small", "actions": ["reset"], **settings} for name, settings in PRESETS.items()
+    name: {"size": "small", "actions": ["reset"], **settings}
+    for name, settings in {
+        "leaving": {"follow": False, "actions": ["update", "reset"]},
+        "update": {"follow": False, "lr": 0.1, "script": [[200, "update"]]},
+        "extension": {
+            "task": "zigzag",
+            "grid_size": 3,
+            "script": [[300, "extend"], [600, "extend"], [900, "extend"]],
+        },
+        "death": {
+            "task": "zigzag",
+            "follow": False,
+            "lr": 1.0,
+            "seed": 2,
+            "actions": ["update", "reset"],
+        },
+        "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
+    }.items()
 }
 
 # Where kanbook has the task too: samples for the picture of a new network.
