@@ -214,19 +214,18 @@ function buffers(layer, x, n) {
   };
 }
 
-const b = new Float64Array(8); // of tabulate: functions alive, and a 0
-
 /**
  * For n values of x from `start`: the number of the first of the k + 1 basis functions that are alive,
- * their values and slopes, by the Cox-de Boor recursion; beyond the knots all are 0. `t` has k more
- * knots on either side than the functions need, so that no index leaves it.
+ * their values and slopes; beyond the knots all are 0. A function of degree p - 1 over the width of its
+ * support is a part of two of degree p, one falling and one rising there (de Boor 2001, chapter X). `t`
+ * has k more knots on either side than the functions need, so that no index leaves it.
  */
 function tabulate(t, k, x, start, n, { first, bases, slopes }) {
   const size = t.length - 3 * k - 1, low = t[k], high = t[k + size + k], end = t[k + size];
   const step = (high - low) / (size + k);
   for (let s = start; s < start + n; s++) {
     const v = x[s], out = s * (k + 1);
-    if (!(v >= low && v < high)) {
+    if (!(v >= low && v < high) && v !== end) {
       first[s] = 0;
       bases.fill(v === v ? 0 : NaN, out, out + k + 1);
       slopes.fill(0, out, out + k + 1);
@@ -236,24 +235,48 @@ function tabulate(t, k, x, start, n, { first, bases, slopes }) {
     while (t[j] > v) j--;
     while (t[j + 1] <= v) j++;
     if (v === end) j = k + size - 1; // the right end belongs to the domain's last interval
-    const f = Math.max(0, Math.min(j - 2 * k, size - 1 - k)), shift = f - (j - 2 * k);
-    b.fill(0);
-    b[k] = 1;
-    for (let p = 1; p <= k; p++) {
-      if (p === k)
-        for (let r = 0; r <= k; r++) {
-          const i = j - k + r + shift, from = r + shift;
-          slopes[out + r] = from < 0 || from > k ? 0
-            : k * (b[from] / (t[i + k] - t[i]) - b[from + 1] / (t[i + k + 1] - t[i + 1]));
+    if (k === 3) {
+      const l1 = v - t[j], l2 = v - t[j - 1], l3 = v - t[j - 2], r1 = t[j + 1] - v, r2 = t[j + 2] - v, r3 = t[j + 3] - v;
+      const u = 1 / (l1 + r1), v0 = (r1 * u) / (l2 + r1), v1 = (l1 * u) / (l1 + r2);
+      const w0 = (r1 * v0) / (l3 + r1), w1 = (l2 * v0 + r2 * v1) / (l2 + r2), w2 = (l1 * v1) / (l1 + r3);
+      bases[out] = r1 * w0;
+      bases[out + 1] = l3 * w0 + r2 * w1;
+      bases[out + 2] = l2 * w1 + r3 * w2;
+      bases[out + 3] = l1 * w2;
+      slopes[out] = -3 * w0;
+      slopes[out + 1] = 3 * (w0 - w1);
+      slopes[out + 2] = 3 * (w1 - w2);
+      slopes[out + 3] = 3 * w2;
+    } else {
+      bases[out] = 1;
+      slopes[out] = 0;
+      for (let p = 1; p <= k; p++) {
+        let rising = 0, before = 0;
+        for (let r = 0; r < p; r++) {
+          const left = t[j + r + 1 - p], right = t[j + r + 1], part = bases[out + r] / (right - left);
+          bases[out + r] = rising + (right - v) * part;
+          slopes[out + r] = p * (before - part);
+          rising = (v - left) * part;
+          before = part;
         }
-      for (let r = k - p; r <= k; r++) {
-        const i = j - k + r;
-        b[r] = ((v - t[i]) / (t[i + p] - t[i])) * b[r]
-          + ((t[i + p + 1] - v) / (t[i + p + 1] - t[i + 1])) * b[r + 1];
+        bases[out + p] = rising;
+        slopes[out + p] = p * before;
       }
     }
-    for (let r = 0; r <= k; r++) bases[out + r] = r + shift < 0 || r + shift > k ? 0 : b[r + shift];
+    const f = Math.max(0, Math.min(j - 2 * k, size - 1 - k)), gone = f - (j - 2 * k);
     first[s] = f;
+    if (gone !== 0) { // beyond the domain so many of them are none of the layer's
+      moveDown(bases, out, k + 1, gone);
+      moveDown(slopes, out, k + 1, gone);
+    }
+  }
+}
+
+/** Numbers move down by so many places (up if negative); zeros follow. */
+function moveDown(values, start, count, places) {
+  for (let m = 0; m < count; m++) {
+    const r = places > 0 ? m : count - 1 - m, from = r + places;
+    values[start + r] = from >= 0 && from < count ? values[start + from] : 0;
   }
 }
 

@@ -40,28 +40,29 @@ RANGES |= {"speed": (1, 1000), "steps": (0, None)}
 MAX_LAYERS, MAX_EDGES = 5, 60  # of a network, of a layer: more can hardly be drawn
 MAX_ROWS = 5000
 
-#: Settings of small labs that show one thing each, as ``KANLab(**PRESETS["update"])``. "leaving":
-#: values leave their knots; "update": the knots follow; "extension": more knots, three times;
-#: "death": a learning rate of 1; "fade": fifteen edges, of which few are needed.
+_SMALL = {
+    "leaving": {"follow": False, "actions": ["update", "reset"]},
+    "update": {"follow": False, "lr": 0.1, "script": [[200, "update"]]},
+    "extension": {
+        "task": "zigzag",
+        "grid_size": 3,
+        "script": [[300, "extend"], [600, "extend"], [900, "extend"]],
+    },
+    "death": {
+        "task": "zigzag",
+        "follow": False,
+        "lr": 1.0,
+        "seed": 2,
+        "actions": ["update", "reset"],
+    },
+    "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
+}
+#: The settings of small labs that show one thing each, by name, to be used as in
+#: ``KANLab(**PRESETS["update"])``. Of "leaving", values leave their knots; of "update", knots follow
+#: once; of "extension", their number doubles three times; of "death", the learning rate is 1; of
+#: "fade", fifteen edges become few.
 PRESETS = {
-    name: {"size": "small", "actions": ["reset"], **settings}
-    for name, settings in {
-        "leaving": {"follow": False, "actions": ["update", "reset"]},
-        "update": {"follow": False, "lr": 0.1, "script": [[200, "update"]]},
-        "extension": {
-            "task": "zigzag",
-            "grid_size": 3,
-            "script": [[300, "extend"], [600, "extend"], [900, "extend"]],
-        },
-        "death": {
-            "task": "zigzag",
-            "follow": False,
-            "lr": 1.0,
-            "seed": 2,
-            "actions": ["update", "reset"],
-        },
-        "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
-    }.items()
+    name: {"size": "small", "actions": ["reset"], **settings} for name, settings in _SMALL.items()
 }
 
 # Where kanbook has the task too: samples for the picture of a new network.
@@ -98,7 +99,7 @@ class KANLab(LivingFigure):
         base: whether edges have SiLU as their base function.
         optimizer: "adam" or "lm", Levenberg-Marquardt.
         lr: learning rate of Adam.
-        follow: move the knots to where the values are, every 50 steps.
+        follow: move the knots to where the values are, every 50 steps at first, every 200 later.
         fade: a penalty that sends edges to zero which are not needed.
         seed: of the start and of the samples.
         points: data of the reader's own, for the tasks "table" and "drawn": rows (x, y) or

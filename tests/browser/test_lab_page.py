@@ -119,13 +119,17 @@ def put(browser, tmp_path):
     with serve(tmp_path) as server:
 
         def put(*states, views=1, viewport=DESKTOP, background="white", hash="", **options):
-            models = {f"m{n}": {"model_module": "anywidget", "state": s} for n, s in enumerate(states)}
+            models = {
+                f"m{n}": {"model_module": "anywidget", "state": s} for n, s in enumerate(states)
+            }
             figures = [
                 f'<div class="live-figure">{STORED % ("view", json.dumps({"model_id": name}))}</div>'
                 for name in models
             ]
             body = STORED % ("state", json.dumps({"state": models}).replace("</", "<\\/"))
-            (tmp_path / "page.html").write_text(PAGE % (background, body + "".join(figures * views)), "utf-8")
+            (tmp_path / "page.html").write_text(
+                PAGE % (background, body + "".join(figures * views)), "utf-8"
+            )
             script = ROOT / "book" / "_static" / "afm-host.js"
             (tmp_path / "afm-host.js").write_text(script.read_text("utf-8"), "utf-8")
             visitor = Visitor(browser, server, viewport, "light", **options)
@@ -299,7 +303,9 @@ def test_link_holds_everything(put):
 
 def test_torn_link_is_a_new_start(put):
     lab = put(state(), hash="#lab=torn")
-    lab.page.wait_for_function("document.querySelector('.status').textContent.includes('cannot be read')")
+    lab.page.wait_for_function(
+        "document.querySelector('.status').textContent.includes('cannot be read')"
+    )
     assert lab.step == 0
 
 
