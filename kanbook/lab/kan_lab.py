@@ -271,7 +271,7 @@ class KANLab(LivingFigure):
         generator = torch.Generator().manual_seed(0)
         x = torch.rand(400, self.widths[0], generator=generator, dtype=torch.float64)
         x = self.domain[0] + (self.domain[1] - self.domain[0]) * x
-        figure.set_size_inches(6.4, 1.9 * len(model) + 0.8)
+        figure.set_size_inches(6.4, 2 * len(model) + 0.5)
         plots.draw_kan(_curves(model, x), x, ax=figure.subplots())
 
 
