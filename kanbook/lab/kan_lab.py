@@ -59,9 +59,9 @@ _SMALL = {
     "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
 }
 #: The settings of small labs that show one thing each, by name, to be used as in
-#: ``KANLab(**PRESETS["update"])``. Of "leaving", values leave their knots; of "update", knots follow
-#: once; of "extension", their number doubles three times; of "death", the learning rate is 1; of
-#: "fade", fifteen edges become few.
+#: ``KANLab(**PRESETS["update"])``. Of "leaving", values leave their knots; of "update", knots
+#: follow once; of "extension", their number doubles three times; of "death", the learning rate
+#: is 1; of "fade", fifteen edges become few.
 PRESETS = {
     name: {"size": "small", "actions": ["reset"], **settings} for name, settings in _SMALL.items()
 }
