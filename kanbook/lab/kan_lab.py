@@ -23,6 +23,7 @@ from .._checks import check_finite, check_integer, check_number, check_widths
 from ..functions import FormulaLayer
 from ..layers import KANLayer
 from ..networks import KAN
+from ..tasks import laws
 from . import bundle
 from .transfer import from_page, silu, start, to_page
 from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_errors
@@ -71,6 +72,14 @@ SAMPLES |= {
     name: partial(tasks.formula, name, 400, dtype=torch.float64, generator=0)
     for name in ("exp_sine", "product")
 }
+
+
+def _velocities() -> tuple[Tensor, Tensor]:
+    x, y = laws.law("velocities", 400, generator=0)
+    return x / 0.75, y  # as the page scales them
+
+
+SAMPLES["velocities"] = _velocities
 
 
 class KANLab(LivingFigure):
@@ -271,7 +280,7 @@ class KANLab(LivingFigure):
         generator = torch.Generator().manual_seed(0)
         x = torch.rand(400, self.widths[0], generator=generator, dtype=torch.float64)
         x = self.domain[0] + (self.domain[1] - self.domain[0]) * x
-        figure.set_size_inches(6.4, 1.9 * len(model) + 0.8)
+        figure.set_size_inches(6.4, 2 * len(model) + 0.5)
         plots.draw_kan(_curves(model, x), x, ax=figure.subplots())
 
 
