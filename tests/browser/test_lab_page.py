@@ -321,7 +321,7 @@ def test_copied_python_is_the_same_network(put):
 def test_edge_opens_shows_functions_and_closes(put):
     lab = put(state(widths=(2, 2, 1))).run_to(200)
     lab.edges.nth(4).click()
-    sheet = lab.root.get_by_role("dialog")
+    sheet = lab.drawn().root.get_by_role("dialog")
     assert sheet.locator(".title").inner_text() == "node 1 of layer 1 to the output"
     assert sheet.get_by_role("slider").count() == 8
     rows = sheet.locator("li button")
