@@ -78,7 +78,7 @@ const PLOT = `<path class="zero"/><path class="truth"/><path class="fitted"/><g 
 
 /** `drawn(points)` is called after a stroke over the target's plot, where the task is to draw. */
 export function learnedChart(lab, root, drawn) {
-  const [target, kan, mlp] = [...root.querySelectorAll(".learned figure")].map(node => ({
+  const [target, kan, mlp] = [...root.querySelectorAll(".learned .plot")].map(node => ({
     canvas: node.querySelector("canvas"), svg: node.querySelector("svg"), value: node.querySelector(".value"),
   }));
   const pixels = pixelCenters(PIXELS), line = evenly(-1, 1, 121), W = 200;
@@ -241,13 +241,14 @@ export function raceChart(svg, { labels = true } = {}) {
     const tens = Array.from({ length: Math.floor(high) - low + 1 }, (_, p) => low + p);
     const every = Math.ceil(tens.length / 6), below = labels ? ticks(0, end, width < 420 ? 3 : 5) : [];
     const put = (x, y, anchor, words) => `<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
+    const named = v => (v === below.at(-1) ? `${label(v)} ${unit}` : label(v));
     const power = p => (p < -3 ? `10<tspan dy="-4" font-size="9">${text(p)}</tspan>` : 10 ** p);
     const html = [
       ...tens.filter(p => p % every === 0).map(p => {
         const y = py(10 ** p), words = labels ? put(pad.left - 6, y + 4, "end", power(p)) : "";
         return `<path d="M${pad.left} ${y}H${width - pad.right}"/>${words}`;
       }),
-      ...below.map(v => put(px(v), height - 5, "middle", `${label(v)}${v === below.at(-1) ? ` ${unit}` : ""}`)),
+      ...below.map(v => put(px(v), height - 5, "middle", named(v))),
     ].join("");
     if (html !== axesDrawn) axes.innerHTML = axesDrawn = html;
   }

@@ -228,7 +228,8 @@ class Lab {
   }
 
   five() {
-    const { points, portrait, race: { settings } } = this, seeds = [1, 2, 3, 4, 5].map(n => settings.seed + n);
+    const { points, portrait, race: { settings } } = this;
+    const seeds = [1, 2, 3, 4, 5].map(n => settings.seed + n);
     this.others = seeds.map(seed => new Race({ ...settings, seed }, { points, portrait }));
     this.say(`seeds ${seeds[0]} to ${seeds[4]}, with the settings of now`);
     this.changed();
@@ -320,9 +321,10 @@ const buttons = names => names.map(name => {
 const slider = (name, says, limits) =>
   `<label>${says}<input type="range" name="${name}" aria-label="${says}" ${limits}><output></output></label>`;
 const toggle = (name, says) => `<label class="toggle"><input type="checkbox" name="${name}">${says}</label>`;
-const plot = (name, says, words) => `<figure class="${name}">
+// No figure with a caption: pages have styles for those.
+const plot = (name, says, words) => `<div class="plot ${name}">
   <div><canvas hidden aria-hidden="true"></canvas><svg role="img" aria-label="${words}"></svg></div>
-  <figcaption>${says} <span class="value"></span></figcaption></figure>`;
+  <p class="under">${says} <span class="value"></span></p></div>`;
 const chip = (group, name) => `<label class="chip"><input type="radio" name="${group}" value="${name}">
   <canvas width="28" height="28" aria-hidden="true"></canvas><span>${TASKS[name].label}</span></label>`;
 const chips = group => `<div class="tasks" role="radiogroup" aria-label="task">
@@ -397,7 +399,7 @@ const page = (large, actions) => `<div class="lab">${large ? chips(`task${Math.r
   <p class="fair"><span></span> <button type="button" data-match hidden>MLP of equal size</button></p>
   ${large ? `<div class="five" hidden></div>${SETTINGS}${OWN}${HELP}${SHARE}` : ""}</div>`;
 
-const FIFTH = `<figure><svg role="img"></svg><figcaption></figcaption></figure>`;
+const FIFTH = `<div><svg role="img"></svg><p class="under"></p></div>`;
 
 /** A picture of each task on its chip, drawn one after the other when there is time. */
 function drawChips(root, portrait) {

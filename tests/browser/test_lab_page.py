@@ -187,7 +187,7 @@ def test_noisy_task_is_lost(put):
 def test_curves_race_and_pictures_move_while_it_trains(put):
     lab = put(state())
     read = """root => [".network .curve", ".kan-line", ".mlp-line"].map(s =>
-        root.querySelector(s).getAttribute("d")).concat([...root.querySelectorAll("figure canvas")]
+        root.querySelector(s).getAttribute("d")).concat([...root.querySelectorAll(".plot canvas")]
         .map(e => e.toDataURL()))"""
     before = lab.root.evaluate(read)
     lab.run_to(60)
@@ -242,7 +242,7 @@ def test_new_seed_five_seeds_and_reset(put):
     lab.press("New seed")
     assert lab.curves() != first
     lab.run_to(40).press("Five seeds")
-    captions = lab.root.locator(".five figcaption")
+    captions = lab.root.locator(".five .under")
     lab.page.wait_for_function(
         "[...document.querySelectorAll('.five svg')].every(e => e.ariaLabel?.includes('step 300'))",
         timeout=60_000,
@@ -321,7 +321,7 @@ def test_copied_python_is_the_same_network(put):
 def test_edge_opens_shows_functions_and_closes(put):
     lab = put(state(widths=(2, 2, 1))).run_to(200)
     lab.edges.nth(4).click()
-    sheet = lab.root.get_by_role("dialog")
+    sheet = lab.drawn().root.get_by_role("dialog")
     assert sheet.locator(".title").inner_text() == "node 1 of layer 1 to the output"
     assert sheet.get_by_role("slider").count() == 8
     rows = sheet.locator("li button")
@@ -508,7 +508,7 @@ def test_small_lab_follows_its_script(put):
     script = [[20, "update"], [40, "extend"], [60, "pause"]]
     lab = put(state(size="small", actions=["extend"], script=script, playing=True))
     names = lab.root.locator(".bar button").all_inner_texts()
-    assert names[1:] == ["G × 2"] and not lab.root.locator(".tasks, .settings, figure").count()
+    assert names[1:] == ["G × 2"] and not lab.root.locator(".tasks, .settings, .plot").count()
     lab.button("Play").wait_for()  # begun and ended by itself
     assert lab.step == 60 and lab.events() == ["u", "e"]
     assert "G = 10" in lab.text(".numbers") and lab.status.startswith("grid 5 to 10")
