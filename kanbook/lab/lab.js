@@ -2,6 +2,7 @@
 // file runs it, at most 8 ms a frame, draws one part of the picture in each frame, and says what
 // happened. A large lab has everything; a small one a network, a race and a few buttons.
 
+import { CURVE } from "./engine.js";
 import { brief, drawIcon, learnedChart, raceChart } from "./charts.js";
 import { edgeInspector, networkDiagram } from "./diagram.js";
 import { children, copyFrom, isNarrow, keepKeys, listen, set, show, still, watch, write } from "./page.js";
@@ -453,7 +454,8 @@ function view(model, lab, el) {
     const { race, script } = lab, name = race.settings.task;
     const next = script.length ? `; ${ACTIONS[script[0][1]]?.[0] ?? "pause"} at ${script[0][0]}` : "";
     const [first] = kan.layers;
-    write($(".numbers"), `[${kan.widths.join(", ")}], G = ${first.grid_size}, ${kan.count()} parameters`);
+    const grid = kan.edges(CURVE).length ? `, G = ${first.grid_size}` : "";
+    write($(".numbers"), `[${kan.widths.join(", ")}]${grid}, ${kan.count()} parameters`);
     write($(".now"), `step ${step}${next}`);
     if (document.activeElement !== scrubber || lab.looking === null) {
       scrubber.max = Math.max(100, race.steps); // as the axis above it
@@ -462,7 +464,7 @@ function view(model, lab, el) {
     const sizes = `${kan.count()} ${mlp.count()} ${name}`;
     if (sizes === counts) return;
     counts = sizes;
-    const uneven = Math.abs(Math.log(kan.count() / mlp.count())) > 0.15;
+    const uneven = kan.count() > 0 && Math.abs(Math.log(kan.count() / mlp.count())) > 0.15;
     const counted = `Parameters: KAN ${kan.count()}, MLP ${mlp.count()} [${mlp.widths.join(", ")}].`;
     $(".fair span").textContent = `${counted}${uneven ? " The MLP kept its size." : ""} ${FAIR[name] ?? ""}`;
     $("[data-match]").hidden = !uneven;
