@@ -204,6 +204,8 @@ class FormulaLayer(nn.Module):
         """Replace the curve of an edge by a function, with these numbers to begin with."""
         self.splines.mask[i, o] = 0
         if not self.splines.mask.any():
+            if self.splines.bias is not None:
+                self.bias += self.splines.bias
             self.splines = None
         self.bias[o] += start.d
         new = self.constants.new_tensor([[start.c, start.a, start.b]])

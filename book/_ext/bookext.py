@@ -127,7 +127,7 @@ class LabDirective(SphinxDirective):
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(lab.picture())
         view = f'<script type="{WIDGET_VIEW}">{{"model_id": "{number}"}}</script>'
-        figure = nodes.container(classes=["live-figure"])
+        figure = nodes.container(classes=["live-figure", "at-once"])
         figure["widget"] = {number: {"model_module": "anywidget", "state": lab.get_state()}}
         figure += nodes.raw("", view, format="html")
         figure += nodes.image(uri=f"/{os.path.relpath(picture, self.env.srcdir)}", alt=alt)

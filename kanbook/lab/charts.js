@@ -25,14 +25,14 @@ const HEAT = {
   gray: [[0, 0, 0], [255, 255, 255]],
 };
 
-/** 256 colors of a scale, each as red, green, blue. */
+/** 256 colors of a scale, as four bytes each: red, green, blue, opaque. */
 function palette(stops) {
-  const colors = new Uint8Array(768);
+  const bytes = new Uint8ClampedArray(1024).fill(255);
   for (let c = 0; c < 256; c++) {
     const at = (c / 255) * (stops.length - 1), left = Math.min(Math.floor(at), stops.length - 2);
-    stops[left].forEach((v, rgb) => (colors[3 * c + rgb] = v + (at - left) * (stops[left + 1][rgb] - v)));
+    stops[left].forEach((v, rgb) => (bytes[4 * c + rgb] = v + (at - left) * (stops[left + 1][rgb] - v)));
   }
-  return colors;
+  return bytes;
 }
 
 const colorAt = (value, [low, high]) => clamp(Math.round((255 * (value - low)) / (high - low)), 0, 255) || 0;
@@ -40,10 +40,8 @@ const colorAt = (value, [low, high]) => clamp(Math.round((255 * (value - low)) /
 /** Values at the centers of pixels, row by row from the top, painted into a canvas. */
 function paint(canvas, values, range, colors) {
   const side = Math.sqrt(values.length), image = new ImageData(side, side);
-  values.forEach((value, p) => {
-    const c = 3 * colorAt(value, range);
-    image.data.set([colors[c], colors[c + 1], colors[c + 2], 255], 4 * p);
-  });
+  const from = new Uint32Array(colors.buffer), to = new Uint32Array(image.data.buffer);
+  for (let p = 0; p < values.length; p++) to[p] = from[colorAt(values[p], range)];
   if (canvas.width !== side) canvas.width = canvas.height = side;
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
@@ -80,7 +78,7 @@ const PLOT = `<path class="zero"/><path class="truth"/><path class="fitted"/><g 
 
 /** `drawn(points)` is called after a stroke over the target's plot, where the task is to draw. */
 export function learnedChart(lab, root, drawn) {
-  const [target, kan, mlp] = [...root.querySelectorAll(".learned figure")].map(node => ({
+  const [target, kan, mlp] = [...root.querySelectorAll(".learned .plot")].map(node => ({
     canvas: node.querySelector("canvas"), svg: node.querySelector("svg"), value: node.querySelector(".value"),
   }));
   const pixels = pixelCenters(PIXELS), line = evenly(-1, 1, 121), W = 200;
@@ -107,7 +105,8 @@ export function learnedChart(lab, root, drawn) {
       set(svg.querySelector(".zero"), { d: range[0] < 0 && range[1] > 0 ? `M0 ${py(0)}H${W}` : "" });
       if (task.truth) set(svg.querySelector(".truth"), { d: path(line, truthOn(task, line, line.length)) });
     }
-    if (two && task.truth) paint(target.canvas, truthOn(task, pixels, PIXELS ** 2), range, colors);
+    target.canvas.hidden = !two || !task.truth; // a table has but its points
+    if (!target.canvas.hidden) paint(target.canvas, truthOn(task, pixels, PIXELS ** 2), range, colors);
     if (task.n <= 100 || !task.truth) target.svg.querySelector(".points").innerHTML = pointsOf(task);
     root.querySelector(".scale").hidden = !two;
     const gradient = stops.map(rgb => `rgb(${rgb})`).join();
@@ -118,7 +117,7 @@ export function learnedChart(lab, root, drawn) {
   function pointsOf({ inputs, x, y, n }) {
     return Array.from(y, (v, s) => {
       if (inputs === 1) return `<circle cx="${px(x[s])}" cy="${py(v)}" r="1.5"/>`;
-      const c = 3 * colorAt(v, range), color = colors.subarray(c, c + 3), down = (H * (1 - x[n + s])) / 2;
+      const c = 4 * colorAt(v, range), color = colors.subarray(c, c + 3), down = (H * (1 - x[n + s])) / 2;
       return `<circle cx="${px(x[s])}" cy="${round(down, 1)}" r="4" style="fill:rgb(${color})"/>`;
     }).join("");
   }
@@ -242,13 +241,14 @@ export function raceChart(svg, { labels = true } = {}) {
     const tens = Array.from({ length: Math.floor(high) - low + 1 }, (_, p) => low + p);
     const every = Math.ceil(tens.length / 6), below = labels ? ticks(0, end, width < 420 ? 3 : 5) : [];
     const put = (x, y, anchor, words) => `<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
+    const named = v => (v === below.at(-1) ? `${label(v)} ${unit}` : label(v));
     const power = p => (p < -3 ? `10<tspan dy="-4" font-size="9">${text(p)}</tspan>` : 10 ** p);
     const html = [
       ...tens.filter(p => p % every === 0).map(p => {
         const y = py(10 ** p), words = labels ? put(pad.left - 6, y + 4, "end", power(p)) : "";
         return `<path d="M${pad.left} ${y}H${width - pad.right}"/>${words}`;
       }),
-      ...below.map(v => put(px(v), height - 5, "middle", `${label(v)}${v === below.at(-1) ? ` ${unit}` : ""}`)),
+      ...below.map(v => put(px(v), height - 5, "middle", named(v))),
     ].join("");
     if (html !== axesDrawn) axes.innerHTML = axesDrawn = html;
   }

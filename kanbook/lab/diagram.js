@@ -10,6 +10,7 @@ const INSET = 3;
 const SAMPLES = 33; // points of a small curve
 const BINS = 14;
 const FEW = 0.005; // a share of values beyond the knots that is not worth a mark
+const DEAD = 0.03; // of the largest spread of a layer, below which an edge is pruned
 const FLOW = 700; // milliseconds from one layout to the next
 
 // --- where everything stands
@@ -214,11 +215,15 @@ export function networkDiagram(lab, svg, open) {
     if (now !== shape || plan.race !== lab.race) layOut(kan);
     shape = now;
     const { task } = lab.race, seen = kan.observe(task.x, task.n);
-    kan.layers.forEach((layer, l) => drawLayer(layer, boxes.filter(box => box.l === l), seen[l], task.n));
+    kan.layers.forEach((layer, l) => drawLayer(layer, l, seen[l], task.n));
+    const feeds = (box, l, j) => (l === 0 ? box.l === 0 && box.i === j : box.l === l - 1 && box.o === j);
+    const used = (l, j) => boxes.some(box => !box.dead && feeds(box, l, j));
+    dots.forEach((row, l) => row.forEach((dot, j) => set(dot, { class: used(l, j) ? "" : "dead" })));
   }
 
   /** Heights grow with the root of a curve's rise, so that small curves are seen and large ones fit. */
-  function drawLayer(layer, own, seen, n) {
+  function drawLayer(layer, l, seen, n) {
+    const own = boxes.filter(box => box.l === l), living = boxes.filter(box => box.l === l - 1 && !box.dead);
     const inputs = Array.from({ length: layer.inputs }, (_, i) => inputOf(layer, i, seen, n));
     const curves = own.map(({ i, o }) => layer.curve(i, o, inputs[i].xs));
     const ends = curves.map(ys => [Math.min(...ys), Math.max(...ys)]);
@@ -226,24 +231,26 @@ export function networkDiagram(lab, svg, open) {
     const widest = Math.max(1e-12, ...seen.spreads);
     own.forEach((box, m) => {
       const [low, high] = ends[m], scale = 26 / Math.sqrt(most * Math.max(high - low, 1e-3 * most));
-      box.coef.set(layer.coefOf(box.i, box.o).subarray(0, box.coef.length));
+      box.coef = layer.coefOf(box.i, box.o).slice();
+      const { below, above } = inputs[box.i], fed = l === 0 || living.some(({ o }) => o === box.i);
+      const beyond = [below, above].map(share => (fed && share > FEW ? share : 0)); // not of a faded node's
+      const strength = seen.spreads[box.i * layer.outputs + box.o] / widest;
+      box.dead = strength < DEAD;
       drawCurve(box, inputs[box.i], curves[m], (low + high) / 2, scale);
-      drawLook(box, layer, inputs[box.i], seen.spreads[box.i * layer.outputs + box.o] / widest);
+      drawLook(box, layer, strength, beyond);
     });
   }
 
-  function drawCurve(box, { domain: [a, b], inner, bins, below, above }, ys, middle, scale) {
+  function drawCurve(box, { domain: [a, b], inner, bins }, ys, middle, scale) {
     const left = INSET - UNIT / 2, w = UNIT - 2 * INSET, px = part => round(left + w * part, 1);
     const points = Array.from(ys, (y, p) => `${px(p / (SAMPLES - 1))} ${round((middle - y) * scale, 1)}`);
     put(box, "curve", "d", `M${points.join("L")}`);
     put(box, "values", "d", hill(bins, left, 19, w, 9));
     put(box, "knots", "d", Array.from(inner, t => `M${px((t - a) / (b - a))} 16v3.5`).join(""));
-    const marks = [below > FEW && "M-19.5 8l4.5 -3v6z", above > FEW && "M19.5 8l-4.5 -3v6z"];
-    put(box, "beyond", "d", marks.filter(Boolean).join(""));
   }
 
-  function drawLook(box, layer, { below, above }, strength) {
-    const { i, o, parts, lane, size } = box, dead = strength < 0.03, out = below + above;
+  function drawLook(box, layer, strength, [below, above]) {
+    const { i, o, parts, lane, size, dead } = box, out = below + above;
     const named = layer.kind[i * layer.outputs + o] === FUNCTION;
     const ink = round(0.1 + 0.05 * Math.round(18 * Math.sqrt(strength)), 2); // in steps, as styles cost time
     const type = round((11 * UNIT) / size, 1);
@@ -251,13 +258,14 @@ export function networkDiagram(lab, svg, open) {
     put(box, "group", "style", `--ink:${ink};font-size:${type}px`); // letters as large in boxes of all sizes
     put(box, "line", "class", dead ? "dead" : "");
     put(box, "line", "style", `--ink:${round(ink * (lane ? 0.4 : 0.8), 2)}`);
+    put(box, "beyond", "d", `${below ? "M-19.5 8l4.5 -3v6z" : ""}${above ? "M19.5 8l-4.5 -3v6z" : ""}`);
     put(box, "share", "y", type - 19);
     put(box, "name", "y", type - 19);
-    const words = [out > FEW ? percent(out) : "", named && size > 32 ? functionOf(layer, box) : ""];
+    const words = [out ? percent(out) : "", named && size > 32 ? functionOf(layer, box) : ""];
     box.about = [
       dead ? "faded" : named ? functionOf(layer, box) : "curve",
       `spread ${percent(strength)} of the layer's largest`,
-      ...(out > FEW ? [`${percent(out)} of values beyond the knots`] : []),
+      ...(out ? [`${percent(out)} of values beyond the knots`] : []),
     ].join(", ");
     if (String(words) === box.words) return;
     box.words = String(words);
@@ -345,6 +353,9 @@ export function edgeInspector(lab, root, network) {
   let edge = null, widths = "", ranked = null, view = null, grip = null, version = -1, touched = -1;
   const layerOf = () => lab.race.kan.layers[edge[0]];
   const isCurve = layer => layer.kind[edge[1] * layer.outputs + edge[2]] === CURVE;
+  const weightOf = ({ splineWeight, outputs, theta, at }) =>
+    (splineWeight ? theta[at.splineWeight + edge[1] * outputs + edge[2]] : 1);
+  const heights = layer => layer.coefOf(edge[1], edge[2]).map(c => weightOf(layer) * c); // of the handles
 
   function open(from) {
     edge = [from.l, from.i, from.o];
@@ -408,7 +419,7 @@ export function edgeInspector(lab, root, network) {
     if (whole && lab.looking === null) compare();
     const { task } = lab.race, seen = kan.observe(task.x, task.n)[l];
     const input = inputOf(layer, i, seen, task.n), [a, b] = input.domain;
-    const coef = isCurve(layer) ? layer.coefOf(i, o) : [], room = 0.12 * (b - a);
+    const coef = isCurve(layer) ? heights(layer) : [], room = 0.12 * (b - a);
     const xs = evenly(a - room, b + room, 161), ys = layer.curve(i, o, xs);
     if (!grip) {
       const [low, high] = rangeOf([...layer.curve(i, o, input.xs), ...coef, 0], 0.12);
@@ -450,7 +461,7 @@ export function edgeInspector(lab, root, network) {
     lab.cancel();
     if (touched !== j) lab.race.beginEdit();
     touched = j;
-    lab.race.setCoef(...edge, j, value);
+    lab.race.setCoef(...edge, j, value / weightOf(layerOf()));
     lab.changed();
   }
 
@@ -491,7 +502,7 @@ export function edgeInspector(lab, root, network) {
       if (dx) handles.children[j + dx]?.focus();
       else if (dy) {
         const step = (event.shiftKey ? 0.1 : 0.02) * (view.high - view.low);
-        move(j, layerOf().coefOf(edge[1], edge[2])[j] + dy * step);
+        move(j, heights(layerOf())[j] + dy * step);
       } else return;
       event.preventDefault();
       event.stopPropagation();

@@ -812,10 +812,15 @@ function rebuild(net, x, n, newKnots) {
 
 const equalArrays = (a, b) => a.length === b.length && a.every((value, i) => value === b[i]);
 
-/** Lay out the knots where the samples are: as update_grid. */
-export function updateGrid(net, x, n, gridEps = 0.02) {
+/**
+ * Lay out the knots where the samples are: as update_grid. With `slack`, an input keeps its knots whose
+ * samples fill its domain and leave it by no more than this share of its width.
+ */
+export function updateGrid(net, x, n, gridEps = 0.02, slack = 0) {
   return rebuild(net, x, n, (layer, inputs, old) => {
     const G = layer.grid_size, sorted = inputs.slice().sort(), start = sorted[0], end = sorted[n - 1], step = (end - start) / G;
+    const a = old[layer.degree], b = old[old.length - 1 - layer.degree], far = slack * (b - a);
+    if (a - far < start && end < b + far && end - start > b - a - 10 * far) return old;
     const inside = Float64Array.from({ length: G + 1 }, (_, g) => {
       const position = ((n - 1) * g) / G, below = Math.floor(position), above = Math.min(below + 1, n - 1);
       return sorted[below] + (position - below) * (sorted[above] - sorted[below]);

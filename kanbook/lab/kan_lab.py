@@ -23,6 +23,7 @@ from .._checks import check_finite, check_integer, check_number, check_widths
 from ..functions import FormulaLayer
 from ..layers import KANLayer
 from ..networks import KAN
+from ..tasks import laws
 from . import bundle
 from .transfer import from_page, silu, start, to_page
 from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_errors
@@ -30,8 +31,8 @@ from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_e
 __all__ = ["PRESETS", "KANLab"]
 
 # By name: the inputs of a task. Those of a table are as many as its points have.
-TASKS = {"zigzag": 1, "drawn": 1, "exp_sine": 2, "product": 2, "spirals": 2, "checkers": 2}
-TASKS |= {"rotated": 2, "noisy": 1, "portrait": 2, "table": 1}
+TASKS = {"zigzag": 1, "drawn": 1, "exp_sine": 2, "product": 2, "velocities": 2, "spirals": 2}
+TASKS |= {"checkers": 2, "rotated": 2, "noisy": 1, "portrait": 2, "table": 1}
 BUTTONS = ("update", "extend", "fade", "prune", "snap", "step", "undo", "reset", "seed", "seeds")
 ACTIONS = ("play", "pause", *BUTTONS)
 SHAPE = ("grid_size", "degree", "domain", "bias", "spline_weight")
@@ -40,10 +41,7 @@ RANGES |= {"speed": (1, 1000), "steps": (0, None)}
 MAX_LAYERS, MAX_EDGES = 5, 60  # of a network, of a layer: more can hardly be drawn
 MAX_ROWS = 5000
 
-#: Settings of small labs that show one thing each: ``KANLab(**PRESETS["update"])``. "leaving":
-#: values leave their knots; "update": knots follow; "extension": more knots, three times; "death":
-#: a learning rate of 1; "fade": fifteen edges, of which few are needed.
-PRESETS = {
+_SMALL = {
     "leaving": {"follow": False, "actions": ["update", "reset"]},
     "update": {"follow": False, "lr": 0.1, "script": [[200, "update"]]},
     "extension": {
@@ -60,8 +58,12 @@ PRESETS = {
     },
     "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
 }
+#: The settings of small labs that show one thing each, by name, to be used as in
+#: ``KANLab(**PRESETS["update"])``. Of "leaving", values leave their knots; of "update", knots
+#: follow once; of "extension", their number doubles three times; of "death", the learning rate
+#: is 1; of "fade", fifteen edges become few.
 PRESETS = {
-    name: {"size": "small", "actions": ["reset"], **settings} for name, settings in PRESETS.items()
+    name: {"size": "small", "actions": ["reset"], **settings} for name, settings in _SMALL.items()
 }
 
 # Where kanbook has the task too: samples for the picture of a new network.
@@ -70,6 +72,14 @@ SAMPLES |= {
     name: partial(tasks.formula, name, 400, dtype=torch.float64, generator=0)
     for name in ("exp_sine", "product")
 }
+
+
+def _velocities() -> tuple[Tensor, Tensor]:
+    x, y = laws.law("velocities", 400, generator=0)
+    return x / 0.75, y  # as the page scales them
+
+
+SAMPLES["velocities"] = _velocities
 
 
 class KANLab(LivingFigure):
@@ -84,8 +94,8 @@ class KANLab(LivingFigure):
             of a :class:`~kanbook.functions.Formula`. One or two inputs, one output, any dtype. A
             new network if not given.
         task: what to learn: "zigzag", "drawn" (a curve of the reader's own), "exp_sine",
-            "product", "spirals", "checkers", "rotated", "noisy", "portrait" or "table" (the
-            reader's own numbers).
+            "product", "velocities", "spirals", "checkers", "rotated", "noisy", "portrait" or
+            "table" (the reader's own numbers).
         widths: number of nodes in each layer, inputs first, outputs last. The first is the task's,
             the last is 1; at most 60 edges in a layer.
         settings: any of the attributes below, by its name.
@@ -98,11 +108,12 @@ class KANLab(LivingFigure):
         base: whether edges have SiLU as their base function.
         optimizer: "adam" or "lm", Levenberg-Marquardt.
         lr: learning rate of Adam.
-        follow: move the knots to where the values are, every 50 steps.
+        follow: move the knots to where the values are, every 50 steps at first, every 200 later.
         fade: a penalty that sends edges to zero which are not needed.
         seed: of the start and of the samples.
         points: data of the reader's own, for the tasks "table" and "drawn": rows (x, y) or
-            (x1, x2, y), at most 5,000 of them; inputs are scaled to [-1, 1].
+            (x1, x2, y), at most 5,000 of them. The network of a table, also a ``model``, sees
+            inputs scaled to [-1, 1] and targets of mean 0 and standard deviation 1.
         speed: steps in a frame.
         playing: whether it trains; if set at first, it begins once it is in sight.
         size: "large", or "small" with a few buttons.
@@ -269,7 +280,7 @@ class KANLab(LivingFigure):
         generator = torch.Generator().manual_seed(0)
         x = torch.rand(400, self.widths[0], generator=generator, dtype=torch.float64)
         x = self.domain[0] + (self.domain[1] - self.domain[0]) * x
-        figure.set_size_inches(6.4, 1.9 * len(model) + 0.8)
+        figure.set_size_inches(6.4, 2 * len(model) + 0.5)
         plots.draw_kan(_curves(model, x), x, ax=figure.subplots())
 
 

@@ -2,6 +2,7 @@
 // file runs it, at most 8 ms a frame, draws one part of the picture in each frame, and says what
 // happened. A large lab has everything; a small one a network, a race and a few buttons.
 
+import { CURVE } from "./engine.js";
 import { brief, drawIcon, learnedChart, raceChart } from "./charts.js";
 import { edgeInspector, networkDiagram } from "./diagram.js";
 import { children, copyFrom, isNarrow, keepKeys, listen, set, show, still, watch, write } from "./page.js";
@@ -228,7 +229,8 @@ class Lab {
   }
 
   five() {
-    const { points, portrait, race: { settings } } = this, seeds = [1, 2, 3, 4, 5].map(n => settings.seed + n);
+    const { points, portrait, race: { settings } } = this;
+    const seeds = [1, 2, 3, 4, 5].map(n => settings.seed + n);
     this.others = seeds.map(seed => new Race({ ...settings, seed }, { points, portrait }));
     this.say(`seeds ${seeds[0]} to ${seeds[4]}, with the settings of now`);
     this.changed();
@@ -320,11 +322,14 @@ const buttons = names => names.map(name => {
 const slider = (name, says, limits) =>
   `<label>${says}<input type="range" name="${name}" aria-label="${says}" ${limits}><output></output></label>`;
 const toggle = (name, says) => `<label class="toggle"><input type="checkbox" name="${name}">${says}</label>`;
-const plot = (name, says, words) => `<figure class="${name}">
+// No figure with a caption: pages have styles for those.
+const plot = (name, says, words) => `<div class="plot ${name}">
   <div><canvas hidden aria-hidden="true"></canvas><svg role="img" aria-label="${words}"></svg></div>
-  <figcaption>${says} <span class="value"></span></figcaption></figure>`;
-const chip = ([name, { label }]) => `<label class="chip"><input type="radio" value="${name}">
-  <canvas width="28" height="28" aria-hidden="true"></canvas><span>${label}</span></label>`;
+  <p class="under">${says} <span class="value"></span></p></div>`;
+const chip = (group, name) => `<label class="chip"><input type="radio" name="${group}" value="${name}">
+  <canvas width="28" height="28" aria-hidden="true"></canvas><span>${TASKS[name].label}</span></label>`;
+const chips = group => `<div class="tasks" role="radiogroup" aria-label="task">
+  ${Object.keys(TASKS).map(name => chip(group, name)).join("")}</div>`;
 
 const NETWORK = `<section class="net" aria-label="the KAN">
   <p class="title"><b>The KAN</b> <span class="about numbers"></span></p>
@@ -388,17 +393,14 @@ const SHARE = `<div class="take"><button type="button" data-share="link">Copy li
   <button type="button" data-share="python">Copy as Python</button></div>
   <textarea class="copied" readonly hidden rows="8" aria-label="copied text"></textarea>`;
 
-const CHIPS = `<div class="tasks" role="radiogroup" aria-label="task">
-  ${Object.entries(TASKS).map(chip).join("")}</div>`;
-
-const page = (large, actions) => `<div class="lab">${large ? CHIPS : ""}
+const page = (large, actions) => `<div class="lab">${large ? chips(`task${Math.random()}`) : ""}
   <div class="dock"><div class="said"><p class="status" role="status"></p><span class="now"></span></div>
     <div class="bar">${buttons(large ? THUMB : ["play", ...actions])}</div></div>
   ${large ? `<div class="more">${buttons(MORE)}</div>` : ""}${NETWORK}${large ? LEARNED : ""}${RACE}
   <p class="fair"><span></span> <button type="button" data-match hidden>MLP of equal size</button></p>
   ${large ? `<div class="five" hidden></div>${SETTINGS}${OWN}${HELP}${SHARE}` : ""}</div>`;
 
-const FIFTH = `<figure><svg role="img"></svg><figcaption></figcaption></figure>`;
+const FIFTH = `<div><svg role="img"></svg><p class="under"></p></div>`;
 
 /** A picture of each task on its chip, drawn one after the other when there is time. */
 function drawChips(root, portrait) {
@@ -452,16 +454,17 @@ function view(model, lab, el) {
     const { race, script } = lab, name = race.settings.task;
     const next = script.length ? `; ${ACTIONS[script[0][1]]?.[0] ?? "pause"} at ${script[0][0]}` : "";
     const [first] = kan.layers;
-    write($(".numbers"), `[${kan.widths.join(", ")}], G = ${first.grid_size}, ${kan.count()} parameters`);
+    const grid = kan.edges(CURVE).length ? `, G = ${first.grid_size}` : "";
+    write($(".numbers"), `[${kan.widths.join(", ")}]${grid}, ${kan.count()} parameters`);
     write($(".now"), `step ${step}${next}`);
     if (document.activeElement !== scrubber || lab.looking === null) {
-      scrubber.max = Math.max(1, race.steps);
+      scrubber.max = Math.max(100, race.steps); // as the axis above it
       scrubber.value = step;
     }
     const sizes = `${kan.count()} ${mlp.count()} ${name}`;
     if (sizes === counts) return;
     counts = sizes;
-    const uneven = Math.abs(Math.log(kan.count() / mlp.count())) > 0.15;
+    const uneven = kan.count() > 0 && Math.abs(Math.log(kan.count() / mlp.count())) > 0.15;
     const counted = `Parameters: KAN ${kan.count()}, MLP ${mlp.count()} [${mlp.widths.join(", ")}].`;
     $(".fair span").textContent = `${counted}${uneven ? " The MLP kept its size." : ""} ${FAIR[name] ?? ""}`;
     $("[data-match]").hidden = !uneven;

@@ -13,7 +13,8 @@ export const plain = new Intl.NumberFormat("en", fixed).format;
 export const isNarrow = root => root.clientWidth < 680;
 
 /** Whether the reader wants little motion. */
-export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const motion = matchMedia("(prefers-reduced-motion: reduce)");
+export const still = () => motion.matches;
 
 export function set(node, attributes) {
   for (const [name, value] of Object.entries(attributes))

@@ -14,6 +14,7 @@ export const DEFAULTS = {
 const FADE = 0.005; // times the targets' spread, after a ramp of RAMP steps
 const RAMP = 300, WARM = 50, COOL = 300, COOL_FADING = 1200; // steps; see rate()
 const follows = step => (step < 400 ? step % 50 === 49 : step % 200 === 199); // whether knots follow after a step
+const SLACK = 0.02; // of a domain: knots follow values that leave it by more, or fill too little of it
 const ENTRIES = 400, SNAPSHOTS = 100; // kept at most
 const LARGE = 400; // numbers with which steps of Levenberg-Marquardt are still quick
 
@@ -107,7 +108,7 @@ export class Race {
 
   /** Knots to where the values are, evenly; the optimizer goes on, as each curve's numbers keep their places. */
   follow() {
-    updateGrid(this.kan, this.task.x, this.task.n, 1);
+    updateGrid(this.kan, this.task.x, this.task.n, 1, SLACK);
     const { optimizer } = this.kanState;
     this.restart({ mlp: false });
     if (optimizer instanceof Adam) this.kanState.optimizer = optimizer;

@@ -1,7 +1,7 @@
-"""The spline playground in a live JupyterLab: Python sees what is dragged, the page what is set.
+"""Playground and KAN Lab in a live JupyterLab: Python sees what is done, the page what is set.
 
 A JupyterLab of the test's own keeps all its files in a temporary folder, and reads none of the
-reader's. All tests share it, one kernel and one browser page; each shows a new playground there.
+reader's. All tests share it, one kernel and one browser page; each shows a new widget there.
 """
 
 import json
@@ -26,8 +26,10 @@ PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 PLAYGROUND = f"{PANEL} .kan-playground"
 IMPORTS = """\
 import json, ipywidgets
-from kanbook import SplinePlayground
+import torch
+from kanbook import KAN, KANLab, SplinePlayground, count_parameters, update_grid
 FIELDS = ("degree", "grid_size", "domain", "knots", "coefs")"""
+KAN_LAB = f"{PANEL} .kan-lab"
 NEW = """\
 p, changes = SplinePlayground(), []
 p.observe(lambda change: changes.append([change.name, change.new]), FIELDS)
@@ -100,7 +102,7 @@ class Lab(Visitor):
 
     def note_console(self, message):  # JupyterLab has its own complaints: only ours count
         text = message.text + message.location["url"]
-        if any(word in text for word in ("blob:", "anywidget", "kan-playground")):
+        if any(word in text for word in ("blob:", "anywidget", "kan-playground", "kan-lab")):
             super().note_console(message)
 
     def note_response(self, response):
@@ -328,3 +330,88 @@ def test_saved_playground_lives_without_a_run(lab):
     lab.page.mouse.up()
     (after, moved) = lab.seen()
     assert after[-5] < 0.4 and moved != curve
+
+
+# --- the KAN Lab ---------------------------------------------------------------------------------
+
+# The error that the page shows, from the network that it sent: on the centers of 30 x 30 squares.
+ERROR = """\
+centers = (2 * torch.arange(30, dtype=torch.float64) + 1) / 30 - 1
+x = torch.cartesian_prod(centers, centers)
+def error(k):
+    y = torch.exp(torch.sin(torch.pi * x[:, :1]) + x[:, 1:] ** 2)
+    return ((k.model()(x) - y).square().mean().sqrt() / y.std(correction=0)).item()
+"""
+
+
+def shown_error(lab):  # two digits
+    text = lab.page.locator(f"{KAN_LAB} .kan-now").text_content()
+    return float(text.split()[1])
+
+
+def show_lab(lab, code):
+    lab.run(ERROR + code + "\ndisplay(k)", cell=1)
+    lab.page.locator(f"{KAN_LAB} .edges .curve[d]").first.wait_for(state="attached")
+
+
+def press(lab, action):
+    lab.page.locator(f"{KAN_LAB} [data-do={action}]").first.click()
+
+
+def agree(lab, expression):
+    """Until Python knows what the page has sent."""
+    deadline = time.monotonic() + SECONDS
+    while not lab.ask(expression):
+        assert time.monotonic() < deadline, expression
+
+
+def train(lab, steps):
+    """Plays for so many steps at least, until Python has heard of the end."""
+    press(lab, "play")
+    reached = "([path, n]) => +document.querySelector(path).textContent.match(/\\d+/)[0] >= n"
+    lab.page.wait_for_function(reached, arg=[f"{KAN_LAB} .now", steps])
+    press(lab, "play")
+    agree(lab, f"k.steps >= {steps} and not k.playing")
+
+
+def test_training_reaches_python(lab):
+    show_lab(lab, "k = KANLab(speed=50)")
+    assert lab.ask("error(k)") == pytest.approx(shown_error(lab), rel=0.05)  # the same start
+    train(lab, 300)
+    assert lab.ask("error(k)") == pytest.approx(shown_error(lab), rel=0.05)
+    assert shown_error(lab) < 0.1
+    press(lab, "extend")
+    agree(lab, "k.model()[0].grid_size == 10")
+    assert lab.ask("count_parameters(k.model())") == 15 * 13
+
+
+def test_lab_shows_what_python_sets(lab):
+    show_lab(lab, "k = KANLab()")
+    edges = lab.page.locator(f"{KAN_LAB} .edges [role=button]")
+    assert edges.count() == 15
+    lab.run("k.task = 'zigzag'")
+    lab.page.wait_for_selector(f"{KAN_LAB}[data-task=zigzag]")
+    lab.page.wait_for_function(
+        "([p, n]) => document.querySelectorAll(p).length === n",
+        arg=[f"{KAN_LAB} .edges [role=button]", 10],
+    )
+    errors = lab.run("k.degree = 9")
+    assert [error["ename"] for error in errors] == ["TraitError"]
+    lab.run("k.widths = (1, 3, 1)")
+    lab.page.wait_for_function(
+        "([p, n]) => document.querySelectorAll(p).length === n",
+        arg=[f"{KAN_LAB} .edges [role=button]", 6],
+    )
+
+
+def test_lab_shows_a_trained_model(lab):
+    code = """\
+model = KAN([2, 3, 1], base=torch.nn.functional.silu, bias=True, generator=0)
+update_grid(model, x.float())
+k = KANLab(model)"""
+    show_lab(lab, code)
+    assert lab.page.locator(f"{KAN_LAB} .edges [role=button]").count() == 9
+    assert lab.ask("error(k)") == pytest.approx(shown_error(lab), rel=0.05)
+    assert lab.ask("(k.model()(x) - model.double()(x)).abs().max().item()") < 1e-12
+    train(lab, 20)
+    assert lab.ask("(k.model()(x) - model(x)).abs().max().item()") > 1e-3

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import re
+import shutil
 import time
 
 import pytest
@@ -23,6 +24,7 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="
 TWO_FRAMES = """() => Promise.all([
   ...document.querySelector("main").getAnimations({ subtree: true }).map(one => one.finished),
   new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))])"""
+FIGURE = '<div class="live-figure">%s</div>'
 STORED = '<script type="application/vnd.jupyter.widget-%s+json">%s</script>'
 
 
@@ -119,15 +121,16 @@ def put(browser, tmp_path):
     with serve(tmp_path) as server:
 
         def put(*states, views=1, viewport=DESKTOP, background="white", hash="", **options):
-            models = {f"m{n}": {"model_module": "anywidget", "state": s} for n, s in enumerate(states)}
+            models = {
+                str(n): {"model_module": "anywidget", "state": s} for n, s in enumerate(states)
+            }
+            stored = [STORED % ("state", json.dumps({"state": models}).replace("</", "<\\/"))]
             figures = [
-                f'<div class="live-figure">{STORED % ("view", json.dumps({"model_id": name}))}</div>'
-                for name in models
+                FIGURE % (STORED % ("view", json.dumps({"model_id": name}))) for name in models
             ]
-            body = STORED % ("state", json.dumps({"state": models}).replace("</", "<\\/"))
-            (tmp_path / "page.html").write_text(PAGE % (background, body + "".join(figures * views)), "utf-8")
-            script = ROOT / "book" / "_static" / "afm-host.js"
-            (tmp_path / "afm-host.js").write_text(script.read_text("utf-8"), "utf-8")
+            text = PAGE % (background, "".join(stored + figures * views))
+            (tmp_path / "page.html").write_text(text, "utf-8")
+            shutil.copy(ROOT / "book" / "_static" / "afm-host.js", tmp_path)
             visitor = Visitor(browser, server, viewport, "light", **options)
             visitors.append(visitor)
             return Lab(visitor.open(f"page.html{hash}"))
@@ -184,7 +187,7 @@ def test_noisy_task_is_lost(put):
 def test_curves_race_and_pictures_move_while_it_trains(put):
     lab = put(state())
     read = """root => [".network .curve", ".kan-line", ".mlp-line"].map(s =>
-        root.querySelector(s).getAttribute("d")).concat([...root.querySelectorAll("figure canvas")]
+        root.querySelector(s).getAttribute("d")).concat([...root.querySelectorAll(".plot canvas")]
         .map(e => e.toDataURL()))"""
     before = lab.root.evaluate(read)
     lab.run_to(60)
@@ -214,11 +217,9 @@ def test_death_at_a_high_rate_stops_with_a_sentence(put):
 
 def test_matrix_of_a_wide_middle_layer(put):
     lab = put(state(widths=(2, 5, 5, 1)))
-    places = lab.edges.evaluate_all(
-        "all => all.map(e => [Math.round(e.getBoundingClientRect().x), Math.round(e.getBoundingClientRect().y)])"
-    )
-    assert len(places) == 40
-    columns, rows = zip(*places[10:35], strict=True)
+    boxes = [edge.bounding_box() for edge in lab.edges.all()]
+    assert len(boxes) == 40
+    columns, rows = ([round(box[side]) for box in boxes[10:35]] for side in "xy")
     assert len(set(columns)) == len(set(rows)) == 5
 
 
@@ -241,7 +242,7 @@ def test_new_seed_five_seeds_and_reset(put):
     lab.press("New seed")
     assert lab.curves() != first
     lab.run_to(40).press("Five seeds")
-    captions = lab.root.locator(".five figcaption")
+    captions = lab.root.locator(".five .under")
     lab.page.wait_for_function(
         "[...document.querySelectorAll('.five svg')].every(e => e.ariaLabel?.includes('step 300'))",
         timeout=60_000,
@@ -299,7 +300,7 @@ def test_link_holds_everything(put):
 
 def test_torn_link_is_a_new_start(put):
     lab = put(state(), hash="#lab=torn")
-    lab.page.wait_for_function("document.querySelector('.status').textContent.includes('cannot be read')")
+    lab.root.get_by_text("The state in this link cannot be read").wait_for()
     assert lab.step == 0
 
 
@@ -320,7 +321,7 @@ def test_copied_python_is_the_same_network(put):
 def test_edge_opens_shows_functions_and_closes(put):
     lab = put(state(widths=(2, 2, 1))).run_to(200)
     lab.edges.nth(4).click()
-    sheet = lab.root.get_by_role("dialog")
+    sheet = lab.drawn().root.get_by_role("dialog")
     assert sheet.locator(".title").inner_text() == "node 1 of layer 1 to the output"
     assert sheet.get_by_role("slider").count() == 8
     rows = sheet.locator("li button")
@@ -400,6 +401,16 @@ def test_network_by_keyboard(put):
     assert page.evaluate(focused).startswith("x to node 2 of layer 1")
     page.keyboard.press("Control+z")
     assert lab.status == "There is nothing to undo."
+
+
+def test_tasks_by_keyboard(put):
+    lab = put(state(), state())
+    lab.root.locator(".chip :checked").focus()
+    lab.page.keyboard.press("ArrowRight")
+    assert lab.drawn().root.get_attribute("data-task") == "product"
+    other = Lab(lab.page, 1).drawn()  # whose tasks are a group of their own
+    assert other.root.locator(".chip :checked").get_attribute("value") == "exp_sine"
+    assert lab.root.locator(".chip :checked").get_attribute("value") == "product"
 
 
 # --- own data ------------------------------------------------------------------------------------
@@ -497,7 +508,7 @@ def test_small_lab_follows_its_script(put):
     script = [[20, "update"], [40, "extend"], [60, "pause"]]
     lab = put(state(size="small", actions=["extend"], script=script, playing=True))
     names = lab.root.locator(".bar button").all_inner_texts()
-    assert names[1:] == ["G × 2"] and not lab.root.locator(".tasks, .settings, figure").count()
+    assert names[1:] == ["G × 2"] and not lab.root.locator(".tasks, .settings, .plot").count()
     lab.button("Play").wait_for()  # begun and ended by itself
     assert lab.step == 60 and lab.events() == ["u", "e"]
     assert "G = 10" in lab.text(".numbers") and lab.status.startswith("grid 5 to 10")
@@ -546,9 +557,11 @@ def test_phone(put):
     for summary in lab.root.locator("summary").all():
         summary.click()
     small = lab.root.evaluate(
-        """root => [...root.querySelectorAll("button, select, input, summary, [role=button]")].filter(e => {
-            const box = (e.closest("label") ?? e).getBoundingClientRect();
-            return box.height && (box.height < 24 || box.width < 24 || box.right > 361 && !e.closest(".tasks"));
+        """root => [...root.querySelectorAll("button, select, input, summary, [role=button]")]
+          .filter(e => {
+            const { width, height, right } = (e.closest("label") ?? e).getBoundingClientRect();
+            const away = right > 361 && !e.closest(".tasks");
+            return height && (height < 24 || width < 24 || away);
           }).map(e => e.outerHTML)"""
     )
     assert not small

@@ -96,7 +96,8 @@ class Playground:
             node = self.root.get_by_label(f"domain {name}", exact=True)
             node.fill(text)
             node.press("Tab")
-        return self.shown()
+            shown = self.shown()  # it writes both ends anew
+        return shown
 
     def drag(self, kind, index, dx, dy, button="left"):
         self.pause()

@@ -340,3 +340,12 @@ def test_readable_numbers():
     assert math.pi in formulas._readable(3.14)
     assert math.pi / 2 in formulas._readable(1.5707)
     assert formulas._readable(1e-9) == []
+
+
+def test_the_last_curve_leaves_the_layers_bias_behind():
+    layer, x = KANLayer(1, 1, bias=True, generator=0, **F64), points(inputs=1)  # a straight line
+    torch.nn.init.constant_(layer.bias, 0.5)
+    net = FormulaLayer(layer)
+    line = candidates(x[:, 0], net.curve(0, 0, x[:, 0]), {"x": LIBRARY["x"]})[0]
+    net.put(0, 0, LIBRARY["x"], line)
+    assert net.splines is None and torch.allclose(net(x), layer(x))

@@ -275,7 +275,7 @@ def test_output_holds_view_and_picture():
     assert data["text/plain"] == repr(lab)
     assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == lab.model_id
     png = base64.b64decode(data["image/png"], validate=True)
-    assert png.startswith(b"\x89PNG\r\n\x1a\n") and struct.unpack(">II", png[16:24]) == (640, 460)
+    assert png.startswith(b"\x89PNG\r\n\x1a\n") and struct.unpack(">II", png[16:24]) == (640, 450)
     assert twin._repr_mimebundle_()[0]["image/png"] == data["image/png"]
 
 

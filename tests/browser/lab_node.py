@@ -1,0 +1,35 @@
+"""The KAN Lab's modules in Node, as they are."""
+
+import json
+import subprocess
+
+# The Node that drives Playwright's browsers: there wherever the tests in a browser run, and new
+# enough for these modules, as one from a distribution may not be. No public name leads to it.
+from playwright._impl._driver import compute_driver_executable
+
+from kanbook.lab.bundle import FOLDER
+
+MODULES = ["engine", "formula", "functions", "race", "snapping", "splines", "tasks"]
+PROGRAM = f"""
+import {{ readFileSync }} from "node:fs";
+for (const name of {MODULES})
+  Object.assign(globalThis, await import(`{FOLDER.as_uri()}/${{name}}.js`));
+const {{ work, cases }} = JSON.parse(readFileSync(0, "utf8"));
+const run = (0, eval)(work), found = [];
+for (const one of cases) found.push(await run(one));
+const plain = (_, value) => (ArrayBuffer.isView(value) ? [...value] : value);
+process.stdout.write(JSON.stringify(found, plain));
+"""
+
+
+def run(work, cases):
+    """What a function, a JavaScript expression, gives for each case: JSON in, JSON out.
+
+    It finds all that the modules export among its global names.
+    """
+    node, _ = compute_driver_executable()
+    options = ["--no-warnings", "--input-type=module", "--eval", PROGRAM]
+    text = json.dumps({"work": work, "cases": cases})
+    done = subprocess.run([node, *options], input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
