@@ -10,7 +10,7 @@ const INSET = 3;
 const SAMPLES = 33; // points of a small curve
 const BINS = 14;
 const FEW = 0.005; // a share of values beyond the knots that is not worth a mark
-const DEAD = 0.03; // of the largest spread of a layer, below which an edge is pruned
+const DEAD = 0.03; // of the largest spread of a layer, below which an edge counts as dead
 const FLOW = 700; // milliseconds from one layout to the next
 
 // --- where everything stands
@@ -215,10 +215,26 @@ export function networkDiagram(lab, svg, open) {
     if (now !== shape || plan.race !== lab.race) layOut(kan);
     shape = now;
     const { task } = lab.race, seen = kan.observe(task.x, task.n);
+    weigh(kan, seen);
     kan.layers.forEach((layer, l) => drawLayer(layer, l, seen[l], task.n));
     const feeds = (box, l, j) => (l === 0 ? box.l === 0 && box.i === j : box.l === l - 1 && box.o === j);
     const used = (l, j) => boxes.some(box => !box.dead && feeds(box, l, j));
     dots.forEach((row, l) => row.forEach((dot, j) => set(dot, { class: used(l, j) ? "" : "dead" })));
+  }
+
+  /** How strong an edge is beside the strongest of its layer; dead: weak, or into a node from which none goes on. */
+  function weigh(kan, seen) {
+    for (let l = kan.layers.length - 1; l >= 0; l--) {
+      const own = boxes.filter(box => box.l === l), spread = ({ i, o }) => seen[l].spreads[i * kan.widths[l + 1] + o];
+      const ahead = boxes.filter(box => box.l === l + 1 && !box.dead).map(({ i }) => i);
+      const leads = ({ o }) => l === kan.layers.length - 1 || ahead.includes(o);
+      const widest = Math.max(1e-12, ...own.filter(leads).map(spread));
+      for (const box of own) {
+        box.leads = leads(box);
+        box.strength = box.leads ? spread(box) / widest : 0;
+        box.dead = box.strength < DEAD;
+      }
+    }
   }
 
   /** Heights grow with the root of a curve's rise, so that small curves are seen and large ones fit. */
@@ -228,16 +244,13 @@ export function networkDiagram(lab, svg, open) {
     const curves = own.map(({ i, o }) => layer.curve(i, o, inputs[i].xs));
     const ends = curves.map(ys => [Math.min(...ys), Math.max(...ys)]);
     const most = Math.max(1e-9, ...ends.map(([low, high]) => high - low));
-    const widest = Math.max(1e-12, ...seen.spreads);
     own.forEach((box, m) => {
       const [low, high] = ends[m], scale = 26 / Math.sqrt(most * Math.max(high - low, 1e-3 * most));
       box.coef = layer.coefOf(box.i, box.o).slice();
       const { below, above } = inputs[box.i], fed = l === 0 || living.some(({ o }) => o === box.i);
       const beyond = [below, above].map(share => (fed && share > FEW ? share : 0)); // not of a faded node's
-      const strength = seen.spreads[box.i * layer.outputs + box.o] / widest;
-      box.dead = strength < DEAD;
       drawCurve(box, inputs[box.i], curves[m], (low + high) / 2, scale);
-      drawLook(box, layer, strength, beyond);
+      drawLook(box, layer, beyond);
     });
   }
 
@@ -249,8 +262,8 @@ export function networkDiagram(lab, svg, open) {
     put(box, "knots", "d", Array.from(inner, t => `M${px((t - a) / (b - a))} 16v3.5`).join(""));
   }
 
-  function drawLook(box, layer, strength, [below, above]) {
-    const { i, o, parts, lane, size, dead } = box, out = below + above;
+  function drawLook(box, layer, [below, above]) {
+    const { i, o, parts, lane, size, dead, strength } = box, out = below + above;
     const named = layer.kind[i * layer.outputs + o] === FUNCTION;
     const ink = round(0.1 + 0.05 * Math.round(18 * Math.sqrt(strength)), 2); // in steps, as styles cost time
     const type = round((11 * UNIT) / size, 1);
@@ -264,7 +277,7 @@ export function networkDiagram(lab, svg, open) {
     const words = [out ? percent(out) : "", named && size > 32 ? functionOf(layer, box) : ""];
     box.about = [
       dead ? "faded" : named ? functionOf(layer, box) : "curve",
-      `spread ${percent(strength)} of the layer's largest`,
+      box.leads ? `spread ${percent(strength)} of the layer's largest` : "nothing goes on from there",
       ...(out ? [`${percent(out)} of values beyond the knots`] : []),
     ].join(", ");
     if (String(words) === box.words) return;
