@@ -496,7 +496,7 @@ class Tape {
     for (let p = 0; p < gradient.length; p++) if (!this.net.free[p]) gradient[p] = 0;
   }
 
-  /** The slopes of the output of sample s in all numbers, those that are not 0; how many. After backward with gy = 1. */
+  /** The slopes of the output of sample s in all free numbers on its way; how many. After backward with gy = 1. */
   row(s, places, values) {
     let m = 0;
     const put = (place, value) => {
@@ -516,7 +516,8 @@ class Tape {
       if (layer.baseWeight)
         kind.forEach((one, e) => one === CURVE
           && put(start + at.baseWeight + e, t.gy[(e % O) * n + s] * silu(t.x[Math.floor(e / O) * n + s])));
-      if (layer.bias) for (let o = 0; o < O; o++) put(start + at.bias + o, t.gy[o * n + s]);
+      if (layer.bias)
+        for (let o = 0; o < O; o++) if (this.net.free[start + at.bias + o]) put(start + at.bias + o, t.gy[o * n + s]);
       if (layer.named)
         kind.forEach((one, e) => {
           if (one !== FUNCTION) return;
@@ -546,13 +547,16 @@ export class MLP {
     });
   }
 
-  /** The widths of one or two equal hidden layers with which the count comes nearest. */
-  static like(inputs, count, hiddenLayers) {
-    const of = h => Array.from({ length: hiddenLayers + 2 }, (_, l) => (l === 0 ? inputs : l <= hiddenLayers ? h : 1));
-    const size = widths => widths.slice(1).reduce((sum, o, l) => sum + (widths[l] + 1) * o, 0);
-    let h = 1;
-    while (Math.abs(size(of(h + 1)) - count) < Math.abs(size(of(h)) - count)) h++;
-    return of(h);
+  /** Widths with two hidden layers, as alike as they can be with a count within 3.5 % (else the nearest). */
+  static like(inputs, count) {
+    const size = (h, g) => (inputs + 1) * h + (h + 1) * g + g + 1, most = Math.ceil(Math.sqrt(count)) + 6, found = [];
+    for (let h = 1; h < most; h++)
+      for (let g = 1; g < most; g++) {
+        const off = Math.abs(size(h, g) / count - 1);
+        found.push({ h, g, off, rank: off < 0.035 ? Math.abs(h - g) : 1000 });
+      }
+    const { h, g } = found.sort((a, b) => a.rank - b.rank || a.off - b.off)[0];
+    return [inputs, h, g, 1];
   }
 
   count() {

@@ -222,8 +222,8 @@ class Lab {
     this.looking = null;
     this.say("looking for functions …");
     const heard = at => at && this.say(`curve ${at.done + 1} of ${at.of}: comparing with functions …`);
-    this.run(this.race.snapAll(), heard, () => {
-      this.say(this.race.events.at(-1).text);
+    this.run(this.race.snapAll(), heard, ({ complete, text }) => {
+      this.say(complete ? this.race.events.at(-1).text : text);
       this.report();
     });
   }
