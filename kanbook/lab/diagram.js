@@ -288,9 +288,7 @@ export function networkDiagram(lab, svg, open) {
 
   /** What a screen reader hears of an edge. */
   function name(box) {
-    const { names } = lab.race.task, last = plan.nodes.length - 1;
-    const node = (l, j) => (l === 0 ? names[j] : l === last ? "the output" : `node ${j + 1} of layer ${l}`);
-    box.title = `${node(box.l, box.i)} to ${node(box.l + 1, box.o)}`;
+    box.title = lab.race.edgeName(box.l, box.i, box.o);
     set(box.parts.group, { "aria-label": `${box.title}: ${box.about}` });
   }
 
@@ -355,6 +353,15 @@ function typed(name) {
   return html(free.includes("b") ? `${x} + <i>b</i>` : x);
 }
 
+/** The function of an edge with its numbers, in type. */
+function written({ names, outputs, theta, at }, [, i, o]) {
+  const e = i * outputs + o, start = at.constants + 3 * e;
+  const [c, a, b] = Array.from(theta.subarray(start, start + 3), v => +v.toPrecision(4));
+  const factor = (v, dot) => (v === 1 ? "" : v === -1 ? "−" : text(v) + dot), plus = b < 0 ? " − " : " + ";
+  const inside = `${factor(a, " ")}<i>x</i>${b ? plus + text(Math.abs(b)) : ""}`;
+  return factor(c, " · ") + LIBRARY[NAMES[names[e]]].html(inside);
+}
+
 /** Where a coefficient is drawn: at the mean of the knots inside its function's support. */
 function middleOf(t, k, j) {
   return k ? t.subarray(j + 1, j + k + 1).reduce((sum, v) => sum + v) / k : (t[j] + t[j + 1]) / 2;
@@ -406,13 +413,15 @@ export function edgeInspector(lab, root, network) {
 
   function drawList() {
     const curve = isCurve(layerOf()), rows = (curve && ranked) || [];
-    box.querySelector(".note").textContent = !curve ? "This edge is a function now."
-      : ranked ? "Functions for this edge, best first. R²: with the curve; error: of the network, refitted."
+    box.querySelector(".note").innerHTML = !curve ? `This edge is a function now: ${written(layerOf(), edge)}`
+      : ranked ? `Simple before good: a function with more numbers has to lower the error enough for each.
+        R²: with the curve; error: of the network. Choosing one fits all of the KAN's numbers anew
+        (Levenberg-Marquardt).`
       : lab.playing ? "Pause to compare the curve with functions." : "Comparing the curve with functions …";
     children(list, rows.length, ROW).forEach(({ firstChild: button }, n) => {
       const { name, r2, loss } = rows[n], [words, fit, error] = button.children;
       words.innerHTML = typed(name);
-      fit.textContent = `R² ${r2 > 0.9999 ? `1 − ${show(1 - r2)}` : text(r2.toFixed(4))}`;
+      fit.textContent = `R² ${text(r2.toFixed(4))}`;
       error.textContent = `error ${brief(loss)}`;
       button.onclick = () => {
         box.querySelector(".close").focus(); // as the list goes
@@ -460,7 +469,7 @@ export function edgeInspector(lab, root, network) {
 
   function drawHandles(coef, middle) {
     children(handles, coef.length, HANDLE).forEach((node, j) => set(node, {
-      transform: `translate(${px(clamp(middle(j), view.a, view.b))} ${clamp(py(coef[j]), 4, floor)})`,
+      transform: `translate(${px(clamp(middle(j), view.a, view.b))} ${clamp(py(coef[j]), 8, floor)})`,
       "aria-label": `coefficient ${j + 1} of ${coef.length}`, "aria-valuetext": show(coef[j]),
       "aria-valuenow": round(coef[j], 4), "aria-valuemin": round(Math.min(view.low, coef[j]), 4),
       "aria-valuemax": round(Math.max(view.high, coef[j]), 4),
