@@ -457,7 +457,7 @@ export function edgeInspector(lab, root, network) {
       outside: `M0 ${top}H${px(a)}V${floor}H0zM${px(b)} ${top}H${W}V${floor}H${px(b)}z`,
       zero: `M0 ${py(0)}H${W}`, values: hill(bins, px(a), floor, px(b) - px(a), 46),
       knots: Array.from(inner, t => `M${px(t)} ${floor - 5}v10`).join(""),
-      curve: `M${Array.from(xs, (x, p) => `${px(x)} ${py(ys[p])}`).join("L")}`,
+      curve: `M${Array.from(xs, (x, p) => [px(x), py(ys[p])]).filter(([, y]) => y > 2 && y <= floor).join("L")}`,
     };
     for (const name in paths) set(svg.querySelector(`.${name}`), { d: paths[name] });
     const beyond = (share, x, end) => (share > FEW

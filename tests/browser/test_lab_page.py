@@ -221,7 +221,7 @@ def test_death_at_a_high_rate_stops_with_a_sentence(put):
 def test_edges_that_lead_nowhere_are_dead(put):
     model = KANLab(widths=(2, 3, 1), seed=5).model()
     with torch.no_grad():
-        model.layers[1].coef[0] = 0
+        model[1].coef[0] = 0
     lab = put(state(model))
     dead = [edge.get_attribute("class").strip() == "dead" for edge in lab.edges.all()]
     assert dead == [True, True, False, False, False, False, True, False, False]
