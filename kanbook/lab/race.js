@@ -206,7 +206,7 @@ export class Race {
   extend(size = 2 * this.kan.layers[0].grid_size) {
     const { x, n } = this.task, old = this.kan.layers[0].grid_size, count = this.kan.count();
     this.change("extend", () => `grid ${old} to ${size}: ${count} to ${this.kan.count()} numbers`, () => {
-      if (this.settings.follow) updateGrid(this.kan, x, n, 1);
+      if (this.settings.follow) updateGrid(this.kan, x, n, 1, SLACK);
       return extendGrid(this.kan, x, n, size);
     });
   }
