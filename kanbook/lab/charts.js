@@ -202,7 +202,7 @@ export function raceChart(svg, { labels = true } = {}) {
     return { kan: [...h.kanSeconds, kan], mlp: [...h.mlpSeconds, mlp], end: Math.max(0.2, kan, mlp), marks };
   }
 
-  /** `at`: where on the axis one looks back to, and `errors` what they are there, or now. Returns its end. */
+  /** `at`: where on the axis one looks back to; `errors`: what they are there, or now. Returns its end. */
   function draw(race, { unit, at, errors }) {
     if (!width) return;
     const x = along(race, unit), { history: h } = race, now = at === null ? errors : { kan: null, mlp: null };

@@ -222,7 +222,7 @@ export function networkDiagram(lab, svg, open) {
     dots.forEach((row, l) => row.forEach((dot, j) => set(dot, { class: used(l, j) ? "" : "dead" })));
   }
 
-  /** How strong an edge is beside the strongest of its layer; dead: weak, or into a node from which none goes on. */
+  /** How strong edges are beside the strongest of their layer; dead: weak, or no living one goes on. */
   function weigh(kan, seen) {
     for (let l = kan.layers.length - 1; l >= 0; l--) {
       const own = boxes.filter(box => box.l === l), spread = ({ i, o }) => seen[l].spreads[i * kan.widths[l + 1] + o];

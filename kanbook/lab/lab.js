@@ -119,7 +119,7 @@ class Lab {
 
   say(words) {
     this.message = words;
-    this.until = [this.race.steps + 100, performance.now() + 5000]; // some steps of training, and time to read
+    this.until = [this.race.steps + 100, performance.now() + 5000]; // some training, and time to read
     for (const view of this.views) view.say(words);
   }
 
@@ -273,8 +273,8 @@ class Lab {
       this.play(false);
       this.say(race.stopped);
     }
-    const old = this.playing && this.message && race.steps > this.until[0] && performance.now() > this.until[1];
-    if (old && !race.formula()) this.say("");
+    if (this.playing && this.message && race.steps > this.until[0] && performance.now() > this.until[1]
+      && !race.formula()) this.say("");
     if (!calm) for (const view of views) view.draw(now, whole ? null : this.turn);
     this.turn++;
     if (busy || this.whole) this.wake();
@@ -449,9 +449,9 @@ function view(model, lab, el) {
       inspector.draw(now.kan, whole);
     }
     if (whole || part === 1) {
-      const at = placeOf(now), end = chart.draw(lab.race, { unit, at: lab.looking === null ? null : at, errors: now.errors });
-      scrubber.max = end; // as the axis above it
-      scrubber.value = at;
+      const place = placeOf(now), at = lab.looking === null ? null : place;
+      scrubber.max = chart.draw(lab.race, { unit, at, errors: now.errors });
+      scrubber.value = place;
       drawNumbers(now);
       drawFive();
       if (taken && (lab.race !== taken.race || lab.race.steps > taken.step + 100)) write($(".took"), "");
@@ -619,7 +619,8 @@ function view(model, lab, el) {
     area.hidden = false;
     area.value = link ? `${location.href.split("#")[0]}#lab=${await lab.race.encode()}` : lab.race.python();
     const copied = await copyFrom(area);
-    write($(".took"), !copied ? "Copy the text below." : link ? "Copied: a link that holds all of this." : "Copied.");
+    const said = link ? "Copied: a link that holds all of this." : "Copied.";
+    write($(".took"), copied ? said : "Copy the text below.");
   }
 
   function measure(by) {
