@@ -9,11 +9,13 @@ from playwright._impl._driver import compute_driver_executable
 
 from kanbook.lab.bundle import FOLDER
 
-MODULES = ["engine", "formula", "functions", "race", "snapping", "splines", "tasks"]
+MODULES = ["engine", "formula", "functions", "race", "snapping", "tasks"]
 PROGRAM = f"""
 import {{ readFileSync }} from "node:fs";
 for (const name of {MODULES})
   Object.assign(globalThis, await import(`{FOLDER.as_uri()}/${{name}}.js`));
+globalThis.samplesOf = ({{ x, y }}) =>
+  ({{ x: Float64Array.from(x), y: Float64Array.from(y), n: y.length }});
 const {{ work, cases }} = JSON.parse(readFileSync(0, "utf8"));
 const run = (0, eval)(work), found = [];
 for (const one of cases) found.push(await run(one));
@@ -25,7 +27,7 @@ process.stdout.write(JSON.stringify(found, plain));
 def run(work, cases):
     """What a function, a JavaScript expression, gives for each case: JSON in, JSON out.
 
-    It finds all that the modules export among its global names.
+    It finds all that the modules export among its global names, and ``samplesOf(case)``.
     """
     node, _ = compute_driver_executable()
     options = ["--no-warnings", "--input-type=module", "--eval", PROGRAM]

@@ -1,0 +1,340 @@
+"""The KAN Lab's race: seeds, formulas, links, ways back; and tasks that are what they say."""
+
+import base64
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+from lab_node import run
+from test_lab_engine import OPTIONS, assert_close, columns, samples, scrambled, with_functions
+
+from kanbook import KANLab, count_parameters, formulas, tasks
+from kanbook.functions import LIBRARY, Candidate, FormulaLayer
+from kanbook.lab import bundle, transfer
+from kanbook.networks import Network
+
+RACE = """({ settings, steps }) => {
+  const race = new Race(settings);
+  while (race.steps < steps) race.step();
+  const { kan, mlp, history: { step, kan: error, mlp: rival } } = race;
+  return { kan: kan.toJSON(), mlp: mlp.toJSON(), step, errors: [error, rival] };
+}"""
+TO_COMPARE = [
+    {"settings": {"seed": 3}, "steps": 200},
+    {"settings": {"task": "zigzag", "widths": [1, 5, 1], "bias": True, "base": True}, "steps": 200},
+    {"settings": {"task": "spirals", "widths": [2, 4, 4, 1], "spline_weight": True}, "steps": 200},
+    {"settings": {"task": "noisy", "degree": 2, "fade": True}, "steps": 200},
+    {"settings": {"task": "checkers", "widths": [2, 3, 1], "optimizer": "lm"}, "steps": 5},
+]
+
+
+@pytest.fixture(scope="module")
+def races():
+    return run(RACE, TO_COMPARE)
+
+
+def test_a_seed_gives_the_same_race(races):
+    assert run(RACE, TO_COMPARE) == races
+    (other,) = run(RACE, [{"settings": {"seed": 4}, "steps": 200}])
+    assert other["errors"] != races[0]["errors"] and len(other["step"]) == 201
+
+
+def test_node_and_chromium_agree(races, browser):
+    page = browser.new_page()
+    script = """async ([text, work, cases]) => {
+      const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+      window.Race = (await import(url)).Race;
+      return cases.map(eval(work));
+    }"""
+    found = page.evaluate(script, [bundle.script("race"), RACE, TO_COMPARE])
+    page.close()
+    for one, other in zip(races, found, strict=True):
+        assert one["step"] == other["step"]
+        assert_close(one["errors"], other["errors"], 1e-9)
+
+
+def test_the_mlp_is_of_equal_size(races):
+    for one in races:
+        count = count_parameters(transfer.from_page(one["kan"]))
+        assert len(one["mlp"]["theta"]) == pytest.approx(count, rel=0.12)
+
+
+SHOW = """seed => {
+  const race = new Race({ seed }), until = steps => { while (race.steps < steps) race.step(); };
+  until(300);
+  race.set({ fade: true });
+  until(3000);
+  race.prune();
+  until(3300);
+  race.extend();
+  until(3600);
+  race.extend();
+  until(3900);
+  const { complete } = finish(race.snapAll());
+  const functions = race.kan.layers.flatMap(layer =>
+    [...layer.kind].flatMap((kind, e) => (kind === FUNCTION ? NAMES[layer.names[e]] : [])));
+  return { complete, functions, error: race.errors().kan, formula: race.formula()?.text ?? null };
+}"""
+
+
+def test_fade_prune_extend_snap(record_property):
+    """exp(sin(pi x) + y^2) from samples, in nine of ten races; a straight edge more is no loss."""
+    good, (x, _) = 0, samples(50, 2, 1)
+    for found in run(SHOW, [*range(10)]):
+        if not found["complete"] or {*found["functions"]} - {"x"} != {"exp", "sin", "x^2"}:
+            continue
+        names = {"x": x[:, 0], "y": x[:, 1], "exp": torch.exp, "sin": torch.sin, "pi": torch.pi}
+        value = eval(found["formula"], {}, names)
+        assert_close(value, torch.exp(torch.sin(torch.pi * x[:, 0]) + x[:, 1] ** 2), 1e-6)
+        good += found["error"] < 1e-4
+    record_property("races that end in the formula, of ten", good)
+    assert good >= 9
+
+
+def test_the_kan_loses_on_forty_noisy_points():
+    """After as many steps as it takes the MLP; the median of ten."""
+    cases = [{"settings": {"task": "noisy", "seed": seed}, "steps": 500} for seed in range(10)]
+    kan, mlp = np.array([found["errors"] for found in run(RACE, cases)])[..., -1].T
+    assert np.median(kan) > 1.5 * np.median(mlp)
+
+
+STORED = """async ({ settings, points, actions }) => {
+  const race = new Race(settings, { points });
+  for (const action of actions)
+    if (typeof action === "number") for (let s = 0; s < action; s++) race.step();
+    else if (action === "fade") race.set({ fade: true });
+    else if (action === "snap") race.snap([1, 0, 0], finish(race.rank(1, 0, 0))[0]);
+    else race[action]();
+  const letters = await race.encode(), copy = await Race.decode(letters);
+  const state = ({ kan, mlp, settings, steps, mlpSteps, seconds, events, task }) => structuredClone(
+    { kan: kan.toJSON(), mlp: mlp.toJSON(), settings, steps, mlpSteps, seconds, events,
+      data: ["x", "y", "testX", "testY"].map(part => [...task[part]]) });
+  const before = [state(race), state(copy)];
+  const history = structuredClone([race, copy].map(one => one.history.kan));
+  race.restart(); // a link has no optimizers
+  const later = [race, copy].map(one => {
+    for (let s = 0; s < 20; s++) one.step();
+    return [one.errors(), one.rate(one.steps), one.fadeStrength];
+  });
+  return { letters, again: await (await Race.decode(letters)).encode(), before, history, later };
+}"""
+
+
+def test_a_link_holds_the_whole_race():
+    points = samples(30, 1, 0)[0]
+    points = torch.cat([points, points**2], 1).tolist()
+    cases = [
+        {"settings": {"bias": True, "seed": 5}, "actions": [120, "fade", 50, "extend", 30]},
+        {"settings": {"task": "velocities", "widths": [2, 3, 1]}, "actions": [50, "snap", 10]},
+        {"settings": {"task": "table"}, "points": points, "actions": [60, "matchMLP", 20]},
+        {"settings": {"task": "drawn", "degree": 1}, "points": points, "actions": [40]},
+    ]
+    for found in run(STORED, cases):
+        for part in ("before", "later"):
+            race, copy = found[part]
+            assert race == copy
+        assert_close(*found["history"], 1e-4)
+        assert found["again"] == found["letters"]
+        assert re.fullmatch(r"[\w-]+", found["letters"])
+
+
+UNDO = """() => {
+  const race = new Race({ task: "product" });
+  const state = () => JSON.stringify({ ...race.state, seconds: null, snapshots: null });
+  const act = {
+    fade: () => race.set({ fade: true }),
+    update: () => race.update(),
+    extend: () => race.extend(),
+    prune: () => race.prune(),
+    off: () => race.switchOff(0, 1, 2),
+    snap: () => race.snap([1, 0, 0], finish(race.rank(1, 0, 0))[0]),
+    equal: () => race.matchMLP(),
+    drag() {
+      race.beginEdit();
+      race.setCoef(0, 0, 0, 2, 5);
+    },
+  };
+  for (let s = 0; s < 100; s++) race.step();
+  const found = Object.keys(act).map(name => {
+    const before = state();
+    act[name]();
+    const changed = state() !== before;
+    for (let s = 0; s < 7; s++) race.step();
+    return [name, changed, race.undo(), state() === before];
+  });
+  return [...found, [!race.undo()]];
+}"""
+
+
+def test_undo_goes_back_exactly():
+    (found,) = run(UNDO, [None])
+    for each in found:
+        assert all(each), each
+
+
+REWIND = """() => {
+  const race = new Race(), states = [], { stringify } = JSON;
+  const state = () => stringify([race.kan, race.mlp, race.steps, race.history.step.length]);
+  for (let s = 0; s <= 200; s++) {
+    states.push(state());
+    if (s === 121) race.extend();
+    race.step();
+  }
+  const indices = [...race.snapshots.keys()].reverse();
+  return indices.map(index => {
+    const view = race.view(index), { step } = race.snapshots[index];
+    race.rewind(index);
+    const same = [stringify(view.kan) === stringify(race.kan), state() === states[step]];
+    same.push(stringify(view.errors) === stringify(race.errors()));
+    return { step, same, events: race.events.length, left: race.snapshots.length - index };
+  });
+}"""
+
+
+def test_rewind_goes_back_exactly():
+    (found,) = run(REWIND, [None])
+    assert len(found) > 30
+    for one in found:
+        assert all(one["same"]), one
+        assert one["events"] == (one["step"] > 121)  # when the grid was extended
+        assert one["left"] == 1
+
+
+PROGRAMS = """({ network, x, task = "product" }) => {
+  const race = new Race({ task }, { network }), values = Float64Array.from(x);
+  return { program: race.python(), y: race.kan.predict(values, values.length / race.task.inputs) };
+}"""
+
+
+def test_copied_programs_run():
+    """Networks of curves, of curves and functions, of functions alone."""
+    x, _ = samples(40, 2, 0)
+    pruned = formulas.prune(scrambled([2, 5, 1], 2, masked=True), x, 0.3)
+    models = [scrambled([2, 3, 1], 0), scrambled([2, 3, 1], 1, degree=2, **OPTIONS), pruned]
+    formula = Network(*map(FormulaLayer, scrambled([2, 1, 1], 0)))
+    for (i, o), name, a, b, c in (((0, 0), "sin", 3, 0.5, 2), ((1, 0), "gauss", 1, 0.25, -1)):
+        formula[0].put(i, o, LIBRARY[name], Candidate(name, 1, a, b, c, 0.125))
+    formula[1].put(0, 0, LIBRARY["x^3"], Candidate("x^3", 1, 1, -1, 0.5, 0))
+    models += [*with_functions(), formula]
+    cases = [{"network": transfer.to_page(model), "x": columns(x)} for model in models]
+    for model, found in zip(models, run(PROGRAMS, cases), strict=True):
+        names = {}
+        exec(found["program"], names)
+        function = names.get("model") or names["f"]
+        y = function(*x.unbind(1)) if model is formula else function(x)
+        assert_close(y.flatten(), found["y"], 0, 1e-12)
+
+
+# --- tasks ---------------------------------------------------------------------------------------
+
+TASK = """([name, options]) => {
+  const [task, ...others] = [2, 2, 3].map(seed => makeTask(name, { ...options, seed }));
+  const text = ({ x, y }) => JSON.stringify([x, y]);
+  return { ...task, same: others.map(one => text(one) === text(task)) };
+}"""
+ANGLE = math.pi / 6
+TURN = torch.tensor(
+    [[math.cos(ANGLE), math.sin(ANGLE)], [-math.sin(ANGLE), math.cos(ANGLE)]]
+).double()
+
+
+def board(x):
+    """Squares of side 2/3, as on a chessboard."""
+    return 1 - 2 * ((1.5 * x).floor().sum(1) % 2)
+
+
+def spirals(x):
+    """Arms at an angle of 3 pi r, half a turn wide."""
+    angle = torch.atan2(x[:, 1], x[:, 0]) - 3 * torch.pi * x.square().sum(1).sqrt()
+    return torch.where(angle % (2 * torch.pi) < torch.pi, 1.0, -1.0)
+
+
+TRUTHS = {
+    "exp_sine": tasks.exp_sine,
+    "product": tasks.product,
+    "velocities": lambda x: 0.75 * x.sum(1) / (1 + 0.75**2 * x.prod(1)),
+    "zigzag": tasks.zigzag,
+    "noisy": tasks.sine,
+    "checkers": board,
+    "rotated": lambda x: board(x @ TURN),
+    "spirals": spirals,
+}
+
+
+def test_tasks():
+    for (name, truth), one in zip(
+        TRUTHS.items(), run(TASK, [[name, {}] for name in TRUTHS]), strict=True
+    ):
+        x, test = (
+            torch.tensor(one[part], dtype=torch.float64).view(one["inputs"], -1).T
+            for part in ("x", "testX")
+        )
+        assert_close(one["testY"], truth(test).flatten(), 0, 1e-12)
+        assert_close(one["spread"], np.std(one["testY"]), 1e-12)
+        errors = torch.tensor(one["y"], dtype=torch.float64) - truth(x).flatten()
+        if name == "noisy":
+            assert one["n"] == 40 and 0.2 < errors.std() < 0.4
+        else:
+            assert errors.abs().max() < 1e-12
+        assert x.abs().max() <= 1 and -0.5 < np.mean(one["testY"]) / one["spread"] < 1.5
+        assert one["same"] == [True, name == "zigzag"]  # whose samples are even
+
+
+def test_portrait():
+    """Upright: the first row of pixels is at y = 1."""
+    picture = np.frombuffer(base64.b64decode(KANLab()._portrait), dtype=np.uint8)
+    work = """portrait => {
+      const { truth } = makeTask("portrait", { portrait }), at = i => (2 * i) / 47 - 1;
+      return Array.from({ length: 48 * 48 }, (_, p) => truth(at(p % 48), -at(Math.floor(p / 48))));
+    }"""
+    (found,) = run(work, [picture.tolist()])
+    assert_close(found, picture / 255, 0, 1e-3)  # the last row and column are just inside
+
+
+def test_table_is_scaled():
+    """Inputs to [-1, 1], heights to mean 0 and spread 1; every fifth row is kept for the test."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform([-3, 100, 5], [7, 900, 6], (50, 3))
+    (one,) = run(TASK, [["table", {"points": points.tolist()}]])
+    scale, (mean, spread) = np.array(one["scale"]), one["targetScale"]
+    test = np.arange(50) % 5 == 2
+    for rows, x, y in ((~test, "x", "y"), (test, "testX", "testY")):
+        unit = np.array(one[x]).reshape(2, -1).T
+        back = (unit + 1) / 2 * (scale[:, 1] - scale[:, 0]) + scale[:, 0]
+        assert_close(back, points[rows, :2], 1e-12)
+        assert_close(spread * np.array(one[y]) + mean, points[rows, 2], 1e-12)
+    assert (mean, spread) == pytest.approx((points[:, 2].mean(), points[:, 2].std()), rel=1e-12)
+    assert (one["n"], one["testN"]) == (40, 10)
+
+
+def test_tables_as_text():
+    """With a head or without; apart by commas, tabs, semicolons or spaces."""
+    rows = [[float(i), i**2 / 4, 1 / (i + 1)] for i in range(12)]
+    work = """text => {
+      try { return parseCSV(text); } catch ({ message }) { return message; }
+    }"""
+
+    def text(rows, by=",", end="\n"):
+        return end.join(by.join(map(str, row)) for row in rows) + end
+
+    good = [
+        text(rows),
+        text(rows, "\t", "\r\n"),
+        text(rows, " ; "),
+        text(rows, "  "),
+        "time,way,speed\n" + text(rows) + "\n\n",
+    ]
+    assert run(work, good) == [rows] * 5
+    bad = {
+        text(rows[:9]): "9 rows; at least 10 are needed",
+        text([row + row for row in rows]): "6 columns; expected two (x, y) or three (x1, x2, y)",
+        text([row[:1] for row in rows]): "1 columns; expected two (x, y) or three (x1, x2, y)",
+        text(rows * 500): "6000 rows; at most 5,000 fit",
+        text([*rows, ["a", 1, 2]]): 'line 13, "a,1,2": expected 3 numbers',
+        text([*rows, [1, 2]]): 'line 13, "1,2": expected 3 numbers',
+        text([*rows, [1, 2, "inf"]]): 'line 13, "1,2,inf": expected 3 numbers',
+        text([[x, 3, y] for x, _, y in rows]): "column 2 is 3 in every row; it must vary",
+    }
+    assert run(work, [*bad]) == [*bad.values()]
