@@ -106,6 +106,7 @@ export function learnedChart(lab, root, drawn) {
       if (task.truth) set(svg.querySelector(".truth"), { d: path(line, truthOn(task, line, line.length)) });
     }
     target.canvas.hidden = !two || !task.truth; // a table has but its points
+    root.querySelector(".learned").dataset.table = two && !task.truth;
     if (!target.canvas.hidden) paint(target.canvas, truthOn(task, pixels, PIXELS ** 2), range, colors);
     if (task.n <= 100 || !task.truth) target.svg.querySelector(".points").innerHTML = pointsOf(task);
     root.querySelector(".scale").hidden = !two;
@@ -118,7 +119,7 @@ export function learnedChart(lab, root, drawn) {
     return Array.from(y, (v, s) => {
       if (inputs === 1) return `<circle cx="${px(x[s])}" cy="${py(v)}" r="1.5"/>`;
       const c = 4 * colorAt(v, range), color = colors.subarray(c, c + 3), down = (H * (1 - x[n + s])) / 2;
-      return `<circle cx="${px(x[s])}" cy="${round(down, 1)}" r="4" style="fill:rgb(${color})"/>`;
+      return `<circle cx="${px(x[s])}" cy="${round(down, 1)}" r="${round(clamp(24 / Math.sqrt(n), 1.2, 4), 1)}" style="fill:rgb(${color})"/>`;
     }).join("");
   }
 
@@ -167,7 +168,7 @@ export function learnedChart(lab, root, drawn) {
     },
     pointerup() {
       if (!stroke) return;
-      const [low, high] = rangeOf(stroke.map(([x]) => x)), old = lab.points ?? [];
+      const [low, high] = rangeOf(stroke.map(([x]) => x)), flat = !lab.points?.some(([, y]) => y), old = flat ? [] : lab.points;
       const points = [...old.filter(([x]) => x < low || x > high), ...stroke];
       stroke = null;
       drawn(points.sort((a, b) => a[0] - b[0]));
@@ -181,7 +182,7 @@ export function learnedChart(lab, root, drawn) {
 
 const LINES = `<g class="axes"></g><g class="events"></g><path class="mlp-line"/><path class="kan-line"/>
   <path class="cursor"/><text class="kan-now"></text><text class="mlp-now"></text>`;
-const MARK = `<g><path/><circle r="7.5"/><text text-anchor="middle"></text></g>`;
+const MARK = `<g role="img"><title></title><path/><circle r="7.5"/><text text-anchor="middle"></text></g>`;
 
 /** With labels, or small and bare. */
 export function raceChart(svg, { labels = true } = {}) {
@@ -201,7 +202,7 @@ export function raceChart(svg, { labels = true } = {}) {
     return { kan: [...h.kanSeconds, kan], mlp: [...h.mlpSeconds, mlp], end: Math.max(0.2, kan, mlp), marks };
   }
 
-  /** `at`: where on the axis one looks back to, and `errors` what they are there, or now. */
+  /** `at`: where on the axis one looks back to; `errors`: what they are there, or now. Returns its end. */
   function draw(race, { unit, at, errors }) {
     if (!width) return;
     const x = along(race, unit), { history: h } = race, now = at === null ? errors : { kan: null, mlp: null };
@@ -225,6 +226,7 @@ export function raceChart(svg, { labels = true } = {}) {
     drawMarks(race.events, x.marks.map(px));
     const end = (node, name, net) => [node, name, px(at ?? x[net].at(-1)), errors[net]];
     drawNow(end(kanNow, "KAN", "kan"), end(mlpNow, "MLP", "mlp"), py);
+    return x.end;
   }
 
   /** Values at the ends of the lines, or where one looks back to, pushed apart where they would touch. */
@@ -241,14 +243,15 @@ export function raceChart(svg, { labels = true } = {}) {
     const tens = Array.from({ length: Math.floor(high) - low + 1 }, (_, p) => low + p);
     const every = Math.ceil(tens.length / 6), below = labels ? ticks(0, end, width < 420 ? 3 : 5) : [];
     const put = (x, y, anchor, words) => `<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
-    const named = v => (v === below.at(-1) ? `${label(v)} ${unit}` : label(v));
+    const said = unit === "steps" ? unit : "seconds of computing", free = width - 7 * said.length;
     const power = p => (p < -3 ? `10<tspan dy="-4" font-size="9">${text(p)}</tspan>` : 10 ** p);
     const html = [
       ...tens.filter(p => p % every === 0).map(p => {
         const y = py(10 ** p), words = labels ? put(pad.left - 6, y + 4, "end", power(p)) : "";
         return `<path d="M${pad.left} ${y}H${width - pad.right}"/>${words}`;
       }),
-      ...below.map(v => put(px(v), height - 5, "middle", named(v))),
+      ...below.filter(v => px(v) < free).map(v => put(px(v), height - 5, "middle", label(v))),
+      labels ? put(width, height - 5, "end", said) : "",
     ].join("");
     if (html !== axesDrawn) axes.innerHTML = axesDrawn = html;
   }
@@ -256,14 +259,16 @@ export function raceChart(svg, { labels = true } = {}) {
   function drawMarks(all, xs) {
     let last = -Infinity, row = 0;
     children(events, all.length, MARK).forEach((node, m) => {
-      const [line, circle, letter] = node.children, x = xs[m];
+      const [title, line, circle, letter] = node.children, x = xs[m], { name, text } = all[m];
       row = x - last < 15 ? (row + 1) % 3 : 0; // letters that would touch stand below each other
       last = x;
       const y = pad.top - 9 + 15 * row;
       set(line, { d: `M${x} ${y}V${height - pad.bottom}` });
       set(circle, { cx: x, cy: y });
       set(letter, { x, y: y + 4 });
-      write(letter, all[m].name[0]);
+      write(letter, name === "extend" ? "g" : name[0]); // the letters of the buttons
+      write(title, text);
+      set(node, { "aria-label": text });
     });
   }
 

@@ -10,7 +10,7 @@ const INSET = 3;
 const SAMPLES = 33; // points of a small curve
 const BINS = 14;
 const FEW = 0.005; // a share of values beyond the knots that is not worth a mark
-const DEAD = 0.03; // of the largest spread of a layer, below which an edge is pruned
+const DEAD = 0.03; // of the largest spread of a layer, below which an edge counts as dead
 const FLOW = 700; // milliseconds from one layout to the next
 
 // --- where everything stands
@@ -215,10 +215,26 @@ export function networkDiagram(lab, svg, open) {
     if (now !== shape || plan.race !== lab.race) layOut(kan);
     shape = now;
     const { task } = lab.race, seen = kan.observe(task.x, task.n);
+    weigh(kan, seen);
     kan.layers.forEach((layer, l) => drawLayer(layer, l, seen[l], task.n));
     const feeds = (box, l, j) => (l === 0 ? box.l === 0 && box.i === j : box.l === l - 1 && box.o === j);
     const used = (l, j) => boxes.some(box => !box.dead && feeds(box, l, j));
     dots.forEach((row, l) => row.forEach((dot, j) => set(dot, { class: used(l, j) ? "" : "dead" })));
+  }
+
+  /** How strong edges are beside the strongest of their layer; dead: weak, or no living one goes on. */
+  function weigh(kan, seen) {
+    for (let l = kan.layers.length - 1; l >= 0; l--) {
+      const own = boxes.filter(box => box.l === l), spread = ({ i, o }) => seen[l].spreads[i * kan.widths[l + 1] + o];
+      const ahead = boxes.filter(box => box.l === l + 1 && !box.dead).map(({ i }) => i);
+      const leads = ({ o }) => l === kan.layers.length - 1 || ahead.includes(o);
+      const widest = Math.max(1e-12, ...own.filter(leads).map(spread));
+      for (const box of own) {
+        box.leads = leads(box);
+        box.strength = box.leads ? spread(box) / widest : 0;
+        box.dead = box.strength < DEAD;
+      }
+    }
   }
 
   /** Heights grow with the root of a curve's rise, so that small curves are seen and large ones fit. */
@@ -228,16 +244,13 @@ export function networkDiagram(lab, svg, open) {
     const curves = own.map(({ i, o }) => layer.curve(i, o, inputs[i].xs));
     const ends = curves.map(ys => [Math.min(...ys), Math.max(...ys)]);
     const most = Math.max(1e-9, ...ends.map(([low, high]) => high - low));
-    const widest = Math.max(1e-12, ...seen.spreads);
     own.forEach((box, m) => {
       const [low, high] = ends[m], scale = 26 / Math.sqrt(most * Math.max(high - low, 1e-3 * most));
       box.coef = layer.coefOf(box.i, box.o).slice();
       const { below, above } = inputs[box.i], fed = l === 0 || living.some(({ o }) => o === box.i);
       const beyond = [below, above].map(share => (fed && share > FEW ? share : 0)); // not of a faded node's
-      const strength = seen.spreads[box.i * layer.outputs + box.o] / widest;
-      box.dead = strength < DEAD;
       drawCurve(box, inputs[box.i], curves[m], (low + high) / 2, scale);
-      drawLook(box, layer, strength, beyond);
+      drawLook(box, layer, beyond);
     });
   }
 
@@ -249,8 +262,8 @@ export function networkDiagram(lab, svg, open) {
     put(box, "knots", "d", Array.from(inner, t => `M${px((t - a) / (b - a))} 16v3.5`).join(""));
   }
 
-  function drawLook(box, layer, strength, [below, above]) {
-    const { i, o, parts, lane, size, dead } = box, out = below + above;
+  function drawLook(box, layer, [below, above]) {
+    const { i, o, parts, lane, size, dead, strength } = box, out = below + above;
     const named = layer.kind[i * layer.outputs + o] === FUNCTION;
     const ink = round(0.1 + 0.05 * Math.round(18 * Math.sqrt(strength)), 2); // in steps, as styles cost time
     const type = round((11 * UNIT) / size, 1);
@@ -264,7 +277,7 @@ export function networkDiagram(lab, svg, open) {
     const words = [out ? percent(out) : "", named && size > 32 ? functionOf(layer, box) : ""];
     box.about = [
       dead ? "faded" : named ? functionOf(layer, box) : "curve",
-      `spread ${percent(strength)} of the layer's largest`,
+      box.leads ? `spread ${percent(strength)} of the layer's largest` : "nothing goes on from there",
       ...(out ? [`${percent(out)} of values beyond the knots`] : []),
     ].join(", ");
     if (String(words) === box.words) return;
@@ -275,9 +288,7 @@ export function networkDiagram(lab, svg, open) {
 
   /** What a screen reader hears of an edge. */
   function name(box) {
-    const { names } = lab.race.task, last = plan.nodes.length - 1;
-    const node = (l, j) => (l === 0 ? names[j] : l === last ? "the output" : `node ${j + 1} of layer ${l}`);
-    box.title = `${node(box.l, box.i)} to ${node(box.l + 1, box.o)}`;
+    box.title = lab.race.edgeName(box.l, box.i, box.o);
     set(box.parts.group, { "aria-label": `${box.title}: ${box.about}` });
   }
 
@@ -342,6 +353,15 @@ function typed(name) {
   return html(free.includes("b") ? `${x} + <i>b</i>` : x);
 }
 
+/** The function of an edge with its numbers, in type. */
+function written({ names, outputs, theta, at }, [, i, o]) {
+  const e = i * outputs + o, start = at.constants + 3 * e;
+  const [c, a, b] = Array.from(theta.subarray(start, start + 3), v => +v.toPrecision(4));
+  const factor = (v, dot) => (v === 1 ? "" : v === -1 ? "−" : text(v) + dot), plus = b < 0 ? " − " : " + ";
+  const inside = `${factor(a, " ")}<i>x</i>${b ? plus + text(Math.abs(b)) : ""}`;
+  return factor(c, " · ") + LIBRARY[NAMES[names[e]]].html(inside);
+}
+
 /** Where a coefficient is drawn: at the mean of the knots inside its function's support. */
 function middleOf(t, k, j) {
   return k ? t.subarray(j + 1, j + k + 1).reduce((sum, v) => sum + v) / k : (t[j] + t[j + 1]) / 2;
@@ -393,13 +413,15 @@ export function edgeInspector(lab, root, network) {
 
   function drawList() {
     const curve = isCurve(layerOf()), rows = (curve && ranked) || [];
-    box.querySelector(".note").textContent = !curve ? "This edge is a function now."
-      : ranked ? "Functions for this edge, best first. R²: with the curve; error: of the network, refitted."
+    box.querySelector(".note").innerHTML = !curve ? `This edge is a function now: ${written(layerOf(), edge)}`
+      : ranked ? `Simple before good: a function with more numbers has to lower the error enough for each.
+        R²: with the curve; error: of the network. Choosing one fits all of the KAN's numbers anew
+        (Levenberg-Marquardt).`
       : lab.playing ? "Pause to compare the curve with functions." : "Comparing the curve with functions …";
     children(list, rows.length, ROW).forEach(({ firstChild: button }, n) => {
       const { name, r2, loss } = rows[n], [words, fit, error] = button.children;
       words.innerHTML = typed(name);
-      fit.textContent = `R² ${r2 > 0.9999 ? `1 − ${show(1 - r2)}` : text(r2.toFixed(4))}`;
+      fit.textContent = `R² ${text(r2.toFixed(4))}`;
       error.textContent = `error ${brief(loss)}`;
       button.onclick = () => {
         box.querySelector(".close").focus(); // as the list goes
@@ -435,7 +457,7 @@ export function edgeInspector(lab, root, network) {
       outside: `M0 ${top}H${px(a)}V${floor}H0zM${px(b)} ${top}H${W}V${floor}H${px(b)}z`,
       zero: `M0 ${py(0)}H${W}`, values: hill(bins, px(a), floor, px(b) - px(a), 46),
       knots: Array.from(inner, t => `M${px(t)} ${floor - 5}v10`).join(""),
-      curve: `M${Array.from(xs, (x, p) => `${px(x)} ${py(ys[p])}`).join("L")}`,
+      curve: `M${Array.from(xs, (x, p) => [px(x), py(ys[p])]).filter(([, y]) => y > 2 && y <= floor).join("L")}`,
     };
     for (const name in paths) set(svg.querySelector(`.${name}`), { d: paths[name] });
     const beyond = (share, x, end) => (share > FEW
@@ -447,7 +469,7 @@ export function edgeInspector(lab, root, network) {
 
   function drawHandles(coef, middle) {
     children(handles, coef.length, HANDLE).forEach((node, j) => set(node, {
-      transform: `translate(${px(clamp(middle(j), view.a, view.b))} ${clamp(py(coef[j]), 4, floor)})`,
+      transform: `translate(${px(clamp(middle(j), view.a, view.b))} ${clamp(py(coef[j]), 8, floor)})`,
       "aria-label": `coefficient ${j + 1} of ${coef.length}`, "aria-valuetext": show(coef[j]),
       "aria-valuenow": round(coef[j], 4), "aria-valuemin": round(Math.min(view.low, coef[j]), 4),
       "aria-valuemax": round(Math.max(view.high, coef[j]), 4),

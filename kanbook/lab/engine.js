@@ -547,13 +547,16 @@ export class MLP {
     });
   }
 
-  /** The widths of one or two equal hidden layers with which the count comes nearest. */
-  static like(inputs, count, hiddenLayers) {
-    const of = h => Array.from({ length: hiddenLayers + 2 }, (_, l) => (l === 0 ? inputs : l <= hiddenLayers ? h : 1));
-    const size = widths => widths.slice(1).reduce((sum, o, l) => sum + (widths[l] + 1) * o, 0);
-    let h = 1;
-    while (Math.abs(size(of(h + 1)) - count) < Math.abs(size(of(h)) - count)) h++;
-    return of(h);
+  /** Widths with two hidden layers, as alike as they can be with a count within 3.5 % (else the nearest). */
+  static like(inputs, count) {
+    const size = (h, g) => (inputs + 1) * h + (h + 1) * g + g + 1, most = Math.ceil(Math.sqrt(count)) + 6, found = [];
+    for (let h = 1; h < most; h++)
+      for (let g = 1; g < most; g++) {
+        const off = Math.abs(size(h, g) / count - 1);
+        found.push({ h, g, off, rank: off < 0.035 ? Math.abs(h - g) : 1000 });
+      }
+    const { h, g } = found.sort((a, b) => a.rank - b.rank || a.off - b.off)[0];
+    return [inputs, h, g, 1];
   }
 
   count() {

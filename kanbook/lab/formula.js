@@ -78,17 +78,27 @@ export function formulaOf(net, task) {
 
 const list = values => `[${[...values].join(", ")}]`;
 
-/** Program text for the same network, with its numbers. */
-export function pythonOf(net, task) {
-  const formula = formulaOf(net, task), scaled = task.scale ? `\n# Inputs ${task.names.join(", ")} were scaled from ${JSON.stringify(task.scale)} to [-1, 1].` : "";
-  if (formula) {
-    const used = [...new Set(formula.text.match(/[a-z]\w+/g))].filter(word => !task.names.includes(word)).sort();
-    return `from torch import ${used.join(", ") || "tensor"}\n\n\ndef f(${task.names.join(", ")}):\n    return ${formula.text}\n`;
-  }
-  return net.layers.some(layer => layer.named) ? mixedPython(net, scaled) : plainPython(net, scaled);
+/** Lines that bring inputs to [-1, 1], and what stands before and after a result to bring it back. */
+function scaling({ scale, targetScale }) {
+  if (!scale) return { inputs: [], result: text => text };
+  const ends = [0, 1].map(end => `torch.tensor(${list(scale.map(pair => pair[end]))}, dtype=x.dtype)`);
+  const inputs = [`    low, high = ${ends.join(", ")}`, "    x = 2 * (x - low) / (high - low) - 1"];
+  const [mean, spread] = targetScale ?? [0, 1];
+  return { inputs, result: targetScale ? text => `${mean} + ${spread} * ${text}` : text => text };
 }
 
-function plainPython(net, scaled) {
+/** Program text for the same network, with its numbers; of data that were scaled, in their own units. */
+export function pythonOf(net, task) {
+  const formula = formulaOf(net, task);
+  if (formula) {
+    const used = [...new Set(formula.text.match(/[a-z]\w+/g))].filter(word => !task.names.includes(word)).sort();
+    const needed = used.length ? `from torch import ${used.join(", ")}\n\n\n` : "";
+    return `${needed}def f(${task.names.join(", ")}):\n    return ${formula.text}\n`;
+  }
+  return net.layers.some(layer => layer.named) ? mixedPython(net, task) : plainPython(net, task);
+}
+
+function plainPython(net, task) {
   const [first] = net.layers, flags = [first.bias && "bias=True", first.splineWeight && "spline_weight=True", first.baseWeight && "base=torch.nn.functional.silu"];
   const options = [`grid_size=${first.grid_size}`, `degree=${first.degree}`, ...flags.filter(Boolean), "dtype=torch.float64"];
   const lines = net.layers.flatMap((layer, l) => {
@@ -103,9 +113,16 @@ function plainPython(net, scaled) {
       ...(layer.kind.every(kind => kind === CURVE) ? [] : [part("mask", [...layer.kind].map(kind => +(kind === CURVE)), `(${I}, ${O})`)]),
     ];
   });
+  const { inputs, result } = scaling(task);
+  const scaled = !inputs.length ? "" : `
+
+def f(x):  # (N, ${net.widths[0]}), float64, in the data's own units
+${inputs.join("\n")}
+    return ${result("model(x)")}
+`;
   return `import torch
 from kanbook import KAN
-${scaled}
+
 numbers = {
 ${lines.join("\n")}
 }
@@ -114,11 +131,11 @@ model.load_state_dict({
     name: torch.tensor(values, dtype=torch.float64).view(shape)
     for name, (values, shape) in numbers.items()
 })
-`;
+${scaled}`;
 }
 
 /** Some edges are functions: the network written out, edge by edge. */
-function mixedPython(net, scaled) {
+function mixedPython(net, task) {
   const used = new Set(), lines = [];
   net.layers.forEach((layer, l) => {
     for (let o = 0; o < layer.outputs; o++) {
@@ -139,10 +156,10 @@ function mixedPython(net, scaled) {
       lines.push(`    h${l + 1}.append(${[...terms, layer.theta[layer.at.bias + o]].join("\n        + ")})`);
     }
   });
-  const depth = net.layers.length, names = [...used].sort();
+  const depth = net.layers.length, names = [...used].sort(), { inputs, result } = scaling(task);
   return `import torch
 from kanbook import splines${names.length ? `\nfrom torch import ${names.join(", ")}` : ""}
-${scaled}
+
 
 def curve(x, knots, coef, degree):
     knots, coef = (torch.tensor(v, dtype=x.dtype) for v in (knots, coef))
@@ -150,8 +167,8 @@ def curve(x, knots, coef, degree):
 
 
 def f(x):  # (N, ${net.widths[0]}), float64
-    h0, ${Array.from({ length: depth }, (_, l) => `h${l + 1}`).join(", ")} = x.unbind(-1), ${Array(depth).fill("[]").join(", ")}
+${inputs.map(line => `${line}\n`).join("")}    h0, ${Array.from({ length: depth }, (_, l) => `h${l + 1}`).join(", ")} = x.unbind(-1), ${Array(depth).fill("[]").join(", ")}
 ${lines.join("\n")}
-    return torch.stack(h${depth}, -1)
+    return ${result(`torch.stack(h${depth}, -1)`)}
 `;
 }

@@ -119,6 +119,7 @@ class Lab {
 
   say(words) {
     this.message = words;
+    this.until = [this.race.steps + 100, performance.now() + 5000]; // some training, and time to read
     for (const view of this.views) view.say(words);
   }
 
@@ -185,10 +186,11 @@ class Lab {
   }
 
   undo() {
-    const last = this.race.events.at(-1);
-    if (!this.race.canUndo) return this.say("There is nothing to undo.");
+    const { events, canUndo } = this.race;
+    if (!canUndo) return this.say("There is nothing to undo.");
     this.act(() => this.race.undo());
-    this.say(last ? `undone: ${last.text}` : "undone");
+    const gone = events[this.race.events.length];
+    this.say(gone ? `undone: ${ACTIONS[gone.name]?.[0] ?? "a change by hand"}` : "undone");
   }
 
   /** Show a snapshot, or what is now: null. */
@@ -222,8 +224,8 @@ class Lab {
     this.looking = null;
     this.say("looking for functions …");
     const heard = at => at && this.say(`curve ${at.done + 1} of ${at.of}: comparing with functions …`);
-    this.run(this.race.snapAll(), heard, () => {
-      this.say(this.race.events.at(-1).text);
+    this.run(this.race.snapAll(), heard, ({ complete, text }) => {
+      this.say(complete ? this.race.events.at(-1).text : text);
       this.report();
     });
   }
@@ -266,10 +268,13 @@ class Lab {
     const calm = still() && busy && !this.whole && pictures() === before;
     this.whole = false;
     const now = this.shown(whole);
-    if (this.playing && this.race.stopped) {
+    const { race } = this;
+    if (this.playing && race.stopped) {
       this.play(false);
-      this.say(this.race.stopped);
+      this.say(race.stopped);
     }
+    if (this.playing && this.message && race.steps > this.until[0] && performance.now() > this.until[1]
+      && !race.formula()) this.say("");
     if (!calm) for (const view of views) view.draw(now, whole ? null : this.turn);
     this.turn++;
     if (busy || this.whole) this.wake();
@@ -300,7 +305,7 @@ class Lab {
     const { race, looking } = this, { kan, mlp } = race.history;
     if (looking !== null) return { ...race.view(looking), seconds: race.snapshots[looking].seconds };
     const errors = whole ? race.errors() : { kan: kan.at(-1), mlp: mlp.at(-1) };
-    return { kan: race.kan, mlp: race.mlp, errors, step: race.steps };
+    return { kan: race.kan, mlp: race.mlp, errors, step: race.steps, seconds: race.seconds };
   }
 }
 
@@ -361,12 +366,12 @@ const RACE = `<section class="race" aria-label="the race of test errors">
   <p class="back" hidden><span></span> <button type="button" data-back="go">Go on from here</button>
     <button type="button" data-back="now">Back to now</button></p></section>`;
 
-const SETTINGS = `<details class="settings"><summary>Settings</summary>
+const SETTINGS = `<details class="settings"><summary>Settings <span class="changed" hidden>● changed</span></summary>
   <div class="grid">${slider("speed", "steps a frame", `min="0" max="${SPEEDS.length - 1}"`)}
     ${slider("lr", "learning rate", `min="-3" max="0" step="0.05"`)}
     <label>optimizer<select name="optimizer"><option value="adam">Adam</option>
       <option value="lm">Levenberg-Marquardt</option></select></label>
-    ${toggle("follow", "grids follow the values")}</div>
+    ${toggle("follow", "knots follow the values")}</div>
   <p class="about">And these begin a new race:</p>
   <div class="grid"><label>hidden nodes<select name="widths"></select></label>
     ${slider("grid_size", "intervals G", `min="1" max="30"`)}${slider("degree", "degree", `min="0" max="5"`)}
@@ -386,11 +391,14 @@ const HELP = `<details class="help"><summary>What is what</summary><dl>
   <dt>a box</dt><dd>the curve on an edge, strong where its output varies much; at its foot the values
     that reach it, and its knots; a triangle: values beyond them. Click it, or press Enter; arrow keys go
     to the next.</dd>
+  <dt>a letter in a circle</dt><dd>what was done there: u Update, g G × 2, f Fade, p Prune, s Snap, e a curve by
+    hand, o another optimizer</dd>
   <dt>relative RMSE</dt><dd>root mean squared error on test data in units of their standard deviation:
     1 is as bad as to say the mean</dd></dl></details>`;
 
 const SHARE = `<div class="take"><button type="button" data-share="link">Copy link</button>
-  <button type="button" data-share="python">Copy as Python</button></div>
+  <button type="button" data-share="python">Copy as Python</button>
+  <span class="took" role="status"></span></div>
   <textarea class="copied" readonly hidden rows="8" aria-label="copied text"></textarea>`;
 
 const page = (large, actions) => `<div class="lab">${large ? chips(`task${Math.random()}`) : ""}
@@ -429,7 +437,7 @@ function view(model, lab, el) {
     lab.publish({ points });
     lab.play(true);
   });
-  let unit = "steps", five = [], formula = null, counts = "", task = "", begun = false;
+  let unit = "steps", five = [], formula = null, counts = "", task = "", begun = false, taken = null;
 
   // --- drawing
 
@@ -441,10 +449,12 @@ function view(model, lab, el) {
       inspector.draw(now.kan, whole);
     }
     if (whole || part === 1) {
-      const at = lab.looking === null ? null : unit === "steps" ? now.step : now.seconds.kan;
-      chart.draw(lab.race, { unit, at, errors: now.errors });
+      const place = placeOf(now), at = lab.looking === null ? null : place;
+      scrubber.max = chart.draw(lab.race, { unit, at, errors: now.errors });
+      scrubber.value = place;
       drawNumbers(now);
       drawFive();
+      if (taken && (lab.race !== taken.race || lab.race.steps > taken.step + 100)) write($(".took"), "");
     }
     if (large && (whole || part === 2)) learned.draw(now, whole ? null : turn % 6 === 2 ? "kan" : "mlp");
     if (whole) drawControls(now);
@@ -457,17 +467,14 @@ function view(model, lab, el) {
     const grid = kan.edges(CURVE).length ? `, G = ${first.grid_size}` : "";
     write($(".numbers"), `[${kan.widths.join(", ")}]${grid}, ${kan.count()} parameters`);
     write($(".now"), `step ${step}${next}`);
-    if (document.activeElement !== scrubber || lab.looking === null) {
-      scrubber.max = Math.max(100, race.steps); // as the axis above it
-      scrubber.value = step;
-    }
-    const sizes = `${kan.count()} ${mlp.count()} ${name}`;
+    const behind = race.mlpSteps < race.steps ? ` New MLP: step ${race.mlpSteps} of ${race.steps}.` : "";
+    const sizes = `${kan.count()} ${mlp.count()} ${name} ${behind}`;
     if (sizes === counts) return;
     counts = sizes;
     const uneven = kan.count() > 0 && Math.abs(Math.log(kan.count() / mlp.count())) > 0.15;
     const counted = `Parameters: KAN ${kan.count()}, MLP ${mlp.count()} [${mlp.widths.join(", ")}].`;
-    $(".fair span").textContent = `${counted}${uneven ? " The MLP kept its size." : ""} ${FAIR[name] ?? ""}`;
-    $("[data-match]").hidden = !uneven;
+    $(".fair span").textContent = `${counted}${uneven ? " The MLP kept its size." : ""}${behind} ${FAIR[name] ?? ""}`;
+    $("[data-match]").hidden = !uneven || kan.count() < 20;
   }
 
   function drawFive() {
@@ -501,7 +508,7 @@ function view(model, lab, el) {
     for (const node of $$("[data-do=play]")) node.textContent = lab.playing ? "Pause" : "Play";
     for (const node of $$("[data-do=fade]")) set(node, { "aria-pressed": race.settings.fade });
     $(".back").hidden = lab.looking === null;
-    $(".back span").textContent = `Looking back at step ${step} of ${race.steps}.`;
+    $(".back span").textContent = `Step ${step} of ${race.steps}.`;
     if (written !== formula) {
       formula = written;
       $(".formula").hidden = !formula;
@@ -509,15 +516,17 @@ function view(model, lab, el) {
       $(".formula").innerHTML = `<i>f</i>(${names}) = ${formula}`;
     }
     if (large) drawSettings(race.settings);
+    if (race === taken?.race) return;
+    for (const node of $$(".copied")) node.hidden = true;
   }
 
-  function drawSettings({ widths, grid_size, degree, domain: [low, high], lr, optimizer, ...settings }) {
+  function drawSettings({ widths, degree, domain: [low, high], lr, optimizer, ...settings }) {
     const hidden = widths.slice(1, -1).join(", "), select = $("[name=widths]");
     const options = [...new Set([...HIDDEN, hidden])];
     if (select.options.length !== options.length)
       select.innerHTML = options.map(one => `<option value="${one}">${one || "none"}</option>`).join("");
     const speed = SPEEDS.filter(one => one <= model.get("speed")).length - 1;
-    const values = { widths: hidden, grid_size, degree, low, high, optimizer, lr: Math.log10(lr), speed };
+    const values = { widths: hidden, grid_size: lab.race.kan.layers[0].grid_size, degree, low, high, optimizer, lr: Math.log10(lr), speed };
     const said = { ...values, lr: show(lr), speed: model.get("speed") };
     for (const name in values) {
       const input = $(`[name=${name}]`);
@@ -527,11 +536,12 @@ function view(model, lab, el) {
       set(input, { "aria-valuetext": said[name] });
     }
     for (const input of $$(".settings [type=checkbox]")) input.checked = settings[input.name];
+    $(".changed").hidden = alike(chosen(), defaults);
     if (task === settings.task) return;
     task = root.dataset.task = settings.task;
     for (const input of $$(".chip input")) input.checked = input.value === task;
-    const chips = $(".tasks"), chosen = $(".chip:has(:checked)");
-    chips.scrollLeft = chosen.offsetLeft - (chips.clientWidth - chosen.clientWidth) / 2;
+    const chips = $(".tasks"), one = $(".chip:has(:checked)");
+    chips.scrollLeft = one.offsetLeft - (chips.clientWidth - one.clientWidth) / 2;
     $("[data-clear]").hidden = task !== "drawn";
     resize();
   }
@@ -539,6 +549,14 @@ function view(model, lab, el) {
   // --- controls
 
   const hiddenWidths = () => lab.race.settings.widths.slice(1, -1);
+
+  /** What the settings are, whatever the task. */
+  function chosen() {
+    const { task, widths, fade, seed, ...settings } = lab.race.settings;
+    return [hiddenWidths(), settings, model.get("speed")];
+  }
+  const defaults = chosen();
+
   const changes = {
     widths({ value }) {
       const hidden = value ? value.split(", ").map(Number) : [];
@@ -563,12 +581,13 @@ function view(model, lab, el) {
     if (!(high - low >= 0.01)) return lab.say("The domain needs two numbers, the second the larger one.");
     if (limit) lab.say(limit);
     else lab.publish(settings);
+    if (settings.grid_size === lab.race.settings.grid_size) lab.startAnew(); // back from an extension
     lab.changed();
   }
 
   function choose(name) {
     const inputs = name === "table" ? EXAMPLE[0].length - 1 : TASKS[name].inputs;
-    lab.publish({ task: name, points: null, widths: [inputs, ...hiddenWidths(), 1] });
+    lab.publish({ task: name, points: null, fade: false, widths: [inputs, ...hiddenWidths(), 1] });
     if (name === "table") $(".own").open = true;
     lab.say(name === "drawn" ? "Draw a curve over the target, with finger or mouse." : "");
   }
@@ -577,7 +596,7 @@ function view(model, lab, el) {
     try {
       const points = parseCSV($(".own textarea").value);
       $(".wrong").textContent = "";
-      lab.publish({ points, task: "table", widths: [points[0].length - 1, ...hiddenWidths(), 1] });
+      lab.publish({ points, task: "table", fade: false, widths: [points[0].length - 1, ...hiddenWidths(), 1] });
       lab.play(true);
       lab.say(`${points.length} rows, of which every fifth is kept for the test`);
     } catch (error) {
@@ -585,18 +604,23 @@ function view(model, lab, el) {
     }
   }
 
-  /** The snapshot nearest to a step; at the end, what is now. */
-  function lookAt(step) {
-    const gaps = lab.race.snapshots.map(one => Math.abs(one.step - step));
-    lab.look(step >= lab.race.steps ? null : gaps.indexOf(Math.min(...gaps)));
+  /** Where something lies on the axis: steps or seconds. */
+  const placeOf = ({ step, seconds }) => (unit === "steps" ? step : seconds.kan);
+
+  /** The snapshot nearest to a place; at the end, what is now. */
+  function lookAt(place) {
+    const { steps, seconds, snapshots } = lab.race, gaps = snapshots.map(one => Math.abs(placeOf(one) - place));
+    lab.look(place >= placeOf({ step: steps, seconds }) ? null : gaps.indexOf(Math.min(...gaps)));
   }
 
   async function share(what) {
     const area = $(".copied"), link = what === "link";
+    taken = { race: lab.race, step: lab.race.steps };
     area.hidden = false;
     area.value = link ? `${location.href.split("#")[0]}#lab=${await lab.race.encode()}` : lab.race.python();
     const copied = await copyFrom(area);
-    lab.say(!copied ? "Copy the text below." : link ? "Copied: a link that holds all of this." : "Copied.");
+    const said = link ? "Copied: a link that holds all of this." : "Copied.";
+    write($(".took"), copied ? said : "Copy the text below.");
   }
 
   function measure(by) {
@@ -612,7 +636,10 @@ function view(model, lab, el) {
     back: to => (to === "now" ? lab.look(null) : lab.rewind()),
     match: () => lab.act(() => lab.race.matchMLP()),
     own: train,
-    clear: () => lab.publish({ points: null }),
+    clear() {
+      lab.play(false);
+      lab.publish({ points: [[-1, 0], [1, 0]] });
+    },
   };
 
   function onClick({ target }) {

@@ -16,6 +16,7 @@ const RAMP = 300, WARM = 50, COOL = 300, COOL_FADING = 1200; // steps; see rate(
 const follows = step => (step < 400 ? step % 50 === 49 : step % 200 === 199); // whether knots follow after a step
 const SLACK = 0.02; // of a domain: knots follow values that leave it by more, or fill too little of it
 const ENTRIES = 400, SNAPSHOTS = 100; // kept at most
+const CATCH_UP = 20; // steps of a new MLP for one of the KAN's
 const LARGE = 400; // numbers with which steps of Levenberg-Marquardt are still quick
 
 const digits = value => String(+value.toPrecision(2));
@@ -42,7 +43,7 @@ export class Race {
   }
 
   newMLP() {
-    return new MLP(MLP.like(this.task.inputs, this.kan.count(), 2), this.settings);
+    return new MLP(MLP.like(this.task.inputs, this.kan.count()), this.settings);
   }
 
   /** Fresh buffers and optimizers, after a network or its shape has changed. */
@@ -78,7 +79,7 @@ export class Race {
     if (this.settings.follow && follows(this.steps)) this.follow();
     this.steps++;
     const middle = performance.now();
-    for (let moves = 0; moves < 4 && this.mlpSteps < this.steps; moves++) {
+    for (let moves = 0; moves < CATCH_UP && this.mlpSteps < this.steps; moves++) {
       if (this.events.some(event => event.step === this.mlpSteps)) this.mlpState = this.fresh(this.mlpState);
       this.move(this.mlpState, this.rate(this.mlpSteps), 0);
       this.mlpSteps++;
@@ -205,7 +206,7 @@ export class Race {
   extend(size = 2 * this.kan.layers[0].grid_size) {
     const { x, n } = this.task, old = this.kan.layers[0].grid_size, count = this.kan.count();
     this.change("extend", () => `grid ${old} to ${size}: ${count} to ${this.kan.count()} numbers`, () => {
-      if (this.settings.follow) updateGrid(this.kan, x, n, 1);
+      if (this.settings.follow) updateGrid(this.kan, x, n, 1, SLACK);
       return extendGrid(this.kan, x, n, size);
     });
   }
@@ -256,16 +257,26 @@ export class Race {
     return [...tried, ...dropped].map(({ start, loss, net }) => ({ name: start.name, r2: start.r2, loss: Math.sqrt(loss) / spread, net }));
   }
 
-  /** Put a function of `rank`'s in the place of a curve. */
-  snap([l, i, o], { name, net }) {
-    this.change("snap", `edge from ${i + 1} to ${o + 1} in layer ${l + 1} is ${name} now`, () => net.copy());
+  /** What an edge is called. */
+  edgeName(l, i, o) {
+    const from = l === 0 ? this.task.names[i] : `node ${i + 1}`, last = l === this.kan.layers.length - 1;
+    return `from ${from} to ${last ? "the output" : `node ${o + 1}`}`;
   }
 
-  /** Snap all curves that are as good as a function. Yields { done, of, edge } now and then. */
+  /** Put a function of `rank`'s in the place of a curve; all of the KAN's numbers have been fitted anew there. */
+  snap([l, i, o], { name, net }) {
+    this.change("snap", `the edge ${this.edgeName(l, i, o)} is ${name} now, all of the KAN's numbers are fitted anew`, () => net.copy());
+  }
+
+  /**
+   * Snap all curves, if the whole is as good then; else nothing changes. Yields { done, of, edge } now
+   * and then; returns { complete, text }.
+   */
   *snapAll() {
-    const found = yield* snapAll(this.kan, this.task), left = found.net.edges(CURVE).length;
-    this.change("snap", left ? `${left} edges stay curves: no function is as good` : "all edges are functions now", () => found.net);
-    return { complete: found.complete, left };
+    const { complete, net } = yield* snapAll(this.kan, this.task), left = net.edges(CURVE).length;
+    if (complete) this.change("snap", "all edges are functions now", () => net);
+    const why = left ? `for ${left === 1 ? "one edge" : `${left} edges`} no function is as good as the curve` : "the curves are better";
+    return { complete, text: complete ? "" : `No formula found: ${why}. Fade, prune and extend first, or snap single edges.` };
   }
 
   // --- back

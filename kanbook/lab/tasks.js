@@ -114,16 +114,20 @@ function fromTable(label, points) {
 
 /** Rows of two or three numbers; a first line of words is skipped. Throws an error to show. */
 export function parseCSV(text) {
-  const lines = text.split(/\r?\n/).filter(line => line.trim());
-  const rows = lines.map(line => line.trim().split(/\s*[,;\t]\s*|\s+/).map(Number));
-  const start = rows.length && rows[0].some(Number.isNaN) ? 1 : 0, points = rows.slice(start), width = points[0]?.length;
-  if (points.length < 10) throw new Error(`${points.length} rows; at least 10 are needed`);
-  if (points.length > 5000) throw new Error(`${points.length} rows; at most 5,000 fit`);
-  if (width !== 2 && width !== 3) throw new Error(`${width} columns; expected two (x, y) or three (x1, x2, y)`);
+  const lines = text.split(/\r?\n/).map(line => line.trim()).filter(Boolean);
+  const decimal = text.includes(";") || text.includes("\t") ? "," : ""; // 0,5;1 is two numbers
+  const cells = lines.map(line => line.split(decimal ? /\s*[;\t]\s*/ : /\s*,\s*|\s+/).map(cell => cell.replace(decimal, decimal && ".")));
+  const rows = cells.map(row => row.map(cell => (cell === "" ? NaN : Number(cell))));
+  const start = rows.length && rows[0].every(Number.isNaN) ? 1 : 0, points = rows.slice(start), width = points[0]?.length;
+  if (!points.length) throw new Error("no row of numbers; expected x, y or x1, x2, y in each line");
+  if (width !== 2 && width !== 3)
+    throw new Error(`the first row has ${width === 1 ? "one number" : `${width} numbers`}; expected two (x, y) or three (x1, x2, y)`);
   points.forEach((row, i) => {
     if (row.length !== width || row.some(v => !Number.isFinite(v)))
       throw new Error(`line ${i + 1 + start}, "${lines[i + start].slice(0, 40)}": expected ${width} numbers`);
   });
+  if (points.length < 10) throw new Error(`${points.length} rows; at least 10 are needed`);
+  if (points.length > 5000) throw new Error(`${points.length} rows; at most 5,000 fit`);
   for (let c = 0; c < width; c++)
     if (points.every(row => row[c] === points[0][c])) throw new Error(`column ${c + 1} is ${points[0][c]} in every row; it must vary`);
   return points;

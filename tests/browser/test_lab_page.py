@@ -171,9 +171,12 @@ def test_from_load_to_a_formula_by_buttons_alone(put):
     assert formula.locator("sup").inner_text() == "2"
     assert lab.errors()[0] < 1e-4
     assert sorted(lab.edges.locator(".name").all_text_contents()) == ["exp", "sin", "x²"]
-    assert lab.events() == ["f", "p", "e", "s"]
+    assert lab.events() == ["f", "p", "g", "s"]
+    snapped = lab.root.locator(".events g").last
+    assert snapped.get_attribute("aria-label").startswith("all edges are functions now")
+    assert snapped.locator("title").text_content() == snapped.get_attribute("aria-label")
     lab.press("Undo")
-    assert not formula.is_visible() and lab.status.startswith("undone: all edges are functions")
+    assert not formula.is_visible() and lab.status == "undone: Snap"
 
 
 def test_noisy_task_is_lost(put):
@@ -213,6 +216,43 @@ def test_death_at_a_high_rate_stops_with_a_sentence(put):
     lab.press("Play")
     lab.button("Play").wait_for()
     assert "no longer a finite number" in lab.status
+
+
+def test_edges_that_lead_nowhere_are_dead(put):
+    model = KANLab(widths=(2, 3, 1), seed=5).model()
+    with torch.no_grad():
+        model[1].coef[0] = 0
+    lab = put(state(model))
+    dead = [edge.get_attribute("class").strip() == "dead" for edge in lab.edges.all()]
+    assert dead == [True, True, False, False, False, False, True, False, False]
+    assert "nothing goes on from there" in lab.edges.first.get_attribute("aria-label")
+
+
+def test_messages_go_once_training_goes_on(put):
+    lab = put(state()).press("Reset")
+    assert lab.status == "the same start again"
+    lab.press("Copy as Python")
+    assert lab.text(".took").startswith("Cop") and lab.status == "the same start again"
+    lab.run_to(300)
+    assert lab.text(".took") == "" and lab.root.locator(".copied").is_visible()
+    lab.press("Play")
+    lab.page.wait_for_function("!document.querySelector('.status').textContent")
+    lab.press("Reset")
+    assert not lab.root.locator(".copied").is_visible()
+
+
+def test_changed_settings_are_marked(put):
+    lab = put(state())
+    mark = lab.root.locator(".changed")
+    lab.set(grid_size=7)
+    assert mark.is_visible()
+    lab.set(grid_size=5)
+    assert not mark.is_visible()
+    lab.press("G × 2")
+    slider = lab.root.locator("[name=grid_size]")
+    assert slider.input_value() == "10" and "G = 10" in lab.text(".numbers")
+    lab.set(grid_size=5)
+    assert "G = 5" in lab.text(".numbers") and lab.events() == []
 
 
 def test_matrix_of_a_wide_middle_layer(put):
@@ -265,10 +305,18 @@ def test_scrubber_shows_the_past_and_goes_on_from_there(put):
     assert 30 <= lab.drawn().step <= 50
     assert lab.curves() != now and lab.errors()[0] > 0
     past = lab.step
+    settings = lab.root.locator(".settings").bounding_box()
     scrubber.press("ArrowLeft")
-    assert lab.drawn().step < past
+    assert lab.drawn().step == float(scrubber.input_value()) < past
+    lab.press("seconds")
+    part = float(scrubber.input_value()) / float(scrubber.get_attribute("max"))
+    track, line = scrubber.bounding_box(), lab.root.locator(".cursor").bounding_box()
+    thumb = track["x"] + 8 + part * (track["width"] - 16)
+    assert 0 < part < 1 and thumb == pytest.approx(line["x"] + line["width"] / 2, abs=1.5)
+    lab.press("steps")
     lab.press("Back to now")
     assert lab.step == end and lab.curves() == now
+    assert lab.root.locator(".settings").bounding_box() == settings  # nothing was pushed
     scrubber.fill("40")
     lab.press("Go on from here")
     assert lab.step == past and not lab.button("Back to now").is_visible()
@@ -322,15 +370,16 @@ def test_edge_opens_shows_functions_and_closes(put):
     lab = put(state(widths=(2, 2, 1))).run_to(200)
     lab.edges.nth(4).click()
     sheet = lab.drawn().root.get_by_role("dialog")
-    assert sheet.locator(".title").inner_text() == "node 1 of layer 1 to the output"
+    assert sheet.locator(".title").inner_text() == "from node 1 to the output"
     assert sheet.get_by_role("slider").count() == 8
     rows = sheet.locator("li button")
     rows.first.wait_for(timeout=30_000)
     assert rows.count() >= 8 and re.search(r"R².*error", rows.first.inner_text(), re.DOTALL)
     rows.filter(has_text=re.compile(r"^\s*sin")).click()
     lab.drawn()
-    assert re.match(r"edge from 1 to 1 in layer 2 is sin now, test error", lab.status)
+    assert re.match(r"the edge from node 1 to the output is sin now, .*test error", lab.status)
     assert sheet.get_by_role("slider").count() == 0
+    assert re.search(r"function now: .*sin\(.*x.*\)", sheet.locator(".note").inner_text())
     assert lab.edges.nth(4).locator(".name").text_content() == "sin"
     sheet.get_by_role("button", name="Undo").click()
     lab.drawn()
@@ -382,12 +431,12 @@ def test_network_by_keyboard(put):
     assert lab.root.locator(".edges [tabindex='0']").count() == 1
     lab.edges.first.focus()
     focused = "document.activeElement.ariaLabel"
-    assert page.evaluate(focused).startswith("x to node 1 of layer 1: curve, spread")
+    assert page.evaluate(focused).startswith("from x to node 1: curve, spread")
     for key, name in [
-        ("ArrowRight", "y to node 1 of layer 1"),
-        ("ArrowUp", "node 1 of layer 1 to the output"),
-        ("ArrowRight", "node 2 of layer 1 to the output"),
-        ("ArrowDown", "x to node 2 of layer 1"),
+        ("ArrowRight", "from y to node 1"),
+        ("ArrowUp", "from node 1 to the output"),
+        ("ArrowRight", "from node 2 to the output"),
+        ("ArrowDown", "from x to node 2"),
     ]:
         page.keyboard.press(key)
         assert page.evaluate(focused).startswith(name)
@@ -398,7 +447,7 @@ def test_network_by_keyboard(put):
     page.keyboard.press("Tab")
     assert page.evaluate(focused) == "coefficient 1 of 8"
     page.keyboard.press("Escape")
-    assert page.evaluate(focused).startswith("x to node 2 of layer 1")
+    assert page.evaluate(focused).startswith("from x to node 2")
     page.keyboard.press("Control+z")
     assert lab.status == "There is nothing to undo."
 
@@ -444,8 +493,10 @@ def test_drawn_curve_is_learned(put):
     lab.wait_for(300)  # it plays by itself
     lab.press("Pause")
     assert lab.errors()[0] < 0.2
-    lab.press("Clear the drawing")
-    assert lab.root.locator(".target .truth").get_attribute("d") == target
+    lab.press("Play", "Clear the drawing")
+    flat = lab.root.locator(".target .truth").get_attribute("d")
+    assert len(set(re.findall(r" (-?[\d.]+)", flat))) == 1
+    assert lab.step == 0 and lab.button("Play").is_visible()
 
 
 def swipe(page, points):
@@ -493,7 +544,7 @@ def test_mlp_of_equal_size_after_an_extension(put):
     equal = lab.button("MLP of equal size")
     assert not equal.is_visible()
     lab.press("G × 2")
-    assert "KAN 195, MLP 127" in lab.text(".fair") and "kept its size" in lab.text(".fair")
+    assert "KAN 195, MLP 116" in lab.text(".fair") and "kept its size" in lab.text(".fair")
     lab.press("MLP of equal size")
     kan, mlp = map(int, re.findall(r"(?:KAN|MLP) (\d+)", lab.text(".fair"))[:2])
     assert kan == 195 and abs(math.log(mlp / kan)) < 0.1 and not equal.is_visible()
@@ -510,7 +561,7 @@ def test_small_lab_follows_its_script(put):
     names = lab.root.locator(".bar button").all_inner_texts()
     assert names[1:] == ["G × 2"] and not lab.root.locator(".tasks, .settings, .plot").count()
     lab.button("Play").wait_for()  # begun and ended by itself
-    assert lab.step == 60 and lab.events() == ["u", "e"]
+    assert lab.step == 60 and lab.events() == ["u", "g"]
     assert "G = 10" in lab.text(".numbers") and lab.status.startswith("grid 5 to 10")
 
 
