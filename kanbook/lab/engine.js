@@ -27,10 +27,13 @@ export class Random {
 
 export const MISSING = 0, CURVE = 1, FUNCTION = 2; // what an edge is
 
-const silu = x => x / (1 + Math.exp(-x));
-function siluSlope(x) {
-  const s = 1 / (1 + Math.exp(-x));
-  return s * (1 + x * (1 - s));
+/** SiLU and its slopes. */
+function silu(x, values, slopes) {
+  for (let s = 0; s < x.length; s++) {
+    const gate = 1 / (1 + Math.exp(-x[s]));
+    values[s] = x[s] * gate;
+    slopes[s] = gate * (1 + x[s] * (1 - gate));
+  }
 }
 
 /**
@@ -103,6 +106,7 @@ export class Layer {
     const { inputs: I, outputs: O, size, theta, at, kind } = this, { n, x, phi, spline, y } = t, K = this.degree + 1;
     if (!(keepTables && t.grids === this.grids)) {
       for (let i = 0; i < I; i++) tabulate(this.grids[i], this.degree, x, i * n, n, t);
+      if (this.baseWeight) silu(x, t.base, t.baseSlopes);
       t.grids = this.grids;
     }
     for (let o = 0; o < O; o++) y.fill(this.bias ? theta[at.bias + o] : 0, o * n, (o + 1) * n);
@@ -123,7 +127,7 @@ export class Layer {
           const u = this.baseWeight ? theta[at.baseWeight + e] : 0;
           if (phi !== spline)
             for (let s = 0; s < n; s++)
-              phi[values + s] = w * spline[values + s] + (this.baseWeight ? u * silu(x[i * n + s]) : 0);
+              phi[values + s] = w * spline[values + s] + (this.baseWeight ? u * t.base[i * n + s] : 0);
         }
         for (let s = 0; s < n; s++) y[sums + s] += phi[values + s];
       }
@@ -166,8 +170,8 @@ export class Layer {
           const u = theta[at.baseWeight + e];
           let gu = 0;
           for (let s = 0; s < n; s++) {
-            gu += g[s] * silu(x[inputs + s]);
-            if (gx) gx[inputs + s] += g[s] * u * siluSlope(x[inputs + s]);
+            gu += g[s] * t.base[inputs + s];
+            if (gx) gx[inputs + s] += g[s] * u * t.baseSlopes[inputs + s];
           }
           gradient[at.baseWeight + e] += gu;
         }
@@ -210,6 +214,7 @@ function buffers(layer, x, n) {
   return {
     n, x, grids: null, first: new Int32Array(I * n), phi, spline: plain ? phi : new Float64Array(I * O * n),
     bases: new Float64Array(I * n * (degree + 1)), slopes: new Float64Array(I * n * (degree + 1)),
+    base: new Float64Array(layer.baseWeight ? I * n : 0), baseSlopes: new Float64Array(layer.baseWeight ? I * n : 0),
     y: new Float64Array(O * n), gy: new Float64Array(O * n), g: new Float64Array(n),
   };
 }
@@ -515,7 +520,7 @@ class Tape {
         kind.forEach((one, e) => one === CURVE && put(start + at.splineWeight + e, t.gy[(e % O) * n + s] * t.spline[e * n + s]));
       if (layer.baseWeight)
         kind.forEach((one, e) => one === CURVE
-          && put(start + at.baseWeight + e, t.gy[(e % O) * n + s] * silu(t.x[Math.floor(e / O) * n + s])));
+          && put(start + at.baseWeight + e, t.gy[(e % O) * n + s] * t.base[Math.floor(e / O) * n + s]));
       if (layer.bias)
         for (let o = 0; o < O; o++) if (this.net.free[start + at.bias + o]) put(start + at.bias + o, t.gy[o * n + s]);
       if (layer.named)
