@@ -328,7 +328,7 @@ export function* snapAll(net, data, beam = 3) {
 }
 
 /** Drop functions that are not needed; fix numbers at 0, 1 or a readable one if that is free: as _round. */
-export function* roundNumbers(state, data, standard) {
+function* roundNumbers(state, data, standard) {
   const now = place => state.net.theta[place];
   function* accept(net) {
     const loss = yield* refit(net, data, 25);

@@ -329,8 +329,12 @@ def test_tables_as_text():
     assert run(work, good) == [rows] * 5
     bad = {
         text(rows[:9]): "9 rows; at least 10 are needed",
-        text([row + row for row in rows]): "6 columns; expected two (x, y) or three (x1, x2, y)",
-        text([row[:1] for row in rows]): "1 columns; expected two (x, y) or three (x1, x2, y)",
+        text(
+            [row + row for row in rows]
+        ): "the first row has 6 numbers; expected two (x, y) or three (x1, x2, y)",
+        text(
+            [row[:1] for row in rows]
+        ): "the first row has one number; expected two (x, y) or three (x1, x2, y)",
         text(rows * 500): "6000 rows; at most 5,000 fit",
         text([*rows, ["a", 1, 2]]): 'line 13, "a,1,2": expected 3 numbers',
         text([*rows, [1, 2]]): 'line 13, "1,2": expected 3 numbers',
