@@ -58,7 +58,7 @@ def test_node_and_chromium_agree(races, browser):
 def test_the_mlp_is_of_equal_size(races):
     for one in races:
         count = count_parameters(transfer.from_page(one["kan"]))
-        assert len(one["mlp"]["theta"]) == pytest.approx(count, rel=0.12)
+        assert len(one["mlp"]["theta"]) == pytest.approx(count, rel=0.035)
 
 
 SHOW = """seed => {
@@ -325,18 +325,18 @@ def test_tables_as_text():
         text(rows, " ; "),
         text(rows, "  "),
         "time,way,speed\n" + text(rows) + "\n\n",
+        text(rows, ";").replace(".", ","),  # 0,5 is a half
     ]
-    assert run(work, good) == [rows] * 5
+    assert run(work, good) == [rows] * len(good)
+    two_or_three = "expected two (x, y) or three (x1, x2, y)"
     bad = {
+        "": "no row of numbers; expected x, y or x1, x2, y in each line",
         text(rows[:9]): "9 rows; at least 10 are needed",
-        text(
-            [row + row for row in rows]
-        ): "the first row has 6 numbers; expected two (x, y) or three (x1, x2, y)",
-        text(
-            [row[:1] for row in rows]
-        ): "the first row has one number; expected two (x, y) or three (x1, x2, y)",
+        text([row + row for row in rows]): f"the first row has 6 numbers; {two_or_three}",
+        text([row[:1] for row in rows]): f"the first row has one number; {two_or_three}",
         text(rows * 500): "6000 rows; at most 5,000 fit",
         text([*rows, ["a", 1, 2]]): 'line 13, "a,1,2": expected 3 numbers',
+        text([*rows, [1, "", 2]]): 'line 13, "1,,2": expected 3 numbers',
         text([*rows, [1, 2]]): 'line 13, "1,2": expected 3 numbers',
         text([*rows, [1, 2, "inf"]]): 'line 13, "1,2,inf": expected 3 numbers',
         text([[x, 3, y] for x, _, y in rows]): "column 2 is 3 in every row; it must vary",
