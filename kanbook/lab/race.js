@@ -30,7 +30,7 @@ export class Race {
     this.settings.widths = [this.task.inputs, ...hidden, 1];
     this.kan = network ? Network.from(network) : new Network(this.settings.widths, this.settings);
     this.mlp = this.newMLP();
-    this.steps = this.mlpSteps = this.fadeStart = 0;
+    this.steps = this.mlpSteps = this.fadeStart = this.resumed = 0;
     this.seconds = { kan: 0, mlp: 0 };
     this.events = [];
     this.past = []; // for undo
@@ -61,7 +61,8 @@ export class Race {
 
   /** The learning rate of a step: slowly up after an event, then down with the steps since. */
   rate(step) {
-    const last = this.events.reduce((last, event) => (event.step <= step ? event.step : last), 0);
+    const fresh = [...this.events.map(event => event.step), this.resumed]; // when optimizers began anew
+    const last = Math.max(0, ...fresh.filter(start => start <= step));
     const warm = last > 0 ? Math.min(1, (step - last + 1) / WARM) : 1;
     return (this.settings.lr * warm) / (1 + (step - last) / (this.settings.fade ? COOL_FADING : COOL));
   }
@@ -135,7 +136,10 @@ export class Race {
       this.every *= 2;
     }
     const space = this.every * (ENTRIES / SNAPSHOTS);
-    if (steps % space === 0) this.snapshots.push({ step: steps, kan: this.kan.copy(), mlp: this.mlp.copy(), seconds: { ...this.seconds } });
+    if (steps % space === 0) {
+      const { kan, mlp, seconds, settings, fadeStart, events } = this;
+      this.snapshots.push({ step: steps, kan: kan.copy(), mlp: mlp.copy(), seconds: { ...seconds }, settings, fadeStart, events: events.length });
+    }
     if (this.snapshots.length > SNAPSHOTS) this.snapshots = this.snapshots.filter((_, p) => p % 2 === 0);
   }
 
@@ -213,9 +217,10 @@ export class Race {
 
   prune() {
     const { x, n } = this.task, edges = net => net.edges(CURVE).length + net.edges(FUNCTION).length, old = edges(this.kan);
+    const small = prune(this.kan, x, n);
+    if (!small) throw new Error("Without the edges that have faded, nothing would reach the output. Train on first.");
     this.change("prune", () => `${old} edges to ${edges(this.kan)}`, () => {
       this.settings = { ...this.settings, fade: false };
-      const small = prune(this.kan, x, n);
       return this.settings.follow ? updateGrid(small, x, n, 1) : small;
     });
   }
@@ -302,6 +307,7 @@ export class Race {
   undo() {
     if (!this.canUndo) return false;
     Object.assign(this, this.past.pop(), { stopped: "" });
+    this.resumed = this.steps;
     this.restart();
     return true;
   }
@@ -309,10 +315,12 @@ export class Race {
   /** Go on from a snapshot. */
   rewind(index) {
     this.remember();
-    const { step, kan, mlp, seconds } = this.snapshots[index], kept = this.history.step.filter(at => at <= step).length;
+    const { step, kan, mlp, seconds, settings, fadeStart, events } = this.snapshots[index];
+    const kept = this.history.step.filter(at => at <= step).length;
     for (const name in this.history) this.history[name].length = kept;
-    Object.assign(this, { kan: kan.copy(), mlp: mlp.copy(), steps: step, mlpSteps: step, seconds: { ...seconds }, stopped: "" });
-    this.events = this.events.filter(event => event.step <= step);
+    Object.assign(this, { kan: kan.copy(), mlp: mlp.copy(), seconds: { ...seconds }, settings, fadeStart, stopped: "" });
+    this.steps = this.mlpSteps = this.resumed = step;
+    this.events = this.events.slice(0, events);
     this.snapshots = this.snapshots.slice(0, index + 1);
     this.restart();
   }
@@ -334,7 +342,7 @@ export class Race {
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
     const { kan, mlp, settings, points, ...rest } = JSON.parse(await new Response(stream).text());
     const race = new Race(settings, { points, portrait });
-    Object.assign(race, rest, { kan: Network.from(kan), mlp: MLP.from(mlp), snapshots: [] });
+    Object.assign(race, rest, { kan: Network.from(kan), mlp: MLP.from(mlp), snapshots: [], resumed: rest.steps });
     race.restart();
     return race;
   }

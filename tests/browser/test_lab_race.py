@@ -112,7 +112,8 @@ STORED = """async ({ settings, points, actions }) => {
     [more, ...["x", "y", "testX", "testY"].map(part => [...task[part]])]);
   const before = [state(race), state(copy)];
   const history = structuredClone([race, copy].map(one => one.history.kan));
-  race.restart(); // a link has no optimizers
+  race.resumed = race.steps; // a link has no optimizers
+  race.restart();
   const later = [race, copy].map(one => {
     for (let s = 0; s < 20; s++) one.step();
     return [one.errors(), one.rate(one.steps), one.fadeStrength];
@@ -342,3 +343,38 @@ def test_tables_as_text():
         text([[x, 3, y] for x, _, y in rows]): "column 2 is 3 in every row; it must vary",
     }
     assert run(work, [*bad]) == [*bad.values()]
+
+
+BACK = """settings => {
+  const race = new Race(settings), steps = count => { for (let s = 0; s < count; s++) race.step(); };
+  steps(100);
+  race.set({ fade: true });
+  steps(100);
+  const index = race.snapshots.findLastIndex(({ step }) => step < 100), { step } = race.snapshots[index];
+  race.rewind(index);
+  const { fade } = race.settings, events = race.events.length, { kan } = race.errors();
+  let worst = 0;
+  for (let s = 0; s < 60; s++) {
+    race.step();
+    worst = Math.max(worst, race.errors().kan / kan);
+  }
+  return { fade, events, worst, step, strength: race.fadeStrength };
+}"""
+
+
+def test_before_a_fade_nothing_fades_and_adam_warms_up():
+    for found in run(BACK, [{"seed": seed, "follow": False} for seed in range(3)]):
+        assert found["step"] < 100 and (found["fade"], found["events"]) == (False, 0)
+        assert found["strength"] == 0 and found["worst"] < 2
+
+
+CUT = """() => {
+  const race = new Race({ widths: [2, 2, 1] });
+  race.kan.layers[1].theta.fill(0); // constants, so that no edge goes on
+  try { race.prune(); } catch ({ message }) { return [message, race.canUndo, race.events.length]; }
+}"""
+
+
+def test_prune_leaves_an_output_its_edges():
+    ((message, undo, events),) = run(CUT, [None])
+    assert "nothing would reach the output" in message and not undo and events == 0
