@@ -346,11 +346,13 @@ def test_tables_as_text():
 
 
 BACK = """settings => {
-  const race = new Race(settings), steps = count => { for (let s = 0; s < count; s++) race.step(); };
+  const race = new Race(settings);
+  const steps = count => { for (let s = 0; s < count; s++) race.step(); };
   steps(100);
   race.set({ fade: true });
   steps(100);
-  const index = race.snapshots.findLastIndex(({ step }) => step < 100), { step } = race.snapshots[index];
+  const index = race.snapshots.findLastIndex(({ step }) => step < 100);
+  const { step } = race.snapshots[index];
   race.rewind(index);
   const { fade } = race.settings, events = race.events.length, { kan } = race.errors();
   let worst = 0;
