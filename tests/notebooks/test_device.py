@@ -163,12 +163,20 @@ def portable(source):
     return re.sub(r"^( *)assert ", r"\1_ = ", source, flags=re.MULTILINE)
 
 
+def keeps_to_the_cpu(path):
+    """Whether a notebook sets its device so, with the reason behind it."""
+    return any(
+        'device = torch.device("cpu")  #' in c["source"] for c in notebooks.read(path)["cells"]
+    )
+
+
+MOVING = [path for path in notebooks.find() if not keeps_to_the_cpu(path)]
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # trainings cut short, data out of reach
-@pytest.mark.parametrize("path", notebooks.find(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", MOVING, ids=lambda path: str(path.relative_to(ROOT)))
 def test_notebook_runs_on_a_gpu(path, gpu, monkeypatch):
     cells = notebooks.read(path)["cells"]
-    if any('device = torch.device("cpu")  #' in cell["source"] for cell in cells):
-        pytest.skip("keeps to the CPU, and says why")
     monkeypatch.chdir(path.parent)
     names = {"__name__": "__main__"}
     for number, cell in enumerate(cells, start=1):
