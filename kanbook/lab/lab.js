@@ -38,6 +38,7 @@ const bytes = base64 => (base64 ? Uint8Array.from(atob(base64), c => c.charCodeA
 
 class Lab {
   constructor(model) {
+    this.scripted = model.get("task");
     this.model = model;
     this.views = new Set();
     this.playing = false;
@@ -80,7 +81,8 @@ class Lab {
     this.race = race;
     this.others = [];
     this.looking = null;
-    this.script = [...this.model.get("script")];
+    const script = race.settings.task === this.scripted ? this.model.get("script") : []; // written for one task
+    this.script = script.filter(([step]) => step >= race.steps);
     this.changed();
   }
 
@@ -465,7 +467,8 @@ function view(model, lab, el) {
     const next = script.length ? `; ${ACTIONS[script[0][1]]?.[0] ?? "pause"} at ${script[0][0]}` : "";
     const [first] = kan.layers;
     const grid = kan.edges(CURVE).length ? `, G = ${first.grid_size}` : "";
-    write($(".numbers"), `[${kan.widths.join(", ")}]${grid}, ${kan.count()} parameters`);
+    const numbers = kan.count() ? `${kan.count()} parameters` : "all numbers rounded";
+    write($(".numbers"), `[${kan.widths.join(", ")}]${grid}, ${numbers}`);
     write($(".now"), `step ${step}${next}`);
     const behind = race.mlpSteps < race.steps ? ` New MLP: step ${race.mlpSteps} of ${race.steps}.` : "";
     const sizes = `${kan.count()} ${mlp.count()} ${name} ${behind}`;
@@ -499,7 +502,7 @@ function view(model, lab, el) {
 
   /** What changes by hand only, and what a screen reader reads. */
   function drawControls({ kan, errors, step }) {
-    const { race } = lab, written = race.formula()?.html ?? null;
+    const { race } = lab, written = lab.looking === null ? race.formula()?.html ?? null : null;
     const said = `step ${step}: KAN ${brief(errors.kan)}, MLP ${brief(errors.mlp)}`;
     const events = race.events.map(one => `. Step ${one.step}: ${one.text}`).join("");
     network.describe(kan);

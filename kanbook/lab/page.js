@@ -10,7 +10,7 @@ const fixed = { maximumFractionDigits: 12, useGrouping: false };
 export const plain = new Intl.NumberFormat("en", fixed).format;
 
 /** Whether a view has no room for two columns: as in lab.css. */
-export const isNarrow = root => root.clientWidth < 680;
+export const isNarrow = root => root.clientWidth < 640;
 
 /** Whether the reader wants little motion. */
 const motion = matchMedia("(prefers-reduced-motion: reduce)");
