@@ -116,32 +116,40 @@ def parameters(settings: Settings, widths: list[int]) -> int:
     return total + {"spline-mlp": coefficients, "node-tanh": 2}.get(kind, 0) * sum(widths[1:-1])
 
 
-def sized(settings: Settings, target: int, hidden_layers: int) -> Settings:
+def sized(
+    settings: Settings,
+    target: int,
+    hidden_layers: int,
+    *,
+    ends: tuple[int, int] | None = None,
+    tolerance: float = TOLERANCE,
+) -> Settings:
     """The settings with hidden widths that give ``target`` parameters, within 2 %.
 
     All hidden layers are equally wide, except that the last may be up to twice or half as wide, as
-    little different as possible.
+    little different as possible. ``ends``, the numbers of inputs and outputs, follow from the task
+    if not given.
 
     Raises:
         ValueError: no such widths come within 2 %.
     """
-    ends = inputs_of(settings), 1
+    ends = ends or (inputs_of(settings), 1)
     best = (math.inf, math.inf), None
     for w in range(1, target):
         if (
             parameters(settings, [ends[0], *[w] * (hidden_layers - 1), max(1, w // 2), ends[1]])
-            > (1 + TOLERANCE) * target
+            > (1 + tolerance) * target
         ):
             break
         for v in range(max(1, (w + 1) // 2), 2 * w + 1) if hidden_layers > 1 else (w,):
             widths = [ends[0], *[w] * (hidden_layers - 1), v, ends[1]]
             off = abs(parameters(settings, widths) / target - 1)
-            if off <= TOLERANCE:
+            if off <= tolerance:
                 best = min(best, ((max(w, v) / min(w, v), off), widths))
     if best[1] is None:
         raise ValueError(
-            f"no widths with {hidden_layers} hidden layers come within 2 % of {target} parameters "
-            f"for {settings}"
+            f"no widths with {hidden_layers} hidden layers come within {tolerance:.0%} of {target} "
+            f"parameters for {settings}"
         )
     return settings | {"widths": best[1]}
 

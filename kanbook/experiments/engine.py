@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..results import FOLDER, ResultsError, Table, digest, key
-from . import recovery, trials
+from . import heats, recovery, trials
+from .contests import Contest
 from .definitions import EXPERIMENTS, TUNING_SEEDS, Experiment, Settings
 
 # For the processes that train. On Linux, the C library would give the memory of large tensors back
@@ -36,7 +37,8 @@ ENVIRONMENT = {
 # Of the range of a setting's seeds, see `judge`. Of the stored results, 97 % lie in that of their
 # other seeds, widened by the first; of the tuning runs, with two seeds, 96 % by the second.
 WIDER, WIDER_OF_FEW = 5.0, 10.0
-POINTS = {"tuning": 8, "result": 60}  # of stored loss curves
+# Points of stored loss curves, at most; of contests, whose runs are many, fewer.
+POINTS, POINTS_OF_CONTESTS = {"tuning": 8, "result": 60}, {"search": 3, "finalist": 3, "result": 15}
 WAIT = 10  # seconds for a scheduler to answer
 
 
@@ -44,7 +46,7 @@ class EngineError(Exception):
     """An experiment cannot be run; the message says why and what to do."""
 
 
-def get(name: str) -> Experiment:
+def get(name: str) -> Experiment | Contest:
     """Return an experiment by name.
 
     Raises:
@@ -106,6 +108,20 @@ def result_tasks(experiment: Experiment, table: Table, seeds: int) -> list[dict[
     return [planned("result", settings, seed) for seed in range(seeds) for settings in known]
 
 
+def parts(experiment: Experiment | Contest) -> list[Any]:
+    """What is run one after the other: of a contest, its tasks."""
+    return list(experiment.parts()) if isinstance(experiment, Contest) else [experiment.settings]
+
+
+def known(
+    experiment: Experiment | Contest, table: Table, seeds: int, part: Any = None
+) -> list[dict[str, Any]]:
+    """All runs of an experiment, or of one of its parts, that the stored ones let us name."""
+    if not isinstance(experiment, Contest):
+        return [*tuning_tasks(experiment), *result_tasks(experiment, table, seeds)]
+    return experiment.known(experiment.settings if part is None else part, table, seeds)
+
+
 def missing(tasks: Iterable[dict[str, Any]], table: Table) -> list[dict[str, Any]]:
     return [one for one in tasks if one["run"] not in table.runs]
 
@@ -113,6 +129,8 @@ def missing(tasks: Iterable[dict[str, Any]], table: Table) -> list[dict[str, Any
 def total(experiment: Experiment, seeds: int | None = None) -> int:
     """How many runs the experiment has."""
     seeds = experiment.seeds if seeds is None else seeds
+    if isinstance(experiment, Contest):
+        return experiment.total(seeds)
     return len(tuning_tasks(experiment)) + seeds * len(experiment.settings)
 
 
@@ -122,8 +140,8 @@ def check_settings(experiment: Experiment, table: Table) -> None:
     Raises:
         ResultsError: there is one.
     """
-    allowed = {("tuning", digest(one["settings"])) for one in tuning_tasks(experiment)}
-    for settings in experiment.settings:
+    allowed = {(one["stage"], digest(one["settings"])) for one in known(experiment, table, 1)}
+    for settings in () if isinstance(experiment, Contest) else experiment.settings:
         for one in result_settings(experiment, settings, table):
             allowed.add(("result", digest(one)))
     for stored in table.runs.values():
@@ -141,7 +159,17 @@ def evaluations(settings: Settings) -> int:
         return settings["limit"]
     if "measure" in settings:
         return 85 * len(settings["models"])
+    if "baseline" in settings:
+        return 1000
     return settings["steps"] * {"lbfgs": 25, "lm": 10}.get(settings["optimizer"], 1)
+
+
+def work_of(experiment: Experiment | Contest, seeds: int) -> int:
+    """The evaluations of all runs."""
+    if isinstance(experiment, Contest):
+        return sum(experiment.work(cell, seeds) for cell in experiment.settings)
+    every = [one["settings"] for one in tuning_tasks(experiment)] + seeds * experiment.settings
+    return sum(map(evaluations, every))
 
 
 # --- doing it ------------------------------------------------------------------------------------
@@ -158,11 +186,19 @@ def perform(one: dict[str, Any], device: str = "cpu") -> tuple[dict[str, Any], d
         if "law" in one["settings"]:
             measured |= recovery.run(one["settings"], one["seed"])
         else:
-            measured |= trials.time_steps(one["settings"])
+            pace = "inputs" in one["settings"]
+            measured |= (heats if pace else trials).time_steps(one["settings"])
     else:
-        points = POINTS[one["stage"]]
-        measured = trials.run_trial(one["settings"], one["seed"], device=device, points=points)
+        measured = train(one, device=device)
     return one | measured, machine(device)
+
+
+def train(one: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Make a run that trains: one of a contest, or of the older kind."""
+    if "contest" in one["settings"]:
+        points = POINTS_OF_CONTESTS[one["stage"]]
+        return heats.run(one["settings"], one["seed"], points=points, **options)
+    return trials.run_trial(one["settings"], one["seed"], points=POINTS[one["stage"]], **options)
 
 
 def machine(device: str = "cpu") -> dict[str, Any]:
@@ -360,32 +396,37 @@ def run(
         stack.enter_context(locked(path_of(experiment, folder)))
         table = table_of(experiment, folder)
         check_settings(experiment, table)
-        tuning = tuning_tasks(experiment)
-        known = [*tuning, *result_tasks(experiment, table, seeds)]
-        stored = [one["settings"] for one in known if one["run"] in table.runs]
-        every = [one["settings"] for one in tuning] + seeds * experiment.settings
-        if len(stored) == len(every):
+        made = [one for one in known(experiment, table, seeds) if one["run"] in table.runs]
+        if len(made) == (count := total(experiment, seeds)):
             return table
         check_device(device, here=scheduler is None)
         origin = {"commit": commit(), "command": command, "date": date.today().isoformat()}
         style = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}"
-        work = {"total": sum(map(evaluations, every)), "initial": sum(map(evaluations, stored))}
+        work = {"total": work_of(experiment, seeds)}
+        work["initial"] = sum(evaluations(one["settings"]) for one in made)
         bar = tqdm(
             desc=experiment.name, **work, smoothing=0, bar_format=style, disable=not progress
         )
         stack.enter_context(bar)
-        bar.set_postfix_str(f"{len(stored)} of {len(every)} runs")
+        bar.set_postfix_str(f"{len(made)} of {count} runs")
 
-        def store(made: dict[str, Any], how: dict[str, Any]) -> None:
-            table.append(made, origin | how)
-            stored.append(made["settings"])
-            bar.set_postfix_str(f"{len(stored)} of {len(every)} runs", refresh=False)
-            bar.update(evaluations(made["settings"]))
+        def store(one: dict[str, Any], how: dict[str, Any]) -> None:
+            table.append(one, origin | how)
+            made.append(one)
+            bar.set_postfix_str(f"{len(made)} of {count} runs", refresh=False)
+            bar.update(evaluations(one["settings"]))
 
         executor = stack.enter_context(workers(scheduler, processes))
-        failures = _make(executor, missing(tuning, table), device, store)
-        known = result_tasks(experiment, table, seeds)
-        failures += _make(executor, missing(known, table), device, store)
+        failures: list[str] = []
+        tried: set[str] = set()  # one that failed is not made again
+        for part in parts(experiment):
+            while todo := [
+                one
+                for one in missing(known(experiment, table, seeds, part), table)
+                if one["run"] not in tried
+            ]:
+                tried.update(one["run"] for one in todo)
+                failures += _make(executor, todo, device, store)
     if failures:
         raise EngineError(f"{len(failures)} runs failed, the first with: {failures[0]}")
     return table
@@ -449,8 +490,7 @@ def rerun(
     """
     if "measure" in stored["settings"]:
         raise ValueError(f"run {stored['run']} measured seconds; expected one with a loss")
-    options = {"device": device, "limit": seconds, "points": POINTS[stored["stage"]]}
-    new = trials.run_trial(stored["settings"], stored["seed"], **options)
+    new = train(stored, device=device, limit=seconds)
     curve, old = new["curve"], stored["curve"]
     n = len(curve["step"])
     early = [
@@ -488,7 +528,8 @@ def look_again(stored: dict[str, Any]) -> tuple[bool, str]:
 def end(run: dict[str, Any], points: int | None = None) -> dict[str, float | None]:
     """The losses at the end of a run, or after so many points of its curve."""
     if points is None:
-        return {name: run[name] for name in ("loss", "test_loss") if name in run}
+        names = ("loss", "test_loss", "validation_error", "test_error")
+        return {name: run[name] for name in names if name in run}
     losses = run["curve"]["loss"]  # of a run that diverged before, they end there
     return {"loss": losses[points - 1] if points <= len(losses) else None}
 

@@ -20,6 +20,7 @@ from . import rivals
 
 Settings = Mapping[str, Any]
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
+ACTIVATIONS["sine"] = torch.sin
 N_TRAIN, N_TEST = 1000, 10_000  # samples of a formula
 WATCHED = (1, 10, 100, 1000, 10_000)  # steps at which a watched model is looked into
 
@@ -111,7 +112,7 @@ def make_data(
     )
 
 
-class _Enough(Exception):
+class Enough(Exception):
     """Ends a training early."""
 
 
@@ -160,17 +161,17 @@ def run_trial(
         if step in wanted:
             curve["step"].append(step)
             curve["evaluations"].append(history.evaluations_at[-1])
-            curve["seconds"].append(_digits(clock() - start, 3))
-            curve["loss"].append(_digits(history.loss[-1], 5))
+            curve["seconds"].append(digits(clock() - start, 3))
+            curve["loss"].append(digits(history.loss[-1], 5))
             if settings.get("watch") and step in WATCHED:
                 probes.append({"step": step} | look_into(model, inputs, targets))
         if progress is not None:
             progress(step, steps)
         if clock() - start > limit:
-            raise _Enough
+            raise Enough
 
-    with _one_thread():
-        _warm_up()
+    with one_thread():
+        warm_up()
         generator = torch.Generator().manual_seed(seed)
         model = make_model(settings, generator=generator, device=device)
         (inputs, targets), test = make_data(settings, seed, device)
@@ -181,7 +182,7 @@ def run_trial(
         both = set() if settings.get("update_before") else both
         grown = {step: options["extend_grid_at"].pop(step) for step in both}
         start = clock()
-        with warnings.catch_warnings(), contextlib.suppress(_Enough):
+        with warnings.catch_warnings(), contextlib.suppress(Enough):
             warnings.simplefilter("ignore", RuntimeWarning)  # a divergence, stored as such
             history = training.fit(model, inputs, targets, **options)
         seconds = clock() - start
@@ -190,15 +191,15 @@ def run_trial(
         result = {
             "parameters": count_parameters(model),
             "evaluations": history.evaluations,
-            "seconds": _digits(seconds, 4),
-            "loss": _digits(loss, 8),
+            "seconds": digits(seconds, 4),
+            "loss": digits(loss, 8),
             "diverged": diverged,
             "complete": history.diverged or len(history.loss) == steps,
             "curve": curve,
         }
         if test is not None:
             test_loss = math.nan if diverged else mean_squared_error(model, *test)
-            result["test_loss"] = _digits(test_loss, 8)
+            result["test_loss"] = digits(test_loss, 8)
         if settings.get("watch"):
             if not diverged:
                 last = len(history.loss)
@@ -252,10 +253,10 @@ def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, li
     for layer, x in found:
         a, b = layer.knots[:, layer.degree], layer.knots[:, -layer.degree - 1]
         out = (x < a) | (x > b)
-        outside.append(_digits(out.double().mean().item(), 4))
+        outside.append(digits(out.double().mean().item(), 4))
         beyond = (x < layer.knots[:, 0]) | (x > layer.knots[:, -1])
-        dead.append(_digits(beyond.all(0).double().mean().item(), 4))
-        gradient.append(_digits(layer.coef.grad.norm().item(), 4))
+        dead.append(digits(beyond.all(0).double().mean().item(), 4))
+        gradient.append(digits(layer.coef.grad.norm().item(), 4))
     model.zero_grad()
     return {"outside": outside, "dead": dead, "gradient": gradient}
 
@@ -270,7 +271,7 @@ def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
     Returns:
         ``step_seconds``: for each of ``settings["models"]``, the median over the rounds.
     """
-    with _one_thread():
+    with one_thread():
         runs = []
         for model_settings in settings["models"]:
             model_settings = settings | model_settings
@@ -284,11 +285,11 @@ def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
                 training.fit(model, *data, steps=5, lr=1e-4)
                 if turn >= 2:  # the first ones warm up
                     spent.append((time.process_time() - start) / 5)
-        return {"step_seconds": [_digits(sorted(spent)[rounds // 2], 4) for spent in times]}
+        return {"step_seconds": [digits(sorted(spent)[rounds // 2], 4) for spent in times]}
 
 
 @cache
-def _warm_up() -> None:
+def warm_up() -> None:
     """What PyTorch loads on the first step of a process, a second of it, counts for no run."""
     generator = torch.Generator().manual_seed(0)
     x = torch.zeros(2, 1, dtype=torch.float32)
@@ -298,7 +299,7 @@ def _warm_up() -> None:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Small matrices run slower on several threads, and the results could differ."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -308,5 +309,5 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _digits(value: float, digits: int) -> float | None:
+def digits(value: float, digits: int) -> float | None:
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None

@@ -1,0 +1,272 @@
+"""One run of a contest: data in three parts, a network or a baseline, and its error on the last."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .. import tasks, training
+from ..counting import count_parameters
+from . import baselines, starts, trials
+
+Settings = Mapping[str, Any]
+Samples = tuple[Tensor, Tensor]
+CHECKS = 100  # looks at the validation samples in a training, at most; the best weights are kept
+SHARES = 0.6, 0.2  # of a table: to learn from, to choose by; the rest is the test
+
+
+class Data(NamedTuple):
+    """Inputs ``(N, I)`` and targets ``(N, O)``, or classes ``(N,)``, in three parts.
+
+    Inputs are scaled so that those to learn from fill [-1, 1] in every column, and cut off there;
+    targets that are numbers have mean 0 and deviation 1 over those to learn from. ``spread`` is the
+    deviation of the test targets, without noise, in that unit.
+    """
+
+    train: Samples
+    validation: Samples
+    test: Samples
+    spread: float
+    classes: int | None = None
+
+
+def make_data(settings: Settings, seed: int) -> Data:
+    """Return the samples that every family gets for this task and seed, in its ``dtype``.
+
+    Raises:
+        ValueError: ``task`` is none.
+    """
+    kind, _, name = settings["task"].partition(":")
+    generator = torch.Generator().manual_seed(10_000 + seed)
+    classes = None
+    if kind == "formula":
+        sample = partial(tasks.target, name, generator=generator, dtype=torch.float64)
+        noise, n = settings.get("noise", 0.0), settings["samples"]
+        parts = [sample(n, noise=noise), sample(n // 2, noise=noise), sample(5000)]
+    elif kind == "picture":
+        x, y = tasks.picture(name, settings["pixels"], dtype=torch.float64)
+        parts = _parts(x, y, torch.randperm(len(x), generator=generator), (0.4, 0.1))
+    elif kind == "table":
+        table = tasks.table(name)
+        n = len(table.inputs)
+        order = torch.arange(n) if table.time_ordered else torch.randperm(n, generator=generator)
+        parts = _parts(table.inputs, table.targets, order[: settings.get("samples", n)], SHARES)
+        classes = int(table.targets.max()) + 1 if table.kind == "classes" else None
+    else:
+        raise ValueError(f"task={settings['task']!r}; expected formula:, picture: or table:NAME")
+    return _scaled(parts, classes, settings)
+
+
+def _parts(x: Tensor, y: Tensor, order: Tensor, shares: tuple[float, float]) -> list[Samples]:
+    ends = [round(shares[0] * len(order)), round(sum(shares) * len(order))]
+    return [(x[part], y[part]) for part in order.tensor_split(ends)]
+
+
+def _scaled(parts: list[Samples], classes: int | None, settings: Settings) -> Data:
+    (x, y), dtype = parts[0], getattr(torch, settings["dtype"])
+    low, high = x.min(0).values, x.max(0).values
+    center, half = (low + high) / 2, torch.where(high > low, (high - low) / 2, 1)
+    mean, deviation = (0.0, 1.0) if classes else (y.mean(), y.std())
+
+    def scaled(x: Tensor, y: Tensor) -> Samples:
+        x = ((x - center) / half).clamp(-1, 1).to(dtype)
+        if frequencies := settings.get("frequencies"):
+            x = tasks.positional_encoding(x, frequencies)
+        x = x * settings.get("input_scale", 1)
+        return x, y if classes else ((y - mean) / deviation).to(dtype)
+
+    parts = [scaled(*part) for part in parts]
+    spread = 1.0 if classes else parts[2][1].double().std().item()
+    return Data(*parts, spread, classes)
+
+
+@torch.no_grad()
+def errors(predict: Callable[[Tensor], Tensor], samples: Samples, data: Data) -> dict[str, float]:
+    """The error on some samples: RMSE in spreads, or log-loss; and what else is told of the test.
+
+    Returns:
+        ``error``; ``p90``, the 90th percentile of the errors of single samples, in spreads; of
+        classes instead ``accuracy``.
+    """
+    x, y = samples
+    output = predict(x).double()
+    if data.classes:
+        loss = nn.functional.cross_entropy(output, y).item()
+        return {"error": loss, "accuracy": (output.argmax(-1) == y).double().mean().item()}
+    miss = (output - y.double()).abs() / data.spread
+    return {"error": miss.square().mean().sqrt().item(), "p90": miss.quantile(0.9).item()}
+
+
+def run(
+    settings: Settings,
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    limit: float = math.inf,
+    points: int = 20,
+) -> dict[str, Any]:
+    """Train one contestant and test it.
+
+    Args:
+        settings: who on which task, as a contest defines it.
+        seed: of the samples, their noise, the initial parameters and the order of mini-batches:
+            whoever has the same seed has the same samples.
+        device: where to train.
+        limit: seconds after which training stops, for a look at the beginning only.
+        points: of the stored loss curve, at most.
+
+    Returns:
+        As :func:`~kanbook.experiments.trials.run_trial`, without ``test_loss``; instead
+        ``validation_error`` and ``test_error`` (RMSE relative to the spread of the test targets
+        without noise; log-loss of classes) of the weights that did best on the validation samples
+        at one of 100 looks, ``best_step``, ``p90`` or ``accuracy`` on the test, see
+        :func:`errors`.
+    """
+    data = make_data(settings, seed)
+    if "baseline" in settings:
+        return _run_baseline(settings, seed, data)
+    outputs = data.classes or data.train[1].shape[1]
+    if data.train[0].shape[1] != settings["widths"][0] or outputs != settings["widths"][-1]:
+        raise ValueError(f"widths={settings['widths']}; expected {data.train[0].shape[1]} inputs")
+    with trials.one_thread():
+        trials.warm_up()
+        generator = torch.Generator().manual_seed(seed)
+        model = trials.make_model(settings, generator=generator)
+        if start := settings.get("start"):
+            starts.start(model, start, generator)
+        model = model.to(device)
+        data = data._replace(
+            **{
+                part: tuple(t.to(device) for t in getattr(data, part))
+                for part in ("train", "validation", "test")
+            }
+        )
+        return _train(model, data, settings, generator, limit, points)
+
+
+def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
+    steps = settings["steps"]
+    wanted = trials.spread(steps, points)
+    checks = {max(1, round(steps * i / CHECKS)) for i in range(1, CHECKS + 1)}
+    clock = time.process_time if data.train[0].device.type == "cpu" else time.perf_counter
+    curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
+    best = {"error": math.inf, "step": 0, "model": None}
+    history = training.History()
+
+    def look(step: int) -> None:
+        error = errors(model, data.validation, data)["error"]
+        if error < best["error"]:
+            best.update(error=error, step=step, model=copy.deepcopy(model))
+
+    def note(step: int, so_far: training.History) -> None:
+        nonlocal history
+        history = so_far
+        if step in wanted:
+            curve["step"].append(step)
+            curve["evaluations"].append(history.evaluations_at[-1])
+            curve["seconds"].append(trials.digits(clock() - start, 3))
+            curve["loss"].append(trials.digits(history.loss[-1], 5))
+        if step in checks:
+            look(step)
+        if clock() - start > limit:
+            raise trials.Enough
+
+    options = trials.fit_options(settings) | {"callback": note, "generator": generator}
+    if data.classes:
+        options["loss"] = nn.functional.cross_entropy
+    start = clock()
+    with warnings.catch_warnings(), contextlib.suppress(trials.Enough):
+        warnings.simplefilter("ignore", RuntimeWarning)  # a divergence, stored as such
+        history = training.fit(model, *data.train, **options)
+    seconds = clock() - start
+    found = {"error": math.nan} if best["model"] is None else errors(best["model"], data.test, data)
+    return {
+        "parameters": count_parameters(model),
+        "evaluations": history.evaluations,
+        "seconds": trials.digits(seconds, 4),
+        "loss": trials.digits(history.loss[-1] if history.loss else math.nan, 6),
+        "validation_error": trials.digits(best["error"], 6),
+        "best_step": best["step"],
+        "diverged": history.diverged,
+        "complete": history.diverged or len(history.loss) == steps,
+        "curve": curve,
+    } | _told(found)
+
+
+def _told(found: dict[str, float]) -> dict[str, float | None]:
+    names = {"error": "test_error"}
+    return {names.get(name, name): trials.digits(value, 6) for name, value in found.items()}
+
+
+def _run_baseline(settings: Settings, seed: int, data: Data) -> dict[str, Any]:
+    """The same of a method of the task's own field, which chooses by the validation samples."""
+    pairs = [(x.double().numpy(), y.numpy()) for x, y in (data.train, data.validation)]
+    kind = "classes" if data.classes else "regression"
+    start = time.process_time()
+    model = baselines.fit(settings["baseline"], *pairs, kind=kind, seed=seed)
+    seconds = time.process_time() - start
+
+    def predict(x: Tensor) -> Tensor:
+        y = torch.from_numpy(model.predict(x.double().numpy()))
+        return y.clamp(min=1e-6).log() if data.classes else y
+
+    error = trials.digits(errors(predict, data.validation, data)["error"], 6)
+    seconds = trials.digits(seconds, 4)
+    return {
+        "parameters": model.parameters,
+        "evaluations": 1,
+        "seconds": seconds,
+        "loss": error,
+        "validation_error": error,
+        "best_step": 0,
+        "diverged": False,
+        "complete": True,
+        "note": model.note,
+        "curve": {"step": [1], "evaluations": [1], "seconds": [seconds], "loss": [error]},
+    } | _told(errors(predict, data.test, data))
+
+
+def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
+    """Measure the seconds of a training step and of a single prediction of networks in turns.
+
+    Args:
+        settings: ``models`` are the settings of the networks, all on the same task.
+        rounds: in each, every network makes five steps and 20 predictions. Two more go first, to
+            warm up.
+
+    Returns:
+        ``step_seconds`` and ``prediction_seconds``: for each network, the median over the rounds.
+    """
+    with trials.one_thread():
+        trials.warm_up()
+        runs = []
+        for one in settings["models"]:
+            model = trials.make_model(one, generator=torch.Generator().manual_seed(0))
+            runs.append((model, make_data(one, 0).train))
+        times: list[tuple[list[float], list[float]]] = [([], []) for _ in runs]
+        for turn in range(rounds + 2):
+            for (model, (x, y)), (steps, predictions) in zip(runs, times, strict=True):
+                start = time.process_time()
+                training.fit(model, x, y, steps=5, lr=1e-4)
+                between = time.process_time()
+                with torch.no_grad():
+                    for i in range(20):
+                        model(x[i : i + 1])
+                if turn >= 2:
+                    steps.append((between - start) / 5)
+                    predictions.append((time.process_time() - between) / 20)
+        names = "step_seconds", "prediction_seconds"
+        medians = [
+            [trials.digits(sorted(spent)[rounds // 2], 4) for spent in column]
+            for column in zip(*times, strict=True)
+        ]
+        return dict(zip(names, medians, strict=True))
