@@ -66,6 +66,7 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
                       + IO with spline_weight + IO with base
     TanhLayer         R (:math:`x^2`) + 2 IO (:math:`a x^2 + b x`)           IO
                       + IO (the sum of the edges)
+    with tanh="sum"   R (:math:`x^2`) + 2 IO                                 O; with None: 0
     nn.Linear         IO                                                     0
     spline at nodes   I(C + G + k)                                           0
     activation        0                                                      I
@@ -125,8 +126,8 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
                 multiply_adds += edges
                 functions += repeats
         elif isinstance(module, TanhLayer):
-            multiply_adds += repeats + 3 * edges
-            functions += edges
+            multiply_adds += repeats + (3 if module.tanh == "edge" else 2) * edges
+            functions += {"edge": edges, "sum": width, None: 0}[module.tanh]
         else:
             multiply_adds += edges
     return Operations(multiply_adds, functions)

@@ -355,9 +355,13 @@ class TanhLayer(nn.Module):
     with two numbers per edge, and the ``bias`` :math:`\beta` only if it is asked for. Every edge
     is 0 at x = 0, so a network of such layers without biases is 0 there too, whatever it learned.
 
-    The layer computes a value for every edge of every sample, and keeps them all while it is
-    trained: memory for batch * I * O numbers on a CPU, for several times as many elsewhere. Without
-    gradients, a CPU holds those of a part of the batch at a time.
+    ``tanh="sum"`` takes one tanh at every node instead, after the sum,
+    :math:`y_o = \tanh(\sum_i (a_{i,o}\, x_i^2 + b_{i,o}\, x_i) + \beta_o)`, and ``tanh=None``
+    takes none: the edges are parabolas, and the layer is two matrix products.
+
+    With ``tanh="edge"`` it computes a value for every edge of every sample, and keeps them all
+    while it is trained: memory for batch * I * O numbers on a CPU, for several times as many
+    elsewhere. Without gradients, a CPU holds those of a part of the batch at a time.
 
     **Initialization.** :math:`b_{i,o} \sim N(0, 1/I)` and :math:`a_{i,o} \sim N(0, 1/(16 I))`: near
     zero an edge is the line :math:`b x`, so the layer starts close to a linear layer that keeps
@@ -365,13 +369,17 @@ class TanhLayer(nn.Module):
     Measured on 8 layers of width 16 (inputs uniform on [-1, 1], mean of 5 seeds): the standard
     deviation of the signal goes from 0.58 at the input to 0.50 at the output; that of the gradient
     is 0.95 times as large at the input as at the output. With a as wide as b the signal grows to
-    1.9 and the gradient 12 times; with standard normal a and b, to 3.2 and 600 times.
+    1.9 and the gradient 12 times; with standard normal a and b, to 3.2 and 600 times. A tanh of
+    the sum shrinks the signal more, so there :math:`b_{i,o} \sim N(0, 4/(3I))`: the signal of a
+    :class:`~kanbook.networks.TanhKAN` goes to 0.41, the gradient 0.93 times; with 1/I to 0.23 and
+    0.46 times. Many layers without any tanh are a polynomial of high degree, and may explode.
     ``tests/unit/test_layers.py`` holds this experiment. The bias starts as 0.
 
     Args:
         in_features: number of inputs I, at least 1.
         out_features: number of outputs O, at least 1.
-        bias: add a learnable number to each output.
+        bias: add a learnable number to each output, or to the sum inside its tanh.
+        tanh: where it is taken: at every ``"edge"``, of the ``"sum"``, or nowhere, None.
         device, dtype, generator: as :class:`KANLayer`.
 
     Attributes:
@@ -390,7 +398,8 @@ class TanhLayer(nn.Module):
         >>> layer(torch.zeros(1, 2)).shape, layer.edges(torch.zeros(1, 2)).shape
         (torch.Size([1, 3]), torch.Size([1, 2, 3]))
 
-    In the book: chapter 13.
+    Source of ``"sum"``: the code of Casey Primozic's post "Exploring the Kolmogorov-Arnold Network"
+    (2024). In the book: chapter 13.
     """
 
     def __init__(
@@ -399,6 +408,7 @@ class TanhLayer(nn.Module):
         out_features: int,
         *,
         bias: bool = False,
+        tanh: str | None = "edge",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: int | torch.Generator | None = None,
@@ -407,10 +417,13 @@ class TanhLayer(nn.Module):
         check_integer("in_features", in_features, 1)
         check_integer("out_features", out_features, 1)
         check_flag("bias", bias)
+        if tanh not in ("edge", "sum", None):
+            raise ValueError(f"tanh={tanh!r}; expected 'edge', 'sum' or None")
         check_dtype(dtype)
         factory = {"device": device, "dtype": dtype}
         self.in_features = in_features
         self.out_features = out_features
+        self.tanh = tanh
         self.a = nn.Parameter(torch.empty(in_features, out_features, **factory))
         self.b = nn.Parameter(torch.empty(in_features, out_features, **factory))
         self.bias = nn.Parameter(torch.empty(out_features, **factory)) if bias else None
@@ -421,23 +434,33 @@ class TanhLayer(nn.Module):
         """Make every edge nearly a straight line of random slope, and the bias 0."""
         generator = as_generator(generator, self.a.device)
         self.a.normal_(0, self.in_features**-0.5 / 4, generator=generator)
-        self.b.normal_(0, self.in_features**-0.5, generator=generator)
+        gain = (4 / 3) ** 0.5 if self.tanh == "sum" else 1
+        self.b.normal_(0, gain * self.in_features**-0.5, generator=generator)
         if self.bias is not None:
             self.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        if (
-            not isinstance(x, Tensor)
-            or torch.compiler.is_compiling()
-            or autocasts(x)  # whose backward pass would round the products
-            or x.device.type != "cpu"
-            or self.out_features == 1  # products with vectors: slower
-            or x.numel() * self.out_features < FEW
+        # The backward pass of autocast would round products.
+        products = isinstance(x, Tensor) and not autocasts(x)
+        if products and self.tanh != "edge":
+            y = self._sum_parabolas(x)
+        elif (
+            products
+            and not torch.compiler.is_compiling()
+            and x.device.type == "cpu"
+            and self.out_features > 1  # products with vectors: slower
+            and x.numel() * self.out_features >= FEW
         ):
-            y = self._sum_edges(x)
-        else:
             y = self._sum_products(x)
-        return y if self.bias is None else y + self.bias
+        else:
+            y = self._sum_edges(x)
+        y = y if self.bias is None else y + self.bias
+        return torch.tanh(y) if self.tanh == "sum" else y
+
+    def _sum_parabolas(self, x: Tensor) -> Tensor:
+        check_features(x, self.in_features, "a", self.a)
+        y = x @ self.b
+        return torch.addmm(y, x**2, self.a) if x.ndim == 2 else y + x**2 @ self.a
 
     @full_precision
     def _sum_edges(self, x: Tensor) -> Tensor:
@@ -460,7 +483,11 @@ class TanhLayer(nn.Module):
     @torch.no_grad()
     def jacobian(self, x: Tensor, slopes: Tensor) -> Tensor:
         """As :meth:`KANLayer.jacobian`."""
-        inside = (1 - self.edges(x).square()) * slopes.unsqueeze(1)  # (N, I, O)
+        if self.tanh == "sum":
+            slopes = slopes * (1 - self(x).square())
+        inside = slopes.unsqueeze(1)
+        if self.tanh == "edge":
+            inside = inside * (1 - self.edges(x).square())  # (N, I, O)
         x = x.unsqueeze(-1)
         parts = [inside * x**2, inside * x] + ([] if self.bias is None else [slopes])
         return torch.cat([part.flatten(1) for part in parts], 1)
@@ -469,15 +496,18 @@ class TanhLayer(nn.Module):
     def edges(self, x: Tensor) -> Tensor:
         """Return every edge function's value, shape ``(..., I, O)``.
 
-        The sum over the inputs, plus the bias if there is one, is the layer's output.
+        The sum over the inputs, plus the bias if there is one, is the layer's output, or with
+        ``tanh="sum"`` what the tanh is taken of.
         """
         check_features(x, self.in_features, "a", self.a)
         x = x.unsqueeze(-1)
-        return torch.tanh(self.a * x**2 + self.b * x)
+        parabolas = self.a * x**2 + self.b * x
+        return torch.tanh(parabolas) if self.tanh == "edge" else parabolas
 
     def extra_repr(self) -> str:
         bias = "" if self.bias is None else ", bias=True"
-        return f"{self.in_features}, {self.out_features}{bias}"
+        tanh = "" if self.tanh == "edge" else f", tanh={self.tanh!r}"
+        return f"{self.in_features}, {self.out_features}{bias}{tanh}"
 
 
 def __getattr__(name: str):

@@ -115,6 +115,7 @@ class TanhKAN(Network):
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
         bias: add a learnable number to each output of each layer.
+        tanh: of every layer; with ``"sum"``, one tanh at every node, the last layer has none.
         device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
 
     Shape:
@@ -136,14 +137,17 @@ class TanhKAN(Network):
         self,
         widths: Sequence[int],
         bias: bool = False,
+        tanh: str | None = "edge",
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: int | torch.Generator | None = None,
     ) -> None:
         check_widths(widths)
-        where = _where(device, dtype, generator)
-        super().__init__(*(TanhLayer(i, o, bias=bias, **where) for i, o in pairwise(widths)))
+        options = {"bias": bias} | _where(device, dtype, generator)
+        places = [tanh] * (len(widths) - 2) + [None if tanh == "sum" else tanh]
+        pairs = zip(pairwise(widths), places, strict=True)
+        super().__init__(*(TanhLayer(i, o, tanh=place, **options) for (i, o), place in pairs))
 
 
 class MLP(Network):
@@ -202,7 +206,7 @@ class Mixture(Network):
         kinds: ``"kan"``, ``"tanh"`` or ``"linear"`` for each layer, ``len(widths) - 1`` of them.
         activation: function applied after a linear layer, ``torch.tanh`` say.
         kan: options of every KAN layer: ``{"grid_size": 3}``, say.
-        tanh: options of every tanh layer: ``{"bias": True}``, say.
+        tanh: options of every tanh layer: ``{"bias": True}``, say; ``"sum"`` as in a TanhKAN.
         device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
 
     Shape:
@@ -242,12 +246,15 @@ class Mixture(Network):
                 f"{len(widths) - 1} layers of widths={widths!r}"
             )
         where = _where(device, dtype, generator)
+        tanh = dict(tanh or {})
         modules: list[nn.Module] = []
-        for kind, (i, o) in zip(kinds, pairwise(widths), strict=True):
+        for n, (kind, (i, o)) in enumerate(zip(kinds, pairwise(widths), strict=True), 1):
             if kind == "kan":
                 modules.append(KANLayer(i, o, **(kan or {}), **where))
             elif kind == "tanh":
-                modules.append(TanhLayer(i, o, **(tanh or {}), **where))
+                if n == len(kinds) and tanh.get("tanh") == "sum":
+                    tanh["tanh"] = None
+                modules.append(TanhLayer(i, o, **tanh, **where))
             else:
                 modules += [linear_layer(i, o, **where), Activation(activation)]
         super().__init__(*(modules[:-1] if kinds[-1] == "linear" else modules))

@@ -58,7 +58,8 @@ def make_model(
         layers_ = (rivals.NaiveKANLayer(i, o, **kan, **where) for i, o in pairwise(widths))
         model = nn.Sequential(*layers_)
     elif family == "tanh":
-        model = networks.TanhKAN(widths, settings.get("bias", False), **where)
+        options = settings.get("bias", False), settings.get("tanh", "edge")
+        model = networks.TanhKAN(widths, *options, **where)
     elif family == "mlp":
         model = networks.MLP(widths, activation, **where)
     elif family == "node-tanh":

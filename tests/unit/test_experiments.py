@@ -606,6 +606,15 @@ def test_what_a_run_measures():
     assert torch.equal(targets, tasks.image(16, dtype=torch.float32)[1])
 
 
+@pytest.mark.parametrize("tanh", ["edge", "sum", None])
+def test_a_tanh_kan_takes_its_tanh_where_the_settings_say(tanh):
+    settings = SINE | {"model": "tanh", "widths": [1, 6, 4, 1], "bias": True, "tanh": tanh}
+    model = make_model(settings, generator=0)
+    assert [layer.tanh for layer in model] == [tanh, tanh, "edge" if tanh == "edge" else None]
+    assert make_model(SINE | {"model": "tanh", "widths": [1, 1]})[0].tanh == "edge"
+    assert parameters(settings, settings["widths"]) == trials.count_parameters(model)
+
+
 def test_what_is_inside_a_network():
     probes = trials.run_trial(TRIALS[2], 0)["probes"]
     assert [probe["step"] for probe in probes] == [1, 4]

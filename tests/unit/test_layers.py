@@ -113,6 +113,10 @@ def independent(layer, g):
     layer.coef.data.normal_(0, (1 / 3 / 16 / share) ** 0.5, generator=g)
 
 
+def narrow(layer, g):
+    layer.b.data.normal_(0, 1 / 4, generator=g)
+
+
 def wide(layer, g, a=1 / 4):
     layer.a.data.normal_(0, a, generator=g)
     layer.b.data.normal_(0, a, generator=g)
@@ -128,6 +132,8 @@ def wide(layer, g, a=1 / 4):
         (TanhKAN, None, 0.50, 0.95, 0.02),
         (TanhKAN, wide, 1.9, 12, 0.1),
         (TanhKAN, partial(wide, a=1), 3.2, 600, 0.2),
+        (partial(TanhKAN, tanh="sum"), None, 0.41, 0.93, 0.02),
+        (partial(TanhKAN, tanh="sum"), narrow, 0.23, 0.46, 0.02),
     ],
 )
 def test_initialization_keeps_signal_and_gradient(make, change, signal, gradient, off):

@@ -74,6 +74,7 @@ KNOWN = {
     "all": lambda: KAN([2, 3, 2], **EVERYTHING, generator=0, **F64),
     "tanh": lambda: TanhKAN([2, 3, 2], bias=True, generator=0, **F64),
     "tanh, no bias": lambda: TanhLayer(2, 2, generator=0, **F64),
+    "tanh, sum": lambda: TanhKAN([2, 3, 2], True, "sum", generator=0, **F64),
     "mlp": lambda: MLP([2, 3, 3, 2], generator=0, **F64),
     "linear, no bias": lambda: nn.Linear(2, 2, bias=False, **F64),
     "in place": lambda: nn.Sequential(nn.Linear(2, 2, **F64), nn.ReLU(inplace=True)),

@@ -47,6 +47,19 @@ def test_tanh_kan_is_its_layers_in_a_row():
     assert count_parameters(TanhKAN([2, 5, 1])) == 2 * 15
 
 
+@pytest.mark.parametrize(
+    "tanh, places",
+    [("edge", ["edge"] * 3), ("sum", ["sum", "sum", None]), (None, [None] * 3)],
+)
+def test_tanh_kan_says_where_its_layers_take_the_tanh(tanh, places):
+    model = TanhKAN([2, 5, 4, 1], True, tanh, generator=0)
+    assert [layer.tanh for layer in model] == places
+    assert [layer.tanh for layer in TanhKAN([2, 1], tanh=tanh)] == places[-1:]
+    assert count_parameters(model) == 2 * (10 + 20 + 4) + 10
+    mixture = Mixture([2, 5, 4, 3, 1], ["tanh"] * 3 + ["kan"], tanh={"tanh": tanh})
+    assert [layer.tanh for layer in mixture[:3]] == [tanh] * 3
+
+
 def test_mlp_equals_its_formula_and_starts_like_torch():
     model = MLP([2, 50, 1], generator=0)
     x = torch.rand(7, 2)
@@ -85,6 +98,7 @@ def test_node_tanh_starts_as_tanh_and_is_a_parabola_inside():
     [
         (KAN, "kan", {"grid_size": 3, "degree": 2, "bias": True, "base": nn.functional.silu}),
         (TanhKAN, "tanh", {"bias": True}),
+        (TanhKAN, "tanh", {"bias": True, "tanh": "sum"}),
         (MLP, "linear", {}),
     ],
 )
@@ -122,6 +136,7 @@ OPTIONS = {"bias": True, "base": torch.sin, "spline_weight": True}
 NETWORKS = {
     "KAN": lambda widths=(2, 3, 1), **o: KAN(widths, **OPTIONS, **o),
     "TanhKAN": lambda widths=(2, 3, 1), **o: TanhKAN(widths, True, **o),
+    "TanhKAN, sum": lambda widths=(2, 3, 1), **o: TanhKAN(widths, True, "sum", **o),
     "MLP": lambda widths=(2, 3, 1), **o: MLP(widths, **o),
     "SplineMLP": lambda widths=(2, 3, 1), **o: SplineMLP(widths, **o),
     "Mixture": lambda widths=(2, 3, 3, 4, 1), **o: Mixture(
@@ -242,6 +257,8 @@ CUBIC = 6 * (10 + 9 + 8)
         (nn.Linear(4, 3, bias=False), (12, 0), (12, 0)),
         (TanhLayer(4, 3), (4 + 36, 12), (12 + 36, 12)),
         (TanhLayer(4, 3, bias=True), (4 + 36, 12), (12 + 36, 12)),
+        (TanhLayer(4, 3, tanh="sum"), (4 + 24, 3), (12 + 24, 3)),
+        (TanhLayer(4, 3, bias=True, tanh=None), (4 + 24, 0), (12 + 24, 0)),
         (KANLayer(2, 3), (2 * CUBIC + 6 * 8, 0), (6 * CUBIC + 6 * 8, 0)),
         (KANLayer(2, 3, bias=True), (2 * CUBIC + 6 * 8, 0), (6 * CUBIC + 6 * 8, 0)),
         (KANLayer(2, 3, spline_weight=True), (2 * CUBIC + 6 * 9, 0), (6 * CUBIC + 6 * 9, 0)),

@@ -29,14 +29,16 @@ def generator(seed=0):
 
 def random_layers():
     """A layer of each kind, float64, three inputs, every parameter random."""
-    tanh = TanhLayer(3, 2, bias=True, dtype=torch.float64)
-    spline = SplineActivation(3, grid_size=4, domain=(-2.0, 2.0), dtype=torch.float64)
-    for parameter in (*tanh.parameters(), *spline.parameters()):
-        parameter.data.normal_(generator=generator(parameter.numel()))
-    return [tanh, spline]
+    kinds = [TanhLayer(3, 2, bias=True, tanh=tanh, dtype=torch.float64) for tanh in PLACES]
+    kinds.append(SplineActivation(3, grid_size=4, domain=(-2.0, 2.0), dtype=torch.float64))
+    for layer in kinds:
+        for parameter in layer.parameters():
+            parameter.data.normal_(generator=generator(parameter.numel()))
+    return kinds
 
 
-each_layer = pytest.mark.parametrize("layer", random_layers(), ids=lambda m: type(m).__name__)
+PLACES = "edge", "sum", None  # where a tanh layer takes its tanh
+each_layer = pytest.mark.parametrize("layer", random_layers(), ids=repr)
 
 
 # The tanh layer
@@ -55,6 +57,53 @@ def test_tanh_layer_equals_loops(bias):
     torch.testing.assert_close(layer.edges(x), edges, rtol=1e-12, atol=1e-12)
     expected = edges.sum(1) + (layer.bias if bias else 0)
     torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("tanh, outside", [("sum", math.tanh), (None, float)])
+def test_tanh_after_the_sum_and_none_equal_loops(tanh, outside, bias):
+    layer = TanhLayer(3, 2, bias=bias, tanh=tanh, dtype=torch.float64)
+    for parameter in layer.parameters():
+        parameter.data.normal_(0, 0.5, generator=generator(parameter.numel()))
+    x = torch.randn(5, 3, dtype=torch.float64, generator=generator(2))
+    a, b, points = layer.a.tolist(), layer.b.tolist(), x.tolist()
+    for n, o in itertools.product(range(5), range(2)):
+        parabolas = [a[i][o] * v * v + b[i][o] * v for i, v in enumerate(points[n])]
+        assert layer.edges(x)[n, :, o].tolist() == pytest.approx(parabolas, rel=1e-12)
+        total = sum(parabolas) + (layer.bias[o].item() if bias else 0)
+        assert layer(x)[n, o].item() == pytest.approx(outside(total), rel=1e-12)
+        assert layer(x[n])[o].item() == pytest.approx(outside(total), rel=1e-12)
+    torch.testing.assert_close(layer(x.view(5, 1, 3)), layer(x).view(5, 1, 2))
+
+
+@pytest.mark.parametrize("tanh", PLACES)
+def test_jacobian_equals_finite_differences(tanh):
+    layer = TanhLayer(3, 2, bias=True, tanh=tanh, dtype=torch.float64, generator=0)
+    x, slopes = (torch.randn(4, n, dtype=torch.float64, generator=generator(n)) for n in (3, 2))
+    columns, h = [], 1e-6
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            for number in parameter.view(-1):
+                number += h
+                above = layer(x)
+                number -= 2 * h
+                columns.append(((above - layer(x)) * slopes).sum(1) / (2 * h))
+                number += h
+    expected = torch.stack(columns, 1)
+    torch.testing.assert_close(layer.jacobian(x, slopes), expected, rtol=1e-7, atol=1e-8)
+
+
+def test_a_tanh_after_the_sum_keeps_no_number_an_edge():
+    model, x, kept = TanhLayer(20, 30, tanh="sum"), torch.zeros(2000, 20, requires_grad=True), {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(x)
+    assert sum(kept.values()) <= 4 * (2000 * (20 + 20 + 30) + 2 * 20 * 30)  # x, x^2, y; a, b
 
 
 @pytest.fixture
@@ -110,7 +159,12 @@ def test_tanh_layer_attributes():
     assert layer.a.shape == layer.b.shape == (3, 2) and layer.bias.tolist() == [0, 0]
     assert TanhLayer(3, 2).bias is None
     assert repr(layer) == "TanhLayer(3, 2, bias=True)" and repr(TanhLayer(3, 2)).endswith("(3, 2)")
-    assert TanhKAN([3, 4, 2])(torch.zeros(3)).tolist() == [0, 0]  # without biases, 0 stays 0
+    for tanh, ending in zip(
+        PLACES, ("(3, 2)", "(3, 2, tanh='sum')", "(3, 2, tanh=None)"), strict=True
+    ):
+        assert repr(TanhLayer(3, 2, tanh=tanh)).endswith(ending)
+        # Without biases, 0 stays 0.
+        assert TanhKAN([3, 4, 2], tanh=tanh)(torch.zeros(3)).tolist() == [0, 0]
 
 
 def test_tanh_layer_depends_on_its_generator_only():
@@ -215,8 +269,9 @@ def test_autocast_leaves_layers_in_their_own_precision(layer, in_parts):
     torch.testing.assert_close(result, expected)
 
 
-def test_torch_compile_gives_the_same(in_parts):
-    layer = random_layers()[0]
+@pytest.mark.parametrize("place", range(3), ids=map(str, PLACES))
+def test_torch_compile_gives_the_same(in_parts, place):
+    layer = random_layers()[place]
     compiled = torch.compile(copy.deepcopy(layer), backend="aot_eager", fullgraph=True)
     for batch in (20, 7, 9):  # from the second on, of any size
         x = torch.rand(batch, 3, dtype=torch.float64, generator=generator()).requires_grad_()
@@ -250,7 +305,8 @@ def test_shape_dtype_and_meta_device(shape, dtype):
     for device in ("cpu", "meta"):
         factory = {"dtype": dtype, "device": device}
         x = torch.zeros(shape, **factory)
-        for layer in (TanhLayer(3, 3, **factory), SplineActivation(3, **factory)):
+        tanhs = [TanhLayer(3, 3, tanh=tanh, **factory) for tanh in PLACES]
+        for layer in (*tanhs, SplineActivation(3, **factory)):
             y = layer(x)
             assert y.shape == shape and y.dtype == dtype and y.device == x.device
 
@@ -264,6 +320,8 @@ X = torch.zeros(5, 2)
         (lambda: TanhLayer(0, 2), ValueError, r"in_features=0"),
         (lambda: TanhLayer(2, 1.5), TypeError, r"out_features=1.5"),
         (lambda: TanhLayer(2, 1, bias=0), TypeError, r"bias=0"),
+        (lambda: TanhLayer(2, 1, tanh="node"), ValueError, r"tanh='node'; expected 'edge', 'sum'"),
+        (lambda: TanhKAN([2, 1], tanh=True), ValueError, r"tanh=True"),
         (lambda: SplineActivation(0), ValueError, r"features=0"),
         (lambda: SplineActivation(True), TypeError, r"features=True"),
         (lambda: SplineActivation(2, domain=(1.0, 0.0)), ValueError, r"domain="),
@@ -273,7 +331,7 @@ X = torch.zeros(5, 2)
         (lambda: SplineActivation(2, start=len), TypeError, r"start\(x\) is a int"),
         *(
             (lambda layer=layer, x=x: layer(x), error, message)
-            for layer in (TanhLayer(2, 1), SplineActivation(2))
+            for layer in (TanhLayer(2, 1), TanhLayer(2, 1, tanh="sum"), SplineActivation(2))
             for x, error, message in (
                 (torch.zeros(5, 3), ValueError, r"x has shape \(5, 3\); expected \(\.\.\., 2\)"),
                 (torch.tensor(0.0), ValueError, r"x has shape \(\)"),

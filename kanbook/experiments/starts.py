@@ -1,0 +1,87 @@
+"""Other starts of a KAN than the library's straight lines: random numbers of several widths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import nn
+
+from .._checks import as_generator
+from ..layers import KANLayer
+
+__all__ = ["STARTS", "start"]
+
+
+def _uniform(layer: KANLayer, generator: torch.Generator | None, *, bound: float) -> None:
+    layer.coef.uniform_(-bound, bound, generator=generator)
+
+
+def _normal(layer: KANLayer, generator: torch.Generator | None) -> None:
+    layer.coef.normal_(generator=generator)
+
+
+def _power_law(layer: KANLayer, generator: torch.Generator | None) -> None:
+    terms = layer.in_features * (layer.grid_size + layer.degree + 1)
+    layer.base_weight.normal_(0, terms**-0.25, generator=generator)
+    layer.coef.normal_(0, terms**-1.75, generator=generator)
+
+
+STARTS: dict[str, Callable[[KANLayer, torch.Generator | None], None]] = {
+    "lines": KANLayer.reset_parameters,
+    "uniform 0.1": partial(_uniform, bound=0.1),
+    "uniform 0.25": partial(_uniform, bound=0.25),
+    "normal": _normal,
+    "power law": _power_law,
+}
+
+
+@torch.no_grad()
+def start(model: nn.Module, name: str, generator: int | torch.Generator | None = None) -> nn.Module:
+    r"""Give every KAN layer of a model new random numbers, and return the model.
+
+    The last columns say what is left of inputs uniform on [-1, 1], whose standard deviation is
+    0.58, after 1, 3 and 8 layers of width 16 (cubic, G=5, SiLU as base; over the samples of one
+    output, geometric mean of 5 seeds; ``tests/unit/test_starts.py`` holds them):
+
+    ==============  ============================================  ======  ======  ======
+    name            new numbers                                   1       3       8
+    ==============  ============================================  ======  ======  ======
+    "lines"         all of :class:`~kanbook.layers.KANLayer`      0.57    0.54    0.45
+    "uniform 0.1"   coefficients, uniform on [-0.1, 0.1]          0.13    0.028   0.0006
+    "uniform 0.25"  coefficients, uniform on [-0.25, 0.25]        0.32    0.22    0.17
+    "normal"        coefficients, standard deviation 1            2.2     2.0     1.9
+    "power law"     coefficients, :math:`m^{-1.75}`, and          0.34    0.12    0.007
+                    base weights, :math:`m^{-0.25}`
+    ==============  ============================================  ======  ======  ======
+
+    The numbers of the last two are normal, with these standard deviations. The power law counts the
+    terms that an output adds up, :math:`m = I (G + k + 1)`. Whatever is not named stays as it is:
+    base weights are 0 in a fresh model.
+
+    Source of "uniform 0.25": the code of Casey Primozic's post (2024). Of "power law": Rigas et
+    al., "Initialization Schemes for Kolmogorov-Arnold Networks: An Empirical Study" (ICLR 2026),
+    with the exponents of its published runs (``srigas/KAN_Initialization_Schemes``) and, as there,
+    meant for SiLU as base.
+
+    Args:
+        model: is changed in place; a :class:`~kanbook.networks.KAN`, say.
+        name: one of ``STARTS``.
+        generator: as :class:`~kanbook.layers.KANLayer`.
+
+    Raises:
+        ValueError: ``name`` is none; the model has no KAN layers; or "power law" meets one without
+            a base function.
+    """
+    if name not in STARTS:
+        raise ValueError(f"name={name!r}; expected one of {', '.join(map(repr, STARTS))}")
+    layers = [module for module in model.modules() if isinstance(module, KANLayer)]
+    if not layers:
+        raise ValueError(f"model is a {type(model).__name__} without KAN layers")
+    if name == "power law" and any(layer.base is None for layer in layers):
+        raise ValueError("'power law' needs layers with a base function: base=nn.functional.silu")
+    generator = as_generator(generator, layers[0].coef.device)
+    for layer in layers:
+        STARTS[name](layer, generator)
+    return model
