@@ -79,28 +79,30 @@ def ratios(
     return table
 
 
-def per_task(frame: DataFrame, a: str, b: str, *, column: str = "test_error") -> DataFrame:
+def per_task(
+    frame: DataFrame, a: str, b: str, *, by: str = "kind", column: str = "test_error"
+) -> DataFrame:
     """Compare two families task by task, each by the pairs of its own seeds.
 
     Args:
-        frame, a, b, column: as of :func:`ratios`.
+        frame, a, b, by, column: as of :func:`ratios`.
 
     Returns:
-        One row for each task: ``kind``, ``task``, ``seeds``, ``diverged`` (runs of both families),
-        ``ratio`` a / b, a geometric mean over the seeds, ``low`` and ``high``, its 95 % interval,
-        and ``p`` of the paired t test on the logarithms, not corrected for the number of tasks.
+        One row for each class and task: ``kind`` or what ``by`` names, ``task``, ``seeds``,
+        ``diverged`` (runs of both families), ``ratio`` a / b, a geometric mean over the seeds,
+        ``low`` and ``high``, its 95 % interval, and ``p`` of the paired t test on the logarithms,
+        not corrected for the number of tasks.
 
     Raises:
         ValueError: as :func:`ratios`.
     """
     import pandas
 
+    groups = _pairs(frame, a, b, by, column).groupby([by, "task"], sort=False)
     return pandas.DataFrame(
-        {"kind": kind, "task": task, "seeds": len(runs), "diverged": runs["diverged"].sum()}
+        {by: name, "task": task, "seeds": len(runs), "diverged": runs["diverged"].sum()}
         | _interval(runs["log"].to_numpy())
-        for (kind, task), runs in _pairs(frame, a, b, "kind", column).groupby(
-            ["kind", "task"], sort=False
-        )
+        for (name, task), runs in groups
     )
 
 
