@@ -441,15 +441,19 @@ def plot_ratios(
         is a tie. The tie zone is shaded.
 
     Raises:
-        ValueError: the frame is empty, or as :func:`~kanbook.results.contests.ratios`.
+        ValueError: the frame is empty, a rival has no task and seed in common with the family, or
+            as :func:`~kanbook.results.contests.ratios`.
     """
     _check_frame(frame, "contest", "family", by, column)
-    if rivals is None:
-        rivals = [name for name in dict.fromkeys(frame["family"]) if name != family]
-    parts = {}
-    for contest, rows in frame.groupby("contest", sort=False):
-        present = [rival for rival in rivals if rival in set(rows["family"])]
-        parts[contest] = _ratio_rows(rows, family, present, by, column)
+    found = contests.rivals(frame, family)
+    rivals = found if rivals is None else rivals
+    if not rivals or set(rivals) - set(found):
+        raise ValueError(f"rivals={rivals!r}; expected some of {found}, who meet {family!r}")
+    parts = {
+        contest: _ratio_rows(rows, family, rivals, by, column)
+        for contest, rows in frame.groupby("contest", sort=False)
+        if contests.rivals(rows, family)
+    }
     heights = [len(rows) + 1 for rows in parts.values()]
     figure, axes = plt.subplots(
         len(parts), 1, sharex=True, squeeze=False, height_ratios=heights,
@@ -489,30 +493,30 @@ def plot_ratios(
 def _ratio_rows(frame: DataFrame, family: str, rivals: list[str], by: str, column: str) -> list:
     """Label, means, tasks and style of each row; a label alone above the rivals of a class."""
     results, tasks = {}, {}
-    for rival in rivals:
-        for found in contests.ratios(frame, family, rival, by=by, column=column).itertuples():
-            results.setdefault(getattr(found, by), {})[rival] = found
+    for rival in set(rivals) & set(contests.rivals(frame, family)):
+        found = contests.ratios(frame, family, rival, by=by, column=column)
+        results |= {(row[0], rival): row for row in found.itertuples(index=False)}
         each = contests.per_task(frame, family, rival, by=by, column=column)
-        tasks[rival] = dict(list(each.groupby(by)["ratio"]))
-        tasks[rival]["all"] = np.exp(np.log(each["ratio"]).groupby(each["task"]).mean())
-    if len(results) == 2:
-        del results["all"]  # the same as the only class
+        tasks |= {(name, rival): list(logs) for name, logs in each.groupby(by)["ratio"]}
+        means = np.log(each["ratio"]).groupby(each["task"]).mean()
+        tasks["all", rival] = list(np.exp(means))
+    classes = [name for name in dict.fromkeys(frame[by]) if any(name == key[0] for key in results)]
     rows = []
-    for name, of in results.items():
-        label = f"{name} ({max(found.tasks for found in of.values())})"
+    for name in [*classes, "all"] if len(classes) > 1 else classes:  # of one class, all is the same
+        of = [rival for rival in rivals if (name, rival) in results]
+        label = f"{name} ({max(results[name, rival].tasks for rival in of)})"
         if len(rivals) > 1:
             rows.append((label, None, None, None))
-        for rival, found in of.items():
+        for rival in of:
             style = {"color": _rival_color(rival), "marker": "osD^vPX"[rivals.index(rival) % 7]}
             shown = rival if len(rivals) > 1 else label
-            rows.append((shown, found, list(tasks[rival][name]), style))
+            rows.append((shown, results[name, rival], tasks[name, rival], style))
     return rows
 
 
 def _rival_color(rival: str) -> str:
-    return next(
-        (ROLES[role]["color"] for role in ("MLP", "tanh") if rival.startswith(role)), "#444444"
-    )
+    role = next((role for role in ("MLP", "tanh") if rival.startswith(role)), "target")
+    return ROLES[role]["color"]
 
 
 def _check_frame(frame: DataFrame, *columns: str) -> None:

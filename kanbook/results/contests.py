@@ -139,6 +139,19 @@ def best_of(frame: DataFrame, family: str) -> DataFrame:
     return pandas.DataFrame({"n": range(1, len(curves) + 1), "error": curves})
 
 
+def rivals(frame: DataFrame, family: str = "KAN") -> list[str]:
+    """Return the other families that have a result for a task and seed that this one has, too.
+
+    Raises:
+        ValueError: the frame lacks a column.
+    """
+    keys = ["contest", "task", "seed"]
+    _check(frame, *keys, "family")
+    rows = _results(frame)
+    own = rows.loc[rows["family"] == family, keys].drop_duplicates()
+    return [name for name in rows.merge(own, on=keys)["family"].unique() if name != family]
+
+
 def medians(frame: DataFrame) -> DataFrame:
     """The results of a contest in short: one row for each contest, task and family.
 

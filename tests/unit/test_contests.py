@@ -179,6 +179,16 @@ def test_best_of_against_all_draws():
         assert error == pytest.approx(math.exp(np.mean(draws)))
 
 
+def test_rivals():
+    frame = contest(EFFECTS, seeds=2)
+    alone = frame[:1].assign(family="GP", seed=7)
+    elsewhere = frame[frame.family == "MLP"].assign(family="tanh KAN", contest="seconds")
+    searched = frame[:1].assign(family="additive", stage="search")
+    rows = pandas.concat([frame, alone, elsewhere, searched])
+    assert contests.rivals(rows) == ["MLP"] and contests.rivals(rows, "MLP") == ["KAN"]
+    assert contests.rivals(rows, "GP") == []
+
+
 def test_medians():
     frame = contest(EFFECTS, kinds={"axes": 1}, seeds=3).assign(parameters=7, p90=0.5, seconds=2.0)
     both = pandas.concat([frame, frame.assign(contest="seconds", stage="search")])

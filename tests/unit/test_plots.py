@@ -233,6 +233,19 @@ def test_ratios_of_one_rival_need_no_headings():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["k (3)"], "all is the same"
 
 
+def test_ratios_of_what_is_there_so_far():
+    """A rival that is in one contest only, and another that has no task in common yet."""
+    first = contest_of({("k", "MLP"): BETTER, ("k", "GP"): UNCLEAR, ("l", "GP"): UNCLEAR})
+    second = contest_of({("k", "MLP"): BETTER}, contest="seconds")
+    other = first[:1].assign(family="tanh KAN", task="m")
+    above, below = plots.plot_ratios(pandas.concat([first, second, other])).axes
+    names = [[label.get_text() for label in ax.get_yticklabels()] for ax in (above, below)]
+    assert names[0] == ["k (3)", "MLP", "GP", "l (3)", "GP", "all (6)", "MLP", "GP"]
+    assert names[1] == ["k (3)", "MLP"]
+    gp = [line for line in above.lines if line.get_marker() == "s"]
+    assert [line.get_ydata()[0] for line in gp] == [2, 4, 7]
+
+
 def test_an_interval_may_leave_the_picture():
     ax = plots.plot_ratios(contest_of({("k", "MLP"): [0.5, 4.0]})).axes[0]
     low, high = ax.get_xlim()
@@ -245,6 +258,10 @@ def test_an_interval_may_leave_the_picture():
     ("call", "message"),
     [
         (lambda f: plots.plot_ratios(f), "no column 'contest'"),
+        (
+            lambda f: plots.plot_ratios(contest_of({("k", "MLP"): BETTER}), rivals=["GP"]),
+            r"rivals=\['GP'\]; expected some of \['MLP'\], who meet 'KAN'",
+        ),
         (lambda f: plots.plot_medians(f[:0], "kind"), "frame has no rows"),
         (lambda f: plots.plot_medians(f, "family"), "no column 'family'"),
         (lambda f: plots.plot_curves(f, "kind", against="hours"), "against='hours'"),
