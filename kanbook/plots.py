@@ -11,12 +11,14 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from torch import Tensor, nn
 
 from . import splines
 from ._checks import check_coef, check_knots, check_tensor
 from .layers import KANLayer, run_and_record
 from .networks import Activation
+from .results import contests
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -30,6 +32,7 @@ __all__ = [
     "plot_edges",
     "plot_ladder",
     "plot_medians",
+    "plot_ratios",
     "use_style",
 ]
 
@@ -411,6 +414,109 @@ def plot_ladder(frame: DataFrame, by: str, baseline: str, *, loss: str = "loss")
     right.set_xlim(0, 1.25 * max(seconds))
     right.set_xlabel(f"seconds, {baseline} = 1")
     return figure
+
+
+def plot_ratios(
+    frame: DataFrame,
+    family: str = "KAN",
+    rivals: list[str] | None = None,
+    *,
+    by: str = "kind",
+    column: str = "test_error",
+) -> Figure:
+    """Draw how a family compares with its rivals on classes of tasks, as contests found it.
+
+    Args:
+        frame: rows as :mod:`kanbook.results.contests` reads them, of one contest or of several.
+        family: whose error is divided by that of the rivals; left of 1 it is better.
+        rivals: other families; all that compete with it if not given.
+        by: the column of the classes.
+        column: the error to compare.
+
+    Returns:
+        A figure with a part for each contest: for each class, and for all tasks, a row for each
+        rival. A grey dot is a task. The marker and the line are the mean of the tasks with its 95 %
+        interval; where it is wider than all tasks, the picture ends first. The marker is filled
+        where :func:`~kanbook.results.contests.ratios` has a verdict: one of them is better, or it
+        is a tie. The tie zone is shaded.
+
+    Raises:
+        ValueError: the frame is empty, a rival has no task and seed in common with the family, or
+            as :func:`~kanbook.results.contests.ratios`.
+    """
+    _check_frame(frame, "contest", "family", by, column)
+    found = contests.rivals(frame, family)
+    rivals = found if rivals is None else rivals
+    if not rivals or set(rivals) - set(found):
+        raise ValueError(f"rivals={rivals!r}; expected some of {found}, who meet {family!r}")
+    parts = {
+        contest: _ratio_rows(rows, family, rivals, by, column)
+        for contest, rows in frame.groupby("contest", sort=False)
+        if contests.rivals(rows, family)
+    }
+    heights = [len(rows) + 1 for rows in parts.values()]
+    figure, axes = plt.subplots(
+        len(parts), 1, sharex=True, squeeze=False, height_ratios=heights,
+        figsize=(4.8, 0.9 + 0.24 * sum(heights)),
+    )  # fmt: skip
+    ends = [1 / contests.TIE, contests.TIE]
+    for ax, (contest, rows) in zip(axes[:, 0], parts.items(), strict=True):
+        ax.set_title(f"equal {contest}")
+        ax.axvspan(1 / contests.TIE, contests.TIE, color="#BBBBBB", alpha=0.35, linewidth=0)
+        ax.axvline(1, color="#444444", linewidth=1)
+        for y, (_, found, tasks, style) in enumerate(rows):
+            if found is None:
+                continue
+            ends += [*tasks, found.ratio]
+            below = [y + 0.24] * len(tasks)  # the line, which would hide them
+            ax.plot(tasks, below, "o", color="#777777", markersize=3.5, alpha=0.7)
+            line = {"color": style["color"], "linewidth": 2, "solid_capstyle": "butt"}
+            ax.plot([found.low, found.high], [y, y], **line)
+            fill = "white" if found.verdict == "undecided" else style["color"]
+            ax.plot(found.ratio, y, **style, markersize=7, markerfacecolor=fill)
+        ax.set_yticks(range(len(rows)), [label for label, *_ in rows], fontsize=11)
+        for label, (_, found, *_) in zip(ax.get_yticklabels(), rows, strict=True):
+            label.set_fontweight("bold" if found is None else "normal")
+        ax.tick_params(axis="y", length=0)
+        ax.set_ylim(len(rows) - 0.4, -0.6)
+    wide = max(ends) / min(ends) > 100
+    ax.set(xscale="log", xlim=(min(ends) / 1.3, max(ends) * 1.3))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=6))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    rival = rivals[0] if len(rivals) == 1 else "rival"
+    name = _name(column)
+    ax.set_xlabel(f"{name}, {family} / {rival}\n(below 1: the {family} is better)")
+    return figure
+
+
+def _ratio_rows(frame: DataFrame, family: str, rivals: list[str], by: str, column: str) -> list:
+    """Label, means, tasks and style of each row; a label alone above the rivals of a class."""
+    results, tasks = {}, {}
+    for rival in set(rivals) & set(contests.rivals(frame, family)):
+        found = contests.ratios(frame, family, rival, by=by, column=column)
+        results |= {(row[0], rival): row for row in found.itertuples(index=False)}
+        each = contests.per_task(frame, family, rival, by=by, column=column)
+        tasks |= {(name, rival): list(logs) for name, logs in each.groupby(by)["ratio"]}
+        means = np.log(each["ratio"]).groupby(each["task"]).mean()
+        tasks["all", rival] = list(np.exp(means))
+    classes = [name for name in dict.fromkeys(frame[by]) if any(name == key[0] for key in results)]
+    rows = []
+    for name in [*classes, "all"] if len(classes) > 1 else classes:  # of one class, all is the same
+        of = [rival for rival in rivals if (name, rival) in results]
+        label = f"{name} ({max(results[name, rival].tasks for rival in of)})"
+        if len(rivals) > 1:
+            rows.append((label, None, None, None))
+        for rival in of:
+            style = {"color": _rival_color(rival), "marker": "osD^vPX"[rivals.index(rival) % 7]}
+            shown = rival if len(rivals) > 1 else label
+            rows.append((shown, results[name, rival], tasks[name, rival], style))
+    return rows
+
+
+def _rival_color(rival: str) -> str:
+    role = next((role for role in ("MLP", "tanh") if rival.startswith(role)), "target")
+    return ROLES[role]["color"]
 
 
 def _check_frame(frame: DataFrame, *columns: str) -> None:

@@ -7,6 +7,7 @@ what widgets of one kind have in common, their script, is one file for all pages
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import re
 import shutil
@@ -167,7 +168,7 @@ def share_scripts(app, pagename, templatename, context, doctree):
 
 
 class StoredResults(SphinxDirective):
-    """One section for each experiment: question, table, provenance, command; from the tables."""
+    """One section for each experiment: question, summary, figure; folded, its rows and making."""
 
     def run(self):
         from kanbook import results
@@ -186,10 +187,51 @@ class StoredResults(SphinxDirective):
             except ValueError:
                 section += nodes.paragraph("", "No results yet.")
             else:
-                section += self._table(results.summarize(frame))
-                section += self._provenance(frame.attrs["provenance"].values())
+                if {"contest", "test_error"} <= set(frame):
+                    section += self._contests(name, frame)
+                else:
+                    section += self._settings(frame)
             sections.append(section)
         return sections
+
+    def _contests(self, name, frame):
+        from kanbook.results import contests
+
+        if not contests.rivals(frame):
+            return [nodes.paragraph("", "No results yet.")]
+        summary = _summary(frame)
+        table = contests.medians(frame)
+        title = f"{len(table)} rows: test error of a family on a task"
+        return [
+            *self.parse_text_to_nodes(summary),
+            self._figure(name, frame, re.sub(r"\*\*", "", summary)),
+            *self.parse_text_to_nodes(_folded_table(title, table, _provenance(frame))),
+        ]
+
+    def _figure(self, name, frame, alt):
+        import matplotlib.pyplot as plt
+
+        from kanbook import plots
+
+        with plt.rc_context():
+            plots.use_style()
+            drawn = plots.plot_ratios(frame)
+            picture = Path(self.env.doctreedir) / f"results-{name}.png"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            drawn.savefig(picture, dpi=2 * drawn.dpi)  # sharp on fine screens
+            width = f"{drawn.get_figwidth() * drawn.dpi:.0f}px"
+            plt.close(drawn)
+        caption = (
+            f"{name}: the KAN's error divided by a rival's. A grey dot is a task; the marker is "
+            "the mean over the tasks of a class (how many, in brackets), the line its 95 % "
+            "interval. Filled: there is a verdict. Shaded: ratios that make no difference in "
+            "practice."
+        )
+        figure = nodes.figure(ids=[f"fig-results-{name}"])
+        uri = f"/{os.path.relpath(picture, self.env.srcdir)}"
+        figure += nodes.image(uri=uri, alt=alt, width=width)
+        figure += nodes.caption("", caption)
+        return figure
 
     # Of the settings, first what names a row, then its losses; `results.load` has all the rest.
     LABELS = ("task", "size", "family", "variant", "contestant", "knob", "kinds", "part")
@@ -197,21 +239,44 @@ class StoredResults(SphinxDirective):
     HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "tanh_bias", "update_grid")
     HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")
 
-    def _table(self, frame):
-        first = [name for name in self.LABELS if name in frame] + list(frame.columns[-7:])
-        shown = first + [name for name in frame if name not in (*first, *self.HIDDEN)]
-        found = "found" in frame
-        what = "how many were found" if found else "median, least and largest loss"
-        title = f"{len(frame)} settings: {what}"
-        return self.parse_text_to_nodes(_folded_table(title, frame[shown]))
+    def _settings(self, frame):
+        from kanbook import results
 
-    def _provenance(self, records):
-        for how in records:
-            text = (
-                f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
-                f"{how['processor']} with Python {how['python']} and PyTorch {how['torch']}."
+        table = results.summarize(frame)
+        first = [name for name in self.LABELS if name in table] + list(table.columns[-7:])
+        shown = first + [name for name in table if name not in (*first, *self.HIDDEN)]
+        what = "how many were found" if "found" in table else "median, least and largest loss"
+        title = f"{len(table)} settings: {what}"
+        return self.parse_text_to_nodes(_folded_table(title, table[shown], _provenance(frame)))
+
+
+def _provenance(frame):
+    return "\n\n".join(
+        f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
+        f"{how['processor']} with Python {how['python']} and PyTorch {how['torch']}."
+        for how in frame.attrs["provenance"].values()
+    )
+
+
+def _summary(frame):
+    """For each contest, how the KAN compares with its rivals over all tasks."""
+    from kanbook.results import contests
+
+    verdicts = {"a": "the KAN is better", "b": "the KAN is worse"}
+    parts = []
+    for contest, rows in frame.groupby("contest", sort=False):
+        said, tasks = [], 0
+        for rival in contests.rivals(rows):
+            last = contests.ratios(rows, "KAN", rival).iloc[-1]
+            tasks = max(tasks, last.tasks)
+            interval = "" if math.isnan(last.low) else f" [{last.low:.2g}, {last.high:.2g}]"
+            verdict = verdicts.get(last.verdict, last.verdict)
+            said.append(f"{rival} **{last.ratio:.2g}**{interval}, {verdict}")
+        if said:
+            parts.append(
+                f"Equal {contest}, all {tasks} tasks, test error of KAN / rival: {'; '.join(said)}."
             )
-            yield from self.parse_text_to_nodes(text)
+    return " ".join(parts)
 
 
 class StoredBenchmark(SphinxDirective):
@@ -245,11 +310,11 @@ class StoredBenchmark(SphinxDirective):
         return found
 
 
-def _folded_table(title, frame):
+def _folded_table(title, frame, more=""):
     rows = [list(frame), *frame.astype(object).values.tolist()]
     lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
     block = [f"::::{{dropdown}} {title}", ":::{csv-table}", ":header-rows: 1"]
-    return "\n".join([*block, ":class: stored-results", "", *lines, ":::", "::::"])
+    return "\n".join([*block, ":class: stored-results", "", *lines, ":::", "", more, "::::"])
 
 
 def _cell(value):
@@ -260,6 +325,13 @@ def _cell(value):
     if isinstance(value, tuple):
         return " ".join(map(_cell, value))
     return re.sub(r"^[-+]", r"\\\g<0>", str(value).replace('"', "'"))  # no list
+
+
+def sort_tables(app, pagename, templatename, context, doctree):
+    """Makes the tables of results sortable."""
+    tables = doctree.findall(nodes.table) if doctree else ()
+    if any("stored-results" in table["classes"] for table in tables):
+        app.add_js_file("sort-tables.js", loading_method="defer")
 
 
 # Browsers let no page on disk read another: there, the search lists pages without excerpts.
@@ -274,6 +346,7 @@ def setup(app):
     app.add_directive("stored-results", StoredResults)
     app.add_directive("stored-benchmark", StoredBenchmark)
     app.connect("html-page-context", share_scripts, priority=800)  # after MyST-NB's
+    app.connect("html-page-context", sort_tables)
     app.connect("html-page-context", drop_thebe, priority=900)  # after those who add scripts
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", empty_fontawesome)

@@ -5,6 +5,7 @@ run, and before the first run made in some way one line that says in which. Line
 appended, and a line counts once it is complete: a run may be killed at any moment.
 """
 
+from . import contests
 from .reading import Comparison, benchmark, compare, load, loss_at, names, summarize
 from .table import FOLDER, ResultsError, Table, digest, key
 
@@ -15,6 +16,7 @@ __all__ = [
     "Table",
     "benchmark",
     "compare",
+    "contests",
     "digest",
     "key",
     "load",

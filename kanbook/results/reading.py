@@ -30,8 +30,10 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
         where the run has them, else on the training samples. The loss of a run that diverged is
         infinite, so that no median leaves it out. Lists, such as ``widths``, are tuples, so that
         rows can be grouped by them. Where formulas were looked for, ``outcome`` says what came of
-        it: "found", "wrong" or "none". ``frame.attrs["provenance"]`` says how the runs were made,
-        by the value of the column ``made``.
+        it: "found", "wrong" or "none". Contests, which :mod:`~kanbook.results.contests` reads, have
+        the runs of their search, too, told by ``stage``; an error of one that diverged is infinite.
+        ``frame.attrs["provenance"]`` says how the runs were made, by the value of the column
+        ``made``.
 
     Raises:
         ValueError: there are no results of that name, or no such runs among them.
@@ -48,8 +50,8 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
         stored = ", ".join(names(folder)) or "none yet"
         raise ValueError(f"name={name!r}; expected one of the stored results: {stored}")
     table = Table(Path(folder or FOLDER) / f"{name}.jsonl", name)
-    stage = "tuning" if tuning else "result"
-    rows = [flat(run) for run in table.runs.values() if run["stage"] == stage]
+    runs = table.runs.values()
+    rows = [flat(run) for run in runs if (run["stage"] == "tuning") == tuning]
     if not rows:
         raise ValueError(f"tuning={tuning!r}; {table.path} holds no such runs")
     frame = pandas.DataFrame(rows)
@@ -265,9 +267,11 @@ def flat(run: dict[str, Any]) -> dict[str, Any]:
     """One row: settings and measurements side by side, lists as tuples, lost losses infinite."""
     row = run["settings"] | {k: v for k, v in run.items() if k not in ("settings", "stage")}
     row = {name: _hashable(value) for name, value in row.items()}
-    for name in ("loss", "test_loss"):
+    for name in ("loss", "test_loss", "validation_error", "test_error"):
         if run["diverged"] and name in row:
             row[name] = math.inf
+    if "contest" in row:
+        return row | {"stage": run["stage"]}
     row["final"] = row.get("test_loss", row["loss"])
     if "law" in row:
         from ..experiments import recovery

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from kanbook import KANLab
 from notebook_files import ROOT
@@ -36,7 +37,8 @@ def build(tmp_path, monkeypatch):
         settings["html_static_path"] = [str(ROOT / "book" / "_static")]
         out = tmp_path / "out"
         options = {"confoverrides": settings, "status": None, "warning": said}
-        Sphinx(tmp_path, None, out, out / "doctrees", "html", **options).build()
+        with docutils_namespace():  # leave nothing behind for the next build
+            Sphinx(tmp_path, None, out, out / "doctrees", "html", **options).build()
         return out, said.getvalue()
 
     return build

@@ -139,6 +139,22 @@ def test_load(tmp_path):
     assert names(tmp_path) == ["tiny"]
 
 
+def test_load_a_contest(tmp_path):
+    """Its search, too; and it has errors in place of losses."""
+    runs = []
+    for stage, error in (("search", 0.2), ("finalist", None), ("result", 0.1)):
+        run = made(0, stage, contest="parameters", kind="axes")
+        run = {name: value for name, value in run.items() if "loss" not in name}
+        runs.append(run | {"validation_error": error, "test_error": error})
+        runs[-1]["diverged"] = error is None
+    stored(tmp_path, runs)
+    frame = load("tiny", folder=tmp_path)
+    assert list(frame["stage"]) == ["search", "finalist", "result"]
+    for column in ("validation_error", "test_error"):
+        assert list(frame[column]) == [0.2, math.inf, 0.1]
+    assert "final" not in frame and set(frame["kind"]) == {"axes"}
+
+
 @pytest.mark.parametrize(
     "name, more, message",
     [

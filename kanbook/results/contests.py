@@ -1,0 +1,281 @@
+"""Contests: how two families compare over many tasks, read from the stored rows.
+
+Rows are those of ``results.load(name)`` where an experiment is a contest: ``task`` and its class
+(``kind``), ``contest`` ("parameters" or "seconds", whichever is equal), ``family``, ``seed``,
+``stage`` ("search", "finalist" or "result"), ``config``, ``validation_error``, ``test_error`` and
+others. A seed fixes split, noise and start for all families, so runs are compared in pairs of one
+task and one seed. The unit is the task: seeds of one task say little about the next.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TIE = 1.2  # ratios from 1 / TIE to TIE make no difference in practice
+LEVEL = 0.05  # of tests; intervals hold 95 %
+DIVERGED = 1.0  # the error of a run that diverged: that of predicting the mean
+
+
+def ratios(
+    frame: DataFrame,
+    a: str,
+    b: str,
+    *,
+    by: str = "kind",
+    column: str = "test_error",
+    correction: bool = True,
+) -> DataFrame:
+    """Compare two families on classes of tasks: mean ratio of their errors, and what it proves.
+
+    Args:
+        frame: rows of one contest, at most one result for each family, class, task and seed.
+        a, b: families.
+        by: the column of the classes.
+        column: the error to compare, positive. That of a run that diverged counts as 1, which is
+            the relative RMSE of predicting the mean.
+        correction: correct p for the number of classes, by Holm's method.
+
+    Returns:
+        One row for each class, and last one for ``"all"``, whose unit is the task too:
+
+        - ``tasks``, and ``diverged``: how many of their runs did, of both families;
+        - ``ratio``: a / b, the geometric mean over the tasks, of each of which it is the geometric
+          mean over the seeds; below 1, a is better;
+        - ``low``, ``high``: its 95 % interval, by Student's t on the logarithms of the tasks. NaN
+          where there is one task;
+        - ``p``: of the t test that the mean logarithm is 0, and ``p_holm``, the corrected one. The
+          row ``"all"`` is one hypothesis and needs no correction;
+        - ``verdict``: ``"a"`` or ``"b"``, who is better, if ``p_holm`` < 0.05 and the ratio lies
+          outside the tie zone, from 1 / 1.2 to 1.2; ``"tie"`` if the interval lies inside of it;
+          otherwise ``"undecided"``.
+
+    Raises:
+        ValueError: the frame lacks a column, holds several contests, or several runs of one family,
+            class, task and seed; or no task has runs of both families.
+
+    Source: S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal
+    of Statistics 6 (1979).
+    """
+    import pandas
+
+    pairs = _pairs(frame, a, b, by, column)
+    tasks = pairs.groupby([by, "task"], sort=False)["log"].mean()
+    classes = [(name, logs.to_numpy()) for name, logs in tasks.groupby(by, sort=False)]
+    classes += [("all", tasks.groupby("task").mean().to_numpy())]
+    table = pandas.DataFrame(
+        {by: name, "tasks": len(logs)} | _interval(logs) for name, logs in classes
+    )
+    lost = pairs.groupby(by, sort=False)["diverged"].sum()
+    table.insert(2, "diverged", [*lost, lost.sum()])
+    corrected = holm(table["p"][:-1]) if correction else table["p"][:-1]
+    table["p_holm"] = [*corrected, table["p"].iloc[-1]]
+    table["verdict"] = [_verdict(row) for row in table.itertuples()]
+    return table
+
+
+def per_task(
+    frame: DataFrame, a: str, b: str, *, by: str = "kind", column: str = "test_error"
+) -> DataFrame:
+    """Compare two families task by task, each by the pairs of its own seeds.
+
+    Args:
+        frame, a, b, by, column: as of :func:`ratios`.
+
+    Returns:
+        One row for each class and task: ``kind`` or what ``by`` names, ``task``, ``seeds``,
+        ``diverged`` (runs of both families), ``ratio`` a / b, a geometric mean over the seeds,
+        ``low`` and ``high``, its 95 % interval, and ``p`` of the paired t test on the logarithms,
+        not corrected for the number of tasks.
+
+    Raises:
+        ValueError: as :func:`ratios`.
+    """
+    import pandas
+
+    groups = _pairs(frame, a, b, by, column).groupby([by, "task"], sort=False)
+    return pandas.DataFrame(
+        {by: name, "task": task, "seeds": len(runs), "diverged": runs["diverged"].sum()}
+        | _interval(runs["log"].to_numpy())
+        for (name, task), runs in groups
+    )
+
+
+def best_of(frame: DataFrame, family: str) -> DataFrame:
+    """How far a family comes with n random configurations: what tuning is worth to it.
+
+    Args:
+        frame: rows of one contest, with those of the stage "search".
+        family: one of its families.
+
+    Returns:
+        ``n`` from 1 to the number of configurations of every task, and ``error``, the best
+        validation error expected among n of them that are drawn without putting back. It is a
+        geometric mean: over the draws, over the tasks, and over the seeds of a configuration. The
+        error of a run that diverged counts as 1.
+
+    Raises:
+        ValueError: the frame lacks a column, holds several contests, or no search of this family.
+
+    Source: J. Dodge et al., Show Your Work, EMNLP 2019, who put back what they draw.
+    """
+    import pandas
+
+    _check(frame, "kind", "task", "family", "stage", "config", "validation_error", "diverged")
+    rows = frame[(frame["stage"] == "search") & (frame["family"] == family)]
+    if rows.empty:
+        raise ValueError(f"family={family!r}; expected one that was searched: {_families(frame)}")
+    rows = rows.assign(log=_logs(rows, "validation_error"))
+    means = rows.groupby(["kind", "task", "config"])["log"].mean()
+    tasks = [np.sort(logs) for _, logs in means.groupby(["kind", "task"])]
+    curves = []
+    for n in range(1, min(map(len, tasks)) + 1):
+        curves.append(np.exp(np.mean([_expected_least(logs, n) for logs in tasks])))
+    return pandas.DataFrame({"n": range(1, len(curves) + 1), "error": curves})
+
+
+def rivals(frame: DataFrame, family: str = "KAN") -> list[str]:
+    """Return the other families that have a result for a task and seed that this one has, too.
+
+    Raises:
+        ValueError: the frame lacks a column.
+    """
+    keys = ["contest", "task", "seed"]
+    _check(frame, *keys, "family")
+    rows = _results(frame)
+    own = rows.loc[rows["family"] == family, keys].drop_duplicates()
+    return [name for name in rows.merge(own, on=keys)["family"].unique() if name != family]
+
+
+def medians(frame: DataFrame) -> DataFrame:
+    """The results of a contest in short: one row for each contest, task and family.
+
+    Args:
+        frame: rows of any number of contests.
+
+    Returns:
+        ``contest``, ``kind``, ``task``, ``family``; ``seeds``; ``median``, ``least`` and
+        ``largest`` test error, that of a run that diverged infinite; how many ``diverged``; the
+        medians of ``p90``, of ``accuracy`` where there are classes, of ``parameters`` and of
+        ``seconds``.
+
+    Raises:
+        ValueError: the frame lacks a column.
+    """
+    _check(frame, "contest", "kind", "task", "family", "seed", "test_error", "diverged")
+    rows = _results(frame)
+    rows = rows.assign(test_error=rows["test_error"].where(~_lost(rows), np.inf))
+    columns = {
+        "seeds": ("seed", "nunique"),
+        "median": ("test_error", "median"),
+        "least": ("test_error", "min"),
+        "largest": ("test_error", "max"),
+        "diverged": ("diverged", "sum"),
+    }
+    measured = [m for m in ("p90", "accuracy", "parameters", "seconds") if m in rows]
+    columns |= {name: (name, "median") for name in measured}
+    keys = ["contest", "kind", "task", "family"]
+    return rows.groupby(keys, sort=False).agg(**columns).reset_index()
+
+
+def holm(p):
+    """Correct p-values for their number: with all of them below 0.05, luck made one once in 20.
+
+    Args:
+        p: p-values, ``(n,)``; those that are NaN are no hypotheses.
+
+    Returns:
+        Corrected ones in the same order: of the i-th smallest (n - i + 1) p, at least that of the
+        one before, at most 1.
+    """
+    p = np.asarray(p, dtype=float)
+    order = np.argsort(p)  # NaN come last
+    n = np.isfinite(p).sum()
+    corrected = np.full_like(p, np.nan)
+    factors = n - np.arange(n)
+    corrected[order[:n]] = np.minimum(np.maximum.accumulate(factors * p[order[:n]]), 1)
+    return corrected
+
+
+def _pairs(frame: DataFrame, a: str, b: str, by: str, column: str) -> DataFrame:
+    """Log ratio of each pair of runs, of one class, task and seed; runs without a partner go."""
+    keys = [by, "task", "seed"]
+    _check(frame, *keys, "family", "diverged", column)
+    if "contest" in frame and frame["contest"].nunique() > 1:
+        raise ValueError(
+            f"frame holds the contests {sorted(set(frame['contest']))}; expected one: "
+            "frame[frame.contest == 'parameters']"
+        )
+    rows = _results(frame)
+    sides = []
+    for name, family in (("a", a), ("b", b)):
+        side = rows[rows["family"] == family]
+        if side.empty:
+            raise ValueError(f"{name}={family!r}; expected one of {_families(rows)}")
+        if side.duplicated(keys).any():
+            raise ValueError(
+                f"frame holds several runs of {family!r} with the same {', '.join(keys)}; "
+                "expected one: choose a part of its rows, or other classes (by)"
+            )
+        side = side.assign(log=_logs(side, column))
+        sides.append(side[[*keys, "log", "diverged"]])
+    pairs = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
+    if pairs.empty:
+        raise ValueError(f"frame has no task and seed with both a={a!r} and b={b!r}")
+    pairs["log"] = pairs["log_a"] - pairs["log_b"]
+    pairs["diverged"] = pairs["diverged_a"].astype(int) + pairs["diverged_b"].astype(int)
+    return pairs
+
+
+def _results(frame: DataFrame) -> DataFrame:
+    return frame[frame["stage"] == "result"] if "stage" in frame else frame
+
+
+def _lost(rows: DataFrame):
+    return rows["diverged"].astype(bool)
+
+
+def _logs(rows: DataFrame, column: str):
+    return np.log(rows[column].astype(float).where(~_lost(rows), DIVERGED))
+
+
+def _interval(logs) -> dict[str, float]:
+    """Mean of logarithms with its 95 % interval, as ratios, and p of the t test against 0."""
+    from scipy import stats
+
+    n, mean = len(logs), np.mean(logs)
+    found = {"ratio": np.exp(mean), "low": np.nan, "high": np.nan, "p": np.nan}
+    if n > 1:
+        error = np.std(logs, ddof=1) / np.sqrt(n)
+        reach = stats.t.ppf(1 - LEVEL / 2, n - 1) * error
+        with np.errstate(divide="ignore", invalid="ignore"):  # all logarithms may be equal
+            p = 2 * stats.t.sf(np.abs(mean) / error, n - 1)
+        found |= {"low": np.exp(mean - reach), "high": np.exp(mean + reach), "p": p}
+    return found
+
+
+def _verdict(row) -> str:
+    if row.p_holm < LEVEL and not 1 / TIE <= row.ratio <= TIE:
+        return "a" if row.ratio < 1 else "b"
+    return "tie" if row.low >= 1 / TIE and row.high <= TIE else "undecided"
+
+
+def _expected_least(values, n: int) -> float:
+    """Mean of the least of n of the sorted values, over all ways to draw them."""
+    ways = [math.comb(len(values) - 1 - i, n - 1) for i in range(len(values))]
+    return np.dot(ways, values) / math.comb(len(values), n)
+
+
+def _check(frame: DataFrame, *columns: str) -> None:
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise ValueError(f"frame has no column {missing[0]!r}; expected one of {list(frame)}")
+
+
+def _families(frame: DataFrame) -> str:
+    return ", ".join(map(repr, dict.fromkeys(frame["family"])))

@@ -1,0 +1,92 @@
+"""The page of results: for contests a summary and a figure; rows and provenance folded."""
+
+import dataclasses
+import io
+import math
+import re
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+
+import kanbook.experiments
+from kanbook import results
+from kanbook.experiments import EXPERIMENTS
+from kanbook.results import Table, contests, reading
+from notebook_files import ROOT
+
+HOW = {"command": "python -m kanbook.experiments run formulas", "commit": "0" * 40}
+HOW |= {"date": "2026-01-01", "processor": "a processor", "python": "3.12", "torch": "2.6"}
+RATIO = {"axes": 0.3, "generic": 1.0}  # KAN / MLP
+
+
+def rows(seeds=2, tasks=3):
+    """Runs of contests as the engine stores them."""
+    for contest in ("parameters", "seconds"):
+        for kind, ratio in RATIO.items():
+            for task in range(tasks):
+                for seed in range(seeds):
+                    for family, factor in (("KAN", ratio), ("MLP", 1 + 0.01 * task)):
+                        settings = {"task": f"{kind} {task}", "kind": kind, "contest": contest}
+                        settings |= {"family": family, "config": 3, "steps": 10}
+                        error = 0.1 * factor * (1 + seed)
+                        measured = {"validation_error": error, "test_error": error, "p90": error}
+                        measured |= {"parameters": 99, "seconds": 1.5, "diverged": False}
+                        if (contest, family, task, seed) == ("seconds", "KAN", 0, 0):
+                            measured |= {"test_error": None, "diverged": True}
+                        key = results.key("result", settings, seed)
+                        run = {"run": key, "stage": "result", "settings": settings, "seed": seed}
+                        yield run | measured
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """build(runs): the page of one experiment, its figures, and what Sphinx warned of."""
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    monkeypatch.setattr(reading, "FOLDER", tmp_path)
+    experiment = dataclasses.replace(next(iter(EXPERIMENTS.values())), name="formulas")
+    monkeypatch.setattr(kanbook.experiments, "EXPERIMENTS", {"formulas": experiment})
+
+    def build(runs):
+        table = Table(tmp_path / "formulas.jsonl", "formulas", 1)
+        for run in runs:
+            table.append(run, HOW)
+        page = "# Results\n\n## The experiments\n\n```{stored-results}\n```\n"
+        (tmp_path / "index.md").write_text(page, encoding="utf-8")
+        settings = {"extensions": ["myst_nb", "sphinx_design", "bookext"]}
+        settings |= {"exclude_patterns": ["out"], "myst_enable_extensions": ["colon_fence"]}
+        settings["html_static_path"] = [str(ROOT / "book" / "_static")]
+        out, said = tmp_path / "out", io.StringIO()
+        options = {"confoverrides": settings, "status": None, "warning": said}
+        with docutils_namespace():  # leave nothing behind for the next build
+            Sphinx(tmp_path, None, out, out / "doctrees", "html", **options).build()
+        return (out / "index.html").read_text(encoding="utf-8"), out, said.getvalue()
+
+    return build
+
+
+def test_contests_have_a_summary_a_figure_and_folded_rows(build):
+    html, out, said = build(rows())
+    assert not said
+    frame = results.load("formulas")
+    above, folded = html.split("<details", 1)
+    for contest in ("parameters", "seconds"):
+        found = contests.ratios(frame[frame.contest == contest], "KAN", "MLP").iloc[-1]
+        text = f"MLP <strong>{found.ratio:.2g}</strong> [{found.low:.2g}, {found.high:.2g}]"
+        assert text in above and f"Equal {contest}, all 6 tasks" in above
+    ((alt, picture),) = re.findall(r'<img alt="([^"]*)" src="([^"]*)"', above)
+    assert alt.startswith("Equal parameters, all 6 tasks") and "*" not in alt
+    assert (out / picture).read_bytes().startswith(b"\x89PNG")
+    cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", folded)]
+    table = contests.medians(frame)
+    assert len(cells) == table.size and "inf" in cells and len(table) == 2 * 6 * 2
+    assert cells[:6] == ["parameters", "axes", "axes 0", "KAN", "2", "0.045"]
+    assert math.isclose(table["median"][0], 0.045)
+    assert "Made by" in folded and "Made by" not in above
+    assert re.findall(r'<script defer="defer" src="_static/sort-tables.js', html)
+
+
+def test_a_contest_that_has_just_begun(build):
+    html, _, said = build(run for run in rows() if run["settings"]["family"] == "KAN")
+    assert not said and "No results yet." in html and "<img" not in html.split("<h2>")[-1]
+    assert "sort-tables.js" not in html

@@ -1,0 +1,235 @@
+"""Contests: ratios with intervals against SciPy and plain loops, and what is refused."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas
+import pytest
+from scipy import stats
+
+from kanbook.results import contests
+
+KINDS = {"axes": 8, "rotated": 8, "generic": 3}
+
+
+def contest(effects, *, kinds=KINDS, seeds=10, noise=0.3, contest="parameters"):
+    """Rows of KAN and MLP; the KAN's log error is the MLP's and its class's effect, and noise."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for kind, tasks in kinds.items():
+        for task in range(tasks):
+            hard, own = draw.normal(size=2)
+            for seed in range(seeds):
+                for family in ("KAN", "MLP"):
+                    log = hard - 4 + noise * draw.normal()
+                    log += (effects[kind] + noise * own) * (family == "KAN")
+                    rows.append({"task": f"{kind} {task}", "kind": kind, "contest": contest})
+                    rows[-1] |= {"family": family, "seed": seed, "stage": "result", "config": 0}
+                    rows[-1] |= {"test_error": math.exp(log), "diverged": False}
+    return pandas.DataFrame(rows)
+
+
+EFFECTS = {"axes": math.log(0.3), "rotated": math.log(3), "generic": 0.0}
+
+
+def test_ratios_against_scipy():
+    frame = contest(EFFECTS)
+    found = contests.ratios(frame.sample(frac=1, random_state=0), "KAN", "MLP").set_index("kind")
+    assert set(found.index[:-1]) == set(KINDS) and found.index[-1] == "all"
+    for kind, row in found.iterrows():
+        rows = frame if kind == "all" else frame[frame.kind == kind]
+        wide = np.log(rows.pivot(index="seed", columns=["family", "task"], values="test_error"))
+        logs = (wide["KAN"] - wide["MLP"]).mean()  # one a task
+        test = stats.ttest_1samp(logs, 0)
+        low, high = test.confidence_interval(0.95)
+        assert row["tasks"] == len(logs) == KINDS.get(kind, 19) and row.diverged == 0
+        expected = [math.exp(logs.mean()), math.exp(low), math.exp(high), test.pvalue]
+        np.testing.assert_allclose(list(row[["ratio", "low", "high", "p"]]), expected, rtol=1e-9)
+    assert list(found.loc[["axes", "rotated", "generic"], "verdict"]) == ["a", "b", "undecided"]
+
+
+def test_by_hand():
+    """Two tasks, two seeds: ratios 1/2 and 1/8, so 1/4; 8 and 8. Mean log2 -2 and 3."""
+    errors = {("s", 0): (1, 2), ("s", 1): (1, 8), ("t", 0): (8, 1), ("t", 1): (4, 0.5)}
+    rows = [
+        {"task": task, "kind": "k", "seed": seed, "family": family, "test_error": error}
+        for (task, seed), pair in errors.items()
+        for family, error in zip("ab", pair, strict=True)
+    ]
+    frame = pandas.DataFrame(rows).assign(diverged=False)
+    one, total = contests.ratios(frame, "a", "b").itertuples(index=False)
+    assert one.ratio == pytest.approx(2**0.5) and total.ratio == pytest.approx(2**0.5)
+    reach = 12.706204736 * 2.5 * math.log(2)  # t of one degree of freedom, times standard error
+    assert math.log(one.high / one.ratio) == pytest.approx(reach)
+    s, t = contests.per_task(frame, "a", "b").itertuples(index=False)
+    assert (s.task, s.seeds, t.task) == ("s", 2, "t")
+    assert [s.ratio, t.ratio, t.low, t.high] == pytest.approx([1 / 4, 8, 8, 8])
+    assert math.log(s.high / s.ratio) == pytest.approx(12.706204736 * math.log(2))
+
+
+def test_the_other_way_round():
+    frame = contest(EFFECTS)
+    there, back = contests.ratios(frame, "KAN", "MLP"), contests.ratios(frame, "MLP", "KAN")
+    np.testing.assert_allclose(there.ratio * back.ratio, 1)
+    np.testing.assert_allclose(there.low * back.high, 1)
+    np.testing.assert_allclose(there.p_holm, back.p_holm)
+    assert list(back.verdict) == [{"a": "b", "b": "a"}.get(v, v) for v in there.verdict]
+
+
+@pytest.mark.parametrize(
+    "effect, noise, verdict",
+    [(0.0, 0.05, "tie"), (0.0, 1.0, "undecided"), (-0.1, 0.01, "tie"), (0.3, 0.05, "b")],
+)
+def test_verdicts(effect, noise, verdict):
+    """A small effect is a tie however sure it is: -0.1 has p far below 0.05."""
+    frame = contest({"k": effect}, kinds={"k": 8}, noise=noise)
+    one, total = contests.ratios(frame, "KAN", "MLP").itertuples()
+    assert one.verdict == total.verdict == verdict
+    assert (one.p < 0.05) == (effect != 0)
+
+
+def test_correction_may_take_a_verdict_away():
+    effects = {kind: math.log(1.5) for kind in "abcdefgh"}
+    frame = contest(effects, kinds=dict.fromkeys(effects, 4), noise=0.25)
+    plain = contests.ratios(frame, "KAN", "MLP", correction=False)
+    holm = contests.ratios(frame, "KAN", "MLP")
+    assert (plain.p_holm == plain.p).all() and (holm.p == plain.p).all()
+    np.testing.assert_array_equal(holm.p_holm[:-1], contests.holm(holm.p[:-1]))
+    assert holm.p_holm.iloc[-1] == holm.p.iloc[-1], "one hypothesis"
+    assert (plain.verdict == "b").sum() > (holm.verdict == "b").sum()
+
+
+def closed_test(p):
+    """Holm's p are those of the closed procedure with Bonferroni's test of every intersection."""
+    sets = [s for n in range(1, len(p) + 1) for s in itertools.combinations(range(len(p)), n)]
+    local = {s: min(1, len(s) * min(p[i] for i in s)) for s in sets}
+    return [max(value for s, value in local.items() if i in s) for i in range(len(p))]
+
+
+def test_holm():
+    np.testing.assert_allclose(contests.holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+    draw = np.random.default_rng(1)
+    for n in range(1, 8):
+        p = draw.uniform(size=n) ** 3
+        np.testing.assert_allclose(contests.holm(p), closed_test(p))
+    np.testing.assert_allclose(contests.holm([np.nan, 0.02, 0.5]), [np.nan, 0.04, 0.5])
+    assert contests.holm([]).shape == (0,)
+
+
+def test_a_run_that_diverged_counts_as_the_mean():
+    frame = contest(EFFECTS, kinds={"axes": 2}, seeds=3)
+    lost = (frame.family == "KAN") & (frame.seed == 1) & (frame.task == "axes 0")
+    frame.loc[lost, ["test_error", "diverged"]] = math.inf, True
+    counted = frame.assign(test_error=frame.test_error.where(~lost, 1.0), diverged=False)
+    found = contests.ratios(frame, "KAN", "MLP")
+    assert list(found.diverged) == [1, 1]
+    expected = contests.ratios(counted, "KAN", "MLP").drop(columns="diverged")
+    pandas.testing.assert_frame_equal(found.drop(columns="diverged"), expected)
+    assert list(contests.per_task(frame, "KAN", "MLP").diverged) == [1, 0]
+    first = contests.medians(frame).iloc[0]
+    assert (first.family, first.diverged, first.largest) == ("KAN", 1, math.inf)
+
+
+def test_other_classes_and_columns():
+    """The same tasks with and without noise: a class for each, and each task once in all."""
+    frame = contest({"k": 0.5}, kinds={"k": 4})
+    louder = frame.assign(test_error=frame.test_error**2)
+    both = pandas.concat([frame.assign(samples=20), louder.assign(samples=200)])
+    found = contests.ratios(both, "KAN", "MLP", by="samples").set_index("samples")
+    assert list(found["tasks"]) == [4, 4, 4]
+    assert found.ratio[200] == pytest.approx(found.ratio[20] ** 2)
+    assert found.ratio["all"] == pytest.approx(found.ratio[20] ** 1.5)
+    p90 = both.assign(p90=both.test_error, test_error=1.0)
+    again = contests.ratios(p90, "KAN", "MLP", by="samples", column="p90").set_index("samples")
+    pandas.testing.assert_frame_equal(found, again)
+
+
+def test_where_a_class_has_one_task():
+    one, total = contests.ratios(contest({"k": -1.0}, kinds={"k": 1}), "KAN", "MLP").itertuples()
+    assert one.ratio < 1 and math.isnan(one.low) and math.isnan(one.p_holm)
+    assert one.verdict == total.verdict == "undecided"
+
+
+def test_runs_without_a_partner_and_of_the_search_are_left_out():
+    frame = contest(EFFECTS)
+    more = frame[frame.family == "KAN"].assign(seed=lambda f: f.seed + 100)
+    search = frame.assign(stage="search", test_error=1.0)
+    pandas.testing.assert_frame_equal(
+        contests.ratios(pandas.concat([frame, more, search]), "KAN", "MLP"),
+        contests.ratios(frame, "KAN", "MLP"),
+    )
+
+
+def test_best_of_against_all_draws():
+    draw = np.random.default_rng(2)
+    errors = draw.lognormal(size=(2, 6, 2))  # tasks, configurations, seeds
+    rows = [
+        {"kind": "k", "task": task, "config": config, "seed": seed, "validation_error": error}
+        for (task, config, seed), error in np.ndenumerate(errors)
+    ]
+    frame = pandas.DataFrame(rows).assign(family="KAN", stage="search", diverged=False)
+    frame.loc[0, ["validation_error", "diverged"]] = math.inf, True
+    errors[0, 0, 0] = 1.0
+    logs = np.log(errors).mean(-1)
+    found = contests.best_of(frame, "KAN")
+    assert list(found.n) == [1, 2, 3, 4, 5, 6]
+    for n, error in found.itertuples(index=False):
+        draws = [min(draw) for task in logs for draw in itertools.combinations(task, n)]
+        assert error == pytest.approx(math.exp(np.mean(draws)))
+
+
+def test_rivals():
+    frame = contest(EFFECTS, seeds=2)
+    alone = frame[:1].assign(family="GP", seed=7)
+    elsewhere = frame[frame.family == "MLP"].assign(family="tanh KAN", contest="seconds")
+    searched = frame[:1].assign(family="additive", stage="search")
+    rows = pandas.concat([frame, alone, elsewhere, searched])
+    assert contests.rivals(rows) == ["MLP"] and contests.rivals(rows, "MLP") == ["KAN"]
+    assert contests.rivals(rows, "GP") == []
+
+
+def test_medians():
+    frame = contest(EFFECTS, kinds={"axes": 1}, seeds=3).assign(parameters=7, p90=0.5, seconds=2.0)
+    both = pandas.concat([frame, frame.assign(contest="seconds", stage="search")])
+    found = contests.medians(both)
+    columns = "contest kind task family seeds median least largest diverged p90 parameters seconds"
+    assert " ".join(found) == columns and list(found.family) == ["KAN", "MLP"]
+    kan = frame[frame.family == "KAN"].test_error
+    assert tuple(found.loc[0, ["median", "least", "largest"]]) == (
+        kan.median(),
+        kan.min(),
+        kan.max(),
+    )
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda f: contests.ratios(f, "KAN", "GP"), "b='GP'; expected one of 'KAN', 'MLP'"),
+        (lambda f: contests.per_task(f, "kan", "MLP"), "a='kan'; expected one of 'KAN', 'MLP'"),
+        (lambda f: contests.ratios(f, "KAN", "MLP", by="size"), "frame has no column 'size'"),
+        (
+            lambda f: contests.ratios(
+                pandas.concat([f, f.assign(contest="seconds")]), "KAN", "MLP"
+            ),
+            r"the contests \['parameters', 'seconds'\]; expected one",
+        ),
+        (
+            lambda f: contests.ratios(pandas.concat([f, f]), "KAN", "MLP"),
+            "several runs of 'KAN' with the same kind, task, seed",
+        ),
+        (
+            lambda f: contests.ratios(f[(f.family == "KAN") == (f.seed < 5)], "KAN", "MLP"),
+            "no task and seed with both a='KAN' and b='MLP'",
+        ),
+        (
+            lambda f: contests.best_of(f.assign(validation_error=1.0), "KAN"),
+            "family='KAN'; expected one that was searched",
+        ),
+        (lambda f: contests.medians(f.drop(columns="task")), "frame has no column 'task'"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(contest(EFFECTS, kinds={"axes": 2}))
