@@ -205,6 +205,13 @@ def image(
 
     In the book: chapter 5.
     """
+    return as_function(_portrait(), size, device, dtype)
+
+
+def as_function(
+    picture: Tensor, size: int, device: torch.device | str | None, dtype: torch.dtype | None
+) -> tuple[Tensor, Tensor]:
+    """A square picture of luminances (M, M) as ``image`` returns it, with its errors."""
     check_integer("size", size, *IMAGE_SIZES)
     check_dtype(dtype)
     dtype = torch.get_default_dtype() if dtype is None else dtype
@@ -212,11 +219,11 @@ def image(
     y, x = torch.meshgrid(centers, centers, indexing="ij")
     inputs = torch.stack([x, y], -1).view(-1, 2)
     # The mean over what each pixel covers, as a matrix: row i, the shares of the old pixels.
-    edges = torch.linspace(0, len(_portrait()), size + 1, dtype=torch.float64)
-    old = torch.arange(len(_portrait()), dtype=torch.float64)
+    edges = torch.linspace(0, len(picture), size + 1, dtype=torch.float64)
+    old = torch.arange(len(picture), dtype=torch.float64)
     shares = torch.minimum(old + 1, edges[1:, None]) - torch.maximum(old, edges[:-1, None])
-    shares = shares.clamp(min=0) * (size / len(_portrait()))
-    pixels = (shares @ _portrait() @ shares.T).clamp(0, 1)
+    shares = shares.clamp(min=0) * (size / len(picture))
+    pixels = (shares @ picture @ shares.T).clamp(0, 1)
     return inputs.to(device, dtype), pixels.reshape(-1, 1).to(device, dtype)
 
 
