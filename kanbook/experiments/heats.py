@@ -14,8 +14,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .. import tasks, training
+from .. import training
 from ..counting import count_parameters
+from ..tasks import positional_encoding
+from ..tasks.pictures import picture
+from ..tasks.tables import table
+from ..tasks.targets import target
 from . import baselines, starts, trials
 
 Settings = Mapping[str, Any]
@@ -49,18 +53,18 @@ def make_data(settings: Settings, seed: int) -> Data:
     generator = torch.Generator().manual_seed(10_000 + seed)
     classes = None
     if kind == "formula":
-        sample = partial(tasks.target, name, generator=generator, dtype=torch.float64)
+        sample = partial(target, name, generator=generator, dtype=torch.float64)
         noise, n = settings.get("noise", 0.0), settings["samples"]
         parts = [sample(n, noise=noise), sample(n // 2, noise=noise), sample(5000)]
     elif kind == "picture":
-        x, y = tasks.picture(name, settings["pixels"], dtype=torch.float64)
+        x, y = picture(name, settings["pixels"], dtype=torch.float64)
         parts = _parts(x, y, torch.randperm(len(x), generator=generator), (0.4, 0.1))
     elif kind == "table":
-        table = tasks.table(name)
-        n = len(table.inputs)
-        order = torch.arange(n) if table.time_ordered else torch.randperm(n, generator=generator)
-        parts = _parts(table.inputs, table.targets, order[: settings.get("samples", n)], SHARES)
-        classes = int(table.targets.max()) + 1 if table.kind == "classes" else None
+        found = table(name)
+        n = len(found.inputs)
+        order = torch.arange(n) if found.time_ordered else torch.randperm(n, generator=generator)
+        parts = _parts(found.inputs, found.targets, order[: settings.get("samples", n)], SHARES)
+        classes = int(found.targets.max()) + 1 if found.kind == "classes" else None
     else:
         raise ValueError(f"task={settings['task']!r}; expected formula:, picture: or table:NAME")
     return _scaled(parts, classes, settings)
@@ -80,7 +84,7 @@ def _scaled(parts: list[Samples], classes: int | None, settings: Settings) -> Da
     def scaled(x: Tensor, y: Tensor) -> Samples:
         x = ((x - center) / half).clamp(-1, 1).to(dtype)
         if frequencies := settings.get("frequencies"):
-            x = tasks.positional_encoding(x, frequencies)
+            x = positional_encoding(x, frequencies)
         x = x * settings.get("input_scale", 1)
         return x, y if classes else ((y - mean) / deviation).to(dtype)
 
