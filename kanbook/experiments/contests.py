@@ -327,5 +327,13 @@ EXPERIMENTS.update(
             },
             cost=160,
         ),
+        Contest(
+            "tanh-readings",
+            "Where does the tanh belong: on every edge, at the node, or after the sum?",
+            (13, 21),
+            lambda: [task for task in formulas() if task["kind"] == "axes"],
+            {"parameters": ("tanh at the node", "tanh on every edge")},
+            cost=25,
+        ),
     )
 )

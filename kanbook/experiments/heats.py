@@ -20,7 +20,7 @@ from ..tasks import positional_encoding
 from ..tasks.pictures import picture
 from ..tasks.tables import table
 from ..tasks.targets import target
-from . import baselines, starts, trials
+from . import starts, trials
 
 Settings = Mapping[str, Any]
 Samples = tuple[Tensor, Tensor]
@@ -213,6 +213,8 @@ def _told(found: dict[str, float]) -> dict[str, float | None]:
 
 def _run_baseline(settings: Settings, seed: int, data: Data) -> dict[str, Any]:
     """The same of a method of the task's own field, which chooses by the validation samples."""
+    from . import baselines  # needs packages that nothing else here does
+
     pairs = [(x.double().numpy(), y.numpy()) for x, y in (data.train, data.validation)]
     kind = "classes" if data.classes else "regression"
     start = time.process_time()
