@@ -117,7 +117,7 @@ class Contest:
         if family not in FAMILIES:
             return [run | {"baseline": family, "steps": 1}]
         if contest == "seconds":
-            run["steps"] = round(run["steps"] * pace(run)["KAN"] / pace(run)[family], -1)
+            run["steps"] = round(run["steps"] * pace(run)["KAN"] / pace(run)[family])
         return candidates(run, self.draws)
 
     @staticmethod
