@@ -6,16 +6,18 @@ who takes part: on which tasks, with which settings to draw from, and in which o
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 from ..results import FOLDER, Table, key
-from ..tasks.tables import table
-from ..tasks.targets import TARGETS
+from ..tasks.tables import TABLES, table
+from ..tasks.targets import KINDS, TARGETS
 from .definitions import EXPERIMENTS, Experiment, Settings, sized
 
 SEARCH_SEEDS, FINALIST_SEEDS = (1000,), (1001, 1002)  # no result uses them
@@ -44,7 +46,10 @@ class Contest:
             :class:`~kanbook.experiments.definitions.Experiment`.
         make_tasks: what is learned: settings with "task", "kind" (the class of tasks, for the
             statistics), "size" (of the networks, in parameters) and "steps".
-        families: who takes part, by contest: keys of ``FAMILIES`` or names of baselines.
+        families: who takes part, by contest: keys of ``FAMILIES`` or of ``fixed``, or names of
+            baselines.
+        baselines: of a task, what its own field would take, besides.
+        fixed: settings of families in which only the learning rate is chosen, from ``rates``.
         share: of the steps, in the search.
     """
 
@@ -52,7 +57,10 @@ class Contest:
     question: str
     chapters: tuple[int, ...]
     make_tasks: Callable[[], Sequence[Settings]]
-    families: dict[str, tuple[str, ...]]
+    families: dict[str, Sequence[str]]
+    baselines: Callable[[Settings], Sequence[str]] = lambda task: ()
+    fixed: Callable[[], dict[str, Settings]] = dict
+    rates: tuple[float | None, ...] = (0.003, 0.01, 0.03, 0.1)
     draws: int = 12
     share: float = 0.25
     finalists: int = 2
@@ -68,7 +76,14 @@ class Contest:
 
     def cells(self, task: Settings) -> list[Cell]:
         pairs = [(contest, one) for contest, names in self.families.items() for one in names]
+        pairs += [("parameters", one) for one in self.baselines(task)]
         return [Cell(task, contest, family) for contest, family in pairs]
+
+    def tries(self, cell: Cell) -> int:
+        """How many settings the family has to choose from."""
+        if cell.family in FAMILIES:
+            return self.draws
+        return len(self.rates) if cell.family in self.fixed() else 1
 
     def parts(self) -> Iterator[list[Cell]]:
         """What is run one after the other: tasks."""
@@ -77,16 +92,21 @@ class Contest:
 
     def total(self, seeds: int | None = None) -> int:
         seeds = self.seeds if seeds is None else seeds
-        tuning = self.draws * len(self.search_seeds) + self.finalists * len(FINALIST_SEEDS)
-        return sum(seeds + tuning * (cell.family in FAMILIES) for cell in self.settings)
+        tries = [self.tries(cell) for cell in self.settings]
+        finals = self.finalists * len(FINALIST_SEEDS)
+        tuned = [n * len(self.search_seeds) + finals for n in tries if n > 1]
+        return seeds * len(tries) + sum(tuned)
 
     def work(self, cell: Cell, seeds: int) -> int:
         """The steps of all runs of a cell."""
-        if cell.family not in FAMILIES:
-            return seeds * 1000
-        steps = self._candidates(cell)[0]["steps"]
-        searched = self.share * self.draws * len(self.search_seeds)
-        return round(steps * (searched + self.finalists * len(FINALIST_SEEDS) + seeds))
+        first = self._candidates(cell)[0]
+        if "baseline" in first:
+            return 1000 * seeds
+        tuned = 0.0
+        if (tries := self.tries(cell)) > 1:
+            tuned = self.share * tries * len(self.search_seeds)
+            tuned += self.finalists * len(FINALIST_SEEDS)
+        return round(first["steps"] * (tuned + seeds))
 
     def known(self, cells: Sequence[Cell], table: Table, seeds: int) -> list[dict[str, Any]]:
         """The runs that these cells are known to need, as far as the stored ones tell."""
@@ -114,6 +134,8 @@ class Contest:
     def _candidates(self, cell: Cell) -> list[Settings]:
         task, contest, family = cell
         run = task | {"contest": contest, "family": family}
+        if fixed := self.fixed().get(family):
+            return [_fitted(run | fixed | ({} if lr is None else {"lr": lr})) for lr in self.rates]
         if family not in FAMILIES:
             return [run | {"baseline": family, "steps": 1}]
         if contest == "seconds":
@@ -211,28 +233,36 @@ def candidates(run: Settings, draws: int) -> list[Settings]:
             del settings["frequencies"]
         if run["optimizer"] != "adam":
             del settings["lr"]
-        depth = settings.pop("depth")
-        if (fitting := _shaped(run | settings, depth)) is not None:
-            found.append(fitting)
+        tried = [settings]
+        if grid_size := settings.get("grid_size"):
+            tried += [settings | {"grid_size": grid_size + more} for more in (-1, 1, -2, 2)]
+        fitting = (_shaped(run | one, TOLERANCE) for one in tried)
+        if first := next((one for one in fitting if one is not None), None):
+            found.append(first)
     return found
 
 
-def _shaped(settings: Settings, depth: int) -> Settings | None:
-    inputs, outputs = ends(settings["task"])
-    inputs = inputs * 2 * settings["frequencies"] if settings.get("frequencies") else inputs
-    sizes = (
-        [settings["grid_size"] + more for more in (0, -1, 1, -2, 2)]
-        if "grid_size" in settings
-        else [None]
-    )
-    for grid_size in sizes:
-        tried = settings if grid_size is None else settings | {"grid_size": grid_size}
-        try:
-            return sized(
-                tried, settings["size"], depth, ends=(inputs, outputs), tolerance=TOLERANCE
-            )
-        except ValueError:
-            continue
+def _fitted(settings: Settings) -> Settings:
+    """Settings that nobody drew, with the widths that come closest to the task's size.
+
+    Those of a grid that grows are counted at its end.
+    """
+    growth = settings.get("extend_grid")
+    last = settings | ({"grid_size": growth[-1][1]} if growth else {})
+    shaped = _shaped(last, TOLERANCE) or _shaped(last, 0.1)
+    if shaped is None:
+        raise ValueError(f"no widths give about {settings['size']} parameters for {settings}")
+    return shaped | ({"grid_size": settings["grid_size"]} if growth else {})
+
+
+def _shaped(settings: Settings, tolerance: float) -> Settings | None:
+    """The settings with widths for their size and depth, if there are any."""
+    settings = {**settings}
+    depth, (inputs, outputs) = settings.pop("depth"), ends(settings["task"])
+    if frequencies := settings.get("frequencies"):
+        inputs *= 2 * frequencies
+    with contextlib.suppress(ValueError):
+        return sized(settings, settings["size"], depth, ends=(inputs, outputs), tolerance=tolerance)
     return None
 
 
@@ -265,43 +295,144 @@ def formulas(size: int = 1000, names: Sequence[str] | None = None, **more: Any) 
     ]
 
 
-def pace_settings() -> list[Settings]:
-    """The step times of the networks of a contest at equal seconds, taking turns."""
-    first = {ends(task["task"])[0]: task for task in reversed(formulas())}
-    wanted = [task | {"contest": "parameters"} for _, task in sorted(first.items())]
+def formulas_in_64_bits(optimizer: str) -> list[Settings]:
+    """Four of each class, fitted by L-BFGS or Levenberg-Marquardt."""
+    steps = {"lbfgs": 60, "lm": 60}[optimizer]
+    names = [name for kind in KINDS for name in [n for n in TARGETS if TARGETS[n].kind == kind][:4]]
+    return formulas(500, names, optimizer=optimizer, steps=steps, dtype="float64")
+
+
+def noisy() -> list[Settings]:
+    """Two formulas along the axes, one rotated, one generic; a class is a noise and a number."""
+    names = ["exp_sine", "five_curves", "rotated exp_sine", "rational"]
     return [
-        {"measure": "seconds", "inputs": ends(task["task"])[0], "size": task["size"]}
-        | {"task": task["task"], "samples": task["samples"], "dtype": task["dtype"]}
-        | {
-            "models": [
-                one for family in FAMILIES for one in candidates(task | {"family": family}, 8)
-            ]
-        }
-        for task in wanted
+        task | {"samples": samples, "noise": noise, "kind": f"noise {noise:.0%}, {samples} samples"}
+        for samples, noise in product((200, 2000), (0.0, 0.05, 0.2))
+        for task in formulas(300, names, steps=1000)
     ]
 
 
+SMALL = {"size": 300, "steps": 1000}  # for tables of a few hundred rows
+
+
+def tables() -> list[Settings]:
+    """Tables, classes and series; of the two largest, 10,000 rows."""
+    found = []
+    for name in TABLES:
+        run = RUN | {"task": f"table:{name}", "size": 3000, "batch_size": 256, "samples": 10_000}
+        small = name in ("diabetes", "wine", "sunspots", "co2", "el-nino")
+        kind = table(name).kind
+        found.append(run | {"kind": kind} | (SMALL if small else {}))
+    return found
+
+
+def of_tables(task: Settings) -> tuple[str, ...]:
+    """The methods of the field."""
+    naive = ("a season ago", "the last value") if task["kind"] == "series" else ()
+    additive = ("additive",) if task["kind"] == "regression" else ()
+    return (*naive, "linear", *additive, "boosted trees")
+
+
+def pictures() -> list[Settings]:
+    names = ("portrait", "camera", "cat", "hopper", "china", "flower")
+    return [
+        RUN | {"task": f"picture:{name}", "pixels": 64, "size": size, "kind": f"{size} parameters"}
+        for size, name in product((1000, 8000), names)
+    ]
+
+
+# --- PyKAN's extras and starts: settings that nobody draws, with a learning rate that is chosen
+
+THREE = "picture:portrait", "formula:five_curves", "formula:rotated five_curves"
+EXTRAS: dict[str, Settings] = {
+    "bias": {"bias": True},
+    "spline weight": {"spline_weight": True},
+    "base": {"base": "silu"},
+    "update": {"update_grid": 10},
+    "extension": {"grid_size": 3, "extend_grid": [[0.5, 6]]},
+}
+
+
+def subsets(least: int = 0, most: int = 5) -> dict[str, Settings]:
+    """A KAN with every subset of the extras, of so many of them, by its name."""
+    found = {}
+    minimal = {"model": "kan", "grid_size": 6, "degree": 3, "depth": 2}
+    for n in (n for n in range(6) if least <= n <= most or n == 5):
+        for names in combinations(EXTRAS, n):
+            options = [EXTRAS[name] for name in names]
+            settings = minimal | {k: v for one in options for k, v in one.items()}
+            found[" + ".join(names) or "minimal"] = settings
+    return found
+
+
+def for_extras(**more: Any) -> list[Settings]:
+    run = RUN | {"steps": 1000} | more
+    picture = {"pixels": 64, "frequencies": 4, "size": 1520}  # that all subsets can have
+    formula = {"samples": 1000, "size": 1040}
+    return [
+        run | {"task": task, "kind": task} | (picture if "picture" in task else formula)
+        for task in THREE
+    ]
+
+
+def for_starts() -> list[Settings]:
+    return for_extras() + formulas(1040, ["exp_sine"], steps=1000, kind="formula:exp_sine")
+
+
+def starts() -> dict[str, Settings]:
+    """KANs with every start, of two depths and two grid sizes."""
+    names = "lines", "uniform 0.1", "uniform 0.25", "normal", "power law"
+    return {
+        f"{name}, {depth} layers, G = {grid_size}": {"model": "kan", "start": name, "depth": depth}
+        | {"grid_size": grid_size, "degree": 3, "bias": True, "base": "silu"}
+        for name, depth, grid_size in product(names, (1, 3), (5, 20))
+    }
+
+
+# --- the pace ------------------------------------------------------------------------------------
+
+
+def pace_settings() -> list[Settings]:
+    """Networks of each contest at equal seconds, to take turns; one row for each shape of task."""
+    every = [*formulas(), *tables(), *pictures()]
+    first = {_shape(task): task for task in reversed(every)}
+    return [
+        {"measure": "seconds", "inputs": ends(task["task"])[0], "size": task["size"]}
+        | {key: task[key] for key in ("task", "samples", "dtype") if key in task}
+        | {"models": [one for family in FAMILIES for one in _first(task, family)]}
+        for _, task in sorted(first.items())
+    ]
+
+
+def _first(task: Settings, family: str) -> list[Settings]:
+    return candidates(task | {"contest": "parameters", "family": family}, 8)
+
+
+def _shape(run: Settings) -> tuple[str, int, int, int]:
+    """Tasks of the same kind of data, inputs, outputs and parameters take the same time."""
+    return run["task"].partition(":")[0], *ends(run["task"]), run["size"]
+
+
 def pace(run: Settings) -> dict[str, float]:
-    """Mean seconds of a training step by family, for networks of this size and these inputs.
+    """Mean seconds of a training step by family, for networks of this shape.
 
     Raises:
         ValueError: they are not stored.
     """
-    return _pace(ends(run["task"])[0], run["size"])
+    return _pace(_shape(run))
 
 
 @cache
-def _pace(inputs: int, size: int) -> dict[str, float]:
+def _pace(shape: tuple[str, int, int, int]) -> dict[str, float]:
     for one in Table(FOLDER / "pace.jsonl", "pace").runs.values():
-        what = one["settings"]
-        if (what["inputs"], what["size"]) == (inputs, size):
+        if _shape(one["settings"]) == shape:
             times: dict[str, list[float]] = {}
-            for model, seconds in zip(what["models"], one["step_seconds"], strict=True):
+            for model, seconds in zip(one["settings"]["models"], one["step_seconds"], strict=True):
                 times.setdefault(model["family"], []).append(seconds)
             return {family: sum(found) / len(found) for family, found in times.items()}
     raise ValueError(
-        f"no step times for {inputs} inputs and {size} parameters are stored; "
-        "run `python -m kanbook.experiments run pace` on a quiet machine"
+        f"no step times of the shape {shape} are stored; run `python -m kanbook.experiments run "
+        "pace` on a quiet machine"
     )
 
 
@@ -334,6 +465,89 @@ EXPERIMENTS.update(
             lambda: [task for task in formulas() if task["kind"] == "axes"],
             {"parameters": ("tanh at the node", "tanh on every edge")},
             cost=25,
+        ),
+        *(
+            Contest(
+                f"formulas-{optimizer}",
+                f"Who learns them best with {name}?",
+                (11, 17, 21),
+                partial(formulas_in_64_bits, optimizer),
+                {"parameters": NETWORKS},
+                draws=8,
+                share=1.0,
+                finalists=2,
+                seeds=5,
+                cost=40,
+            )
+            for optimizer, name in (("lbfgs", "L-BFGS"), ("lm", "Levenberg-Marquardt"))
+        ),
+        Contest(
+            "noise",
+            "What is left of the differences when samples are few or noisy?",
+            (19, 21),
+            noisy,
+            {"parameters": (*NETWORKS, "additive", "gaussian process", "boosted trees")},
+            draws=8,
+            cost=60,
+        ),
+        Contest(
+            "tables",
+            "Tables, classes and series: are networks worth it, and which?",
+            (19, 21),
+            tables,
+            {"parameters": NETWORKS, "seconds": ("MLP",)},
+            of_tables,
+            cost=80,
+        ),
+        Contest(
+            "pictures",
+            "Who paints the pixels best that it was not shown?",
+            (5, 15, 21),
+            pictures,
+            {"parameters": NETWORKS, "seconds": ("MLP",)},
+            seeds=5,
+            cost=115,
+        ),
+        Contest(
+            "extras-factorial",
+            "What is each of PyKAN's extras worth, in every company?",
+            (6, 7, 8, 9, 10, 12, 21),
+            for_extras,
+            {"parameters": tuple(subsets())},
+            fixed=subsets,
+            share=1.0,
+            finalists=0,
+            search_seeds=(1000, 1001),
+            seeds=5,
+            cost=65,
+        ),
+        *(
+            Contest(
+                f"extras-{optimizer}",
+                f"And what is left of it with {name}?",
+                (11, 12, 21),
+                partial(for_extras, optimizer=optimizer, dtype="float64", steps=40),
+                {"parameters": tuple(subsets(0, 1))},
+                fixed=partial(subsets, 0, 1),
+                rates=(None,),
+                seeds=5,
+                cost=10,
+            )
+            for optimizer, name in (("lbfgs", "L-BFGS"), ("lm", "Levenberg-Marquardt"))
+        ),
+        Contest(
+            "starts",
+            "Does it matter how a KAN starts?",
+            (5, 12, 21),
+            lambda: (
+                for_extras() + formulas(1000, ["exp_sine"], steps=1000, kind="formula:exp_sine")
+            ),
+            {"parameters": tuple(starts())},
+            fixed=starts,
+            share=1.0,
+            finalists=0,
+            seeds=3,
+            cost=45,
         ),
     )
 )
