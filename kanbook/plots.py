@@ -434,8 +434,8 @@ def plot_ratios(
         column: the error to compare.
 
     Returns:
-        A figure with a part for each contest: for each class, and for all tasks, a row for each
-        rival. A grey dot is a task. The marker and the line are the mean of the tasks with its 95 %
+        A figure with a part for each contest, in it a row for each class and rival, and for all
+        tasks. A grey dot is a task. The marker and the line are the mean of the tasks with its 95 %
         interval; where it is wider than all tasks, the picture ends first. The marker is filled
         where :func:`~kanbook.results.contests.ratios` has a verdict: one of them is better, or it
         is a tie. The tie zone is shaded.

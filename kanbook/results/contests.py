@@ -88,7 +88,7 @@ def per_task(
         frame, a, b, by, column: as of :func:`ratios`.
 
     Returns:
-        One row for each class and task: ``kind`` or what ``by`` names, ``task``, ``seeds``,
+        One row for each class and task, with ``kind`` or what ``by`` names, ``task``, ``seeds``,
         ``diverged`` (runs of both families), ``ratio`` a / b, a geometric mean over the seeds,
         ``low`` and ``high``, its 95 % interval, and ``p`` of the paired t test on the logarithms,
         not corrected for the number of tasks.
@@ -190,7 +190,7 @@ def holm(p):
         p: p-values, ``(n,)``; those that are NaN are no hypotheses.
 
     Returns:
-        Corrected ones in the same order: of the i-th smallest (n - i + 1) p, at least that of the
+        Corrected ones in the same order, (n - i + 1) p of the i-th smallest, at least that of the
         one before, at most 1.
     """
     p = np.asarray(p, dtype=float)
