@@ -197,6 +197,7 @@ class StoredResults(SphinxDirective):
     def _contests(self, name, frame):
         from kanbook.results import contests
 
+        made, frame = _provenance(frame), contests.with_own(frame)
         if not contests.rivals(frame):
             return [nodes.paragraph("", "No results yet.")]
         summary = _summary(frame)
@@ -205,7 +206,7 @@ class StoredResults(SphinxDirective):
         return [
             *self.parse_text_to_nodes(summary),
             self._figure(name, frame, re.sub(r"\*\*", "", summary)),
-            *self.parse_text_to_nodes(_folded_table(title, table, _provenance(frame))),
+            *self.parse_text_to_nodes(_folded_table(title, table, made)),
         ]
 
     def _figure(self, name, frame, alt):

@@ -139,6 +139,27 @@ def best_of(frame: DataFrame, family: str) -> DataFrame:
     return pandas.DataFrame({"n": range(1, len(curves) + 1), "error": curves})
 
 
+def with_own(frame: DataFrame, family: str = "KAN") -> DataFrame:
+    """Add the rows of the family whose seconds the others got to the contest at equal seconds.
+
+    Args:
+        frame: rows of one experiment.
+        family: it ran once, at equal parameters; its rows stand for both contests.
+
+    Returns:
+        The rows, and a copy of those of the family with ``contest`` = "seconds" for every task that
+        has such a contest.
+    """
+    import pandas
+
+    _check(frame, "contest", "task", "family")
+    seconds = frame[frame["contest"] == "seconds"]
+    own = (frame["family"] == family) & frame["task"].isin(seconds["task"])
+    if seconds.empty or (seconds["family"] == family).any():
+        return frame
+    return pandas.concat([frame, frame[own].assign(contest="seconds")], ignore_index=True)
+
+
 def rivals(frame: DataFrame, family: str = "KAN") -> list[str]:
     """Return the other families that have a result for a task and seed that this one has, too.
 

@@ -21,7 +21,7 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
 
     Args:
         name: of the experiment; ``names()`` lists those that are stored.
-        tuning: load the short runs that chose the learning rates, instead of the results.
+        tuning: load the runs that chose learning rates and other settings, instead of the results.
         folder: of the files; those that came with kanbook if not given.
 
     Returns:
@@ -62,7 +62,8 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
 # Columns that say what came out, or that are not one value for each setting.
 MEASURED = {"run", "made", "seed", "parameters", "evaluations", "seconds", "loss", "test_loss"}
 MEASURED |= {"final", "diverged", "complete", "curve", "probes"}
-MEASURED |= {"measure", "models", "step_seconds"}
+MEASURED |= {"measure", "models", "step_seconds", "prediction_seconds", "stage", "config"}
+MEASURED |= {"validation_error", "test_error", "best_step", "p90", "accuracy"}
 MEASURED |= {"formula", "error", "wide_error", "equal", "complexity", "note", "outcome"}
 
 
@@ -265,14 +266,14 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
 
 def flat(run: dict[str, Any]) -> dict[str, Any]:
     """One row: settings and measurements side by side, lists as tuples, lost losses infinite."""
-    row = run["settings"] | {k: v for k, v in run.items() if k not in ("settings", "stage")}
+    row = run["settings"] | {k: v for k, v in run.items() if k != "settings"}
     row = {name: _hashable(value) for name, value in row.items()}
     for name in ("loss", "test_loss", "validation_error", "test_error"):
         if run["diverged"] and name in row:
             row[name] = math.inf
     if "contest" in row:
         return row | {"stage": run["stage"]}
-    row["final"] = row.get("test_loss", row["loss"])
+    row["final"] = row.get("test_error", row.get("test_loss", row["loss"]))
     if "law" in row:
         from ..experiments import recovery
 

@@ -233,3 +233,19 @@ def test_medians():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(contest(EFFECTS, kinds={"axes": 2}))
+
+
+def test_the_family_that_set_the_pace_takes_part_in_the_contest_at_equal_seconds():
+    rows = [("parameters", "KAN"), ("parameters", "MLP"), ("seconds", "MLP")]
+    frame = pandas.DataFrame(
+        {"contest": contest, "task": task, "family": family, "seed": 0, "error": error}
+        for error, (contest, family) in enumerate(rows)
+        for task in ("a", "b")
+    )
+    frame = pandas.concat([frame, frame[frame.family == "KAN"].assign(task="c")])
+    found = contests.with_own(frame)
+    seconds = found[found.contest == "seconds"]
+    assert sorted(zip(seconds.task, seconds.family, seconds.error, strict=True)) == [
+        ("a", "KAN", 0), ("a", "MLP", 2), ("b", "KAN", 0), ("b", "MLP", 2)
+    ]  # fmt: skip
+    assert contests.rivals(seconds) == ["MLP"] and len(contests.with_own(found)) == len(found)

@@ -132,7 +132,7 @@ def test_load(tmp_path):
     assert list(frame["diverged"]) == [False, True, False]
     assert list(frame["final"]) == [0.7, math.inf, 0.5]
     assert list(frame["widths"]) == [(1, 4, 1)] * 3 and frame["extend_grid"][0] == ((0.5, 6),)
-    assert frame["curve"][0]["step"] == [1, 2] and "settings" not in frame and "stage" not in frame
+    assert frame["curve"][0]["step"] == [1, 2] and "settings" not in frame
     assert frame.attrs["provenance"][frame["made"][0]]["commit"] == "0" * 40
     tuning = load("tiny", tuning=True, folder=str(tmp_path))
     assert list(tuning["lr"]) == [0.1, 0.2, 0.1, 0.2] and set(tuning["seed"]) == {1000, 1001}
