@@ -356,6 +356,29 @@ def between() -> Iterable[Settings]:
         yield sized(run | family | {"frequencies": 2}, 2500, 2) | {"size": 2500}
 
 
+def race_audit() -> Iterable[Settings]:
+    """Controls of "race" and "scaling"; what they are to show stands in ``plan.md``."""
+    long, short = (image(64, n, frequencies=5) | {"test_size": 128} for n in (20_000, 2000))
+    slow = {"lr": 0.01}
+    controls: dict[str, tuple[Settings, int]] = {
+        "KAN, rate 0.01, 20,000 steps": (long | BEST_KAN | slow, 2500),
+        "KAN, degree 1, rate 0.01, 20,000 steps": (long | kan(6, 1, **UPDATE) | slow, 2500),
+        "spline MLP, no restarts, rate 0.01, 20,000 steps": (long | SPLINE_MLP | slow, 2500),
+        "KAN, rate 0.01": (short | BEST_KAN | slow, 2500),
+        "KAN, rate 0.01, 5,000 parameters": (short | BEST_KAN | slow, 5000),
+        "MLP, rate 0.01, 10,000 parameters": (short | mlp() | RESTARTS | slow, 10_000),
+        "MLP, SiLU, 10,000 parameters": (short | mlp("silu") | RESTARTS, 10_000),
+        "MLP, SiLU, 20,000 parameters": (short | mlp("silu") | RESTARTS, 20_000),
+        "KAN, restarts alone": (short | kan(6) | RESTARTS, 2500),
+        "KAN, warm-up": (short | BEST_KAN | {"warmup": 0.05}, 2500),
+        "KAN, degree 1": (short | kan(6, 1, **UPDATE), 2500),
+        "KAN, 2 frequencies": (short | BEST_KAN | {"frequencies": 2}, 2500),
+        "MLP, 2 frequencies": (short | mlp() | RESTARTS | {"frequencies": 2}, 2500),
+    }
+    for name, (settings, size) in controls.items():
+        yield sized(settings, size, 2) | {"contestant": name, "size": size}
+
+
 def precision() -> Iterable[Settings]:
     for dtype in ("float32", "float64"):
         run = {"dtype": dtype, "optimizer": "lbfgs"}
@@ -493,6 +516,14 @@ EXPERIMENTS = {
             seeds=3,
             tuning=0.1,
             cost=7,
+        ),
+        Experiment(
+            "race-audit",
+            "What if the race had been run otherwise?",
+            (15, 21),
+            race_audit,
+            seeds=3,
+            cost=80,
         ),
         Experiment(
             "precision",

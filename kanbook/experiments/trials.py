@@ -216,6 +216,8 @@ def fit_options(settings: Settings) -> dict[str, Any]:
     options["batch_size"] = settings.get("batch_size")
     if settings.get("decay", True) and settings["optimizer"] not in ("lbfgs", "lm"):
         options["schedule"] = lambda t: 1 - t
+        if share := settings.get("warmup"):  # of the steps, in which the rate rises first
+            options["schedule"] = lambda t: min((t + 1e-3) / share, 1) * (1 - t)
     for key, name in (("update_grid", "update_grid_at"), ("restart", "restart_at")):
         if n := settings.get(key):  # so many, evenly over the first half
             options[name] = [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
