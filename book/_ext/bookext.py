@@ -260,23 +260,26 @@ def _provenance(frame):
 
 
 def _summary(frame):
-    """For each contest, how the KAN compares with its rivals over all tasks."""
+    """For each contest, how the KAN compares over all tasks: with the MLP in numbers."""
     from kanbook.results import contests
 
-    verdicts = {"a": "the KAN is better", "b": "the KAN is worse"}
+    words = {"a": "better than", "b": "worse than", "tie": "a tie with"}
+    words["undecided"] = "undecided against"
     parts = []
     for contest, rows in frame.groupby("contest", sort=False):
-        said, tasks = [], 0
-        for rival in contests.rivals(rows):
-            last = contests.ratios(rows, "KAN", rival).iloc[-1]
-            tasks = max(tasks, last.tasks)
-            interval = "" if math.isnan(last.low) else f" [{last.low:.2g}, {last.high:.2g}]"
-            verdict = verdicts.get(last.verdict, last.verdict)
-            said.append(f"{rival} **{last.ratio:.2g}**{interval}, {verdict}")
-        if said:
-            parts.append(
-                f"Equal {contest}, all {tasks} tasks, test error of KAN / rival: {'; '.join(said)}."
-            )
+        found = {
+            rival: contests.ratios(rows, "KAN", rival).iloc[-1] for rival in contests.rivals(rows)
+        }
+        if not found:
+            continue
+        first = "MLP" if "MLP" in found else next(iter(found))
+        of = found[first]
+        interval = "" if math.isnan(of.low) else f" [{of.low:.2g}, {of.high:.2g}]"
+        said = [f"KAN / {first} **{of.ratio:.2g}**{interval}"]
+        for verdict, word in words.items():
+            names = [rival for rival, row in found.items() if row.verdict == verdict]
+            said += [f"KAN {word} {', '.join(names)}"] if names else []
+        parts.append(f"Equal {contest}, {of.tasks} tasks: {'; '.join(said)}.")
     return " ".join(parts)
 
 

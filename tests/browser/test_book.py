@@ -166,6 +166,30 @@ def test_folded_set_up_cell_opens(desktop):
     code.wait_for(state="visible")
 
 
+def test_a_table_of_results_is_sorted_by_keyboard(desktop):
+    page = desktop.open("book/results.html")
+    section = page.locator("#results-functions-1d")
+    table = section.locator("table.stored-results")
+    assert not table.is_visible()
+    section.locator("summary").click()
+    names = table.locator("th").all_inner_texts()
+    medians = table.locator(f"td:nth-child({names.index('median') + 1})")
+    stored = medians.all_inner_texts()
+    heading = table.locator("th").nth(names.index("median"))
+    other = table.locator("th").nth(names.index("family"))
+    heading.locator("button").focus()
+    for key, way in (("Enter", "ascending"), ("Space", "descending")):
+        page.keyboard.press(key)
+        assert heading.get_attribute("aria-sort") == way
+        rows = sorted(stored, key=float, reverse=way == "descending")
+        assert [float(text) for text in medians.all_inner_texts()] == [float(x) for x in rows]
+    other.get_by_role("button", name="family").click()
+    assert heading.get_attribute("aria-sort") is None
+    families = table.locator(f"td:nth-child({names.index('family') + 1})").all_inner_texts()
+    assert families == sorted(families) and len(set(families)) == 3
+    assert not desktop.problems
+
+
 # --- links ---------------------------------------------------------------------------------------
 
 

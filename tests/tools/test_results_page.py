@@ -72,10 +72,11 @@ def test_contests_have_a_summary_a_figure_and_folded_rows(build):
     above, folded = html.split("<details", 1)
     for contest in ("parameters", "seconds"):
         found = contests.ratios(frame[frame.contest == contest], "KAN", "MLP").iloc[-1]
-        text = f"MLP <strong>{found.ratio:.2g}</strong> [{found.low:.2g}, {found.high:.2g}]"
-        assert text in above and f"Equal {contest}, all 6 tasks" in above
+        ratio = f"<strong>{found.ratio:.2g}</strong> [{found.low:.2g}, {found.high:.2g}]"
+        assert found.verdict == "undecided"
+        assert f"Equal {contest}, 6 tasks: KAN / MLP {ratio}; KAN undecided against MLP." in above
     ((alt, picture),) = re.findall(r'<img alt="([^"]*)" src="([^"]*)"', above)
-    assert alt.startswith("Equal parameters, all 6 tasks") and "*" not in alt
+    assert alt.startswith("Equal parameters, 6 tasks: KAN / MLP") and "*" not in alt
     assert (out / picture).read_bytes().startswith(b"\x89PNG")
     cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", folded)]
     table = contests.medians(frame)
