@@ -21,6 +21,8 @@ from ..tasks.targets import KINDS, TARGETS
 from .definitions import EXPERIMENTS, Experiment, Settings, sized
 
 SEARCH_SEEDS, FINALIST_SEEDS = (1000,), (1001, 1002)  # no result uses them
+# Seeds, at most, of what takes long and differs little between them.
+SLOW = {"gaussian process": 3, "boosted trees": 5}
 TOLERANCE = 0.01  # of parameter counts, so that any two are within 2 %
 
 
@@ -95,13 +97,17 @@ class Contest:
         tries = [self.tries(cell) for cell in self.settings]
         finals = self.finalists * len(FINALIST_SEEDS)
         tuned = [n * len(self.search_seeds) + finals for n in tries if n > 1]
-        return seeds * len(tries) + sum(tuned)
+        return sum(self._seeds(cell, seeds) for cell in self.settings) + sum(tuned)
+
+    @staticmethod
+    def _seeds(cell: Cell, seeds: int) -> int:
+        return min(seeds, SLOW.get(cell.family, seeds))
 
     def work(self, cell: Cell, seeds: int) -> int:
         """The steps of all runs of a cell."""
         first = self._candidates(cell)[0]
         if "baseline" in first:
-            return 1000 * seeds
+            return 1000 * self._seeds(cell, seeds)
         tuned = 0.0
         if (tries := self.tries(cell)) > 1:
             tuned = self.share * tries * len(self.search_seeds)
@@ -114,6 +120,7 @@ class Contest:
 
     def _known(self, cell: Cell, table: Table, seeds: int) -> list[dict[str, Any]]:
         every = self._candidates(cell)
+        seeds = self._seeds(cell, seeds)
         if len(every) == 1:  # nothing to choose
             return self._planned("result", every, range(seeds))
         steps = every[0]["steps"]

@@ -215,6 +215,8 @@ def _run_baseline(settings: Settings, seed: int, data: Data) -> dict[str, Any]:
     """The same of a method of the task's own field, which chooses by the validation samples."""
     from . import baselines  # needs packages that nothing else here does
 
+    if settings["baseline"] in NAIVE:
+        return _run_naive(settings)
     pairs = [(x.double().numpy(), y.numpy()) for x, y in (data.train, data.validation)]
     kind = "classes" if data.classes else "regression"
     start = time.process_time()
@@ -226,19 +228,40 @@ def _run_baseline(settings: Settings, seed: int, data: Data) -> dict[str, Any]:
         return y.clamp(min=1e-6).log() if data.classes else y
 
     error = trials.digits(errors(predict, data.validation, data)["error"], 6)
-    seconds = trials.digits(seconds, 4)
+    test = errors(predict, data.test, data)
+    return _of_baseline(model.parameters, trials.digits(seconds, 4), error, test, model.note)
+
+
+def _of_baseline(parameters, seconds, validation_error, test, note) -> dict[str, Any]:
+    once = {"step": [1], "evaluations": [1], "seconds": [seconds], "loss": [validation_error]}
     return {
-        "parameters": model.parameters,
+        "parameters": parameters,
         "evaluations": 1,
         "seconds": seconds,
-        "loss": error,
-        "validation_error": error,
+        "loss": validation_error,
+        "validation_error": validation_error,
         "best_step": 0,
         "diverged": False,
         "complete": True,
-        "note": model.note,
-        "curve": {"step": [1], "evaluations": [1], "seconds": [seconds], "loss": [error]},
-    } | _told(errors(predict, data.test, data))
+        "note": note,
+        "curve": once,
+    } | _told(test)
+
+
+NAIVE = "a season ago", "the last value"  # of a series
+
+
+def _run_naive(settings: Settings) -> dict[str, Any]:
+    """What came before in a series, in its own units, as the prediction."""
+    series = table(settings["task"].partition(":")[2])
+    column = series.seasonal if settings["baseline"] == "a season ago" else 0
+    found = []
+    for x, y in _parts(series.inputs, series.targets, torch.arange(len(series.inputs)), SHARES):
+        miss = (x[:, column, None] - y).abs() / y.std()
+        error, p90 = miss.square().mean().sqrt().item(), miss.quantile(0.9).item()
+        found.append({"error": error, "p90": p90})
+    validation_error = trials.digits(found[1]["error"], 6)
+    return _of_baseline(0, 0.0, validation_error, found[2], "nothing was learned")
 
 
 def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:

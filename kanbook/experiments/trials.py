@@ -212,7 +212,7 @@ def run_trial(
 def fit_options(settings: Settings) -> dict[str, Any]:
     """What :func:`kanbook.training.fit` is told: by default, the learning rate falls to 0."""
     steps = settings["steps"]
-    options = {"steps": steps} | {key: settings[key] for key in ("optimizer", "lr")}
+    options = {"steps": steps, "optimizer": settings["optimizer"], "lr": settings.get("lr")}
     options["batch_size"] = settings.get("batch_size")
     if settings.get("decay", True) and settings["optimizer"] not in ("lbfgs", "lm"):
         options["schedule"] = lambda t: 1 - t

@@ -50,8 +50,7 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
         stored = ", ".join(names(folder)) or "none yet"
         raise ValueError(f"name={name!r}; expected one of the stored results: {stored}")
     table = Table(Path(folder or FOLDER) / f"{name}.jsonl", name)
-    runs = table.runs.values()
-    rows = [flat(run) for run in runs if (run["stage"] == "tuning") == tuning]
+    rows = [flat(run) for run in table.runs.values() if (run["stage"] != "result") == tuning]
     if not rows:
         raise ValueError(f"tuning={tuning!r}; {table.path} holds no such runs")
     frame = pandas.DataFrame(rows)
@@ -271,9 +270,7 @@ def flat(run: dict[str, Any]) -> dict[str, Any]:
     for name in ("loss", "test_loss", "validation_error", "test_error"):
         if run["diverged"] and name in row:
             row[name] = math.inf
-    if "contest" in row:
-        return row | {"stage": run["stage"]}
-    row["final"] = row.get("test_error", row.get("test_loss", row["loss"]))
+    row["final"] = row.get("test_error", row.get("test_loss", row.get("loss")))
     if "law" in row:
         from ..experiments import recovery
 

@@ -140,7 +140,7 @@ def test_load(tmp_path):
 
 
 def test_load_a_contest(tmp_path):
-    """Its search, too; and it has errors in place of losses."""
+    """It has errors in place of losses, and its search is what was tuned."""
     runs = []
     for stage, error in (("search", 0.2), ("finalist", None), ("result", 0.1)):
         run = made(0, stage, contest="parameters", kind="axes")
@@ -148,11 +148,11 @@ def test_load_a_contest(tmp_path):
         runs.append(run | {"validation_error": error, "test_error": error})
         runs[-1]["diverged"] = error is None
     stored(tmp_path, runs)
-    frame = load("tiny", folder=tmp_path)
-    assert list(frame["stage"]) == ["search", "finalist", "result"]
+    search, frame = (load("tiny", tuning=tuning, folder=tmp_path) for tuning in (True, False))
+    assert list(search["stage"]) == ["search", "finalist"] and list(frame["stage"]) == ["result"]
     for column in ("validation_error", "test_error"):
-        assert list(frame[column]) == [0.2, math.inf, 0.1]
-    assert "final" not in frame and set(frame["kind"]) == {"axes"}
+        assert list(search[column]) == [0.2, math.inf] and list(frame[column]) == [0.1]
+    assert list(frame["final"]) == [0.1] and set(frame["kind"]) == {"axes"}
 
 
 @pytest.mark.parametrize(
