@@ -184,7 +184,10 @@ def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
         if clock() - start > limit:
             raise trials.Enough
 
-    options = trials.fit_options(settings) | {"callback": note, "generator": generator}
+    options = trials.fit_options({"lr": None} | settings) | {
+        "callback": note,
+        "generator": generator,
+    }
     if data.classes:
         options["loss"] = nn.functional.cross_entropy
     start = clock()
