@@ -33,7 +33,8 @@ __all__ = ["BASELINES", "Baseline", "fit"]
 Arrays = tuple[np.ndarray, np.ndarray]
 
 # The grids. Ridges are in units of the largest singular value squared.
-RIDGES = 10.0 ** np.arange(-26, 1)
+RIDGES = np.logspace(-26, 0, 27)
+RIDGES_OF_CURVES = RIDGES[18:]  # 1e-8 and up: with less, they run wild where an input has a gap
 RIDGES_OF_CLASSES = 10.0 ** np.arange(-8, 1)
 INTERVALS = (4, 8, 16, 32)  # of an additive model's splines
 DEGREES = (*range(1, 13), 14, 16, 18, 20, 24, 28, 32, 36, 40)
@@ -75,16 +76,18 @@ def error_of(predicted: np.ndarray, targets: np.ndarray, classes: bool) -> float
     return sklearn("metrics").log_loss(targets, predicted, labels=range(predicted.shape[1]))
 
 
-def ridge(train: Arrays, validation: Arrays) -> tuple[float, np.ndarray, float, float]:
-    """Least squares with the best of ``RIDGES``: error, coefficients, constant, ridge."""
+def ridge(
+    train: Arrays, validation: Arrays, ridges: np.ndarray = RIDGES
+) -> tuple[float, np.ndarray, float, float]:
+    """Least squares with the best of these ridges: error, coefficients, constant, ridge."""
     (a, y), (b, z) = train, validation
     center, mean = a.mean(0), y.mean()
     u, s, vt = np.linalg.svd(a - center, full_matrices=False)
-    shrunk = s / (s**2 + RIDGES[:, None] * s[0] ** 2) * (u.T @ (y - mean))[:, 0]
+    shrunk = s / (s**2 + ridges[:, None] * s[0] ** 2) * (u.T @ (y - mean))[:, 0]
     coefs = shrunk @ vt  # one row for each ridge
     errors = np.sqrt(np.mean((mean + (b - center) @ coefs.T - z) ** 2, axis=0))
     best = errors.argmin()
-    return errors[best], coefs[best], mean - center @ coefs[best], RIDGES[best]
+    return errors[best], coefs[best], mean - center @ coefs[best], ridges[best]
 
 
 def on_features(
@@ -92,13 +95,14 @@ def on_features(
     train: Arrays,
     validation: Arrays,
     classes: bool,
+    ridges: np.ndarray = RIDGES,
 ) -> Baseline:
     """The best of several sets of features, each a note and a function, in a linear model."""
     found, logistic = [], sklearn("linear_model").LogisticRegression
     for note, features in candidates:
         a, b = features(train[0]), features(validation[0])
         if not classes:
-            error, *model, weight = ridge((a, train[1]), (b, validation[1]))
+            error, *model, weight = ridge((a, train[1]), (b, validation[1]), ridges)
             found.append((error, f"{note}ridge {weight:.0e}", features, model))
             continue
         largest = np.linalg.norm(a - a.mean(0), 2)
@@ -149,7 +153,7 @@ def curves(x: np.ndarray, intervals: int) -> Callable[[np.ndarray], np.ndarray]:
 
 def additive(train: Arrays, validation: Arrays, classes: bool, seed: int) -> Baseline:
     candidates = ((f"{g} intervals, ", curves(train[0], g)) for g in INTERVALS)
-    return on_features(candidates, train, validation, classes)
+    return on_features(candidates, train, validation, classes, RIDGES_OF_CURVES)
 
 
 def products(powers: np.ndarray, low: np.ndarray, high: np.ndarray) -> Callable:

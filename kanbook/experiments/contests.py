@@ -104,7 +104,7 @@ class Contest:
         return min(seeds, SLOW.get(cell.family, seeds))
 
     def work(self, cell: Cell, seeds: int) -> int:
-        """The steps of all runs of a cell."""
+        """The evaluations of all runs of a cell."""
         first = self._candidates(cell)[0]
         if "baseline" in first:
             return 1000 * self._seeds(cell, seeds)
@@ -112,7 +112,8 @@ class Contest:
         if (tries := self.tries(cell)) > 1:
             tuned = self.share * tries * len(self.search_seeds)
             tuned += self.finalists * len(FINALIST_SEEDS)
-        return round(first["steps"] * (tuned + seeds))
+        cost = {"lbfgs": 25, "lm": 10}.get(first["optimizer"], 1)  # as in engine.evaluations
+        return round(cost * first["steps"] * (tuned + seeds))
 
     def known(self, cells: Sequence[Cell], table: Table, seeds: int) -> list[dict[str, Any]]:
         """The runs that these cells are known to need, as far as the stored ones tell."""
@@ -159,7 +160,8 @@ class Contest:
         """Best first, by the mean log error on the validation samples; lost runs come last."""
 
         def score(settings: Settings) -> float:
-            found = [table.runs[key(stage, settings, seed)]["validation_error"] for seed in seeds]
+            runs = [table.runs[key(stage, settings, seed)] for seed in seeds]
+            found = [None if run["diverged"] else run["validation_error"] for run in runs]
             return sum(math.inf if x is None else math.log(max(x, 1e-300)) for x in found)
 
         return sorted(every, key=score)
@@ -234,6 +236,8 @@ def candidates(run: Settings, draws: int) -> list[Settings]:
     found, number = [], 0
     picture = run["task"].startswith("picture:")
     while len(found) < draws:
+        if number > 100 * draws:
+            raise ValueError(f"size={run['size']!r}; hardly a {run['family']} has this size here")
         settings = {**draw(run["family"], number)}
         number += 1
         if not picture:
@@ -546,9 +550,7 @@ EXPERIMENTS.update(
             "starts",
             "Does it matter how a KAN starts?",
             (5, 12, 21),
-            lambda: (
-                for_extras() + formulas(1000, ["exp_sine"], steps=1000, kind="formula:exp_sine")
-            ),
+            for_starts,
             {"parameters": tuple(starts())},
             fixed=starts,
             share=1.0,

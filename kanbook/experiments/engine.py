@@ -528,7 +528,7 @@ def look_again(stored: dict[str, Any]) -> tuple[bool, str]:
 def end(run: dict[str, Any], points: int | None = None) -> dict[str, float | None]:
     """The losses at the end of a run, or after so many points of its curve."""
     if points is None:
-        names = ("loss", "test_loss", "validation_error", "test_error")
+        names = ("loss", "test_loss", "validation_error", "test_error", "p90")
         return {name: run[name] for name in names if name in run}
     losses = run["curve"]["loss"]  # of a run that diverged before, they end there
     return {"loss": losses[points - 1] if points <= len(losses) else None}

@@ -184,7 +184,7 @@ def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
         if clock() - start > limit:
             raise trials.Enough
 
-    options = trials.fit_options({"lr": None} | settings) | {
+    options = trials.fit_options(settings) | {
         "callback": note,
         "generator": generator,
     }

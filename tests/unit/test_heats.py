@@ -128,7 +128,7 @@ def filled(contest, errors):
         for one in engine.known(contest, table, 2):
             if one["stage"] != "result":
                 error = errors(one["stage"], one["settings"]["config"], one["seed"])
-                measured = {"validation_error": error, "test_error": 0.5}
+                measured = {"validation_error": error, "test_error": 0.5, "diverged": False}
                 table.runs.setdefault(one["run"], one | measured)
     return table
 
@@ -326,8 +326,10 @@ def test_a_choice_that_was_made_otherwise_is_refused(table, capsys, what):
 
 
 def test_results_are_read_with_their_stages(table):
-    frame = results.load("tiny", folder=table.path.parent)
-    assert len(frame) == len(table.runs) and set(frame.stage) == {"search", "finalist", "result"}
+    frames = [results.load("tiny", tuning=one, folder=table.path.parent) for one in (True, False)]
+    assert sum(map(len, frames)) == len(table.runs)
+    assert [set(one.stage) for one in frames] == [{"search", "finalist"}, {"result"}]
+    frame = frames[1]
     columns = {"task", "kind", "contest", "family", "seed", "config", "stage", "validation_error"}
     columns |= {"test_error", "p90", "parameters", "seconds", "steps", "diverged"}
     assert columns <= set(frame)
@@ -528,7 +530,7 @@ def test_a_run_that_is_lost_from_the_start_has_no_error(tmp_path):
     assert made["diverged"] and made["complete"] and made["curve"]["step"] in ([], [1])
     assert made["test_error"] is None or made["test_error"] > 1e3
     results.Table(tmp_path / "tiny.jsonl", "tiny", 1).append(made, how)
-    assert results.load("tiny", folder=tmp_path).test_error.item() == math.inf
+    assert results.load("tiny", tuning=True, folder=tmp_path).test_error.item() == math.inf
     assert engine.rerun(made)["identical"]
 
 
