@@ -242,7 +242,12 @@ class StoredResults(SphinxDirective):
 
     def _settings(self, frame):
         from kanbook import results
+        from kanbook.results import contests
 
+        if "prediction_seconds" in frame:
+            table = contests.paces(frame)
+            title = f"{len(table)} rows: milliseconds of a step, microseconds of a prediction"
+            return self.parse_text_to_nodes(_folded_table(title, table, _provenance(frame)))
         table = results.summarize(frame)
         first = [name for name in self.LABELS if name in table] + list(table.columns[-7:])
         shown = first + [name for name in table if name not in (*first, *self.HIDDEN)]

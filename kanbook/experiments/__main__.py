@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 from .. import results
+from ..results import contests
 from . import engine
+from .contests import Contest
 from .definitions import EXPERIMENTS, RATES
 
 
@@ -128,10 +130,19 @@ def verify_table(name: str, options: argparse.Namespace) -> int:
 def show_table(options: argparse.Namespace) -> int:
     experiment = engine.get(options.name)
     frame = results.load(experiment.name, folder=options.folder)
-    summary = results.summarize(frame)
+    said = "test errors of the seeds: median, least, largest"
+    if isinstance(experiment, Contest):
+        summary = contests.medians(frame)
+    elif "prediction_seconds" in frame:
+        summary, said = contests.paces(frame), "means of the configurations of a family"
+    else:
+        summary = results.summarize(frame)
+        rates = {name: rates for name, rates in RATES.items() if len(rates) > 1}
+        said = (
+            f"learning rates by the rule from {rates}; losses: median, least, largest of the seeds"
+        )
     print(summary.to_string(index=False, na_rep="", float_format=lambda x: f"{x:.3g}"))
-    rates = {name: rates for name, rates in RATES.items() if len(rates) > 1}
-    print(f"\nlearning rates by the rule from {rates}; losses: median, least, largest of the seeds")
+    print(f"\n{said}")
     return 0
 
 

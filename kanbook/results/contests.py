@@ -204,6 +204,32 @@ def medians(frame: DataFrame) -> DataFrame:
     return rows.groupby(keys, sort=False).agg(**columns).reset_index()
 
 
+def paces(frame: DataFrame) -> DataFrame:
+    """How long the networks of each family take: one row for each shape of task and family.
+
+    Args:
+        frame: rows of the experiment "pace".
+
+    Returns:
+        ``task``, whose shape it is; ``inputs``; ``size``, in parameters; ``family``; ``step_ms``,
+        the mean time of a training step of its configurations, with ``least`` and ``largest``;
+        ``prediction_us``, the mean time of the prediction of a single sample.
+    """
+    import pandas
+
+    rows = [
+        {"task": one.task, "inputs": one.inputs, "size": one.size_, "family": model["family"]}
+        | {"step": 1e3 * step, "prediction": 1e6 * prediction}
+        for one in frame.rename(columns={"size": "size_"}).itertuples()
+        for model, step, prediction in zip(
+            one.models, one.step_seconds, one.prediction_seconds, strict=True
+        )
+    ]
+    groups = pandas.DataFrame(rows).groupby(["task", "inputs", "size", "family"], sort=False)
+    columns = {"step_ms": ("step", "mean"), "least": ("step", "min"), "largest": ("step", "max")}
+    return groups.agg(**columns, prediction_us=("prediction", "mean")).reset_index()
+
+
 def holm(p):
     """Correct p-values for their number: with all of them below 0.05, luck made one once in 20.
 

@@ -41,7 +41,7 @@ class Table:
 
     @property
     def time_ordered(self) -> bool:
-        """Whether rows follow each other in time: then the test part comes last, unshuffled."""
+        """Whether rows follow each other in time, so that the test part must come last."""
         return self.kind == "series"
 
 

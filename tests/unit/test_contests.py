@@ -249,3 +249,13 @@ def test_the_family_that_set_the_pace_takes_part_in_the_contest_at_equal_seconds
         ("a", "KAN", 0), ("a", "MLP", 2), ("b", "KAN", 0), ("b", "MLP", 2)
     ]  # fmt: skip
     assert contests.rivals(seconds) == ["MLP"] and len(contests.with_own(found)) == len(found)
+
+
+def test_the_pace_of_families():
+    models = ({"family": "KAN"}, {"family": "KAN"}, {"family": "MLP"})
+    what = {"task": "formula:f", "inputs": 2, "size": 1000, "models": models}
+    times = {"step_seconds": (0.002, 0.004, 0.001), "prediction_seconds": (3e-4, 5e-4, 4e-5)}
+    found = contests.paces(pandas.DataFrame([what | times])).set_index("family")
+    assert found.loc["KAN", "step_ms"] == pytest.approx(3) and len(found) == 2
+    assert found.loc["KAN", ["least", "largest"]].tolist() == pytest.approx([2, 4])
+    assert found.loc["MLP", "prediction_us"] == pytest.approx(40)
