@@ -477,6 +477,14 @@ EXPERIMENTS.update(
             {"parameters": ("tanh at the node", "tanh on every edge")},
             cost=25,
         ),
+        Contest(
+            "formulas-dense",
+            "And with few parameters and many samples?",
+            (12, 15, 21),
+            partial(formulas, 300, samples=10_000, batch_size=500),
+            {"parameters": NETWORKS[:3]},
+            cost=70,
+        ),
         *(
             Contest(
                 f"formulas-{optimizer}",
