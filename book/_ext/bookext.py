@@ -172,7 +172,7 @@ class StoredResults(SphinxDirective):
 
     def run(self):
         from kanbook import results
-        from kanbook.experiments import EXPERIMENTS
+        from kanbook.experiments import EXPERIMENTS, engine
 
         self.env.note_dependency(results.__file__)
         sections = []
@@ -187,6 +187,12 @@ class StoredResults(SphinxDirective):
             except ValueError:
                 section += nodes.paragraph("", "No results yet.")
             else:
+                made, planned = frame.attrs["runs"], engine.total(experiment)
+                if made < planned:
+                    text = (
+                        f"Not complete: {made:,} of {planned:,} runs are made, and this may change."
+                    )
+                    section += nodes.paragraph("", text)
                 if {"contest", "test_error"} <= set(frame):
                     section += self._contests(name, frame)
                 else:

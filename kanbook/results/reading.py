@@ -30,9 +30,11 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
         where the run has them, else on the training samples. The loss of a run that diverged is
         infinite, so that no median leaves it out. Lists, such as ``widths``, are tuples, so that
         rows can be grouped by them. Where formulas were looked for, ``outcome`` says what came of
-        it: "found", "wrong" or "none". Contests, which :mod:`~kanbook.results.contests` reads, have
-        the runs of their search, too, told by ``stage``; an error of one that diverged is infinite.
-        ``frame.attrs["provenance"]`` says how the runs were made, by the value of the column
+        it: "found", "wrong" or "none". Contests are read by :mod:`~kanbook.results.contests`; an
+        error of a run that diverged is infinite, and with ``tuning`` the column ``stage`` is
+        "search" or "finalist".
+        ``frame.attrs["runs"]`` says how many runs are stored, those that tuned included, and
+        ``frame.attrs["provenance"]`` how they were made, by the value of the column
         ``made``.
 
     Raises:
@@ -54,7 +56,7 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
     if not rows:
         raise ValueError(f"tuning={tuning!r}; {table.path} holds no such runs")
     frame = pandas.DataFrame(rows)
-    frame.attrs["provenance"] = table.provenance
+    frame.attrs |= {"provenance": table.provenance, "runs": len(table.runs)}
     return frame
 
 

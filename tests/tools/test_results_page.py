@@ -11,7 +11,7 @@ from sphinx.util.docutils import docutils_namespace
 
 import kanbook.experiments
 from kanbook import results
-from kanbook.experiments import EXPERIMENTS
+from kanbook.experiments import EXPERIMENTS, engine
 from kanbook.results import Table, contests, reading
 from notebook_files import ROOT
 
@@ -70,6 +70,8 @@ def test_contests_have_a_summary_a_figure_and_folded_rows(build):
     assert not said
     frame = results.load("formulas")
     above, folded = html.split("<details", 1)
+    planned = engine.total(next(iter(EXPERIMENTS.values())))
+    assert f"Not complete: {len(frame)} of {planned:,} runs are made" in above
     for contest in ("parameters", "seconds"):
         found = contests.ratios(frame[frame.contest == contest], "KAN", "MLP").iloc[-1]
         ratio = f"<strong>{found.ratio:.2g}</strong> [{found.low:.2g}, {found.high:.2g}]"
