@@ -204,16 +204,14 @@ class StoredResults(SphinxDirective):
         from kanbook.results import contests
 
         made, frame = _provenance(frame), contests.with_own(frame)
-        if not contests.rivals(frame):
-            return [nodes.paragraph("", "No results yet.")]
-        summary = _summary(frame)
         table = contests.medians(frame)
         title = f"{len(table)} rows: test error of a family on a task"
-        return [
-            *self.parse_text_to_nodes(summary),
-            self._figure(name, frame, re.sub(r"\*\*", "", summary)),
-            *self.parse_text_to_nodes(_folded_table(title, table, made)),
-        ]
+        folded = self.parse_text_to_nodes(_folded_table(title, table, made))
+        if not contests.rivals(frame):  # the KAN has no result there
+            return folded
+        summary = _summary(frame)
+        figure = self._figure(name, frame, summary.replace("**", ""))
+        return [*self.parse_text_to_nodes(summary), figure, *folded]
 
     def _figure(self, name, frame, alt):
         import matplotlib.pyplot as plt

@@ -237,7 +237,9 @@ def candidates(run: Settings, draws: int) -> list[Settings]:
     picture = run["task"].startswith("picture:")
     while len(found) < draws:
         if number > 100 * draws:
-            raise ValueError(f"size={run['size']!r}; hardly a {run['family']} has this size here")
+            raise ValueError(
+                f"size={run['size']!r}; expected one that more {run['family']} settings can have"
+            )
         settings = {**draw(run["family"], number)}
         number += 1
         if not picture:
@@ -308,9 +310,8 @@ def formulas(size: int = 1000, names: Sequence[str] | None = None, **more: Any) 
 
 def formulas_in_64_bits(optimizer: str) -> list[Settings]:
     """Four of each class, fitted by L-BFGS or Levenberg-Marquardt."""
-    steps = {"lbfgs": 60, "lm": 60}[optimizer]
     names = [name for kind in KINDS for name in [n for n in TARGETS if TARGETS[n].kind == kind][:4]]
-    return formulas(500, names, optimizer=optimizer, steps=steps, dtype="float64")
+    return formulas(500, names, optimizer=optimizer, steps=60, dtype="float64")
 
 
 def noisy() -> list[Settings]:

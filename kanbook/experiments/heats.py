@@ -184,10 +184,7 @@ def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
         if clock() - start > limit:
             raise trials.Enough
 
-    options = trials.fit_options(settings) | {
-        "callback": note,
-        "generator": generator,
-    }
+    options = trials.fit_options(settings) | {"callback": note, "generator": generator}
     if data.classes:
         options["loss"] = nn.functional.cross_entropy
     start = clock()
@@ -271,7 +268,8 @@ def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
     """Measure the seconds of a training step and of a single prediction of networks in turns.
 
     Args:
-        settings: ``models`` are the settings of the networks, all on the same task.
+        settings: ``models`` are the settings of the networks, all on the same task, with the size
+            of its batches.
         rounds: in each, every network makes five steps and 20 predictions. Two more go first, to
             warm up.
 
@@ -283,16 +281,18 @@ def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
         runs = []
         for one in settings["models"]:
             model = trials.make_model(one, generator=torch.Generator().manual_seed(0))
-            runs.append((model, make_data(one, 0).train))
+            runs.append((model, make_data(one, 0), one.get("batch_size")))
         times: list[tuple[list[float], list[float]]] = [([], []) for _ in runs]
         for turn in range(rounds + 2):
-            for (model, (x, y)), (steps, predictions) in zip(runs, times, strict=True):
+            for (model, data, batch_size), (steps, predictions) in zip(runs, times, strict=True):
+                loss = nn.functional.cross_entropy if data.classes else None
+                options = {"lr": 1e-4, "batch_size": batch_size, "loss": loss, "generator": 0}
                 start = time.process_time()
-                training.fit(model, x, y, steps=5, lr=1e-4)
+                training.fit(model, *data.train, steps=5, **options)
                 between = time.process_time()
                 with torch.no_grad():
                     for i in range(20):
-                        model(x[i : i + 1])
+                        model(data.train[0][i : i + 1])
                 if turn >= 2:
                     steps.append((between - start) / 5)
                     predictions.append((time.process_time() - between) / 20)

@@ -541,6 +541,22 @@ def test_classes_are_learned(monkeypatch):
     assert found["loss"] < found["curve"]["loss"][0] == pytest.approx(math.log(3), rel=0.5)
 
 
+def test_steps_are_timed_as_they_are_trained(monkeypatch):
+    """With the batches and the loss of the task; classes would fit no mean squared error."""
+    models = [one | {"batch_size": 32} for one in drawn("MLP", WINE | {"size": 300}, draws=2)]
+    asked, fit = [], training.fit
+
+    def watched(*args, **options):
+        asked.append((options.get("batch_size"), options.get("loss")))
+        return fit(*args, **options)
+
+    monkeypatch.setattr(heats.training, "fit", watched)
+    found = heats.time_steps({"models": models}, rounds=1)
+    assert asked[-6:] == [(32, torch.nn.functional.cross_entropy)] * 6
+    for times in (found["step_seconds"], found["prediction_seconds"]):
+        assert len(times) == 2 and min(times) > 0
+
+
 def test_a_run_depends_on_settings_and_seed_only():
     settings = [OVERFITS | {"steps": 5, "batch_size": 8}, *drawn("MLP", draws=1)]
     settings[1] |= {"steps": 5}
