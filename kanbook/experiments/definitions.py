@@ -16,6 +16,7 @@ from typing import Any
 
 from ..tasks import FORMULAS, FUNCTIONS_1D
 from ..tasks.laws import LAWS
+from . import slices
 
 Settings = dict[str, Any]
 
@@ -107,7 +108,7 @@ def parameters(settings: Settings, widths: list[int]) -> int:
     spline = coefficients + settings.get("spline_weight", False) + ("base" in settings)
     bias = int(settings.get("bias", False))
     costs = {"kan": (spline, bias), "tanh": (2, bias), "linear": (1, 1)}  # of edges and of outputs
-    names = {"kan": "kan", "naive-kan": "kan", "tanh": "tanh"}
+    names = {"kan": "kan", "naive-kan": "kan", "soft-kan": "kan", "tanh": "tanh"}
     kinds = settings.get("kinds") or [names.get(kind, "linear")] * (len(widths) - 1)
     total = 0
     for name, i, o in zip(kinds, widths[:-1], widths[1:], strict=True):
@@ -162,7 +163,27 @@ def first_sized(choices: list[Settings], target: int, hidden_layers: int) -> Set
     return sized(choices[-1], target, hidden_layers)
 
 
+def narrowed(settings: Settings, shape: tuple[int, ...], target: int) -> Settings:
+    """The settings with hidden widths in about these proportions, as near to ``target`` as can be.
+
+    The first of them may be up to 2 more or less, so that the number can be met.
+
+    Raises:
+        ValueError: no such widths come within 2 %.
+    """
+    every = []
+    for scale, more in product([i / 1000 for i in range(10, 2000)], range(-2, 3)):
+        first, *others = [max(2, round(scale * w)) for w in shape]
+        every.append([inputs_of(settings), max(2, first + more), *others, 1])
+    best = min(every, key=lambda widths: abs(parameters(settings, widths) - target))
+    if abs(parameters(settings, best) / target - 1) > TOLERANCE:
+        raise ValueError(f"no widths like {shape} have about {target} parameters for {settings}")
+    return settings | {"widths": best}
+
+
 def inputs_of(settings: Settings) -> int:
+    if settings["task"].startswith("slices-"):
+        return slices.inputs_of(settings)
     if settings["task"].startswith("image-"):
         return 4 * settings["frequencies"] or 2
     return FORMULAS[settings["task"]][0] if settings["task"] in FORMULAS else 1
@@ -431,6 +452,85 @@ def formulas(methods: Iterable[str], noises: Iterable[float]) -> Iterable[Settin
         yield what | {"limit": 60}
 
 
+DIARY = (58, 28, 16, 8, 2)  # the hidden widths of the post's spline network,
+DIARY_MLP = (256, 128, 64, 48, 32)  # and of the others
+
+
+def cold_case() -> Iterable[Settings]:
+    """Chapter 5: what the post's network had and ours has not; hypotheses in ``plan.md``."""
+    ours = samples("slices-32", 2000, slices=1, frequencies=4, watch=True) | kan(4)
+    size = 2480
+    products = {"start": "products", "spline_weight": True}
+    begin = {"lines": {}, "products": products, "normal": {"start": "normal"}}
+    for depth, (start, options), lr in product((1, 2, 3, 4, 5), begin.items(), (0.003, 0.01, 0.03)):
+        run = ours | options | {"lr": lr, "depth": depth, "start": start, "size": size}
+        yield sized(run, size, depth) | {"part": "starts"}
+
+    # One difference at a time, then all of them.
+    many = {"positions": 50_000, "batch_size": 1024}
+    differences: dict[str, Settings] = {
+        "products": products,
+        "soft boxes": {"model": "soft-kan"},
+        "raw coordinates": {"raw": True},
+        "no cosines": {"cosines": False},
+        "narrowing": {"shape": list(DIARY)},
+        "random positions": many,
+        "constant rate": {"decay": False},
+    }
+    every = {key: value for one in differences.values() for key, value in one.items()}
+    suspects = {"ours": {}} | differences | {"all": every}
+    suspects |= {"all, with the extras": every | ALL}
+    rivals = {"ours": mlp(), "all": mlp() | many | {"raw": True, "cosines": False, "decay": False}}
+    rivals["all"]["shape"] = list(DIARY_MLP)
+    for lr in (0.005, 0.02):
+        for name, options in suspects.items():
+            yield _shaped(ours | options, size) | {"part": "suspects", "suspect": name, "lr": lr}
+        for name, options in rivals.items():
+            run = samples("slices-32", 2000, slices=1, frequencies=4) | options
+            yield _shaped(run, size) | {"part": "suspects", "suspect": name, "lr": lr}
+
+
+def cold_case_finale() -> Iterable[Settings]:
+    """All slices, with the proportions, the rate and the number of steps of the post."""
+    final = samples("slices-32", 2000, slices=8, frequencies=5, lr=0.005, raw=True, cosines=False)
+    final |= {"positions": 50_000, "batch_size": 512, "decay": False}
+    splines = kan(4, model="soft-kan", start="products", shape=list(DIARY))
+    contestants = {
+        "splines": splines,
+        "splines + bias": splines | {"bias": True},
+        "splines + spline weights": splines | {"spline_weight": True},
+        "splines + base": splines | {"base": "silu"},
+        "splines + all three": splines | ALL,
+        "parabolas": tanh(False, tanh="sum", shape=list(DIARY_MLP)),
+        "MLP": mlp(shape=list(DIARY_MLP)),
+    }
+    size = 5000
+    for name, family in contestants.items():
+        yield _shaped(final | family, size) | {"contestant": name}
+    for name in ("splines + all three", "splines", "MLP"):
+        yield _shaped(final | contestants[name], size) | {"contestant": name, "steps": 20_000}
+
+
+def cold_case_pace() -> Iterable[Settings]:
+    """The same networks, and our layers in place of the post's."""
+    every = [one for one in cold_case_finale() if one["steps"] == 2000]
+    shared = {key: every[0][key] for key in ("task", "slices", "raw", "cosines", "frequencies")}
+    shared |= {"dtype": "float32", "positions": every[0]["batch_size"]}
+    models = [one | {"positions": shared["positions"]} for one in every]
+    for kind in ("naive-kan", "kan"):
+        models += [one | {"model": kind} for one in models if one["model"] == "soft-kan"]
+    models = [{k: v for k, v in one.items() if k not in shared} for one in models]
+    yield shared | {"measure": "seconds", "models": models}
+
+
+def _shaped(settings: Settings, target: int) -> Settings:
+    """With widths for so many parameters: in the proportions of ``shape``, or two equal layers."""
+    settings = settings | {"size": target}
+    if shape := settings.pop("shape", None):
+        return narrowed(settings, tuple(shape), target)
+    return sized(settings, target, 2)
+
+
 # What entered the race: the best of their kind in "extras" and "mixtures", by the median on the
 # image (tests/unit/test_stored_results.py holds the tables to that).
 BEST_KAN = kan(6, **UPDATE)
@@ -462,6 +562,29 @@ EXPERIMENTS = {
             image_minimal,
             seeds=3,
             cost=12,
+        ),
+        Experiment(
+            "cold-case",
+            "A post's KAN failed on pictures and ours does not: which difference is it?",
+            (5, 21),
+            cold_case,
+            cost=45,
+        ),
+        Experiment(
+            "cold-case-finale",
+            "And the post's own network, in our words, against its MLP?",
+            (5, 13, 21),
+            cold_case_finale,
+            seeds=3,
+            cost=60,
+        ),
+        Experiment(
+            "cold-case-pace",
+            "How long do the networks of the cold case take?",
+            (5, 13, 21),
+            cold_case_pace,
+            seeds=1,
+            cost=1,
         ),
         Experiment(
             "extras",

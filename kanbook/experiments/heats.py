@@ -20,7 +20,7 @@ from ..tasks import positional_encoding
 from ..tasks.pictures import picture
 from ..tasks.tables import table
 from ..tasks.targets import target
-from . import starts, trials
+from . import trials
 
 Settings = Mapping[str, Any]
 Samples = tuple[Tensor, Tensor]
@@ -145,8 +145,6 @@ def run(
         trials.warm_up()
         generator = torch.Generator().manual_seed(seed)
         model = trials.make_model(settings, generator=generator)
-        if start := settings.get("start"):
-            starts.start(model, start, generator)
         model = model.to(device)
         data = data._replace(
             **{

@@ -18,6 +18,11 @@ def _uniform(layer: KANLayer, generator: torch.Generator | None, *, bound: float
     layer.coef.uniform_(-bound, bound, generator=generator)
 
 
+def _products(layer: KANLayer, generator: torch.Generator | None, *, bound: float) -> None:
+    for parameter in layer.parameters():
+        parameter.uniform_(-bound, bound, generator=generator)
+
+
 def _normal(layer: KANLayer, generator: torch.Generator | None) -> None:
     layer.coef.normal_(generator=generator)
 
@@ -32,6 +37,7 @@ STARTS: dict[str, Callable[[KANLayer, torch.Generator | None], None]] = {
     "lines": KANLayer.reset_parameters,
     "uniform 0.1": partial(_uniform, bound=0.1),
     "uniform 0.25": partial(_uniform, bound=0.25),
+    "products": partial(_products, bound=0.25),
     "normal": _normal,
     "power law": _power_law,
 }
@@ -51,6 +57,7 @@ def start(model: nn.Module, name: str, generator: int | torch.Generator | None =
     "lines"         all of :class:`~kanbook.layers.KANLayer`      0.57    0.54    0.45
     "uniform 0.1"   coefficients, uniform on [-0.1, 0.1]          0.13    0.028   0.0006
     "uniform 0.25"  coefficients, uniform on [-0.25, 0.25]        0.32    0.22    0.17
+    "products"      every parameter, uniform on [-0.25, 0.25]     0.37    0.26    0.21
     "normal"        coefficients, standard deviation 1            2.2     2.0     1.9
     "power law"     coefficients, :math:`m^{-1.75}`, and          0.34    0.12    0.007
                     base weights, :math:`m^{-0.25}`
@@ -60,10 +67,12 @@ def start(model: nn.Module, name: str, generator: int | torch.Generator | None =
     terms that an output adds up, :math:`m = I (G + k + 1)`. Whatever is not named stays as it is:
     base weights are 0 in a fresh model.
 
-    Source of "uniform 0.25": the code of Casey Primozic's post (2024). Of "power law": Rigas et
-    al., "Initialization Schemes for Kolmogorov-Arnold Networks: An Empirical Study" (ICLR 2026),
-    with the exponents of its published runs (``srigas/KAN_Initialization_Schemes``) and, as there,
-    meant for SiLU as base.
+    With spline weights, "products" makes each spline a product of two small numbers.
+
+    Source of "uniform 0.25" and "products": the code of Casey Primozic's post (2024). Of "power
+    law": Rigas et al., "Initialization Schemes for Kolmogorov-Arnold Networks: An Empirical Study"
+    (ICLR 2026), with the exponents of its published runs (``srigas/KAN_Initialization_Schemes``)
+    and, as there, meant for SiLU as base.
 
     Args:
         model: is changed in place; a :class:`~kanbook.networks.KAN`, say.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .. import grids, layers, networks, tasks, training
 from ..counting import count_parameters
-from . import rivals
+from . import rivals, slices, starts
 
 Settings = Mapping[str, Any]
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
@@ -54,9 +54,9 @@ def make_model(
     activation = ACTIVATIONS[settings.get("activation", "tanh")]
     if family == "kan":
         model = networks.KAN(widths, **kan, **where)
-    elif family == "naive-kan":
-        layers_ = (rivals.NaiveKANLayer(i, o, **kan, **where) for i, o in pairwise(widths))
-        model = nn.Sequential(*layers_)
+    elif family in ("naive-kan", "soft-kan"):
+        layer = rivals.NaiveKANLayer if family == "naive-kan" else rivals.SoftKANLayer
+        model = nn.Sequential(*(layer(i, o, **kan, **where) for i, o in pairwise(widths)))
     elif family == "tanh":
         options = settings.get("bias", False), settings.get("tanh", "edge")
         model = networks.TanhKAN(widths, *options, **where)
@@ -77,6 +77,8 @@ def make_model(
         )
     else:
         raise ValueError(f"model={family!r} is no kind of network")
+    if start := settings.get("start"):
+        starts.start(model, start, generator)
     return model.to(device)
 
 
@@ -93,6 +95,8 @@ def make_data(
         ValueError: ``task`` is none.
     """
     task, where = settings["task"], {"dtype": getattr(torch, settings["dtype"]), "device": device}
+    if task.startswith("slices-"):
+        return slices.make(settings, seed, **where)
     if task.startswith("image-"):
 
         def picture(size: int) -> tuple[Tensor, Tensor]:
