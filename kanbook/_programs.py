@@ -27,7 +27,8 @@ static double {name}(double x)
 # The recursion on living functions only, as in kanbook.fast.
 SPLINES = """
 /* To y add the splines of every x[i]: of n functions those k + 1 that are not zero there. In the
-   table, n + k + 1 knots have k more on either side, for functions that do not exist. */
+   table, n + k + 1 knots have k more on either side, for functions that do not exist: beyond all
+   knots no others are left. */
 static void NAME(const double *x, double *y, int I, int O, int n, int k,
                  const double *knots, const double *coef)
 {
@@ -41,8 +42,6 @@ static void NAME(const double *x, double *y, int I, int O, int n, int k,
             c++;
         for (int o = 0; o < O && x[i] != x[i]; o++)
             y[o] += x[i]; /* not a number */
-        if (c == -1 || c == m - 1)
-            continue; /* beyond all knots everything is zero */
         for (int p = 1; p <= k; p++) { /* from degree p - 1 to p */
             double rising = 0.0;
             for (int r = 0; r < p; r++) {

@@ -71,6 +71,10 @@ def networks(dtype):
     found["module-as-base"] = KAN([2, 2, 1], base=nn.SiLU(), **new)
     found["slice"] = KAN([2, 3, 1], **new)[:1]
     found["wide"] = KAN([1, 30, 1], grid_size=40, **new)
+    found["clamped"] = KAN([2, 3, 1], **new)
+    knots = torch.tensor([-1.0] * 4 + [-0.5, 0.1, 0.25, 0.5] + [1.0] * 4, dtype=dtype)
+    for layer in found["clamped"]:
+        layer.set_grid(knots.expand(layer.in_features, -1), layer.coef.detach())
     return {name: shake(model) for name, model in found.items()}
 
 
