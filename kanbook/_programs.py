@@ -27,9 +27,10 @@ static double {name}(double x)
 # The recursion on living functions only, as in kanbook.fast.
 SPLINES = """
 /* To y add the splines of every x[i]: of n functions those k + 1 that are not zero there. In the
-   table, n + k + 1 knots have k more on either side, for functions that do not exist. */
-static void NAME(const double *x, double *y, int I, int O, int n, int k, const double *knots,
-                 const double *coef)
+   table, n + k + 1 knots have k more on either side, for functions that do not exist: beyond all
+   knots no others are left. */
+static void NAME(const double *x, double *y, int I, int O, int n, int k,
+                 const double *knots, const double *coef)
 {
     for (int i = 0; i < I; i++) {
         int m = n + k + 1;
@@ -41,8 +42,6 @@ static void NAME(const double *x, double *y, int I, int O, int n, int k, const d
             c++;
         for (int o = 0; o < O && x[i] != x[i]; o++)
             y[o] += x[i]; /* not a number */
-        if (c == -1 || c == m - 1)
-            continue; /* beyond all knots everything is zero */
         for (int p = 1; p <= k; p++) { /* from degree p - 1 to p */
             double rising = 0.0;
             for (int r = 0; r < p; r++) {
@@ -110,16 +109,18 @@ def _write(data: Mapping[str, Any], name: str) -> tuple[int, int, str, str, str]
     """How many numbers in and out; tables and functions, and the steps, in C; the last array."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise ValueError(f"name={name!r}; expected a name in C, such as 'kan'")
-    parts, steps, widths, x = {}, [], [], "x"
+    tables, functions, steps, x = [], {}, [], "x"
+    first = inputs = outputs = None
 
     def table(kind: str, values: Any) -> str:
         own = f"{name}_{kind}{number}"
-        parts[own] = f"\nstatic const double {own}[] = {_list(np.ravel(values).tolist())};\n"
+        values = _list(np.ravel(values).tolist())
+        tables.append(f"\nstatic const double {own}[] = {values};\n")
         return own
 
     def function(which: str) -> str:
         own = f"{name}_{which}"
-        parts[own] = FUNCTION.format(name=own, text=FUNCTIONS[which])
+        functions[own] = FUNCTION.format(name=own, text=FUNCTIONS[which])
         return own
 
     def add(edge: str, u: str = "{x}[i]") -> None:
@@ -129,7 +130,7 @@ def _write(data: Mapping[str, Any], name: str) -> tuple[int, int, str, str, str]
     for number, layer in enumerate(data["layers"], start=1):
         y, kind = f"v{number}", layer["kind"]
         if kind == "activation":
-            if not widths:
+            if first is None:
                 raise ValueError("model starts with an Activation; expected a layer before it")
             value = f"{function(layer['function'])}({x}[o])"
             steps.append(f"    double {y}[{outputs}];\n")
@@ -137,7 +138,7 @@ def _write(data: Mapping[str, Any], name: str) -> tuple[int, int, str, str, str]
             x = y
             continue
         inputs, outputs = layer["in_features"], layer["out_features"]
-        widths += [inputs, outputs]
+        first = first or inputs
         steps.append(f"    double {y}[{outputs}] = {_list(layer['bias'] or [0.0] * outputs)};\n")
         at = f"[i * {outputs} + o]"
         if kind == "linear":
@@ -149,14 +150,15 @@ def _write(data: Mapping[str, Any], name: str) -> tuple[int, int, str, str, str]
                 steps.append(NODES.format(outputs=outputs, y=y, value=f"tanh({y}[o])"))
         else:
             knots, coef, weight = _splines(layer)
-            sizes = f"{inputs}, {outputs}, {coef.shape[1]}, {layer['degree']}"
-            tables = f"{table('knots', knots)}, {table('coef', coef)}"
-            parts["splines"] = SPLINES.replace("NAME", f"{name}_splines")
-            steps.append(f"    {name}_splines({x}, {y}, {sizes}, {tables});\n")
+            others = f"{inputs}, {outputs}, {coef.shape[1]}, {layer['degree']}"
+            others += f", {table('knots', knots)}, {table('coef', coef)}"
+            functions["splines"] = SPLINES.replace("NAME", f"{name}_splines")
+            steps.append(f"    {name}_splines({x}, {y}, {others});\n")
             if weight is not None:
                 add(f"u * {table('base', weight)}{at}", f"{function(layer['base'])}({{x}}[i])")
         x = y
-    return widths[0], widths[-1], "".join(parts.values()), "".join(steps), x
+    parts = "".join([*tables, *functions.values()])
+    return first, outputs, parts, "".join(steps), x
 
 
 def _splines(layer: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
