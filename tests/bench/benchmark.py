@@ -493,7 +493,7 @@ def engines(rounds):
         return [0.0]
 
     for source in cells_of("22_engines.ipynb"):
-        if source.startswith("reference"):  # all engines are there
+        if source.startswith("looks ="):  # all engines are there
             break
         if "assert" not in source and "plt.show" not in source:
             exec(source, scope)
