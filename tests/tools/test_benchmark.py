@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import benchmark
 import pytest
@@ -114,6 +115,11 @@ def test_the_steps_of_chapter_16_and_a_part_that_fails(tmp_path, monkeypatch, ca
 
 
 def test_the_engines_of_chapter_22(tmp_path):
+    for program in ("node", "clang"):
+        if not shutil.which(program):
+            pytest.skip(f"no {program} here")
+    for name in ("jax", "tinygrad"):
+        pytest.importorskip(name)
     found = benchmark.run_job("engines", rounds=2)
     benchmark.save(path := tmp_path / "benchmark.json", found, {})
     frame = results.benchmark("engines", path=path).set_index("engine")
