@@ -231,7 +231,9 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
             call it once. ``"training"``: seconds and evaluations to a test error of 0.001, NaN
             where it was not reached, and of the whole run. ``"profile"``: milliseconds of the parts
             of a call. ``"steps"``: the layers that chapter 16 builds, their time divided by that of
-            kanbook's layer (``ratio``, with quartiles).
+            kanbook's layer (``ratio``, with quartiles). ``"engines"``: milliseconds of a step of
+            chapter 22's network in each engine, with quartiles, and ``compile_seconds``: what its
+            first three steps took beyond three later ones (for JavaScript, with the start of Node).
         path: of the file; the one that came with kanbook if not given.
 
     Returns:
@@ -247,7 +249,7 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
         >>> bool((frame.milliseconds > 0).all())
         True
 
-    In the book: chapter 16.
+    In the book: chapters 16 and 22.
     """
     import pandas
 
