@@ -39,6 +39,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas
+import tanh_readings
 import torch
 from torch import nn
 
@@ -478,7 +479,33 @@ def steps(calls, rounds):
     return {"profile": profile, "steps": ladder}
 
 
-JOBS = {job.__name__: job for job in (speed, memory, prediction, accuracy, steps)}
+def tanh(rounds, frameworks):
+    """Training steps of chapter 13's networks, in units of that of one tanh after the sum."""
+    os.environ |= tanh_readings.ENVIRONMENT
+    calls, seconds, parameters, skipped = {}, {}, {}, {}
+    for framework, name, make in tanh_readings.steps():
+        if framework not in frameworks:
+            continue
+        key = framework, name
+        try:
+            step, parameters[key] = make()
+            calls[key] = partial(timed, torch.empty(0), step)
+            seconds[key] = min(calls[key]() for _ in range(4))  # the first ones compile
+        except Exception as error:  # a framework that is missing, say
+            skipped[" ".join(key)] = repr(error)[:120]
+            calls.pop(key, None)
+    times, rows = take_turns(calls, seconds, rounds), []
+    for (framework, name), taken in times.items():
+        unit = times.get((framework, tanh_readings.SUM), [])
+        row = {"framework": framework, "contestant": name}
+        row |= {"widths": "-".join(map(str, tanh_readings.widths_of(name)))}
+        row |= {"parameters": parameters[framework, name]}
+        row |= {"milliseconds": 1e3 * statistics.median(taken)}
+        rows.append(row | quartiles("ratio", [a / b for a, b in zip(taken, unit, strict=False)]))
+    return {"tanh": rows, "skipped": skipped}
+
+
+JOBS = {job.__name__: job for job in (speed, memory, prediction, accuracy, steps, tanh)}
 
 
 def work(job):
@@ -514,7 +541,7 @@ def run_job(job, threads=1, **arguments):
 
 # --- what is shown and saved ---------------------------------------------------------------------
 
-PARTS = ("speed", "memory", "prediction", "training", "steps")
+PARTS = ("speed", "memory", "prediction", "training", "steps", "tanh")
 
 
 def find_checkouts(peers):
@@ -534,7 +561,7 @@ def find_checkouts(peers):
 
 
 def versions():
-    for name in ("torch", "numpy", "pykan", "inkan", "flashkan"):
+    for name in ("torch", "numpy", "pykan", "inkan", "flashkan", "tinygrad"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             yield name, importlib.metadata.version(name)
 
@@ -581,6 +608,9 @@ def measure(options, contestants):
         yield from run_job("accuracy", **training).items()
     if "steps" in names:
         yield from run_job("steps", calls=rounds, rounds=rounds).items()
+    if "tanh" in names:
+        frameworks = ["PyTorch"] if options.quick else ["PyTorch", "Tinygrad"]
+        yield from run_job("tanh", rounds=rounds, frameworks=frameworks).items()
 
 
 def main(arguments=None):
