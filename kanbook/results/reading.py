@@ -232,8 +232,8 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
             where it was not reached, and of the whole run. ``"profile"``: milliseconds of the parts
             of a call. ``"steps"``: the layers that chapter 16 builds, their time divided by that of
             kanbook's layer (``ratio``, with quartiles). ``"tanh"``: milliseconds of a training
-            step of the networks of chapter 13, about 2,600 parameters and 1,024 samples of 16 inputs,
-            in two frameworks; ``ratio``, with quartiles, is the time divided by that of the network
+            step of the networks of chapter 13, of about 2,600 parameters, with 1,024 samples, in
+            two frameworks; ``ratio``, with quartiles, is the time divided by that of the network
             with one tanh after the sum in the same framework. Other ratios say nothing.
         path: of the file; the one that came with kanbook if not given.
 
