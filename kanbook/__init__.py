@@ -3,7 +3,7 @@
 An evening's read, in this order: ``splines`` (curves), ``layers`` (a curve on every edge),
 ``networks`` (layers in a row), ``counting`` (what they cost), ``grids`` (moving knots),
 ``training`` (one loop); then ``functions`` and ``formulas`` (from curves to formulas); last
-``fast`` (the same sum, fast) and ``compiled`` (for a compiler).
+``fast`` (the same sum, fast), ``compiled`` (for a compiler) and ``export`` (JSON, C, JavaScript).
 
 The workshop, loaded when it is first used: ``plots`` (pictures), ``tasks`` (what to learn), ``lab``
 (a curve and a network to touch), ``results`` and ``experiments`` (the stored runs behind the book's
@@ -27,7 +27,7 @@ _WORKSHOP = {
     "SplineActivation": "experiments.rivals",
     "SplineMLP": "experiments.rivals",
     "SplinePlayground": "lab",
-    **dict.fromkeys(["experiments", "formulas", "functional", "functions", "lab"]),
+    **dict.fromkeys(["experiments", "export", "formulas", "functional", "functions", "lab"]),
     **dict.fromkeys(["plots", "results", "tasks"]),
 }
 
@@ -46,6 +46,7 @@ __all__ = [
     "TanhLayer",
     "count_operations",
     "count_parameters",
+    "export",
     "extend_grid",
     "fit",
     "formulas",

@@ -303,6 +303,7 @@ class StoredBenchmark(SphinxDirective):
         "profile": "Milliseconds of the parts of a call, for two layers of chapter 16",
         "steps": "Time of a call of chapter 16's layers, kanbook's = 1",
         "tanh": "Time of a training step of chapter 13's networks, tanh after the sum = 1",
+        "engines": "Milliseconds of a step of chapter 22's network in each engine",
     }
 
     def run(self):

@@ -476,7 +476,8 @@ EXPERIMENTS.update(
             (13, 21),
             lambda: [task for task in formulas() if task["kind"] == "axes"],
             {"parameters": ("tanh at the node", "tanh on every edge")},
-            cost=25,
+            seeds=5,
+            cost=17,
         ),
         Contest(
             "formulas-dense",
@@ -484,7 +485,8 @@ EXPERIMENTS.update(
             (12, 15, 21),
             partial(formulas, 300, samples=10_000, batch_size=500),
             {"parameters": NETWORKS[:3]},
-            cost=70,
+            seeds=5,
+            cost=50,
         ),
         *(
             Contest(
@@ -508,7 +510,8 @@ EXPERIMENTS.update(
             noisy,
             {"parameters": (*NETWORKS, "additive", "gaussian process", "boosted trees")},
             draws=8,
-            cost=60,
+            seeds=5,
+            cost=42,
         ),
         Contest(
             "tables",
@@ -517,7 +520,8 @@ EXPERIMENTS.update(
             tables,
             {"parameters": NETWORKS, "seconds": ("MLP",)},
             of_tables,
-            cost=80,
+            seeds=5,
+            cost=58,
         ),
         Contest(
             "pictures",

@@ -235,6 +235,9 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
             step of the networks of chapter 13, of about 2,600 parameters, with 1,024 samples, in
             two frameworks; ``ratio``, with quartiles, is the time divided by that of the network
             with one tanh after the sum in the same framework. Other ratios say nothing.
+            ``"engines"``: milliseconds of a step of chapter 22's network in each engine, with
+            quartiles, and ``compile_seconds``: what its first three steps took beyond three later
+            ones (for JavaScript, with the start of Node).
         path: of the file; the one that came with kanbook if not given.
 
     Returns:
@@ -250,7 +253,7 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
         >>> bool((frame.milliseconds > 0).all())
         True
 
-    In the book: chapters 13 and 16.
+    In the book: chapters 13, 16 and 22.
     """
     import pandas
 

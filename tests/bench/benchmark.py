@@ -58,7 +58,7 @@ SETTINGS = [
 THREADED = [SETTINGS[1], SETTINGS[3], SETTINGS[6]]  # on more than one thread, too
 LARGE = [(65536, 64, 64, 5, 3, "float32")]  # for memory
 SIZES = [(2, 5, 1), (64, 64, 10)]  # of the networks whose single predictions are timed
-CHAPTER = Path(__file__).parents[2] / "notebooks" / "16_speed.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 UPDATE_EVERY = 5  # steps; PyKAN's default
 LONGEST_CALL = 10.0  # seconds; slower contestants are left out
 TARGET = 1e-3  # test error (RMSE) to be reached on exp(sin(pi x) + y^2) by a network [2, 5, 1]
@@ -454,15 +454,19 @@ def train_pykan(seed, data, test, ladder, steps):
     return [(*mark, error) for mark, error in zip(marks, errors, strict=True)]
 
 
+def cells_of(notebook):
+    """The sources of a chapter's cells, without those that show what is stored."""
+    for cell in json.loads((NOTEBOOKS / notebook).read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code" and "recorded" not in cell["metadata"].get("tags", []):
+            yield "".join(cell["source"])
+
+
 def steps(calls, rounds):
     """The layers that chapter 16 builds: its own cells, run here with more calls and rounds."""
-    notebook = json.loads(CHAPTER.read_text(encoding="utf-8"))
     scope = {}
-    for cell in notebook["cells"]:
-        tags = cell["metadata"].get("tags", [])
-        if cell["cell_type"] == "code" and "recorded" not in tags:
-            exec("".join(cell["source"]), scope)
-            scope |= {"CALLS": calls, "ROUNDS": rounds}
+    for source in cells_of("16_speed.ipynb"):
+        exec(source, scope)
+        scope |= {"CALLS": calls, "ROUNDS": rounds}
         if "ratios" in scope:
             break
     names = ("bases", "product", "product, backward", "bases, backward")
@@ -507,7 +511,53 @@ def tanh(rounds, frameworks):
     return {"tanh": rows, "skipped": skipped}
 
 
-JOBS = {job.__name__: job for job in (speed, memory, prediction, accuracy, steps, tanh)}
+def engines(rounds):
+    """The engines of chapter 22, made by its own cells: a step of each, in turns, on one core."""
+    if hasattr(os, "sched_setaffinity"):  # JAX would take all
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    scope, trainings, calls, first = {}, [], {}, {}
+
+    def train(step, theta, data):  # in place of the chapter's: timed below
+        trainings.append((step, theta, data))
+        return [0.0]
+
+    for source in cells_of("22_engines.ipynb"):
+        if source.startswith("looks ="):  # all engines are there
+            break
+        if "assert" not in source and "plt.show" not in source:
+            exec(source, scope)
+            scope["train"] = train
+
+    def steps_of(step, theta, data, several=1):
+        def call():
+            nonlocal theta
+            start = time.perf_counter()
+            for _ in range(several):
+                theta, loss = step(theta, data)
+                float(loss)
+            return (time.perf_counter() - start) / several
+
+        return call
+
+    trained = [name for name in scope["losses"] if name != "JavaScript"]
+    for name, (step, theta, data) in zip(trained, trainings, strict=True):
+        # Tinygrad's third call is the first that compiles nothing.
+        first[name] = 3 * steps_of(step, theta, data, several=3)()
+        calls[name] = steps_of(step, theta, data)
+    if "JavaScript" in scope["losses"]:
+        node = partial(timed, torch.empty(0), scope["javascript"])
+        first["JavaScript"] = node(3)
+        calls["JavaScript"] = lambda: max(0.0, node(2003) - node(3)) / 2000
+    seconds = {name: timed(torch.empty(0), call) for name, call in calls.items()}
+    rows = []
+    for name, taken in take_turns(calls, seconds, rounds).items():
+        row = {"engine": name} | quartiles("milliseconds", [1e3 * s for s in taken])
+        before = max(0.0, first[name] - 3 * statistics.median(taken))
+        rows.append(row | {"compile_seconds": before})
+    return {"engines": rows}
+
+
+JOBS = {job.__name__: job for job in (speed, memory, prediction, accuracy, steps, tanh, engines)}
 
 
 def work(job):
@@ -526,6 +576,7 @@ def run_job(job, threads=1, **arguments):
     with tempfile.TemporaryDirectory() as folder:
         environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
         environment |= {"TORCHINDUCTOR_CACHE_DIR": folder, "MPLBACKEND": "Agg"}
+        environment |= {"CACHELEVEL": "0", "CCACHE": "0"}  # tinygrad keeps nothing
         job = json.dumps({"job": job, "threads": threads, **arguments})
         result = subprocess.run(
             [sys.executable, __file__, "--job", job],
@@ -543,7 +594,7 @@ def run_job(job, threads=1, **arguments):
 
 # --- what is shown and saved ---------------------------------------------------------------------
 
-PARTS = ("speed", "memory", "prediction", "training", "steps", "tanh")
+PARTS = ("speed", "memory", "prediction", "training", "steps", "tanh", "engines")
 
 
 def find_checkouts(peers):
@@ -563,7 +614,7 @@ def find_checkouts(peers):
 
 
 def versions():
-    for name in ("torch", "numpy", "pykan", "inkan", "flashkan", "tinygrad"):
+    for name in ("torch", "numpy", "pykan", "inkan", "flashkan", "jax", "tinygrad"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             yield name, importlib.metadata.version(name)
 
@@ -613,6 +664,8 @@ def measure(options, contestants):
     if "tanh" in names:
         frameworks = ["PyTorch"] if options.quick else ["PyTorch", "Tinygrad"]
         yield from run_job("tanh", rounds=rounds, frameworks=frameworks).items()
+    if "engines" in names:
+        yield from run_job("engines", rounds=rounds).items()
 
 
 def main(arguments=None):

@@ -1,0 +1,290 @@
+r"""A network on its way out: as JSON, and as a function in C or JavaScript.
+
+A network is a few arrays of numbers and a rule of a dozen lines. :func:`to_dict` writes both down
+in numbers, lists and names, so that any program can read them and :func:`from_dict` gets back the
+same network, bit for bit; :func:`save` and :func:`load` keep that in a file. :func:`to_c` and
+:func:`to_javascript` write the network as one function that needs nothing else.
+
+In the book: chapter 22.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from . import _programs
+from ._checks import as_generator, check_dtype, check_finite, check_knots
+from .layers import KANLayer, TanhLayer
+from .networks import KAN, MLP, Activation, Mixture, Network, TanhKAN, linear_layer
+
+__all__ = ["from_dict", "load", "save", "to_c", "to_dict", "to_javascript"]
+
+# Functions with a name: what goes by it; the first is what comes back.
+FUNCTIONS = {
+    "silu": (F.silu, nn.SiLU),
+    "tanh": (torch.tanh, F.tanh, nn.Tanh),
+    "relu": (torch.relu, F.relu, nn.ReLU),
+    "sigmoid": (torch.sigmoid, F.sigmoid, nn.Sigmoid),
+    "sin": (torch.sin,),
+    "cos": (torch.cos,),
+}
+NETWORKS = {kind.__name__: kind for kind in (KAN, MLP, TanhKAN, Mixture, Network, nn.Sequential)}
+LAYERS = {"kan": KANLayer, "tanh": TanhLayer, "linear": nn.Linear, "activation": Activation}
+# The settings of a layer, as they are, and its arrays; a base function comes between them.
+SETTINGS = {"kan": ("grid_size", "degree"), "tanh": ("tanh",), "linear": (), "activation": ()}
+ARRAYS = {
+    "kan": ("knots", "coef", "spline_weight", "base_weight", "bias", "mask"),
+    "tanh": ("a", "b", "bias"),
+    "linear": ("weight", "bias"),
+    "activation": (),
+}
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+}
+
+
+# --- numbers, lists and names --------------------------------------------------------------------
+
+
+def to_dict(model: nn.Module) -> dict[str, Any]:
+    r"""Return what a network is, in nothing but dicts, lists, numbers, names and None.
+
+    The whole is ``{"format": "kanbook", "version": 1, "network": "KAN", "dtype": "float32",
+    "layers": [...]}``. A layer has its ``"kind"`` and, after ``"in_features"`` I and
+    ``"out_features"`` O, its arrays as nested lists, None where it has none:
+
+    - ``"kan"``: ``grid_size`` G, ``degree`` k, ``base`` (a name), ``knots`` (I, G + 2k + 1),
+      ``coef`` (I, O, G + k), ``spline_weight``, ``base_weight`` and ``mask`` (I, O), ``bias`` (O,);
+    - ``"tanh"``: ``tanh`` ("edge", "sum" or None), ``a`` and ``b`` (I, O), ``bias`` (O,);
+    - ``"linear"``: ``weight`` (O, I), ``bias`` (O,);
+    - ``"activation"``: only ``function``, a name.
+
+    A Python float holds a number of any of PyTorch's dtypes, and its ``repr`` gives it back: no
+    digit is lost, in JSON neither.
+
+    Args:
+        model: a KAN, MLP, TanhKAN or Mixture, what :func:`kanbook.formulas.prune` made of a KAN,
+            their layers in an ``nn.Sequential``, or a single layer.
+
+    Raises:
+        TypeError: the model is of another kind, or holds one.
+        ValueError: a function has no known name, or a number is not finite.
+
+    Example:
+        >>> data = to_dict(KAN([2, 5, 1], grid_size=3))
+        >>> data["layers"][0]["kind"], len(data["layers"][0]["coef"][0][0])
+        ('kan', 6)
+    """
+    parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
+    name = type(model).__name__
+    if type(model) in NETWORKS.values() and parameters:
+        layers = [_describe(f"model[{i}]", layer) for i, layer in enumerate(model)]
+    else:
+        layers = [_describe("model", model)]
+    dtype = str(parameters[0].dtype).removeprefix("torch.") if parameters else "float32"
+    head = {"format": "kanbook", "version": 1, "network": name, "dtype": dtype}
+    return head | {"layers": layers}
+
+
+def _describe(place: str, layer: nn.Module) -> dict[str, Any]:
+    kinds = {type_: kind for kind, type_ in LAYERS.items()}
+    if type(layer) not in kinds:
+        raise TypeError(
+            f"{place} is a {type(layer).__name__}; expected a KAN, MLP, TanhKAN or Mixture, or a "
+            "KANLayer, TanhLayer, nn.Linear or Activation in one"
+        )
+    kind = kinds[type(layer)]
+    if kind == "activation":
+        return {"kind": kind, "function": _name_of(f"{place}.function", layer.function)}
+    names = ["in_features", "out_features", *SETTINGS[kind]]
+    data = {"kind": kind} | {name: getattr(layer, name) for name in names}
+    if kind == "kan":
+        data["base"] = None if layer.base is None else _name_of(f"{place}.base", layer.base)
+    for name in ARRAYS[kind]:
+        values = getattr(layer, name)
+        if values is not None:
+            check_finite(f"{place}.{name}", values)
+            values = values.tolist()
+        data[name] = values
+    return data
+
+
+def _name_of(place: str, function: object) -> str:
+    for name, alike in FUNCTIONS.items():
+        if function in alike or type(function) in alike:
+            return name
+    raise ValueError(
+        f"{place} is {function!r}, which has no known name; expected PyTorch's {_listed(FUNCTIONS)}"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = map(repr, names)
+    return f"{', '.join(most)} or {last}"
+
+
+def from_dict(
+    data: Mapping[str, Any],
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """Return the network that :func:`to_dict` described: the same kind, the same numbers.
+
+    Args:
+        data: what :func:`to_dict` returned.
+        device: where the network shall be.
+        dtype: of its numbers; the one that they had if not given.
+
+    Raises:
+        TypeError, ValueError: ``data`` is no such description; what is wrong in it is named.
+
+    Example:
+        >>> model, x = KAN([2, 5, 1], base=F.silu), torch.rand(10, 2)
+        >>> torch.equal(from_dict(to_dict(model))(x), model(x))
+        True
+    """
+    check_dtype(dtype)
+    if not isinstance(data, Mapping):
+        raise TypeError(f"data is a {type(data).__name__}; expected a dict, as to_dict returns it")
+    for key, expected in (("format", "kanbook"), ("version", 1)):
+        if data.get(key) != expected:
+            raise ValueError(f"data[{key!r}] is {data.get(key)!r}; expected {expected!r}")
+    try:
+        dtype = dtype or DTYPES[_one_of(DTYPES, data, "data", "dtype")]
+        classes = NETWORKS | {layer.__name__: layer for layer in LAYERS.values()}
+        network = classes[_one_of(classes, data, "data", "network")]
+        layers = [
+            _restore(f"data['layers'][{i}]", layer, {"device": device, "dtype": dtype})
+            for i, layer in enumerate(data["layers"])
+        ]
+    except KeyError as error:
+        raise ValueError(f"data lacks {error}; expected what to_dict returns") from None
+    if network in LAYERS.values():
+        return layers[0]
+    model = network.__new__(network)
+    nn.Sequential.__init__(model, *layers)  # a KAN's own __init__ would make layers itself
+    return model
+
+
+def _one_of(known: Iterable[str], data: Mapping[str, Any], place: str, key: str) -> str:
+    value = data[key]
+    if value not in known:
+        raise ValueError(f"{place}[{key!r}] is {value!r}; expected {_listed(known)}")
+    return value
+
+
+@torch.no_grad()
+def _restore(place: str, data: Mapping[str, Any], where: dict[str, Any]) -> nn.Module:
+    kind = _one_of(LAYERS, data, place, "kind")
+    if kind == "activation":
+        return Activation(FUNCTIONS[_one_of(FUNCTIONS, data, place, "function")][0])
+    arrays = {name: data[name] for name in ARRAYS[kind]}
+    options = {name: data[name] for name in SETTINGS[kind]}
+    options["bias"] = arrays["bias"] is not None
+    if kind == "kan":
+        options["spline_weight"] = arrays["spline_weight"] is not None
+        if data["base"] is not None:
+            options["base"] = FUNCTIONS[_one_of(FUNCTIONS, data, place, "base")][0]
+    inputs, outputs = (data[name] for name in ("in_features", "out_features"))
+    # A generator of its own: the global one stays as it is.
+    if kind == "linear":
+        layer = linear_layer(inputs, outputs, generator=as_generator(0, where["device"]), **where)
+        layer.bias = layer.bias if options["bias"] else None
+    else:
+        layer = LAYERS[kind](inputs, outputs, generator=0, **options, **where)
+    if arrays.get("mask") is not None:
+        layer.mask = layer.coef.new_empty(inputs, outputs)
+    for name, values in arrays.items():
+        own = getattr(layer, name)
+        if own is not None:
+            array = _array(f"{place}[{name!r}]", values, own)
+            if name == "knots":
+                check_knots(array, layer.degree, name=f"{place}['knots']")
+            own.copy_(array)
+    return layer
+
+
+def _array(place: str, values: Any, like: Tensor) -> Tensor:
+    expected = f"numbers of shape {tuple(like.shape)}"
+    try:
+        array = torch.tensor(values, dtype=like.dtype, device="cpu")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{place} is no array; expected {expected}") from error
+    if array.shape != like.shape:
+        raise ValueError(f"{place} has shape {tuple(array.shape)}; expected {expected}")
+    return array
+
+
+def save(model: nn.Module, path: str | PathLike[str]) -> None:
+    """Write :func:`to_dict` of a network to a file, as JSON; errors as there.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     save(KAN([2, 5, 1]), f"{folder}/model.json")
+        ...     load(f"{folder}/model.json")[1].in_features
+        5
+    """
+    Path(path).write_text(json.dumps(to_dict(model), allow_nan=False) + "\n", encoding="utf-8")
+
+
+def load(
+    path: str | PathLike[str],
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """Return the network that :func:`save` wrote to a file; the rest as :func:`from_dict`."""
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"path={str(path)!r} is no JSON; expected a file of save") from error
+    return from_dict(data, device=device, dtype=dtype)
+
+
+def to_c(model: nn.Module, name: str = "kan") -> str:
+    """Return a network as one function in C99, ``void kan(const double *x, double *y)``.
+
+    It computes in float64 and needs nothing but ``math.h``; ``kan_inputs`` and ``kan_outputs`` are
+    the lengths of x and y. Splines do what they do in the layer: beyond the domain they fade to
+    zero, and NaN gives NaN.
+
+    Args:
+        model: as :func:`to_dict`. For one in float32 it gives what ``model.double()`` does.
+        name: of the function. Other names in the text begin with it and an underscore.
+
+    Raises:
+        TypeError, ValueError: as :func:`to_dict`; ``name`` is no name in C; the model starts with
+            an Activation.
+
+    Example:
+        >>> print(to_c(KAN([2, 1])).splitlines()[0])
+        /* kan: 2 numbers in, 1 out. Written by kanbook.export. */
+
+    Source of the splines' recursion: de Boor (2001), chapter X, subroutine BSPLVB.
+    """
+    return _programs.write_c(to_dict(model), name)
+
+
+def to_javascript(model: nn.Module, name: str = "kan") -> str:
+    """Return a network as a JavaScript module with one function: ``kan(x)`` returns an array.
+
+    Without the word ``export`` it is a plain script. An array of another length is a RangeError;
+    the rest is as :func:`to_c` has it.
+
+    Example:
+        >>> "export function plane(x)" in to_javascript(KAN([2, 1]), "plane")
+        True
+    """
+    return _programs.write_javascript(to_dict(model), name)

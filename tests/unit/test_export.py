@@ -1,0 +1,380 @@
+"""Networks as JSON, C and JavaScript: the same numbers, whoever computes them."""
+
+import copy
+import ctypes
+import json
+import math
+import random
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+from scipy.interpolate import BSpline
+from torch import nn
+from torch.nn import functional as F
+
+from kanbook import KAN, MLP, KANLayer, Mixture, TanhKAN, TanhLayer, update_grid
+from kanbook.export import FUNCTIONS, from_dict, load, save, to_c, to_dict, to_javascript
+from kanbook.formulas import prune
+
+DOUBLE = {"dtype": torch.float64}
+SINGLE = {"dtype": torch.float32}
+
+
+def shake(model, seed=0):
+    """Every parameter somewhere else, so that nothing is a no-op and no value falls on a knot."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.3 * torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p)
+    return model
+
+
+def random_kan(seed, dtype=torch.float64):
+    """Any KAN there can be: of all degrees, with any extras, on moved knots, pruned."""
+    r = random.Random(seed)
+    options = {"degree": seed % 6, "grid_size": r.randint(1, 6), "dtype": dtype, "generator": seed}
+    options |= {"bias": r.random() < 0.5, "spline_weight": r.random() < 0.5}
+    options["base"] = r.choice([None, *(alike[0] for alike in FUNCTIONS.values())])
+    options["domain"] = r.choice([(-1.0, 1.0), (-2.0, 3.0), (0.1, 0.7)])
+    widths = [r.randint(1, 4) for _ in range(r.randint(2, 4))]
+    model = shake(KAN(widths, **options), seed)
+    x = torch.randn(40, widths[0], generator=torch.Generator().manual_seed(seed)).to(dtype)
+    if seed % 4 >= 2:
+        update_grid(model, x)
+    if seed % 2:
+        layer = model[0]  # two edges in a layer stay, of as many as there are
+        with torch.no_grad():
+            layer.coef[1:, 1:] *= 1e-3
+            if layer.base_weight is not None:
+                layer.base_weight[1:, 1:] *= 1e-3
+        model = prune(model, x, threshold=0.02)
+    return model
+
+
+def networks(dtype):
+    """Every other network of the book."""
+    new = {"dtype": dtype, "generator": 0}
+    kinds = ["linear", "kan", "tanh", "linear"]
+    found = {f"mlp-{name}": MLP([2, 4, 3, 2], f[0], **new) for name, f in FUNCTIONS.items()}
+    found["mlp-one"] = MLP([3, 2], **new)
+    for tanh in ("edge", "sum", None):
+        found[f"tanh-{tanh}"] = TanhKAN([2, 4, 3, 2], False, tanh, **new)
+        found[f"tanh-{tanh}-bias"] = TanhKAN([2, 4, 1], True, tanh, **new)
+    found["mixture"] = Mixture([2, 4, 3, 3, 1], kinds, tanh={"bias": True}, **new)
+    found["mixture-end"] = Mixture([2, 4, 1], ["kan", "linear"], kan={"base": F.silu}, **new)
+    found["kan-layer"] = KANLayer(3, 2, bias=True, base=torch.tanh, **new)
+    found["tanh-layer"] = TanhLayer(3, 2, **new)
+    found["linear"] = nn.Linear(2, 3, bias=False, dtype=dtype)
+    found["module-as-base"] = KAN([2, 2, 1], base=nn.SiLU(), **new)
+    found["slice"] = KAN([2, 3, 1], **new)[:1]
+    found["wide"] = KAN([1, 30, 1], grid_size=40, **new)
+    found["clamped"] = KAN([2, 3, 1], **new)
+    knots = torch.tensor([-1.0] * 4 + [-0.5, 0.1, 0.25, 0.5] + [1.0] * 4, dtype=dtype)
+    for layer in found["clamped"]:
+        layer.set_grid(knots.expand(layer.in_features, -1), layer.coef.detach())
+    return {name: shake(model) for name, model in found.items()}
+
+
+def every(dtype):
+    return {f"kan-{seed}": random_kan(seed, dtype) for seed in range(36)} | networks(dtype)
+
+
+def features(model):
+    first = model if isinstance(model, (KANLayer, TanhLayer, nn.Linear)) else model[0]
+    return first.in_features, getattr(first, "knots", None)
+
+
+def points(model):
+    """On every knot of the first layer, a rounding error beside it, and anywhere, far out too."""
+    inputs, knots = features(model)
+    generator = torch.Generator().manual_seed(1)
+    anywhere = torch.randn(60, inputs, generator=generator, **DOUBLE)
+    found = [anywhere, 3 * anywhere]
+    if knots is not None:
+        on = knots.double().T
+        found += [on, torch.nextafter(on, on + 1), torch.nextafter(on, on - 1), on.roll(1, 1)]
+        found.append(torch.tensor([[-1e9], [1e9]], **DOUBLE).expand(2, inputs))
+    return torch.cat(found)
+
+
+@pytest.fixture(scope="module")
+def models():
+    found = every(torch.float64)
+    kans = [m for name, m in found.items() if name.startswith("kan-") and name[4:].isdigit()]
+    masks = [layer.mask for m in kans for layer in m]
+    assert sum(mask is not None for mask in masks) >= 5, "pruned ones are among them"
+    return found
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_a_round_trip_changes_no_bit(dtype, tmp_path):
+    for name, model in (every(dtype) if dtype != torch.bfloat16 else networks(dtype)).items():
+        before, random_state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+        path = tmp_path / f"{name}.json"
+        save(model, path)
+        again = load(path)
+        assert torch.equal(torch.get_rng_state(), random_state), name
+        assert type(again) is type(model), name
+        assert name == "module-as-base" or repr(again) == repr(model)
+        for state in (again.state_dict(), model.state_dict()):
+            assert state.keys() == before.keys(), name
+            for key, values in before.items():
+                assert torch.equal(state[key], values) and state[key].dtype == dtype, (name, key)
+        x = points(model).to(dtype)
+        assert torch.equal(again(x), model(x)), name
+        assert all(p.requires_grad for p in again.parameters())
+        assert to_dict(again) == to_dict(model) == json.loads(path.read_text()), name
+
+
+def test_the_description_is_what_another_program_needs():
+    options = {"bias": True, "spline_weight": True, "base": F.silu}
+    model = shake(KAN([3, 2], grid_size=4, degree=2, **options, **DOUBLE))
+    x = torch.rand(50, 3, **DOUBLE) * 2 - 1
+    update_grid(model, x)
+    model[0].mask = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], **DOUBLE)
+    data = to_dict(model)
+    layer = data.pop("layers")[0]
+    assert data == {"format": "kanbook", "version": 1, "network": "KAN", "dtype": "float64"}
+    assert {key: layer[key] for key in ("kind", "in_features", "out_features")} == {
+        "kind": "kan",
+        "in_features": 3,
+        "out_features": 2,
+    }
+    assert (layer["grid_size"], layer["degree"], layer["base"]) == (4, 2, "silu")
+    y = np.array([layer["bias"]] * 50)
+    for i in range(3):
+        u = x[:, i].numpy().clip(layer["knots"][i][2], layer["knots"][i][-3])
+        for o in range(2):
+            spline = BSpline(np.array(layer["knots"][i]), np.array(layer["coef"][i][o]), 2)
+            edge = layer["spline_weight"][i][o] * spline(u)
+            edge += layer["base_weight"][i][o] * u / (1 + np.exp(-u))
+            y[:, o] += layer["mask"][i][o] * edge
+    inside = ((x >= model[0].knots[:, 2]) & (x <= model[0].knots[:, -3])).all(1)
+    assert inside.sum() > 30
+    np.testing.assert_allclose(y[inside], model(x)[inside].detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_what_a_layer_lacks_is_none():
+    layer = to_dict(KAN([2, 1]))["layers"][0]
+    lacks = ("spline_weight", "base", "base_weight", "bias", "mask")
+    assert all(layer[key] is None for key in lacks)
+
+
+def test_another_dtype_and_device():
+    model = KAN([2, 3, 1], **SINGLE)
+    wide = from_dict(to_dict(model), dtype=torch.float64)
+    for key, values in model.state_dict().items():
+        assert torch.equal(wide.state_dict()[key], values.double())
+    assert from_dict(to_dict(model), device="meta")[0].coef.device.type == "meta"
+
+
+def test_a_loaded_network_shares_nothing():
+    model = KAN([2, 1])
+    data = to_dict(model)
+    again = from_dict(data)
+    with torch.no_grad():
+        again[0].coef.zero_()
+        again[0].knots.zero_()
+    assert to_dict(model) == data
+
+
+def own(x):
+    return x
+
+
+def diverged():
+    model = KAN([2, 2])
+    with torch.no_grad():
+        model[0].coef[1, 0, 2] = math.nan
+    return model
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda: KAN([2, 1], base=own), ValueError, r"model\[0\].base is <function own.* expected"),
+        (lambda: MLP([2, 2, 1], own), ValueError, "no known name; expected PyTorch's 'silu', 'tan"),
+        (diverged, ValueError, r"model\[0\].coef is nan at index \[1, 0, 2\]; expected finite"),
+        (lambda: nn.LSTM(2, 1), TypeError, "model is a LSTM; expected a KAN"),
+        (lambda: nn.Sequential(nn.Linear(2, 1), nn.ReLU()), TypeError, r"model\[1\] is a ReLU"),
+        (lambda: nn.Sequential(), TypeError, "model is a Sequential; expected"),
+        (lambda: "kan", TypeError, "model is a str; expected a KAN"),
+    ],
+)
+def test_what_cannot_be_described(make, error, message):
+    for write in (to_dict, to_c, to_javascript):
+        with pytest.raises(error, match=message):
+            write(make())
+
+
+def broken(**changes):
+    data = to_dict(KAN([2, 1]))
+    layer = data["layers"][0]
+    for key, value in changes.items():
+        place = layer if key in layer else data
+        place[key] = value
+        if value is ...:
+            del place[key]
+    return data
+
+
+@pytest.mark.parametrize(
+    "data, error, message",
+    [
+        ([1, 2], TypeError, "data is a list; expected a dict"),
+        ({}, ValueError, r"data\['format'\] is None; expected 'kanbook'"),
+        (broken(version=2), ValueError, r"data\['version'\] is 2; expected 1"),
+        (broken(network="RNN"), ValueError, r"data\['network'\] is 'RNN'; expected 'KAN', 'MLP'"),
+        (broken(dtype="int8"), ValueError, r"data\['dtype'\] is 'int8'; expected 'float64'"),
+        (broken(kind="rbf"), ValueError, r"\['layers'\]\[0\]\['kind'\] is 'rbf'; expected 'kan'"),
+        (broken(base="own"), ValueError, r"\['base'\] is 'own'; expected 'silu'"),
+        (broken(knots=...), ValueError, "data lacks 'knots'"),
+        (broken(coef=[[1.0]]), ValueError, r"\['coef'\] has shape \(1, 1\); expected numbers of"),
+        (broken(coef=[[1.0], [1, 2]]), ValueError, r"\['coef'\] is no array; expected numbers of"),
+        (broken(knots=[[0.0] * 12] * 2), ValueError, r"knots.* domain between them is empty"),
+        (broken(degree=9), ValueError, "degree=9; expected an integer from 0 to 7"),
+    ],
+)
+def test_what_is_no_description(data, error, message):
+    with pytest.raises(error, match=message):
+        from_dict(data)
+
+
+def test_what_is_no_file_of_ours(tmp_path):
+    path = tmp_path / "model.json"
+    path.write_text("import torch")
+    with pytest.raises(ValueError, match="model.json' is no JSON; expected a file of save"):
+        load(path)
+
+
+# --- C and JavaScript ----------------------------------------------------------------------------
+
+COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+NODE = shutil.which("node") or shutil.which("nodejs")
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-shared", "-fPIC"]
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler: cc, gcc or clang")
+needs_node = pytest.mark.skipif(NODE is None, reason="no program node")
+
+
+def check(model, x, y, name):
+    with torch.no_grad():
+        expected = model(x)
+    torch.testing.assert_close(
+        torch.tensor(y, **DOUBLE), expected, rtol=1e-12, atol=1e-12, msg=name
+    )
+
+
+def compile_c(text, folder):
+    source, library = folder / "all.c", folder / "all.so"
+    source.write_text(text)
+    command = [COMPILER, *STRICT, str(source), "-o", str(library), "-lm"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return ctypes.CDLL(str(library))
+
+
+def call_c(library, name, rows, outputs):
+    y = (ctypes.c_double * outputs)()
+    function = getattr(library, name)
+    function.restype = None
+    result = []
+    for row in rows:
+        function((ctypes.c_double * len(row))(*row), y)
+        result.append(list(y))
+    return result
+
+
+@needs_compiler
+def test_c_agrees_with_every_network(models, tmp_path):
+    texts = [to_c(model, f"m{i}") for i, model in enumerate(models.values())]
+    library = compile_c("\n".join(texts), tmp_path)
+    for i, (name, model) in enumerate(models.items()):
+        x = points(model)
+        check(model, x, call_c(library, f"m{i}", x.tolist(), model(x[:1]).shape[1]), name)
+
+
+@needs_compiler
+def test_c_of_a_float32_network_computes_in_float64(tmp_path):
+    model = random_kan(16, torch.float32)
+    x = points(model)
+    library = compile_c(to_c(model), tmp_path)
+    check(model.double(), x, call_c(library, "kan", x.tolist(), model(x[:1]).shape[1]), "float32")
+
+
+@needs_compiler
+@pytest.mark.parametrize("make", [KAN, TanhKAN, MLP])
+def test_nan_gives_nan_in_c(make, tmp_path):
+    library = compile_c(to_c(make([2, 3, 2])), tmp_path)
+    assert all(map(math.isnan, call_c(library, "kan", [[0.5, math.nan]], 2)[0]))
+
+
+RUN = """
+import * as programs from "./all.mjs";
+import { readFileSync } from "node:fs";
+const result = {};
+for (const [name, rows] of Object.entries(JSON.parse(readFileSync("points.json"))))
+    result[name] = rows.map((row) => programs[name](row.map(Number)).map(String));
+console.log(JSON.stringify(result));
+"""
+
+
+def run_javascript(text, rows, folder):
+    """Numbers go as strings: JSON has no NaN."""
+    (folder / "all.mjs").write_text(text)
+    (folder / "run.mjs").write_text(RUN)
+    rows = {name: [[*map(str, row)] for row in part] for name, part in rows.items()}
+    (folder / "points.json").write_text(json.dumps(rows))
+    run = subprocess.run([NODE, "run.mjs"], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    return {name: [[*map(float, row)] for row in part] for name, part in found.items()}
+
+
+@needs_node
+def test_javascript_agrees_with_every_network(models, tmp_path):
+    text = "\n".join(to_javascript(model, f"m{i}") for i, model in enumerate(models.values()))
+    rows = {f"m{i}": points(model).tolist() for i, model in enumerate(models.values())}
+    found = run_javascript(text, rows, tmp_path)
+    for i, (name, model) in enumerate(models.items()):
+        check(model, points(model), found[f"m{i}"], name)
+
+
+@needs_node
+def test_nan_and_wrong_lengths_in_javascript(tmp_path):
+    found = run_javascript(to_javascript(KAN([2, 3, 2])), {"kan": [[0.5, math.nan]]}, tmp_path)
+    assert all(map(math.isnan, found["kan"][0]))
+    text = to_javascript(KAN([2, 1]), "f").replace("export ", "") + "f([1]);"  # a plain script
+    run = subprocess.run([NODE, "-e", text], capture_output=True, text=True)
+    assert "RangeError: x has 1 numbers; expected 2" in run.stderr
+
+
+@pytest.mark.parametrize("write", [to_c, to_javascript])
+def test_what_cannot_be_a_program(write):
+    for name in ("2x", "my-kan", "", 3):
+        with pytest.raises(ValueError, match=r"name=.*; expected a name in C"):
+            write(KAN([2, 1]), name)
+    model = MLP([2, 2, 1])
+    with pytest.raises(ValueError, match="starts with an Activation; expected a layer before"):
+        write(model[1:])
+
+
+# --- PyTorch's own way out -----------------------------------------------------------------------
+
+EXPORTED = [*(f"kan-{seed}" for seed in range(6)), "mlp-tanh", "tanh-edge-bias", "tanh-sum-bias"]
+EXPORTED += ["tanh-None", "mixture", "kan-layer", "wide"]
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_torch_export_works_for_any_batch(models, name):
+    model = models[name]
+    x = points(model)
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(model, (x[:7],), dynamic_shapes=({0: batch},)).module()
+    for rows in (x, x[:1], x[:2], x[:7]):
+        torch.testing.assert_close(program(rows), model(rows), rtol=1e-12, atol=1e-12)
