@@ -294,9 +294,19 @@ def optimizers() -> Iterable[Settings]:
 
 
 def tanh_edges() -> Iterable[Settings]:
+    """One formula, three readings: the tanh on every edge, after the sum, or at the node of an MLP.
+
+    Hypotheses on the reading after the sum, written before its runs: with a = 0 it is a tanh MLP,
+    so with biases its median error (RMSE) lies within a factor of 3 of the MLP's on all three
+    tasks, and on the image below a third of that of the tanh on every edge. A step takes at most
+    twice as long as the MLP's; a step of the naive spline layer takes at least five times as long
+    as it at 2,680 and 10,000 parameters, and nowhere as long as ten of the tanh on every edge.
+    """
     variants = {
         "tanh edge": tanh(False),
         "tanh edge + bias": tanh(True),
+        "tanh after sum": tanh(False, tanh="sum"),
+        "tanh after sum + bias": tanh(True, tanh="sum"),
         "tanh node": mlp(family="tanh node", model="node-tanh"),
         "KAN": kan(5),
         "KAN, all extras": kan(5, **ALL),
@@ -605,7 +615,7 @@ EXPERIMENTS = {
             "Is tanh(a x^2 + b x) as good as a spline, and is it faster?",
             (13, 21),
             tanh_edges,
-            cost=8,
+            cost=11,
         ),
         Experiment(
             "mixtures",

@@ -231,9 +231,13 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
             call it once. ``"training"``: seconds and evaluations to a test error of 0.001, NaN
             where it was not reached, and of the whole run. ``"profile"``: milliseconds of the parts
             of a call. ``"steps"``: the layers that chapter 16 builds, their time divided by that of
-            kanbook's layer (``ratio``, with quartiles). ``"engines"``: milliseconds of a step of
-            chapter 22's network in each engine, with quartiles, and ``compile_seconds``: what its
-            first three steps took beyond three later ones (for JavaScript, with the start of Node).
+            kanbook's layer (``ratio``, with quartiles). ``"tanh"``: milliseconds of a training
+            step of the networks of chapter 13, of about 2,600 parameters, with 1,024 samples, in
+            two frameworks; ``ratio``, with quartiles, is the time divided by that of the network
+            with one tanh after the sum in the same framework. Other ratios say nothing.
+            ``"engines"``: milliseconds of a step of chapter 22's network in each engine, with
+            quartiles, and ``compile_seconds``: what its first three steps took beyond three later
+            ones (for JavaScript, with the start of Node).
         path: of the file; the one that came with kanbook if not given.
 
     Returns:
@@ -249,7 +253,7 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
         >>> bool((frame.milliseconds > 0).all())
         True
 
-    In the book: chapters 16 and 22.
+    In the book: chapters 13, 16 and 22.
     """
     import pandas
 

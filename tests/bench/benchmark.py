@@ -39,6 +39,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas
+import tanh_readings
 import torch
 from torch import nn
 
@@ -482,6 +483,34 @@ def steps(calls, rounds):
     return {"profile": profile, "steps": ladder}
 
 
+def tanh(rounds, frameworks):
+    """Training steps of chapter 13's networks, in units of that of one tanh after the sum."""
+    os.environ |= tanh_readings.ENVIRONMENT
+    warm = torch.ones(31 * 2**18)  # 31 MiB: from now on, freed blocks up to this size are reused
+    del warm
+    calls, seconds, parameters, skipped = {}, {}, {}, {}
+    for framework, name, make in tanh_readings.steps():
+        if framework not in frameworks:
+            continue
+        key = framework, name
+        try:
+            step, parameters[key] = make()
+            calls[key] = partial(timed, torch.empty(0), step)
+            seconds[key] = min(calls[key]() for _ in range(4))  # the first ones compile
+        except Exception as error:  # a framework that is missing, say
+            skipped[" ".join(key)] = repr(error)[:120]
+            calls.pop(key, None)
+    times, rows = take_turns(calls, seconds, rounds), []
+    for (framework, name), taken in times.items():
+        unit = times.get((framework, tanh_readings.SUM), [])
+        row = {"framework": framework, "contestant": name}
+        row |= {"widths": "-".join(map(str, tanh_readings.widths_of(name)))}
+        row |= {"parameters": parameters[framework, name]}
+        row |= {"milliseconds": 1e3 * statistics.median(taken)}
+        rows.append(row | quartiles("ratio", [a / b for a, b in zip(taken, unit, strict=False)]))
+    return {"tanh": rows, "skipped": skipped}
+
+
 def engines(rounds):
     """The engines of chapter 22, made by its own cells: a step of each, in turns, on one core."""
     if hasattr(os, "sched_setaffinity"):  # JAX would take all
@@ -528,7 +557,7 @@ def engines(rounds):
     return {"engines": rows}
 
 
-JOBS = {job.__name__: job for job in (speed, memory, prediction, accuracy, steps, engines)}
+JOBS = {job.__name__: job for job in (speed, memory, prediction, accuracy, steps, tanh, engines)}
 
 
 def work(job):
@@ -565,7 +594,7 @@ def run_job(job, threads=1, **arguments):
 
 # --- what is shown and saved ---------------------------------------------------------------------
 
-PARTS = ("speed", "memory", "prediction", "training", "steps", "engines")
+PARTS = ("speed", "memory", "prediction", "training", "steps", "tanh", "engines")
 
 
 def find_checkouts(peers):
@@ -632,6 +661,9 @@ def measure(options, contestants):
         yield from run_job("accuracy", **training).items()
     if "steps" in names:
         yield from run_job("steps", calls=rounds, rounds=rounds).items()
+    if "tanh" in names:
+        frameworks = ["PyTorch"] if options.quick else ["PyTorch", "Tinygrad"]
+        yield from run_job("tanh", rounds=rounds, frameworks=frameworks).items()
     if "engines" in names:
         yield from run_job("engines", rounds=rounds).items()
 

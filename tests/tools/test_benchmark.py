@@ -10,6 +10,7 @@ import torch
 
 import kanbook
 from kanbook import results
+from kanbook.experiments import rivals
 
 NAMES = ["kanbook", "kanbook, uneven knots", "kanbook, silu", "nn.Linear", "floor"]
 SETTING = (8, 3, 2, 5, 3, "float32")
@@ -138,3 +139,37 @@ def test_no_file_no_part_and_no_folder(tmp_path, capsys):
     with pytest.raises(SystemExit):
         benchmark.main(["--quick", "--save", str(tmp_path / "none" / "x.json")])
     assert "there is no folder" in capsys.readouterr().err
+
+
+def test_the_readings_of_the_tanh(monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmark.tanh_readings, "BATCH", 8)
+    monkeypatch.delitem(benchmark.tanh_readings.FAMILIES, "PyKAN")
+    found = benchmark.tanh(rounds=3, frameworks=["PyTorch"])
+    assert found["skipped"] == {}
+    benchmark.save(path := tmp_path / "benchmark.json", {"tanh": found["tanh"]}, {})
+    frame = results.benchmark("tanh", path=path).set_index("contestant")
+    assert {*frame.index} == {*benchmark.tanh_readings.FAMILIES}
+    assert (frame.milliseconds > 0).all() and frame.ratio[benchmark.tanh_readings.SUM] == 1
+    assert (frame.ratio_low <= frame.ratio).all() and (frame.ratio <= frame.ratio_high).all()
+    assert ((frame.parameters / 2600 - 1).abs() < 0.02).all()
+
+
+@pytest.mark.parametrize("name", benchmark.tanh_readings.IN_TINYGRAD)
+def test_layers_in_tinygrad_are_those_of_kanbook(name, monkeypatch):
+    for variable, value in benchmark.tanh_readings.ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+    tinygrad = pytest.importorskip("tinygrad")
+    layer = {
+        "MLP": torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh()),
+        "tanh after the sum": kanbook.TanhLayer(3, 2, tanh="sum", generator=0),
+        "tanh on every edge": kanbook.TanhLayer(3, 2, generator=0),
+        "soft KAN": rivals.SoftKANLayer(3, 2, generator=0),
+    }[name]
+    numbers = [p.detach() for p in layer.parameters()]
+    numbers = [numbers[0].T, numbers[1]] if name == "MLP" else numbers
+    function, shapes = benchmark.tanh_readings.LAYERS[name]
+    assert [tuple(n.shape) for n in numbers] == shapes(3, 2)
+    x = 1.5 * torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    given = [tinygrad.Tensor(n.numpy()) for n in (x, *numbers)]
+    found = torch.tensor(function(*given, tanh=True).numpy())
+    assert torch.allclose(found, layer(x), atol=1e-5)

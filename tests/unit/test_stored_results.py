@@ -62,11 +62,12 @@ def test_runs_that_two_experiments_share_are_equal():
 
 
 def test_the_benchmark_says_how_it_was_made():
-    for part in ("speed", "memory", "prediction", "training", "profile", "steps", "engines"):
+    of = {"tanh": {"pykan", "tinygrad"}, "engines": {"jax", "tinygrad"}}
+    for part in ("speed", "memory", "prediction", "training", "profile", "steps", *of):
         how = results.benchmark(part).attrs["provenance"]
         assert len(how["commit"]) == 40, "made from files that differ from the commit"
         assert all(how[key] for key in ("command", "date", "processor", "python"))
-        others = {"jax", "tinygrad"} if part == "engines" else {"pykan", "inkan", "flashkan"}
+        others = set(of.get(part, {"pykan", "inkan", "flashkan"}))
         if part in ("speed", "memory"):
             others |= {"efficient-kan", "fast-kan"}
         assert {"torch"} | others <= set(how["versions"])
