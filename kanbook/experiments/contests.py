@@ -387,6 +387,15 @@ def for_extras(**more: Any) -> list[Settings]:
     ]
 
 
+def as_pykan() -> dict[str, Settings]:
+    """KANs that start as PyKAN's do, with knots that stay or move."""
+    layer = {"model": "kan", "start": "pykan", "base": "silu", "spline_weight": True}
+    layer |= {"grid_size": 6, "degree": 3, "depth": 2}
+    updates = {"update, optimizer kept": {"update_kept": 10}, "update": {"update_grid": 10}}
+    every = {"still": {}} | updates | {"restarts": {"restart": 10}}
+    return {name: layer | options for name, options in every.items()}
+
+
 def for_starts() -> list[Settings]:
     return for_extras() + formulas(1040, ["exp_sine"], steps=1000, kind="formula:exp_sine")
 
@@ -558,6 +567,19 @@ EXPERIMENTS.update(
                 cost=10,
             )
             for optimizer, name in (("lbfgs", "L-BFGS"), ("lm", "Levenberg-Marquardt"))
+        ),
+        Contest(
+            "extras-pykan",
+            "And under PyKAN's own conditions: do moving knots need a fresh optimizer?",
+            (9, 12, 21),
+            for_extras,
+            {"parameters": tuple(as_pykan())},
+            fixed=as_pykan,
+            share=1.0,
+            finalists=0,
+            search_seeds=(1000, 1001),
+            seeds=5,
+            cost=8,
         ),
         Contest(
             "starts",

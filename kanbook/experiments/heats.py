@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .. import training
+from .. import grids, training
 from ..counting import count_parameters
 from ..tasks import positional_encoding
 from ..tasks.pictures import picture
@@ -158,6 +158,8 @@ def run(
 def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
     steps = settings["steps"]
     wanted = trials.spread(steps, points)
+    n = settings.get("update_kept", 0)  # as "update_grid", but the optimizer goes on
+    kept = {round(steps / 2 * i / n) for i in range(1, n + 1)}
     checks = {max(1, round(steps * i / CHECKS)) for i in range(1, CHECKS + 1)}
     clock = time.process_time if data.train[0].device.type == "cpu" else time.perf_counter
     curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
@@ -177,6 +179,8 @@ def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
             curve["evaluations"].append(history.evaluations_at[-1])
             curve["seconds"].append(trials.digits(clock() - start, 3))
             curve["loss"].append(trials.digits(history.loss[-1], 5))
+        if step in kept:
+            grids.update_grid(model, data.train[0])
         if step in checks:
             look(step)
         if clock() - start > limit:

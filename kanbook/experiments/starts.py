@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from .. import splines
 from .._checks import as_generator
 from ..layers import KANLayer
 
@@ -27,6 +28,16 @@ def _normal(layer: KANLayer, generator: torch.Generator | None) -> None:
     layer.coef.normal_(generator=generator)
 
 
+def _pykan(layer: KANLayer, generator: torch.Generator | None) -> None:
+    knots, size, width = layer.knots, layer.grid_size, layer.in_features**-0.5
+    x = knots[:, layer.degree : size + layer.degree + 1].T  # (G + 1, I), those of the domain
+    noise = torch.empty(*x.shape, layer.out_features).to(x)
+    noise.uniform_(-0.15 / size, 0.15 / size, generator=generator)
+    layer.coef.copy_(splines.fit(x, noise, knots, layer.degree))
+    layer.base_weight.uniform_(-width, width, generator=generator)
+    layer.spline_weight.fill_(width)
+
+
 def _power_law(layer: KANLayer, generator: torch.Generator | None) -> None:
     terms = layer.in_features * (layer.grid_size + layer.degree + 1)
     layer.base_weight.normal_(0, terms**-0.25, generator=generator)
@@ -40,7 +51,9 @@ STARTS: dict[str, Callable[[KANLayer, torch.Generator | None], None]] = {
     "products": partial(_products, bound=0.25),
     "normal": _normal,
     "power law": _power_law,
+    "pykan": _pykan,
 }
+NEEDS = {"power law": ("base",), "pykan": ("base", "spline_weight")}
 
 
 @torch.no_grad()
@@ -61,18 +74,23 @@ def start(model: nn.Module, name: str, generator: int | torch.Generator | None =
     "normal"        coefficients, standard deviation 1            2.2     2.0     1.9
     "power law"     coefficients, :math:`m^{-1.75}`, and          0.34    0.12    0.007
                     base weights, :math:`m^{-0.25}`
+    "pykan"         curves through noise of ±0.15 / G at the      0.17    0.015   3.8e-05
+                    knots, base weights uniform in
+                    ±:math:`I^{-1/2}`, spline weights
+                    :math:`I^{-1/2}`
     ==============  ============================================  ======  ======  ======
 
-    The numbers of the last two are normal, with these standard deviations. The power law counts the
-    terms that an output adds up, :math:`m = I (G + k + 1)`. Whatever is not named stays as it is:
-    base weights are 0 in a fresh model.
+    The numbers of "normal" and "power law" are normal, with these standard deviations. The power
+    law counts the terms that an output adds up, :math:`m = I (G + k + 1)`. Whatever is not named
+    stays as it is: base weights are 0 in a fresh model.
 
     With spline weights, "products" makes each spline a product of two small numbers.
 
     Source of "uniform 0.25" and "products": the code of Casey Primozic's post (2024). Of "power
     law": Rigas et al., "Initialization Schemes for Kolmogorov-Arnold Networks: An Empirical Study"
     (ICLR 2026), with the exponents of its published runs (``srigas/KAN_Initialization_Schemes``)
-    and, as there, meant for SiLU as base.
+    and, as there, meant for SiLU as base. Of "pykan": ``KANLayer.__init__`` of PyKAN 0.2.8 with
+    ``noise_scale=0.3``, the default of its ``KAN``.
 
     Args:
         model: is changed in place; a :class:`~kanbook.networks.KAN`, say.
@@ -80,16 +98,17 @@ def start(model: nn.Module, name: str, generator: int | torch.Generator | None =
         generator: as :class:`~kanbook.layers.KANLayer`.
 
     Raises:
-        ValueError: ``name`` is none; the model has no KAN layers; or "power law" meets one without
-            a base function.
+        ValueError: ``name`` is none; the model has no KAN layers; or they lack what a start gives
+            numbers to: "power law" and "pykan" need a base function, "pykan" spline weights, too.
     """
     if name not in STARTS:
         raise ValueError(f"name={name!r}; expected one of {', '.join(map(repr, STARTS))}")
     layers = [module for module in model.modules() if isinstance(module, KANLayer)]
     if not layers:
         raise ValueError(f"model is a {type(model).__name__} without KAN layers")
-    if name == "power law" and any(layer.base is None for layer in layers):
-        raise ValueError("'power law' needs layers with a base function: base=nn.functional.silu")
+    for option in NEEDS.get(name, ()):
+        if any(getattr(layer, option) is None for layer in layers):
+            raise ValueError(f"{name!r} needs layers with the option {option!r}")
     generator = as_generator(generator, layers[0].coef.device)
     for layer in layers:
         STARTS[name](layer, generator)

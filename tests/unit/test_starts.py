@@ -29,6 +29,7 @@ def test_only_what_is_named_changes_and_the_generator_decides(name):
     if name != "lines":
         changed = {n for n, p in model.named_parameters() if (p != 7).any()}
         kinds = ("coef", "base_weight") if name == "power law" else ("coef",)
+        kinds = ("coef", "spline_weight", "base_weight") if name == "pykan" else kinds
         kinds = ("coef", "spline_weight", "base_weight", "bias") if name == "products" else kinds
         assert changed == {f"{n}.{kind}" for n in (0, 1) for kind in kinds}
     seeds = torch.Generator().manual_seed(3), 4
@@ -72,6 +73,17 @@ def test_power_law():
         assert is_normal(layer.coef, terms**-1.75) and is_normal(layer.base_weight, terms**-0.25)
 
 
+def test_pykans_start_is_that_of_pykan():
+    """Same spread of coefficients and weights as fresh layers of PyKAN itself."""
+    kan = pytest.importorskip("kan")
+    theirs = kan.KANLayer(30, 40, num=6, k=2, noise_scale=0.3)
+    (ours,) = start(a_kan((30, 40)), "pykan", 0)
+    assert ours.coef.std().item() == pytest.approx(theirs.coef.std().item(), rel=0.03)
+    assert ours.base_weight.std().item() == pytest.approx(theirs.scale_base.std().item(), rel=0.05)
+    assert ours.base_weight.abs().max() <= theirs.in_dim**-0.5
+    torch.testing.assert_close(ours.spline_weight, theirs.scale_sp)
+
+
 SPREADS = {
     "lines": (0.57, 0.54, 0.45),
     "uniform 0.1": (0.13, 0.028, 0.0006),
@@ -79,6 +91,7 @@ SPREADS = {
     "products": (0.37, 0.26, 0.21),
     "normal": (2.2, 2.0, 1.9),
     "power law": (0.34, 0.12, 0.007),
+    "pykan": (0.17, 0.015, 3.8e-05),
 }
 
 
@@ -90,7 +103,8 @@ def test_spread_of_the_signal(name):
         spreads = []
         for seed in range(5):
             g = torch.Generator().manual_seed(seed)
-            model = start(KAN([16] * (depth + 1), base=nn.functional.silu), name, g)
+            options = {"base": nn.functional.silu, "spline_weight": name == "pykan"}
+            model = start(KAN([16] * (depth + 1), **options), name, g)
             x = torch.rand(1000, 16, generator=g) * 2 - 1
             with torch.no_grad():
                 spreads.append(model(x).var(0).mean().sqrt().item())
@@ -112,7 +126,8 @@ def test_other_layers_stay_as_they_are():
     [
         (KAN([1, 1]), "glorot", r"name='glorot'; expected one of 'lines', 'uniform 0.1'"),
         (MLP([1, 1]), "normal", r"model is a MLP without KAN layers"),
-        (KAN([1, 1]), "power law", r"'power law' needs .* base=nn.functional.silu"),
+        (KAN([1, 1]), "power law", r"'power law' needs layers with the option 'base'"),
+        (KAN([1, 1], base=torch.sin), "pykan", r"'pykan' needs .* the option 'spline_weight'"),
     ],
 )
 def test_bad_arguments_are_named(model, name, message):
