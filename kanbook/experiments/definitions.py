@@ -501,7 +501,10 @@ def cold_case() -> Iterable[Settings]:
 
 
 def cold_case_finale() -> Iterable[Settings]:
-    """All slices, with the proportions, the rate and the number of steps of the post."""
+    """All slices, with the proportions, the rate and the number of steps of the post.
+
+    And the times of a step, of these networks and of the same with our layers in place of the post's.
+    """
     final = samples("slices-32", 2000, slices=8, frequencies=5, lr=0.005, raw=True, cosines=False)
     final |= {"positions": 50_000, "batch_size": 512, "decay": False}
     splines = kan(4, model="soft-kan", start="products", shape=list(DIARY))
@@ -515,21 +518,17 @@ def cold_case_finale() -> Iterable[Settings]:
         "MLP": mlp(shape=list(DIARY_MLP)),
     }
     size = 5000
-    for name, family in contestants.items():
-        yield _shaped(final | family, size) | {"contestant": name}
+    every = [
+        _shaped(final | family, size) | {"contestant": name} for name, family in contestants.items()
+    ]
+    yield from every
     for name in ("splines + all three", "splines", "MLP"):
         yield _shaped(final | contestants[name], size) | {"contestant": name, "steps": 20_000}
-
-
-def cold_case_pace() -> Iterable[Settings]:
-    """The same networks, and our layers in place of the post's."""
-    every = [one for one in cold_case_finale() if one["steps"] == 2000]
     shared = {key: every[0][key] for key in ("task", "slices", "raw", "cosines", "frequencies")}
     shared |= {"dtype": "float32", "positions": every[0]["batch_size"]}
-    models = [one | {"positions": shared["positions"]} for one in every]
     for kind in ("naive-kan", "kan"):
-        models += [one | {"model": kind} for one in models if one["model"] == "soft-kan"]
-    models = [{k: v for k, v in one.items() if k not in shared} for one in models]
+        every += [one | {"model": kind} for one in every if one["model"] == "soft-kan"]
+    models = [{k: v for k, v in one.items() if k not in shared} for one in every]
     yield shared | {"measure": "seconds", "models": models}
 
 
@@ -587,14 +586,6 @@ EXPERIMENTS = {
             cold_case_finale,
             seeds=3,
             cost=60,
-        ),
-        Experiment(
-            "cold-case-pace",
-            "How long do the networks of the cold case take?",
-            (5, 13, 21),
-            cold_case_pace,
-            seeds=1,
-            cost=1,
         ),
         Experiment(
             "extras",
