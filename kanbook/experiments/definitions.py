@@ -503,7 +503,7 @@ def cold_case() -> Iterable[Settings]:
 def cold_case_finale() -> Iterable[Settings]:
     """All slices, with the proportions, the rate and the number of steps of the post.
 
-    And the times of a step, of these networks and of the same with our layers in place of the post's.
+    And the times of a step, of these networks and of the same with our layers instead.
     """
     final = samples("slices-32", 2000, slices=8, frequencies=5, lr=0.005, raw=True, cosines=False)
     final |= {"positions": 50_000, "batch_size": 512, "decay": False}
