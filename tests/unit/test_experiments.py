@@ -490,7 +490,8 @@ def test_a_run_depends_on_settings_and_seed_only():
         torch.set_default_dtype(torch.float32)
     assert [*map(without_times, first)] == [*map(without_times, second)] and around() == before
     other = [trials.run_trial(settings, 4) for settings in TRIALS]
-    assert all(a["loss"] != b["loss"] for a, b in zip(first, other, strict=True))
+    curves = [[run["curve"]["loss"] for run in runs] for runs in (first, other)]
+    assert all(a != b for a, b in zip(*curves, strict=True)), "one optimum may end all seeds"
 
 
 def test_what_settings_stand_for():
@@ -615,7 +616,8 @@ def test_every_kind_of_setting_can_be_trained(name):
     for settings in kinds.values():
         grids = settings.get("extend_grid")
         few = {"optimizer": "adam", "lr": 0.001} | settings | {"samples": 50}
-        few |= {"steps": 4 if grids else 2} | ({"task": "image-8"} if "frequencies" in few else {})
+        small = "slices-8" if "slices" in few else "image-8"
+        few |= {"steps": 4 if grids else 2} | ({"task": small} if "frequencies" in few else {})
         few |= {"lr": {"lbfgs": 1.0, "lm": None}.get(few["optimizer"], few["lr"])}
         found = trials.run_trial(few, 0)
         assert found["complete"] and not found["diverged"] and found["loss"] < 100

@@ -16,7 +16,7 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, log_loss
 
 from kanbook import experiments, results, training
-from kanbook.experiments import EXPERIMENTS, contests, engine, heats, make_model, starts
+from kanbook.experiments import EXPERIMENTS, contests, engine, heats, make_model
 from kanbook.experiments.contests import FAMILIES, FINALIST_SEEDS, SEARCH_SEEDS, Contest
 from kanbook.experiments.definitions import parameters
 from kanbook.tasks import positional_encoding
@@ -508,7 +508,6 @@ def test_the_best_look_at_the_validation_samples_counts(settings):
         """Errors on the validation and the test samples after so many of all steps."""
         generator = torch.Generator().manual_seed(1)
         model = make_model(settings, generator=generator)
-        starts.start(model, settings["start"], generator)
         rate = settings["lr"]
         factor = (lambda t: 1.0) if settings is DIVERGES else lambda t: 1 - t * count / steps
         how = {"optimizer": settings["optimizer"], "lr": rate, "schedule": factor}
