@@ -41,8 +41,9 @@ def make(settings: Mapping[str, Any], seed: int, **where: Any) -> tuple[tuple[Te
         x = (2 * torch.rand(n, 2, generator=generator, dtype=torch.float64) - 1).to(volume)
         grid = x.expand(count, 1, n, 2)  # all positions in all slices
         how = {"mode": "bilinear", "padding_mode": "border", "align_corners": False}
-        y = nn.functional.grid_sample(volume.unsqueeze(1), grid, **how)[:, 0, 0]
-        return encode(x, which, count, **options), y[which, torch.arange(n)].unsqueeze(-1)
+        every = nn.functional.grid_sample(volume.unsqueeze(1), grid, **how)[:, 0, 0]
+        y = every.gather(0, which.unsqueeze(0)).T
+        return encode(x, which, count, **options), y
 
     if n := settings.get("positions"):
         train = sample(n, 10_000 + seed)
