@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._checks import (
     check_coef,
@@ -32,7 +32,7 @@ from ._checks import (
     check_points,
 )
 
-__all__ = ["uniform_knots", "basis", "cox_de_boor", "evaluate", "fit", "refine"]
+__all__ = ["uniform_knots", "basis", "cox_de_boor", "differentiate", "evaluate", "fit", "refine"]
 
 
 def uniform_knots(
@@ -125,6 +125,12 @@ def cox_de_boor(x: Tensor, knots: Tensor, degree: int) -> Tensor:
 
     Args, returns: as :func:`basis`.
     """
+    *_, bases = lower_degrees(x, knots, degree)
+    return bases
+
+
+def lower_degrees(x: Tensor, knots: Tensor, degree: int) -> list[Tensor]:
+    """What the recursion passes on its way: the basis functions of degree 0, 1, ..., ``degree``."""
     x = x.unsqueeze(-1)
     t = knots
     inside = (t[..., :-1] <= x) & (x < t[..., 1:])
@@ -133,12 +139,13 @@ def cox_de_boor(x: Tensor, knots: Tensor, degree: int) -> Tensor:
     inside = torch.where(x == end, (t[..., :-1] < x) & (x <= t[..., 1:]), inside)
     # Beyond the outermost knots all is zero already; without the clamp, inf * 0 would give NaN.
     x = torch.where(x < t[..., :1], t[..., :1], torch.where(x > t[..., -1:], t[..., -1:], x))
-    bases = inside.to(x.dtype) + 0 * x  # 0 * x: lets NaN through, ties degree 0 to the graph of x
+    # 0 * x: lets NaN through, ties degree 0 to the graph of x
+    bases = [inside.to(x.dtype) + 0 * x]
     for p in range(1, degree + 1):
         inverse = _inverse(t[..., p:] - t[..., :-p])
         rising = (x - t[..., : -p - 1]) * inverse[..., :-1]
         falling = (t[..., p + 1 :] - x) * inverse[..., 1:]
-        bases = rising * bases[..., :-1] + falling * bases[..., 1:]
+        bases.append(rising * bases[-1][..., :-1] + falling * bases[-1][..., 1:])
     return bases
 
 
@@ -182,6 +189,44 @@ def evaluate(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
     if coef.ndim == 1:
         return bases @ coef
     return torch.einsum("...in,ion->...io", bases, coef)
+
+
+def differentiate(coef: Tensor, knots: Tensor, degree: int) -> Tensor:
+    r"""Return the derivative of splines: on the same knots, of one degree less.
+
+    .. math::
+        s'(x) = \sum_{i=0}^{n} c'_i B_{i,k-1}(x), \qquad
+        c'_i = k \, \frac{c_i - c_{i-1}}{t_{i+k} - t_i}, \quad c_{-1} = c_n = 0,
+        \quad \tfrac{\cdot}{0} = 0
+
+    Args:
+        coef: shape ``(n,)`` for one spline, ``(I, O, n)`` for a layer.
+        knots: shape ``(m,)`` or ``(I, m)``.
+        degree: k, 1 to 7.
+
+    Returns:
+        Coefficients of the functions of degree k - 1, in units of y / x, shape ``(n + 1,)`` or
+        ``(I, O, n + 1)``.
+
+    Raises:
+        TypeError, ValueError: as :func:`evaluate`; ``degree`` is 0.
+
+    Example:
+        >>> knots = uniform_knots(2, 1, (0.0, 1.0))
+        >>> slopes = differentiate(torch.tensor([0.0, 1.0, 0.5]), knots, 1)
+        >>> evaluate(torch.tensor([0.2, 0.7]), slopes, knots, 0)
+        tensor([ 2., -1.])
+
+    Source: de Boor (2001), chapter X. In the book: chapter 20.
+    """
+    check_knots(knots, degree)
+    check_coef(coef, knots, degree)
+    if degree == 0:
+        raise ValueError("degree=0; expected 1 or more: the slope of a staircase is 0")
+    slope = degree * _inverse(knots[..., degree:] - knots[..., :-degree])
+    return nn.functional.pad(coef, (1, 1)).diff() * (
+        slope if coef.ndim == 1 else slope.unsqueeze(1)
+    )
 
 
 def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) -> Tensor:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -157,43 +155,31 @@ def run(
 
 def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
     steps = settings["steps"]
-    wanted = trials.spread(steps, points)
     n = settings.get("update_kept", 0)  # as "update_grid", but the optimizer goes on
     kept = {round(steps / 2 * i / n) for i in range(1, n + 1)}
     checks = {max(1, round(steps * i / CHECKS)) for i in range(1, CHECKS + 1)}
-    clock = time.process_time if data.train[0].device.type == "cpu" else time.perf_counter
-    curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
     best = {"error": math.inf, "step": 0, "model": None}
-    history = training.History()
 
     def look(step: int) -> None:
         error = errors(model, data.validation, data)["error"]
         if error < best["error"]:
             best.update(error=error, step=step, model=copy.deepcopy(model))
 
-    def note(step: int, so_far: training.History) -> None:
-        nonlocal history
-        history = so_far
-        if step in wanted:
-            curve["step"].append(step)
-            curve["evaluations"].append(history.evaluations_at[-1])
-            curve["seconds"].append(trials.digits(clock() - start, 3))
-            curve["loss"].append(trials.digits(history.loss[-1], 5))
+    def note(step: int, history: training.History) -> None:
+        watch.note(step, history)
         if step in kept:
             grids.update_grid(model, data.train[0])
         if step in checks:
             look(step)
-        if clock() - start > limit:
-            raise trials.Enough
+        watch.end_in_time()
 
     options = trials.fit_options(settings) | {"callback": note, "generator": generator}
     if data.classes:
         options["loss"] = nn.functional.cross_entropy
-    start = clock()
-    with warnings.catch_warnings(), contextlib.suppress(trials.Enough):
-        warnings.simplefilter("ignore", RuntimeWarning)  # a divergence, stored as such
-        history = training.fit(model, *data.train, **options)
-    seconds = clock() - start
+    watch = trials.Watch(steps, points, limit, data.train[0].device)
+    with trials.quietly():
+        watch.history = training.fit(model, *data.train, **options)
+    seconds, history = watch.seconds, watch.history
     found = {"error": math.nan} if best["model"] is None else errors(best["model"], data.test, data)
     return {
         "parameters": count_parameters(model),
@@ -204,7 +190,7 @@ def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
         "best_step": best["step"],
         "diverged": history.diverged,
         "complete": history.diverged or len(history.loss) == steps,
-        "curve": curve,
+        "curve": watch.curve,
     } | _told(found)
 
 

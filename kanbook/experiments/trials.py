@@ -121,6 +121,49 @@ class Enough(Exception):
     """Ends a training early."""
 
 
+class Watch:
+    """Notes the losses of a training at some steps, ever farther apart, and when to end it.
+
+    Args:
+        steps, points: of the training; of the curve, at most.
+        limit: seconds, by :attr:`seconds`, after which ``note`` raises :class:`Enough`.
+        device: where the training runs.
+
+    Attributes:
+        curve: lists of equal length: ``step``, ``evaluations``, ``seconds``, ``loss``.
+        history: the last one noted.
+    """
+
+    def __init__(
+        self, steps: int, points: int, limit: float, device: torch.device | str = "cpu"
+    ) -> None:
+        self.wanted, self.limit, self.history = spread(steps, points), limit, training.History()
+        self.curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
+        cpu = torch.device(device).type == "cpu"
+        self.clock = time.process_time if cpu else time.perf_counter
+        self.began = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was made: of the processor's time; by the clock on other devices than a CPU."""
+        return self.clock() - self.began
+
+    def note(self, step: int, history: training.History) -> bool:
+        """Take what the callback of a training is told; return whether the curve has this step."""
+        self.history = history
+        if step in self.wanted:
+            row = step, history.evaluations_at[-1], digits(self.seconds, 3)
+            row += (digits(history.loss[-1], 5),)
+            for column, value in zip(self.curve.values(), row, strict=True):
+                column.append(value)
+        return step in self.wanted
+
+    def end_in_time(self) -> None:
+        """Raise :class:`Enough` when the time is up."""
+        if self.seconds > self.limit:
+            raise Enough
+
+
 def run_trial(
     settings: Settings,
     seed: int,
@@ -152,28 +195,17 @@ def run_trial(
     Raises:
         KeyError, ValueError: a setting is missing or wrong.
     """
-    steps, wanted = settings["steps"], spread(settings["steps"], points)
-    clock = time.process_time if torch.device(device).type == "cpu" else time.perf_counter
-    curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
+    steps = settings["steps"]
     probes: list[dict[str, Any]] = []
-    history = training.History()
 
-    def note(step: int, so_far: training.History) -> None:
-        nonlocal history
-        history = so_far
+    def note(step: int, history: training.History) -> None:
         if step + 1 in grown:
             grids.extend_grid(model, inputs, grown[step + 1])
-        if step in wanted:
-            curve["step"].append(step)
-            curve["evaluations"].append(history.evaluations_at[-1])
-            curve["seconds"].append(digits(clock() - start, 3))
-            curve["loss"].append(digits(history.loss[-1], 5))
-            if settings.get("watch") and step in WATCHED:
-                probes.append({"step": step} | look_into(model, inputs, targets))
+        if watch.note(step, history) and settings.get("watch") and step in WATCHED:
+            probes.append({"step": step} | look_into(model, inputs, targets))
         if progress is not None:
             progress(step, steps)
-        if clock() - start > limit:
-            raise Enough
+        watch.end_in_time()
 
     with one_thread():
         warm_up()
@@ -186,11 +218,10 @@ def run_trial(
         both = {*options.get("update_grid_at", ())} & {*options.get("extend_grid_at", ())} - {1}
         both = set() if settings.get("update_before") else both
         grown = {step: options["extend_grid_at"].pop(step) for step in both}
-        start = clock()
-        with warnings.catch_warnings(), contextlib.suppress(Enough):
-            warnings.simplefilter("ignore", RuntimeWarning)  # a divergence, stored as such
-            history = training.fit(model, inputs, targets, **options)
-        seconds = clock() - start
+        watch = Watch(steps, points, limit, device)
+        with quietly():
+            watch.history = training.fit(model, inputs, targets, **options)
+        seconds, history = watch.seconds, watch.history
         loss = math.nan if history.diverged else mean_squared_error(model, inputs, targets)
         diverged = history.diverged or not math.isfinite(loss)
         result = {
@@ -200,7 +231,7 @@ def run_trial(
             "loss": digits(loss, 8),
             "diverged": diverged,
             "complete": history.diverged or len(history.loss) == steps,
-            "curve": curve,
+            "curve": watch.curve,
         }
         if test is not None:
             test_loss = math.nan if diverged else mean_squared_error(model, *test)
@@ -303,6 +334,14 @@ def warm_up() -> None:
     training.fit(
         networks.MLP([1, 1], dtype=torch.float32, generator=generator), x, x, steps=1, lr=0.01
     )
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """A training that ends early, or diverges, is stored as such, without a word."""
+    with warnings.catch_warnings(), contextlib.suppress(Enough):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 @contextlib.contextmanager

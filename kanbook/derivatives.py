@@ -1,0 +1,158 @@
+r"""Derivatives of a network in its inputs, of any order, without a graph for each order.
+
+On a line through x, every number in a network is a function of one variable t, and near t = 0 a
+series :math:`z_0 + z_1 t + z_2 t^2 + \dots`. What a layer makes of the series of its inputs is
+again a series: a linear layer maps each term by itself; a curve f, expanded at :math:`z_0`, gives
+
+.. math:: f(z) = \sum_m \frac{f^{(m)}(z_0)}{m!} \, h^m, \qquad h = z_1 t + z_2 t^2 + \dots
+
+and the derivative of a spline is a spline of one degree less. So one pass forward brings the first
+terms of the series to the output, where the m-th term times m! is the m-th derivative. Gradients
+flow through it, to the parameters and to x.
+
+Source: Griewank and Walther, *Evaluating Derivatives*, second edition (2008), chapter 13. In the
+book: chapter 20.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from . import splines
+from ._checks import check_features, check_integer
+from .layers import KANLayer
+
+__all__ = ["along"]
+
+Series = list[Tensor]  # z_0, z_1, ...; terms that are missing at the end are 0
+
+
+def along(model: nn.Module, x: Tensor, direction: int | Tensor, order: int) -> Tensor:
+    r"""Return a network's value and its derivatives along a line,
+    :math:`\frac{d^m}{dt^m} f(x + t v)` at t = 0 for m = 0, 1, ..., ``order``.
+
+    Mixed derivatives are differences of such: :math:`2 \, \partial_x \partial_y f` is the second
+    derivative along (1, 1), less those along (1, 0) and (0, 1).
+
+    Args:
+        model: a :class:`~kanbook.networks.KAN` or :class:`~kanbook.networks.MLP`, a
+            :class:`~kanbook.layers.KANLayer`, or an ``nn.Sequential`` of KAN layers, linear layers
+            and functions that are applied to each number, such as ``nn.Tanh``.
+        x: points, shape ``(N, I)``.
+        direction: v: the number of an input, or a tensor of shape ``(I,)``; or D of them, of shape
+            ``(D, I)``, which takes less time than one after the other: ``torch.eye(I)`` for all
+            inputs.
+        order: of the highest derivative, 0 or more. Those of a spline beyond its degree are 0;
+            that of the degree jumps at the knots.
+
+    Returns:
+        Shape ``(order + 1, N, O)``, or ``(order + 1, D, N, O)``, in units of y / t^m.
+
+    Raises:
+        TypeError, ValueError: x, ``direction`` or ``order`` does not fit; the model has modules of
+            other kinds.
+
+    Example:
+        >>> from kanbook.networks import KAN
+        >>> x = torch.zeros(4, 2)
+        >>> value, slope, curvature = along(KAN([2, 3, 1], generator=0), x, 0, 2)
+        >>> curvature.shape, bool(curvature.abs().max() < 1e-5)  # every edge starts as a line
+        (torch.Size([4, 1]), True)
+
+    In the book: chapter 20.
+    """
+    check_integer("order", order, 0)
+    modules = list(model) if isinstance(model, nn.Sequential) else [model]
+    for module in modules:
+        if not isinstance(module, KANLayer | nn.Linear) and [*module.parameters()]:
+            raise TypeError(
+                f"model has a {type(module).__name__}; expected KANLayer, nn.Linear and functions "
+                "without parameters, in a row"
+            )
+    if not isinstance(x, Tensor) or x.ndim != 2:
+        raise TypeError(f"x is {getattr(x, 'shape', x)!r}; expected a tensor of shape (N, I)")
+    if isinstance(direction, int):
+        if not 0 <= direction < x.shape[1]:
+            raise ValueError(
+                f"direction={direction}; expected the number of one of the {x.shape[1]} inputs"
+            )
+        direction = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)[direction]
+    check_features(x, direction.shape[-1], "direction", direction)
+    shape = *direction.shape[:-1], *x.shape
+    z = [x, direction.unsqueeze(-2).expand(shape)][: order + 1]  # z_0 is the same for all
+    for module in modules:
+        if isinstance(module, KANLayer):
+            z = _through_splines(module, z, order)
+        elif isinstance(module, nn.Linear):
+            z = [module(z[0]), *(term @ module.weight.T for term in z[1:])]
+        else:
+            z = _through_curve(module, z, order)
+    z += [torch.zeros_like(z[0])] * (order + 1 - len(z))
+    terms = torch.broadcast_tensors(*z)
+    return torch.stack([math.factorial(m) * term for m, term in enumerate(terms)])
+
+
+def _powers(z: Series, order: int) -> list[dict[int, Tensor]]:
+    """The powers of h, from the first, each by the powers of t that it has."""
+    h = dict(enumerate(z[1:], 1))
+    powers = [h] if h else []
+    while len(powers) < order and powers:
+        product: dict[int, Tensor] = {}
+        for i, a in powers[-1].items():
+            for j, b in h.items():
+                if i + j <= order:
+                    product[i + j] = product[i + j] + a * b if i + j in product else a * b
+        powers.append(product)
+    return powers
+
+
+def _collect(terms: list[tuple[int, Tensor]], order: int) -> Series:
+    """Add up terms of a series, each with its power of t."""
+    total: list[Tensor | None] = [None] * (order + 1)
+    for k, term in terms:
+        total[k] = term if total[k] is None else total[k] + term
+    return [torch.zeros_like(total[0]) if term is None else term for term in total]
+
+
+def _through_curve(f: Callable[[Tensor], Tensor], z: Series, order: int) -> Series:
+    """What a function that is applied to each number makes of a series."""
+    values = _slopes(f, z[0], order)
+    terms = [(0, values[0])]
+    for m, power in enumerate(_powers(z, order), 1):
+        terms += [(k, values[m] / math.factorial(m) * h) for k, h in power.items()]
+    return _collect(terms, order)
+
+
+def _slopes(f: Callable[[Tensor], Tensor], x: Tensor, order: int) -> list[Tensor]:
+    """f and its derivatives at every number of x."""
+    one, functions = torch.ones_like(x), [f]
+    for _ in range(order):
+        functions.append(lambda x, g=functions[-1]: torch.func.jvp(g, (x,), (one,))[1])
+    return [g(x) for g in functions]
+
+
+def _through_splines(layer: KANLayer, z: Series, order: int) -> Series:
+    """What the edges of a layer make of a series, summed over the inputs."""
+    x, knots, coef = z[0], layer.knots, layer.coef
+    check_features(x, layer.in_features, "the layer", knots)
+    for weight in (layer.spline_weight, layer.mask):
+        coef = coef if weight is None else coef * weight.unsqueeze(-1)
+    bases = splines.lower_degrees(x, knots, layer.degree)
+    powers = _powers(z, order)
+    one = {0: torch.ones_like(x)}
+    terms = []
+    for m, power in enumerate([one, *powers[: layer.degree]]):
+        if m:
+            coef = splines.differentiate(coef, knots, layer.degree - m + 1)
+        edges = torch.einsum("nij,ioj->nio", bases[layer.degree - m], coef / math.factorial(m))
+        terms += [(k, torch.einsum("...ni,nio->...no", h, edges)) for k, h in power.items()]
+    if layer.base_weight is not None:
+        weight = layer._masked(layer.base_weight)
+        terms += [(k, term @ weight) for k, term in enumerate(_through_curve(layer.base, z, order))]
+    if layer.bias is not None:
+        terms.append((0, layer.bias.expand(len(x), -1)))
+    return _collect(terms, order)
