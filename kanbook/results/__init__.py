@@ -6,7 +6,7 @@ appended, and a line counts once it is complete: a run may be killed at any mome
 """
 
 from . import contests
-from .reading import Comparison, benchmark, compare, load, loss_at, names, summarize
+from .reading import Comparison, benchmark, compare, load, loss_at, names, published, summarize
 from .table import FOLDER, ResultsError, Table, digest, key
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "load",
     "loss_at",
     "names",
+    "published",
     "summarize",
 ]

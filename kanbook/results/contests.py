@@ -132,10 +132,10 @@ def best_of(frame: DataFrame, family: str) -> DataFrame:
         raise ValueError(f"family={family!r}; expected one that was searched: {_families(frame)}")
     rows = rows.assign(log=_logs(rows, "validation_error"))
     means = rows.groupby(["kind", "task", "config"])["log"].mean()
-    tasks = [np.sort(logs) for _, logs in means.groupby(["kind", "task"])]
+    tasks = [logs for _, logs in means.groupby(["kind", "task"])]
     curves = []
     for n in range(1, min(map(len, tasks)) + 1):
-        curves.append(np.exp(np.mean([_expected_least(logs, n) for logs in tasks])))
+        curves.append(np.exp(np.mean([expected_least(logs, n) for logs in tasks])))
     return pandas.DataFrame({"n": range(1, len(curves) + 1), "error": curves})
 
 
@@ -312,10 +312,28 @@ def _verdict(row) -> str:
     return "tie" if row.low >= 1 / TIE and row.high <= TIE else "undecided"
 
 
-def _expected_least(values, n: int) -> float:
-    """Mean of the least of n of the sorted values, over all ways to draw them."""
-    ways = [math.comb(len(values) - 1 - i, n - 1) for i in range(len(values))]
-    return np.dot(ways, values) / math.comb(len(values), n)
+def expected_least(values, n: int) -> float:
+    """Mean of the least of n of the values, over all ways to draw n without putting back.
+
+    Args:
+        values: shape ``(N,)``; for the largest, give ``-values`` and take the result negative.
+        n: how many are drawn, from 1 to N.
+
+    Raises:
+        ValueError: n is not from 1 to N.
+
+    Example:
+        >>> round(expected_least([3, 1, 2], 2), 6)  # of (1, 2), (1, 3) and (2, 3)
+        1.333333
+
+    Source: the i-th least is the least of comb(N - i, n - 1) of the comb(N, n) draws.
+    """
+    values = np.sort(np.asarray(values, dtype=float))
+    if not 1 <= n <= len(values):
+        raise ValueError(f"n={n!r}; expected a number from 1 to {len(values)}, that of the values")
+    draws = math.comb(len(values), n)
+    shares = [math.comb(len(values) - i, n - 1) / draws for i in range(1, len(values) + 1)]
+    return float(np.dot(shares, values))
 
 
 def _check(frame: DataFrame, *columns: str) -> None:

@@ -271,6 +271,47 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
     return frame
 
 
+def published(name: str = "kanbefair"):
+    """Load what was counted in runs that others have published.
+
+    Args:
+        name: ``"kanbefair"``, the only one: the runs of R. Yu, W. Yu and X. Wang, KAN or MLP: A
+            Fairer Comparison, 2024. Each is one training, of one random start, and its accuracy
+            that of the epoch that did best on the *test* samples.
+
+    Returns:
+        A ``pandas.DataFrame`` with one row for each set of data, ``data``, a ``kind`` of either
+        ``"table"`` or ``"picture"``, with the fewest test ``samples`` that its accuracies allow.
+        ``kans`` and ``mlps`` are the numbers of runs, without reruns that came out equal;
+        ``short`` of the KANs had fewer epochs than any MLP. ``kan_best`` and ``mlp_best`` are the
+        largest accuracies of all runs, in percent. ``kan_equal`` is the largest that is expected
+        among as many KANs as MLPs, drawn from all without putting back; with ``chance`` it exceeds
+        ``mlp_best``. ``small_mlps`` of the MLPs have no more parameters than the largest KAN:
+        ``small_mlp_best`` is their best, ``small_kan_equal`` that expected of as many KANs.
+        ``noise`` is two standard errors, in points, of the difference of two accuracies like
+        ``mlp_best``, each measured on that many samples of its own.
+        ``frame.attrs["provenance"]`` says from what and how this was counted.
+
+    Raises:
+        ValueError: there is nothing of that name.
+
+    Example:
+        >>> frame = published("kanbefair")
+        >>> frame.groupby("kind").size().to_dict()
+        {'picture': 8, 'table': 10}
+
+    In the book: chapter 19.
+    """
+    import pandas
+
+    if name != "kanbefair":
+        raise ValueError(f"name={name!r}; expected 'kanbefair'")
+    stored = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    frame = pandas.DataFrame(stored["rows"])
+    frame.attrs["provenance"] = stored["provenance"]
+    return frame
+
+
 def flat(run: dict[str, Any]) -> dict[str, Any]:
     """One row: settings and measurements side by side, lists as tuples, lost losses infinite."""
     row = run["settings"] | {k: v for k, v in run.items() if k != "settings"}
