@@ -88,7 +88,9 @@ def along(model: nn.Module, x: Tensor, direction: int | Tensor, order: int) -> T
         if isinstance(module, KANLayer):
             z = _through_splines(module, z, order)
         elif isinstance(module, nn.Linear):
-            z = [module(z[0]), *(term @ module.weight.T for term in z[1:])]
+            z = [nn.functional.linear(z[0], module.weight, module.bias)] + [
+                term @ module.weight.T for term in z[1:]
+            ]
         else:
             z = _through_curve(module, z, order)
     z += [torch.zeros_like(z[0])] * (order + 1 - len(z))

@@ -112,6 +112,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         self.model, self.inputs, self.targets, self.history = model, inputs, targets, history
         self.sizes = [parameter.numel() for parameter in parameters]
         self.damping, self.stuck_at = DAMPING, None
+        self.by_layers = _is_made_of_layers(model, inputs[:2])
 
     @torch.no_grad()
     def linearize(self) -> Tensor:
@@ -121,7 +122,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         square, slope = total.new_zeros(size, size), total.new_zeros(size)
         rows = max(1, HELD // (size * outputs))
         for x, y in zip(self.inputs.split(rows), self.targets.split(rows), strict=True):
-            output, jacobians = _jacobian(self.model, x)
+            output, jacobians = _jacobian(self.model, x, self.by_layers)
             residuals = (output - y).double()
             total += residuals.square().sum()
             for r, jacobian in zip(residuals.unbind(1), jacobians, strict=True):
@@ -516,7 +517,18 @@ def _warn_of_lost(lost, when):
         warnings.warn(f"{when}{'; '.join(lost.values())}; {advice}", RuntimeWarning, stacklevel=4)
 
 
-def _jacobian(model: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+def _is_made_of_layers(model: nn.Module, x: Tensor) -> bool:
+    """Whether outputs depend on parameters by the outputs of their layers alone.
+
+    A model that looks at the weights, or at derivatives in x, has more ways.
+    """
+    if isinstance(model, nn.Sequential):
+        return True
+    by_layers = torch.stack(_jacobian(model, x, True)[1], 1)
+    return torch.allclose(by_layers, _jacobian_by_autograd(model, x), rtol=1e-3, atol=1e-6)
+
+
+def _jacobian(model: nn.Module, x: Tensor, by_layers: bool = True) -> tuple[Tensor, list[Tensor]]:
     """Outputs of samples (n, I), shape (n, O), and of each output the derivatives, shape (n, P).
 
     A backward pass for each output brings the slopes to every layer, whose ``jacobian`` turns them
@@ -543,7 +555,7 @@ def _jacobian(model: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
     once = {layer for layer, _, _ in calls} == {*owners} and len(calls) == len(owners)
     own = [p for layer in owners for p in layer.parameters(False) if p.requires_grad]
     flat = all(inputs.ndim == 2 for _, inputs, _ in calls)
-    if not (known and once and flat and len(own) == len(_trainable(model))):
+    if not (by_layers and known and once and flat and len(own) == len(_trainable(model))):
         return output.detach(), [*_jacobian_by_autograd(model, x).unbind(1)]
     calls.sort(key=lambda call: owners.index(call[0]))
     rows = []

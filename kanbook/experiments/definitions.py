@@ -74,7 +74,7 @@ class Experiment:
         if not self.rates(settings):
             return []
         steps = max(1, round(self.tuning * settings["steps"]))
-        settings = {key: value for key, value in settings.items() if key != "watch"}
+        settings = {k: v for k, v in settings.items() if k not in ("watch", "then")}
         return [settings | {"steps": steps, "lr": lr} for lr in self.rates(settings)]
 
     def choose(self, settings: Settings, losses: Mapping[float, list[float | None]]) -> float:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..results import FOLDER, ResultsError, Table, digest, key
-from . import heats, recovery, trials
+from . import equations, heats, recovery, trials
 from .contests import Contest
 from .definitions import EXPERIMENTS, TUNING_SEEDS, Experiment, Settings
 
@@ -40,6 +40,10 @@ WIDER, WIDER_OF_FEW = 5.0, 10.0
 # Points of stored loss curves, at most; of contests, whose runs are many, fewer.
 POINTS, POINTS_OF_CONTESTS = {"tuning": 8, "result": 60}, {"search": 3, "finalist": 3, "result": 15}
 WAIT = 10  # seconds for a scheduler to answer
+
+
+# Who makes the runs of a task, by what stands before its colon; :mod:`.trials` for all others.
+RUNNERS = {"equation": equations.run}
 
 
 class EngineError(Exception):
@@ -161,7 +165,8 @@ def evaluations(settings: Settings) -> int:
         return 85 * len(settings["models"])
     if "baseline" in settings:
         return 1000
-    return settings["steps"] * {"lbfgs": 25, "lm": 10}.get(settings["optimizer"], 1)
+    steps = settings["steps"] * {"lbfgs": 25, "lm": 10}.get(settings["optimizer"], 1)
+    return steps + 10 * settings.get("then", 0)
 
 
 def work_of(experiment: Experiment | Contest, seeds: int) -> int:
@@ -198,7 +203,8 @@ def train(one: dict[str, Any], **options: Any) -> dict[str, Any]:
     if "contest" in one["settings"]:
         points = POINTS_OF_CONTESTS[one["stage"]]
         return heats.run(one["settings"], one["seed"], points=points, **options)
-    return trials.run_trial(one["settings"], one["seed"], points=POINTS[one["stage"]], **options)
+    run = RUNNERS.get(one["settings"]["task"].partition(":")[0], trials.run_trial)
+    return run(one["settings"], one["seed"], points=POINTS[one["stage"]], **options)
 
 
 def machine(device: str = "cpu") -> dict[str, Any]:
