@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..results import FOLDER, ResultsError, Table, digest, key
-from . import equations, heats, recovery, trials
+from . import equations, heats, recovery, trials, waves
 from .contests import Contest
 from .definitions import EXPERIMENTS, TUNING_SEEDS, Experiment, Settings
 
@@ -43,7 +43,7 @@ WAIT = 10  # seconds for a scheduler to answer
 
 
 # Who makes the runs of a task, by what stands before its colon; :mod:`.trials` for all others.
-RUNNERS = {"equation": equations.run}
+RUNNERS = {"equation": equations.run, "waves": waves.run}
 
 
 class EngineError(Exception):
@@ -199,7 +199,7 @@ def perform(one: dict[str, Any], device: str = "cpu") -> tuple[dict[str, Any], d
 
 
 def train(one: dict[str, Any], **options: Any) -> dict[str, Any]:
-    """Make a run that trains: one of a contest, or of the older kind."""
+    """Make a run that trains: one of a contest, of a kind of ``RUNNERS``, or of the older kind."""
     if "contest" in one["settings"]:
         points = POINTS_OF_CONTESTS[one["stage"]]
         return heats.run(one["settings"], one["seed"], points=points, **options)
