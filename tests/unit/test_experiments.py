@@ -600,9 +600,15 @@ def test_results_wait_for_all_runs_that_tune(made_here, tmp_path):
     assert found == [(tuned, 0), (tuned, 1)]
 
 
-# Those of contests are trained in test_heats.py; the others train nothing, or no network of ours.
+# Those of contests are trained in test_heats.py, those with a runner of their own in its test; the
+# others train nothing, or no network of ours.
 TRAINED = [name for name, one in EXPERIMENTS.items() if isinstance(one, Experiment)]
 TRAINED = [name for name in TRAINED if name != "pace" and "recovery" not in name]
+TRAINED = [
+    name
+    for name in TRAINED
+    if EXPERIMENTS[name].settings[0]["task"].partition(":")[0] not in engine.RUNNERS
+]
 
 
 @pytest.mark.parametrize("name", TRAINED)
