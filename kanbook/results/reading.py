@@ -253,7 +253,7 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
         >>> bool((frame.milliseconds > 0).all())
         True
 
-    In the book: chapters 13, 16 and 22.
+    In the book: chapters 13, 16, 20 and 22.
     """
     import pandas
 

@@ -44,7 +44,7 @@ import torch
 from torch import nn
 
 import kanbook
-from kanbook import splines
+from kanbook import KAN, MLP, count_parameters, derivatives, splines
 from kanbook.experiments import engine
 
 SETTING = ("batch", "inputs", "outputs", "grid_size", "degree", "dtype")
@@ -557,7 +557,44 @@ def engines(rounds):
     return {"engines": rows}
 
 
-JOBS = {job.__name__: job for job in (speed, memory, prediction, accuracy, steps, tanh, engines)}
+def laplacian(rounds):
+    """A Laplacian and its gradient in the parameters: by autograd, and by `derivatives.along`."""
+    x = 2 * torch.rand(1000, 2, generator=torch.Generator().manual_seed(0)) - 1
+    axes, rows = torch.eye(2), []
+
+    def by_autograd(model):
+        points = x.clone().requires_grad_()
+        (slopes,) = torch.autograd.grad(model(points).sum(), points, create_graph=True)
+        bends = [
+            torch.autograd.grad(slopes[:, i].sum(), points, create_graph=True)[0][:, i]
+            for i in range(2)
+        ]
+        sum(bends).square().mean().backward()
+
+    def by_series(model):
+        derivatives.along(model, x, axes, 2)[2].sum(0).square().mean().backward()
+
+    for hidden in ([9], [8, 8], [20, 20]):
+        models = {
+            f"KAN, degree {k}": KAN([2, *hidden, 1], grid_size=8, degree=k, generator=0)
+            for k in (3, 5)
+        }
+        models["MLP"] = MLP([2, *(4 * h for h in hidden), 1], generator=0)
+        for name, model in models.items():
+            ways = {"autograd": by_autograd, "along": by_series}
+            calls = {w: partial(timed, torch.empty(0), way, model) for w, way in ways.items()}
+            seconds = {way: min(call() for _ in range(3)) for way, call in calls.items()}
+            times = take_turns(calls, seconds, rounds)
+            row = {"model": name, "widths": "-".join(map(str, [2, *hidden, 1]))}
+            row |= {"parameters": count_parameters(model)}
+            row |= {way: 1e3 * statistics.median(taken) for way, taken in times.items()}
+            ratios = [a / b for a, b in zip(times["autograd"], times["along"], strict=True)]
+            rows.append(row | quartiles("ratio", ratios))
+    return {"derivatives": rows}
+
+
+JOBS = (speed, memory, prediction, accuracy, steps, tanh, engines, laplacian)
+JOBS = {job.__name__: job for job in JOBS}
 
 
 def work(job):
@@ -594,7 +631,7 @@ def run_job(job, threads=1, **arguments):
 
 # --- what is shown and saved ---------------------------------------------------------------------
 
-PARTS = ("speed", "memory", "prediction", "training", "steps", "tanh", "engines")
+PARTS = ("speed", "memory", "prediction", "training", "steps", "tanh", "engines", "derivatives")
 
 
 def find_checkouts(peers):
@@ -666,6 +703,8 @@ def measure(options, contestants):
         yield from run_job("tanh", rounds=rounds, frameworks=frameworks).items()
     if "engines" in names:
         yield from run_job("engines", rounds=rounds).items()
+    if "derivatives" in names:
+        yield from run_job("laplacian", rounds=rounds).items()
 
 
 def main(arguments=None):
