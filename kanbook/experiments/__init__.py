@@ -8,6 +8,7 @@ from . import engine
 from .definitions import EXPERIMENTS, Experiment
 from .engine import get, rerun, run
 from .own_data import fair_race
+from .own_table import prepare
 from .trials import make_data, make_model, run_trial
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "get",
     "make_data",
     "make_model",
+    "prepare",
     "rerun",
     "rerun_start",
     "run",

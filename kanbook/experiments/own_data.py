@@ -1,9 +1,11 @@
-"""A fair race of KAN and MLP on data of your own, in a minute or so."""
+"""A fair race of KANs, an MLP and what the field would use, on data of your own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,55 +17,78 @@ from .._checks import check_finite, check_integer
 from ..counting import count_parameters
 from ..networks import KAN, MLP
 from ..training import fit
+from . import baselines
+from .own_table import kind_of, prepare
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["fair_race"]
+__all__ = ["CONTESTANTS", "fair_race"]
 
+CONTESTANTS = "linear", "additive", "boosted trees", "KAN, one layer", "KAN", "MLP"
+PLAIN = "linear", "KAN", "MLP"  # these need no scikit-learn
 SHARES = (0.6, 0.2)  # of the samples: to train on, to choose by; the rest is for the test
-FRESH = 3  # grid updates of the KAN, restarts of the MLP's optimizer, in the first half
+FRESH = 3  # grid updates of a KAN, restarts of the MLP's optimizer, in the first half
+
+Samples = tuple[Tensor, Tensor]  # inputs (N, I), and targets (N, O) or classes (N,)
+Predict = Callable[[Tensor], Tensor]  # inputs (N, I) to numbers (N, O) or logits (N, C)
 
 
 def fair_race(
     x: Any,
     y: Any,
     *,
+    kind: str | None = None,
+    contestants: Sequence[str] | None = None,
     hidden: int = 5,
     steps: int = 300,
     rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3),
     seeds: int = 3,
+    shuffle: bool = True,
     generator: int = 0,
     device: torch.device | str = "cpu",
     progress: bool = False,
 ) -> DataFrame:
-    """Race a KAN against an MLP of as many parameters, on new samples, and both against a plane.
+    """Race KANs, an MLP of as many parameters, and what the field would use, on new samples.
 
-    The samples are shuffled; 60 % train, 20 % choose, 20 % test. Columns of x and y are
-    standardized by the mean and deviation of the training part; a constant column becomes 0. Both
-    networks are trained by Adam with a rate that falls to zero, and keep the weights that did best
-    on the samples that choose. So is the rate chosen, with a seed that no result uses. Nothing but
+    ``fair_race(frame, "price")`` takes a table and the name of the column to predict. Samples are
+    shuffled; 60 % train, 20 % choose, 20 % test, of classes each in these shares. A table is
+    prepared by what its training part shows (:func:`prepare`); columns of tensors are standardized
+    by their mean and deviation there. Networks are trained by Adam with a rate that falls to zero,
+    and keep the weights that did best on the samples that choose. So is the rate chosen, with a
+    seed that no result uses, and all that the others may choose (:mod:`.baselines`). Nothing but
     the result is taken from the test samples.
 
     Args:
-        x: shape ``(N, I)``, a tensor or array of finite numbers, at least 20 samples.
-        y: shape ``(N, O)`` or ``(N,)``.
+        x: a ``pandas.DataFrame`` of 20 rows at least; or numbers of shape ``(N, I)``.
+        y: the name of the column to predict, or such a column; or numbers of shape ``(N, O)`` or
+            ``(N,)``, for classes ``(N,)``.
+        kind: "regression" or "classes"; if not given, found out for a table (see :func:`prepare`),
+            regression for tensors.
+        contestants: which of ``CONTESTANTS``. If not given, all for a table; for tensors "linear",
+            "KAN" and "MLP", which need no scikit-learn.
         hidden: hidden nodes of the KAN, widths ``[I, hidden, O]``. The MLP has two hidden layers,
-            of the widths that come closest in parameters.
+            of the widths that come closest in parameters. The KAN of one layer, ``[I, O]``, is a
+            sum of one curve for each input, like "additive", but trained like the other networks.
         steps: of each training.
         rates: learning rates that are tried.
         seeds: how many networks of each family are tested.
+        shuffle: False where rows follow each other in time: the last ones are then the test.
         generator: number from which the shuffling and the networks start.
         device: where to train.
         progress: show a progress bar over the trainings.
 
     Returns:
-        A ``pandas.DataFrame`` with one row a network: ``family`` ("KAN", "MLP", "linear"),
-        ``parameters``, ``rate``, ``seed``, ``rmse`` (on the test samples, relative: 1 is what the
-        mean of the targets would have) and ``seconds`` of its training.
+        A ``pandas.DataFrame`` with one row a network: ``family`` (the contestant), ``parameters``,
+        ``rate``, ``seed``, ``error`` on the test samples, ``seconds`` of its training and
+        ``prediction_seconds``, those of one row alone (median of 20). The error is relative: 1 is
+        what the best constant would have. Of numbers it is the root mean square, also in the column
+        ``rmse``; of classes the log-loss, with ``accuracy`` beside it.
 
     Raises:
-        TypeError, ValueError: x and y do not fit, are not finite or too few.
+        TypeError, ValueError: x and y do not fit, are not finite or too few, a class has fewer than
+            5 samples, or as :func:`prepare`.
+        EngineError: a contestant needs scikit-learn, and it is not installed.
 
     Example:
         >>> x = torch.rand(60, 2)
@@ -71,44 +96,99 @@ def fair_race(
         >>> found.groupby("family", sort=False).seed.count().to_dict()
         {'linear': 1, 'KAN': 2, 'MLP': 2}
 
-    In the book: chapter 21.
+    In the book: chapters 19 and 21.
     """
-    x, y = _samples("x", x), _samples("y", y)
-    if len(x) != len(y) or len(x) < 20:
-        raise ValueError(
-            f"x has {len(x)} samples and y {len(y)}; expected equal numbers, at least 20"
-        )
+    from pandas import DataFrame
+
     for name, value in (("hidden", hidden), ("steps", steps), ("seeds", seeds)):
         check_integer(name, value, 1)
     check_integer("generator", generator, 0)
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(generator))
-    ends = [round(SHARES[0] * len(x)), round(sum(SHARES) * len(x))]
-    train, choose, test = order.tensor_split(ends)
-    x, y = _standardized(x, train).to(device), _standardized(y, train).to(device)
-    train, choose, test = ((x[part], y[part]) for part in (train, choose, test))
+    if contestants is None:
+        contestants = CONTESTANTS if isinstance(x, DataFrame) or kind == "classes" else PLAIN
+    for name in contestants:
+        if name not in CONTESTANTS:
+            raise ValueError(f"contestants has {name!r}; expected some of {CONTESTANTS}")
+    if kind == "classes" and not isinstance(x, DataFrame):
+        x = DataFrame(_samples("x", x).numpy())
+    if isinstance(x, DataFrame) and np.ndim(y) > 0:
+        x, y = x.assign(target=np.ravel(y)), "target"
+    split = _of_table if isinstance(x, DataFrame) else _of_numbers
+    parts = split(x, y, kind, shuffle, torch.Generator().manual_seed(generator))
+    train, choose, test = (tuple(values.to(device) for values in part) for part in parts)
 
-    makers = _networks(x.shape[1], y.shape[1], hidden, device)
-    rows = [_linear(train, test)]
-    first = 1000 * generator  # of the seeds
-    bar = tqdm(total=len(makers) * (len(rates) + seeds), disable=not progress, unit="training")
-    for family, make in makers.items():
-        chosen, least = rates[0], math.inf
+    outputs = train[1].shape[1] if train[1].ndim == 2 else int(train[1].max()) + 1
+    networks = _networks(train[0].shape[1], outputs, hidden, device)
+    rows, first = [], 1000 * generator  # of the seeds
+
+    def note(family, predict, parameters, rate, seed, seconds):
+        row = {"family": family, "parameters": parameters, "rate": rate, "seed": seed}
+        row |= _errors(predict, test) | {"seconds": seconds}
+        rows.append(row | {"prediction_seconds": _prediction_seconds(predict, test[0][:1])})
+
+    trainings = sum(len(rates) + seeds if name in networks else 1 for name in contestants)
+    bar = tqdm(total=trainings, disable=not progress, unit="training")
+    for family in contestants:
+        if family not in networks:
+            start = time.perf_counter()
+            predict, parameters = _baseline(family, train, choose)
+            note(family, predict, parameters, math.nan, 0, time.perf_counter() - start)
+            bar.update()
+            continue
+        make, chosen, least = networks[family], rates[0], math.inf
         for rate in rates:
             model = make(first + 999)
             _train(model, train, choose, steps, rate)
-            if (error := _rmse(model, choose)) < least:
+            if (error := _errors(model, choose)["error"]) < least:
                 chosen, least = rate, error
             bar.update()
         for seed in range(first, first + seeds):
             model = make(seed)
             seconds = _train(model, train, choose, steps, chosen)
-            row = {"family": family, "parameters": count_parameters(model), "rate": chosen}
-            rows.append(row | {"seed": seed, "rmse": _rmse(model, test), "seconds": seconds})
+            note(family, model, count_parameters(model), chosen, seed, seconds)
             bar.update()
     bar.close()
-    from pandas import DataFrame
-
     return DataFrame(rows)
+
+
+def _of_table(frame, target, kind, shuffle, generator) -> list[Samples]:
+    kind = kind_of(frame, target, kind)
+    if len(frame) < 20:
+        raise ValueError(f"frame has {len(frame)} rows; expected at least 20")
+    classes = None
+    if kind == "classes":
+        counts = frame[target].astype(object).value_counts()  # no levels without rows
+        if counts.min() < 5:
+            raise ValueError(
+                f"target column {target!r} has {counts.idxmin()!r} in {counts.min()} rows only; "
+                "expected 5 or more of each class: join rare ones or leave them out"
+            )
+        classes = torch.from_numpy(frame[target].factorize()[0])
+    train, choose, test = (frame.iloc[i] for i in _split(len(frame), classes, shuffle, generator))
+    prepared = prepare(train, target, kind=kind)
+    return [prepared(part) for part in (train, choose, test)]
+
+
+def _of_numbers(x, y, kind, shuffle, generator) -> list[Samples]:
+    x, y = _samples("x", x), _samples("y", y)
+    if len(x) != len(y) or len(x) < 20:
+        raise ValueError(
+            f"x has {len(x)} samples and y {len(y)}; expected equal numbers, at least 20"
+        )
+    parts = _split(len(x), None, shuffle, generator)
+    x, y = _standardized(x, parts[0]), _standardized(y, parts[0])
+    return [(x[part], y[part]) for part in parts]
+
+
+def _split(
+    n: int, classes: Tensor | None, shuffle: bool, generator: torch.Generator
+) -> list[Tensor]:
+    """Which rows train, choose and test; of shuffled classes, of each 3, 1 and 1 of any 5."""
+    order = torch.randperm(n, generator=generator) if shuffle else torch.arange(n)
+    if shuffle and classes is not None:
+        order = order[classes[order].argsort(stable=True)]
+        turn = torch.arange(n) % 5
+        return [order[turn < 3], order[turn == 3], order[turn == 4]]
+    return [*order.tensor_split([round(SHARES[0] * n), round(sum(SHARES) * n)])]
 
 
 def _samples(name: str, values: Any) -> Tensor:
@@ -139,40 +219,66 @@ def _networks(inputs: int, outputs: int, hidden: int, device: torch.device | str
 
     closest = min(shapes, key=lambda shape: abs(parameters(shape) - size))
     return {
+        "KAN, one layer": lambda seed: KAN([inputs, outputs], generator=seed).to(device),
         "KAN": lambda seed: KAN(widths, generator=seed).to(device),
         "MLP": lambda seed: MLP(closest, generator=seed).to(device),
     }
 
 
-def _train(
-    model: nn.Module,
-    train: tuple[Tensor, Tensor],
-    choose: tuple[Tensor, Tensor],
-    steps: int,
-    rate: float,
-) -> float:
+def _train(model: nn.Module, train: Samples, choose: Samples, steps: int, rate: float) -> float:
     """Train, keep the weights that did best on the samples that choose, return the seconds."""
     fresh = {1, *(1 + round(steps / 2 * i / FRESH) for i in range(1, FRESH + 1))}
     change = {"update_grid_at" if isinstance(model, KAN) else "restart_at": fresh}
     options = {"lr": rate, "schedule": lambda t: 1 - t, "validation": choose, "patience": steps}
-    return fit(model, *train, steps=steps, **options, **change).seconds
+    loss = nn.functional.cross_entropy if train[1].ndim == 1 else None
+    return fit(model, *train, steps=steps, loss=loss, **options, **change).seconds
 
 
-def _linear(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> dict[str, Any]:
-    """The plane that fits the training samples best: what both networks have to beat."""
-    x, y = (values.double().cpu().numpy() for values in train)
-    weights = np.linalg.lstsq(np.c_[x, np.ones(len(x))], y, rcond=None)[0]
-    model = nn.utils.skip_init(nn.Linear, x.shape[1], y.shape[1])  # no random numbers
-    with torch.no_grad():
-        model.weight.copy_(torch.from_numpy(weights[:-1].T))
-        model.bias.copy_(torch.from_numpy(weights[-1]))
-    rmse = _rmse(model.to(test[0]), test)
-    return {"family": "linear", "parameters": weights.size, "seed": 0, "rmse": rmse, "seconds": 0.0}
+def _baseline(name: str, train: Samples, choose: Samples) -> tuple[Predict, int | None]:
+    """What the field would use, one model for each output; and how many numbers it has."""
+    (x, y), (u, v) = ([t.cpu().double().numpy() for t in part] for part in (train, choose))
+    if y.ndim == 1:
+        models = [baselines.fit(name, (x, y.astype(int)), (u, v.astype(int)), kind="classes")]
+    else:
+        fit_one = _plane if name == "linear" else lambda *parts: baselines.fit(name, *parts)
+        pairs = zip(np.hsplit(y, y.shape[1]), np.hsplit(v, v.shape[1]), strict=True)
+        models = [fit_one((x, a), (u, b)) for a, b in pairs]
+
+    def predict(x: Tensor) -> Tensor:
+        found = np.hstack([model.predict(x.cpu().double().numpy()) for model in models])
+        found = np.log(found.clip(1e-6)) if y.ndim == 1 else found
+        return torch.from_numpy(found).to(x)
+
+    sizes = [model.parameters for model in models]
+    return predict, None if None in sizes else sum(sizes)
+
+
+def _plane(train: tuple, choose: tuple) -> baselines.Baseline:
+    """The linear baseline, of columns that are scaled already, without scikit-learn."""
+    _, coef, constant, _ = baselines.ridge(train, choose)
+    return baselines.Baseline(lambda x: (x @ coef + constant)[:, None], len(coef) + 1, "")
 
 
 @torch.no_grad()
-def _rmse(model: nn.Module, samples: tuple[Tensor, Tensor]) -> float:
-    """Relative to the deviation of these targets; infinite if the outputs are not finite."""
+def _errors(predict: Predict, samples: Samples) -> dict[str, float]:
+    """Relative to the best constant for these targets; infinite if the outputs are not finite."""
     x, y = samples
-    error = (model(x) - y).square().mean() / (y - y.mean(0)).square().mean()
-    return error.sqrt().nan_to_num(nan=math.inf).item()
+    output = predict(x)
+    if y.ndim == 1:
+        shares = y.bincount() / len(y)
+        loss = nn.functional.cross_entropy(output, y) / torch.special.entr(shares).sum()
+        accuracy = (output.argmax(1) == y).double().mean().item()
+        return {"error": loss.nan_to_num(nan=math.inf).item(), "accuracy": accuracy}
+    error = (output - y).square().mean() / (y - y.mean(0)).square().mean()
+    error = error.sqrt().nan_to_num(nan=math.inf).item()
+    return {"error": error, "rmse": error}
+
+
+@torch.no_grad()
+def _prediction_seconds(predict: Predict, row: Tensor) -> float:
+    spent = []
+    for _ in range(20):
+        start = time.perf_counter()
+        predict(row).cpu()  # a GPU has then finished
+        spent.append(time.perf_counter() - start)
+    return statistics.median(spent)

@@ -1,11 +1,13 @@
 """The fair race on a reader's own data."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn import metrics
 
 from kanbook import KAN, MLP, count_parameters
-from kanbook.experiments import fair_race, own_data
+from kanbook.experiments import baselines, fair_race, own_data
 
 pytestmark = pytest.mark.usefixtures("float64")
 QUICK = {"steps": 30, "rates": (0.01, 0.1), "seeds": 2}
@@ -31,7 +33,7 @@ def test_same_numbers_again_and_global_generator_untouched():
     second = fair_race(x.numpy(), y.numpy().ravel(), **QUICK)
     torch.manual_seed(3)
     assert torch.equal(after, torch.rand(1))
-    measured = [name for name in first if name != "seconds"]
+    measured = [name for name in first if "seconds" not in name]
     assert first[measured].equals(second[measured])
     other = fair_race(x, y, generator=1, **QUICK)
     assert not np.allclose(first.rmse, other.rmse)
@@ -65,13 +67,13 @@ def test_the_test_samples_decide_nothing(monkeypatch):
     spoiled = y.clone()
     spoiled[order[round(0.8 * len(x)) :]] *= -1
     trained = []
-    keep = own_data._rmse
+    keep = own_data._errors
 
     def note(model, part):
-        trained.append([*model.parameters()])
+        trained.append([*model.parameters()] if isinstance(model, torch.nn.Module) else [])
         return keep(model, part)
 
-    monkeypatch.setattr(own_data, "_rmse", note)
+    monkeypatch.setattr(own_data, "_errors", note)
     first = fair_race(x, y, **QUICK)
     half, trained[:] = [*trained], []
     second = fair_race(x, spoiled, **QUICK)
@@ -92,3 +94,70 @@ def test_the_test_samples_decide_nothing(monkeypatch):
 def test_bad_data_are_named(x, y, message):
     with pytest.raises(ValueError, match=message):
         fair_race(x, y)
+
+
+def flats(n=300, generator=0):
+    """A table as it is read from a file: gaps, words, an outlier."""
+    g = np.random.default_rng(generator)
+    frame = pd.DataFrame({"area": g.uniform(20, 200, n), "town": g.choice(["Ulm", "Bonn"], n)})
+    frame["rent"] = 400 * np.sin(frame.area / 40) + 300 * (frame.town == "Ulm")
+    frame["dear"] = np.where(frame.rent > 200, "yes", "no")
+    frame.loc[::11, "town"] = None
+    frame.loc[3, "area"] *= 100
+    return frame
+
+
+def test_a_file_of_the_readers_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(baselines, "TREES", {k: v[-1:] for k, v in baselines.TREES.items()})
+    monkeypatch.setattr(baselines, "TREES_AT_MOST", 50)
+    flats().to_csv(tmp_path / "flats.csv", index=False)
+    frame = pd.read_csv(tmp_path / "flats.csv")
+    options = {"steps": 60, "rates": (0.1,), "seeds": 1}
+    numbers = fair_race(frame.drop(columns="dear"), "rent", **options)
+    classes = fair_race(frame.drop(columns="rent"), "dear", **options)
+    for found in (numbers, classes):
+        assert tuple(found.family.unique()) == own_data.CONTESTANTS
+        assert found.prediction_seconds.between(1e-7, 1).all()
+        error = found.set_index("family").error
+        assert error.max() < 0.5 and error["additive"] < 0.5 * error["linear"]
+    assert numbers.rmse.equals(numbers.error) and "accuracy" not in numbers
+    assert classes.accuracy.between(0.7, 1).all() and "rmse" not in classes
+    again = fair_race(frame[["area", "town"]], frame.rent, contestants=("KAN",), **options)
+    assert again.error[0] == numbers.set_index("family").error["KAN"]
+
+
+def test_errors_of_classes_against_scikit_learn():
+    outputs = torch.randn(50, 3, dtype=torch.float64)
+    y = torch.arange(50) % 3 * (torch.arange(50) % 2)
+    shares = np.tile(np.bincount(y) / 50, (50, 1))
+    expected = metrics.log_loss(y, outputs.softmax(1)) / metrics.log_loss(y, shares)
+    found = own_data._errors(lambda x: outputs, (torch.zeros(50, 1), y))
+    assert found["error"] == pytest.approx(expected, rel=1e-6)
+    assert found["accuracy"] == metrics.accuracy_score(y, outputs.argmax(1))
+    constant = torch.tensor(shares).log()
+    assert own_data._errors(lambda x: constant, (torch.zeros(50, 1), y))["error"] == pytest.approx(
+        1
+    )
+
+
+def test_arrays_of_classes_and_of_several_outputs():
+    x, y = samples()
+    one = {**QUICK, "contestants": ("linear", "additive")}
+    classes = fair_race(x, (y > y.median()).long().ravel(), kind="classes", **one)
+    assert (classes.accuracy > 0.85).all()
+    both = fair_race(x, torch.cat([y, -y], 1), **one)
+    np.testing.assert_allclose(both.error, fair_race(x, y, **one).error, rtol=1e-6)
+    assert both.parameters.tolist() == [8, 2 * fair_race(x, y, **one).parameters[1]]
+
+
+def test_parts_of_classes_are_alike_and_those_in_time_follow_each_other():
+    classes = torch.tensor([0] * 80 + [1] * 15 + [2] * 5)
+    parts = own_data._split(100, classes, True, torch.Generator().manual_seed(0))
+    assert [classes[part].bincount().tolist() for part in parts] == [
+        [48, 9, 3],
+        [16, 3, 1],
+        [16, 3, 1],
+    ]
+    assert sorted(torch.cat(parts).tolist()) == [*range(100)]
+    parts = own_data._split(100, classes, False, torch.Generator())
+    assert torch.cat(parts).tolist() == [*range(100)] and len(parts[2]) == 20
