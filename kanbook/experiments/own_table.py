@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "prepare"]
 
-RARE, FEWEST = (
-    0.02,
-    5,
-)  # a level in a smaller share of the rows than this, or in fewer rows, is rare
+RARE, FEWEST = 0.02, 5  # a level in a smaller share of the rows, or in fewer rows, is rare
 FEW = 10  # up to so many different whole numbers are classes
 
 
