@@ -267,15 +267,13 @@ def run(
         stages += [("lm", settings["then"], {})] if "then" in settings else []
         for optimizer, count, options in stages:
             watch = trials.Watch(count, points, limit - spent, device)
-            with trials.quietly():
-                watch.history = training.fit(
-                    model, x, targets, optimizer=optimizer, steps=count, callback=note, **options
-                )
+            options = options | {"optimizer": optimizer, "steps": count, "callback": note}
+            took = watch.fit(model, x, targets, **options)
             before = [column[-1] if column else 0 for column in curve.values()]
             for (name, column), first in zip(curve.items(), before, strict=True):
                 found = watch.curve[name]
                 column += found if name == "loss" else [first + one for one in found]
-            spent += watch.seconds
+            spent += took
             probes.append({"optimizer": optimizer, "seconds": trials.digits(spent, 4)} | look())
             diverged = watch.history.diverged
             complete = complete and (diverged or len(watch.history.loss) == count)

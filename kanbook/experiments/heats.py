@@ -177,9 +177,8 @@ def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
     if data.classes:
         options["loss"] = nn.functional.cross_entropy
     watch = trials.Watch(steps, points, limit, data.train[0].device)
-    with trials.quietly():
-        watch.history = training.fit(model, *data.train, **options)
-    seconds, history = watch.seconds, watch.history
+    seconds = watch.fit(model, *data.train, **options)
+    history = watch.history
     found = {"error": math.nan} if best["model"] is None else errors(best["model"], data.test, data)
     return {
         "parameters": count_parameters(model),

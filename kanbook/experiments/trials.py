@@ -131,7 +131,7 @@ class Watch:
 
     Attributes:
         curve: lists of equal length: ``step``, ``evaluations``, ``seconds``, ``loss``.
-        history: the last one noted.
+        history: of the training; while it runs, the last one noted.
     """
 
     def __init__(
@@ -162,6 +162,12 @@ class Watch:
         """Raise :class:`Enough` when the time is up."""
         if self.seconds > self.limit:
             raise Enough
+
+    def fit(self, model: nn.Module, inputs: Tensor, targets: Tensor, **options: Any) -> float:
+        """Train, with a callback that calls ``note``; return the seconds until then."""
+        with quietly():
+            self.history = training.fit(model, inputs, targets, **options)
+        return self.seconds
 
 
 def run_trial(
@@ -219,9 +225,8 @@ def run_trial(
         both = set() if settings.get("update_before") else both
         grown = {step: options["extend_grid_at"].pop(step) for step in both}
         watch = Watch(steps, points, limit, device)
-        with quietly():
-            watch.history = training.fit(model, inputs, targets, **options)
-        seconds, history = watch.seconds, watch.history
+        seconds = watch.fit(model, inputs, targets, **options)
+        history = watch.history
         loss = math.nan if history.diverged else mean_squared_error(model, inputs, targets)
         diverged = history.diverged or not math.isfinite(loss)
         result = {

@@ -162,9 +162,8 @@ def run(
         train, validation, test = ((features(settings, x), y) for x, y in data)
         options = trials.fit_options(settings) | {"callback": note, "generator": generator}
         watch = trials.Watch(steps, points, limit, device)
-        with trials.quietly():
-            watch.history = training.fit(model, *train, **options)
-        seconds, history = watch.seconds, watch.history
+        seconds = watch.fit(model, *train, **options)
+        history = watch.history
         loss, test_loss = (
             math.nan if history.diverged else trials.mean_squared_error(model, *part)
             for part in (validation, test)
