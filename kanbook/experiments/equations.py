@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -299,30 +299,36 @@ class TensorSpline:
     """Products of splines in each input: linear in its coefficients, which is all that it has.
 
     Args:
-        inputs: I, 1 or 2.
-        grid_size, degree: of the splines in each input, whose knots are repeated at the ends.
+        grid_sizes: G of the spline in each of the one or two inputs, whose knots are repeated at
+            the ends.
+        degree: k, of all of them.
 
     Attributes:
-        size: number of coefficients, (G + k) to the power of I.
+        size: number of coefficients, the product of all G + k.
     """
 
-    def __init__(self, inputs: int, grid_size: int, degree: int) -> None:
-        line = torch.linspace(-1, 1, grid_size + 1, dtype=torch.float64)
-        ends = line.new_ones(degree)
-        self.inputs, self.degree, self.knots = inputs, degree, torch.cat([-ends, line, ends])
-        self.size = (grid_size + degree) ** inputs
+    def __init__(self, grid_sizes: Sequence[int], degree: int) -> None:
+        self.inputs, self.degree, self.knots = len(grid_sizes), degree, []
+        for grid_size in grid_sizes:
+            line = torch.linspace(-1, 1, grid_size + 1, dtype=torch.float64)
+            ends = line.new_ones(degree)
+            self.knots.append(torch.cat([-ends, line, ends]))
+        self.size = math.prod(grid_size + degree for grid_size in grid_sizes)
 
     def functions(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """All functions at points ``(N, I)``, with first and second derivatives along the axes.
 
         Shapes ``(N, size)``, ``(I, N, size)`` twice.
         """
-        coef, every = torch.eye(len(self.knots) - self.degree - 1).to(x).unsqueeze(0), []
-        for order in range(3):
-            knots, degree = self.knots.unsqueeze(0), self.degree - order
-            every.append([splines.evaluate(c, coef, knots, degree)[:, 0] for c in x.split(1, 1)])
-            coef = splines.differentiate(coef, knots, degree)
-        values, slopes, bends = every
+        every = []
+        for column, knots in zip(x.split(1, 1), self.knots, strict=True):
+            found, coef, knots = [], torch.eye(len(knots) - self.degree - 1).to(x), knots[None]
+            coef = coef.unsqueeze(0)
+            for degree in range(self.degree, self.degree - 3, -1):
+                found.append(splines.evaluate(column, coef, knots, degree)[:, 0])
+                coef = splines.differentiate(coef, knots, degree)
+            every.append(found)
+        values, slopes, bends = zip(*every, strict=True)
         if self.inputs == 1:
             return values[0], slopes[0].unsqueeze(0), bends[0].unsqueeze(0)
 
@@ -344,10 +350,12 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 30) -> tupl
     Returns:
         The coefficients, and the sum of squares of the residual.
     """
-    breaks = spline.knots.unique()
     nodes = torch.from_numpy(np.polynomial.legendre.leggauss(spline.degree + 1)[0])
-    line = ((breaks[:-1] + breaks[1:]) / 2).unsqueeze(1) + breaks.diff().unsqueeze(1) / 2 * nodes
-    x = torch.cartesian_prod(*[line.flatten()] * spline.inputs).view(-1, spline.inputs)
+    lines = []
+    for breaks in map(torch.unique, spline.knots):
+        middles, halves = (breaks[:-1] + breaks[1:]) / 2, breaks.diff() / 2
+        lines.append((middles.unsqueeze(1) + halves.unsqueeze(1) * nodes).flatten())
+    x = torch.cartesian_prod(*lines).view(-1, spline.inputs)
     functions = spline.functions(x)
     coef, least = torch.zeros(spline.size, 1, dtype=x.dtype), math.inf
     # How u and its derivatives depend on the coefficients: no matter where, they are linear.
@@ -373,7 +381,10 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 30) -> tupl
 def _run_collocation(settings: Mapping[str, Any], equation: Equation) -> dict[str, Any]:
     with trials.one_thread():
         watch = trials.Watch(1, 2, math.inf)
-        spline = TensorSpline(equation.inputs, settings["grid_size"], settings["degree"])
+        grid_sizes = settings["grid_size"]
+        if isinstance(grid_sizes, int):
+            grid_sizes = [grid_sizes] * equation.inputs
+        spline = TensorSpline(grid_sizes, settings["degree"])
         coef, square = collocate(equation, spline)
         seconds = trials.digits(watch.seconds, 4)
 
@@ -396,6 +407,9 @@ def _run_collocation(settings: Mapping[str, Any], equation: Equation) -> dict[st
 
 
 # --- who takes part ------------------------------------------------------------------------------
+
+# Of the splines for Burgers: functions along the time, along x, degree.
+TIMES_AND_PLACES = [(16, 31, 5), (11, 45, 5), (8, 62, 3), (8, 62, 5), (14, 71, 5), (10, 100, 5)]
 
 
 def settings() -> Iterable[Settings]:
@@ -440,7 +454,10 @@ def settings() -> Iterable[Settings]:
     for name, shapes in grids.items():
         for grid_size, degree in shapes:
             run = task(name, 0) | once | {"grid_size": grid_size, "degree": degree}
-            yield run | {"size": TensorSpline(EQUATIONS[name].inputs, grid_size, degree).size}
+            yield run | {"size": (grid_size + degree) ** EQUATIONS[name].inputs}
+    for times, places, degree in TIMES_AND_PLACES:
+        shape = {"grid_size": [times - degree, places - degree], "degree": degree}
+        yield task("burgers", 0) | once | shape | {"size": times * places}
 
 
 EXPERIMENTS["equations"] = Experiment(

@@ -69,7 +69,7 @@ def test_penalized_walls():
 @pytest.mark.parametrize(("grid_size", "degree", "below"), [(20, 3, 0.03), (20, 5, 0.02)])
 def test_collocation_of_a_linear_equation(grid_size, degree, below):
     equation = EQUATIONS["poisson-1d"]
-    spline = TensorSpline(1, grid_size, degree)
+    spline = TensorSpline([grid_size], degree)
     coef, _ = equations.collocate(equation, spline)
     x = torch.linspace(-1, 1, 101, dtype=torch.float64).unsqueeze(1)
     u = equations.dressed(equation, x, *(one @ coef for one in spline.functions(x)))[0]
@@ -90,6 +90,8 @@ def test_the_spline_converges_with_its_order():
         return equations.run(run | {"grid_size": grid_size}, 0)["test_loss"] ** 0.5
 
     assert 3 < off(6) / off(12) < 40  # of order 2 at least: 4; of 4: 16
+    assert off([6, 6]) == off(6)
+    assert off([6, 12]) < off(6) and off([12, 6]) == pytest.approx(off([6, 12]))
 
 
 def test_least_squares_sees_all_ways_to_a_parameter():
