@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A backend chosen outside would keep figures out of the notebooks' outputs.
 unexport MPLBACKEND
 
-.PHONY: help book test test-all unit colab portable notebooks verify bench clean
+.PHONY: help book pdf test test-all unit colab portable notebooks verify bench clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -33,9 +33,12 @@ help: ## list the targets
 book: $(BOOK) ## build the book as a web site in _build/html
 	@echo "The book: file://$(CURDIR)/$(HTML)/index.html"
 
+pdf: $(BOOK) ## print the whole book as _build/book.pdf
+	$(BIN)/python book/_tools/print_book.py
+
 test: $(BOOK) ## run the tests: style, library, notebooks, book in a browser (ten minutes)
 	$(BIN)/ruff check .
-	@$(BIN)/python tests/browser/browser.py || $(BIN)/python -m playwright install chromium 2>/dev/null || \
+	@$(BIN)/python book/_tools/browser.py || $(BIN)/python -m playwright install chromium 2>/dev/null || \
 		echo "make: tests in a browser are skipped: install Chromium or Chrome, or name one in KANBOOK_BROWSER"
 	$(TWO_AT_A_TIME) --dist loadfile $(addprefix --ignore=,$(MORE))
 	$(RERUN) native

@@ -1,0 +1,69 @@
+// Where a reader is on a page, tables on a phone, and printing. No module: a page on disk loads none.
+{
+  const root = document.documentElement;
+  const add = (name, html = "", kind = "div") => {
+    const element = Object.assign(document.createElement(kind), { id: name, innerHTML: html });
+    return document.body.appendChild(element);
+  };
+
+  // The entry of this page in the list of chapters, which is longer than a screen.
+  const entry = document.querySelector("#pst-primary-sidebar li.current > a");
+  const list = document.getElementById("pst-primary-sidebar");
+  if (entry && list.scrollHeight > list.clientHeight) {
+    const from = entry.getBoundingClientRect().top - list.getBoundingClientRect().top;
+    if (from < 0 || from > 0.9 * list.clientHeight) list.scrollTop += from - list.clientHeight / 2;
+  }
+
+  // How far the page is read, which section that is, and the way back to the top.
+  const bar = add("reading-progress");
+  bar.setAttribute("aria-hidden", true);
+  const up = add("back-to-top", '<i class="fa-solid fa-arrow-up"></i> Top', "button");
+  up.addEventListener("click", () => {
+    scrollTo({ top: 0 });
+    document.querySelector("#main-content")?.focus({ preventScroll: true });
+  });
+  const contents = [...document.querySelectorAll("#page-contents a")].map((link) => [
+    link, document.getElementById(decodeURIComponent(link.hash.slice(1))),
+  ]);
+  let reached;
+
+  function look() {
+    const room = root.scrollHeight - innerHeight;
+    bar.style.transform = `scaleX(${room > 0 ? scrollY / room : 0})`;
+    up.hidden = scrollY < 1.5 * innerHeight;
+    const passed = contents.filter(([, section]) => section?.getBoundingClientRect().top < 120);
+    const [link] = (room - scrollY < 2 ? contents : passed).at(-1) ?? [];
+    if (link === reached) return;
+    for (const [other] of contents) {
+      other.classList.toggle("active", other === link);
+      other.closest("li").classList.toggle("active", other.closest("li").contains(link ?? null));
+      if (other === link) other.setAttribute("aria-current", "true");
+      else other.removeAttribute("aria-current");
+    }
+    reached = link;
+  }
+  let waits = false;
+  const later = () => {
+    if (!waits) requestAnimationFrame(() => { waits = false; look(); });
+    waits = true;
+  };
+  addEventListener("scroll", later, { passive: true });
+  addEventListener("resize", later);
+  look();
+
+  // On a phone the cells of a table of prose stand below each other, each after its column's name.
+  for (const table of document.querySelectorAll("table.prose")) {
+    const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    for (const row of table.tBodies[0].rows) {
+      for (const cell of row.cells) cell.dataset.column = names[cell.cellIndex];
+    }
+  }
+
+  // Paper is white.
+  let theme;
+  addEventListener("beforeprint", () => {
+    theme = root.dataset.theme;
+    root.dataset.theme = "light";
+  });
+  addEventListener("afterprint", () => { root.dataset.theme = theme; });
+}

@@ -1,0 +1,172 @@
+"""Prints the built book of _build/html, all of it, into _build/book.pdf (`make pdf`).
+
+All pages become one long page, so that links lead from chapter to chapter and the browser numbers
+the sheets and makes the outline. The contents name the sheets: those are read from a first printing
+and stand in the second.
+"""
+
+import os
+import re
+from io import BytesIO
+from urllib.parse import unquote, urldefrag, urljoin
+
+from bs4 import BeautifulSoup
+from playwright.sync_api import sync_playwright
+from pypdf import PdfReader
+
+from browser import MISSING, find
+from notebook_files import ROOT
+
+HTML = ROOT / "_build" / "html"
+TARGET = ROOT / "_build" / "book.pdf"
+STYLE = """
+@page { size: A4; margin: 18mm 17mm 20mm }
+.sheet { break-before: page }
+.title { padding-top: 30vh; text-align: center }
+.contents p { break-after: avoid; font-weight: 600; margin: 1em 0 0.2em }
+.contents li { display: flex; justify-content: space-between }
+.contents ul { list-style: none; padding: 0 }
+body { display: block; font-size: 10.5pt }
+.bd-article { font-size: 11pt; padding: 0 }
+"""
+FOOTER = """<p style="font-size: 8pt; text-align: center; width: 100%">
+<span class="pageNumber"></span></p>"""
+READY = """async () => {
+  await window.MathJax?.startup?.promise;
+  await document.fonts.ready;
+  await Promise.all([...document.images].map(image => {
+    image.loading = "eager";
+    return image.decode().catch(() => {});
+  }));
+}"""
+
+
+def soup_of(path):
+    return BeautifulSoup((HTML / path).read_text(encoding="utf-8"), "html.parser")
+
+
+def reading_order():
+    """Parts of the book with their pages, as the list of chapters has them."""
+    listed = soup_of("book/intro.html").select_one("nav.bd-docs-nav")
+    parts = [("", ["book/intro.html"])]
+    for pages in listed.select("ul.bd-sidenav")[1:]:  # the first leads to the intro
+        name = pages.find_previous(["p", "summary"]).get_text(strip=True)
+        hrefs = [link["href"] for link in pages.select("a.internal")]
+        parts.append((name, [urljoin("book/intro.html", href) for href in hrefs]))
+    return parts
+
+
+def place(path, anchor=""):
+    """The id on the long page of what the book has at this address."""
+    return re.sub(r"[^\w-]", "_", f"{path.removesuffix('.html')}--{unquote(anchor)}")
+
+
+def article(path, pages):
+    """A page's text, with ids and links of the long page, and addresses from its place on."""
+    content = soup_of(path).select_one("article")
+    content.name = "div"
+    content["class"] = ["bd-article", "sheet"]
+    content["id"] = place(path)
+    for element in content.select("script, .headerlink, .live-figure > :not(img)"):
+        element.decompose()
+    for element in content.find_all(id=True):
+        if element is not content:
+            element["id"] = place(path, element["id"])
+    for link in content.find_all("a", href=True):
+        target, anchor = urldefrag(urljoin(path, link["href"]))
+        if target in pages:
+            link["href"] = f"#{place(target, anchor)}"
+        elif not re.match(r"[a-z]+:", target):
+            del link["href"]  # a list of files and the like, which the print has not
+    for image in content.find_all("img", src=True):
+        if not image["src"].startswith("data:"):
+            image["src"] = urljoin(path, image["src"])
+    return content
+
+
+def contents(parts, articles, numbers):
+    """The table of contents; `numbers` are the sheets of the pages, where they are known."""
+    lines = ["<h1>Contents</h1>"]
+    for name, pages in parts:
+        lines.append(f"<p>{name}</p><ul>")
+        for path in pages:
+            title, number = articles[path].find("h1").get_text(), numbers.get(place(path), "")
+            lines.append(f'<li><a href="#{place(path)}">{title}</a><span>{number}</span></li>')
+        lines.append("</ul>")
+    return "".join(lines)
+
+
+def long_page():
+    """The whole book as one page, and its table of contents given the sheets' numbers."""
+    parts = reading_order()
+    pages = [path for _, paths in parts for path in paths]
+    articles = {path: article(path, pages) for path in pages}
+    page = soup_of("notebooks/01_splines.html")  # whose head has all that a chapter needs
+    for script in page.head.select("script"):
+        if not re.search("mathjax|MathJax", str(script)):
+            script.decompose()
+    for element in page.head.select("[href], [src]"):
+        name = "href" if element.has_attr("href") else "src"
+        element[name] = urljoin("notebooks/01_splines.html", element[name])
+    page.html["data-theme"] = "light"
+    page.head.append(page.new_tag("style", string=STYLE))
+    title = page.new_tag("div", attrs={"class": "bd-article title"})
+    title.append(
+        BeautifulSoup(f"<h1>{soup_of('book/intro.html').title.string}</h1>", "html.parser")
+    )
+    listed = page.new_tag("div", attrs={"class": "bd-article contents sheet"})
+    page.body.clear()
+    page.body.extend([title, listed, *articles.values()])
+    return page, lambda numbers: contents(parts, articles, numbers)
+
+
+def sheets(printed):
+    """The sheet on which each place of the long page begins."""
+    reader = PdfReader(BytesIO(printed))
+    places = reader.named_destinations.items()
+    return {
+        name.lstrip("/"): reader.get_destination_page_number(where) + 1 for name, where in places
+    }
+
+
+def main():
+    with sync_playwright() as playwright:
+        program = find(playwright)
+        if program is None:
+            raise SystemExit(f"print_book: {MISSING}")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        tab = browser.new_page()
+        page, list_pages = long_page()
+        file = HTML / "_print.html"
+        file.write_text(str(page), encoding="utf-8")
+        try:
+            tab.goto(file.as_uri(), timeout=300_000)
+        finally:
+            file.unlink()
+        numbers = {}
+        for _ in range(2):
+            tab.evaluate(
+                "html => { document.querySelector('.contents').innerHTML = html }",
+                list_pages(numbers),
+            )
+            tab.evaluate(READY)
+            printed = tab.pdf(
+                prefer_css_page_size=True,
+                print_background=True,
+                outline=True,
+                tagged=True,
+                display_header_footer=True,
+                header_template="<p></p>",
+                footer_template=FOOTER,
+            )
+            numbers = sheets(printed)
+        browser.close()
+    TARGET.write_bytes(printed)
+    print(
+        f"{os.path.relpath(TARGET)}: {len(printed) / 1e6:.1f} MB, "
+        f"{len(PdfReader(BytesIO(printed)).pages)} sheets"
+    )
+
+
+if __name__ == "__main__":
+    main()
