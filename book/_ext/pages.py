@@ -72,11 +72,19 @@ class Opener(SphinxTransform):
 
 
 class Callouts(SphinxTransform):
-    """Callouts and margin notes of quotes that begin with one of three words in bold."""
+    """Callouts and margin notes of quotes that begin with one of three words in bold.
+
+    A chapter's closing sections look the same.
+    """
 
     default_priority = 401
+    SECTIONS = {"where-this-breaks": "breaks", "summary": "summary"}
 
     def apply(self, **kwargs):
+        for section in self.document.findall(nodes.section):
+            for name, kind in self.SECTIONS.items():
+                if section["ids"] and section["ids"][0].startswith(name):
+                    section["classes"] += ["callout", kind]
         for quote in list(self.document.findall(nodes.block_quote)):
             kind = opening_words(quote[0]) if quote.children else ""
             if kind == "Aside.":

@@ -1,8 +1,8 @@
 """Prints the built book of _build/html, all of it, into _build/book.pdf (`make pdf`).
 
 All pages become one long page, so that links lead from chapter to chapter and the browser numbers
-the sheets and makes the outline. The contents name the sheets: those are read from a first printing
-and stand in the second.
+the sheets. The contents name the sheets: those are read from a first printing and stand in the
+second. The outline is ours: the browser's has some headings twice.
 """
 
 import os
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
-from pypdf import PdfReader
+from pypdf import PdfReader, PdfWriter
 
 from browser import MISSING, find
 from notebook_files import ROOT
@@ -21,13 +21,13 @@ HTML = ROOT / "_build" / "html"
 TARGET = ROOT / "_build" / "book.pdf"
 STYLE = """
 @page { size: A4; margin: 18mm 17mm 20mm }
-.sheet { break-before: page }
+.title, .sheet { break-after: page }
 .title { padding-top: 30vh; text-align: center }
 .contents p { break-after: avoid; font-weight: 600; margin: 1em 0 0.2em }
+.contents a { color: inherit; text-decoration: none }
 .contents li { display: flex; justify-content: space-between }
 .contents ul { list-style: none; padding: 0 }
-body { display: block; font-size: 10.5pt }
-.bd-article { font-size: 11pt; padding: 0 }
+body { display: block }
 """
 FOOTER = """<p style="font-size: 8pt; text-align: center; width: 100%">
 <span class="pageNumber"></span></p>"""
@@ -84,23 +84,39 @@ def article(path, pages):
     return content
 
 
-def contents(parts, articles, numbers):
+def contents(parts, numbers):
     """The table of contents; `numbers` are the sheets of the pages, where they are known."""
     lines = ["<h1>Contents</h1>"]
     for name, pages in parts:
         lines.append(f"<p>{name}</p><ul>")
-        for path in pages:
-            title, number = articles[path].find("h1").get_text(), numbers.get(place(path), "")
+        for path, title in pages:
+            number = numbers.get(place(path), "")
             lines.append(f'<li><a href="#{place(path)}">{title}</a><span>{number}</span></li>')
         lines.append("</ul>")
     return "".join(lines)
 
 
+def with_outline(printed, parts, numbers):
+    """The print with its parts and pages as an outline."""
+    writer = PdfWriter(clone_from=BytesIO(printed))
+    for name, pages in parts:
+        part = None
+        for path, title in pages:
+            sheet = numbers[place(path)] - 1
+            if name and part is None:
+                part = writer.add_outline_item(name, sheet)
+            writer.add_outline_item(title, sheet, parent=part)
+    written = BytesIO()
+    writer.write(written)
+    return written.getvalue()
+
+
 def long_page():
-    """The whole book as one page, and its table of contents given the sheets' numbers."""
-    parts = reading_order()
-    pages = [path for _, paths in parts for path in paths]
+    """The whole book as one page, and its parts with path and title of their pages."""
+    order = reading_order()
+    pages = [path for _, paths in order for path in paths]
     articles = {path: article(path, pages) for path in pages}
+    titles = {path: content.h1.get_text() for path, content in articles.items()}
     page = soup_of("notebooks/01_splines.html")  # whose head has all that a chapter needs
     for script in page.head.select("script"):
         if not re.search("mathjax|MathJax", str(script)):
@@ -111,13 +127,11 @@ def long_page():
     page.html["data-theme"] = "light"
     page.head.append(page.new_tag("style", string=STYLE))
     title = page.new_tag("div", attrs={"class": "bd-article title"})
-    title.append(
-        BeautifulSoup(f"<h1>{soup_of('book/intro.html').title.string}</h1>", "html.parser")
-    )
+    title.append(BeautifulSoup(str(articles["book/intro.html"].h1), "html.parser"))
     listed = page.new_tag("div", attrs={"class": "bd-article contents sheet"})
     page.body.clear()
     page.body.extend([title, listed, *articles.values()])
-    return page, lambda numbers: contents(parts, articles, numbers)
+    return page, [(name, [(path, titles[path]) for path in paths]) for name, paths in order]
 
 
 def sheets(printed):
@@ -136,7 +150,7 @@ def main():
             raise SystemExit(f"print_book: {MISSING}")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         tab = browser.new_page()
-        page, list_pages = long_page()
+        page, parts = long_page()
         file = HTML / "_print.html"
         file.write_text(str(page), encoding="utf-8")
         try:
@@ -147,13 +161,12 @@ def main():
         for _ in range(2):
             tab.evaluate(
                 "html => { document.querySelector('.contents').innerHTML = html }",
-                list_pages(numbers),
+                contents(parts, numbers),
             )
             tab.evaluate(READY)
             printed = tab.pdf(
                 prefer_css_page_size=True,
                 print_background=True,
-                outline=True,
                 tagged=True,
                 display_header_footer=True,
                 header_template="<p></p>",
@@ -161,6 +174,7 @@ def main():
             )
             numbers = sheets(printed)
         browser.close()
+    printed = with_outline(printed, parts, numbers)
     TARGET.write_bytes(printed)
     print(
         f"{os.path.relpath(TARGET)}: {len(printed) / 1e6:.1f} MB, "

@@ -1,9 +1,10 @@
 """A browser, and the built book to look at."""
 
 import pytest
-from browser import MISSING, find
 from playwright.sync_api import sync_playwright
 from visitor import HTML, serve
+
+from browser import MISSING, find
 
 OPTIONS = [
     "--no-sandbox",  # which a container's root needs; only our own pages are opened
