@@ -217,14 +217,14 @@ class StoredResults(SphinxDirective):
         import matplotlib.pyplot as plt
 
         from kanbook import plots
+        from kanbook._figures import picture as draw
 
         with plt.rc_context():
             plots.use_style()
             drawn = plots.plot_ratios(frame)
-            picture = Path(self.env.doctreedir) / f"results-{name}.png"
+            picture = Path(self.env.doctreedir) / f"results-{name}.svg"
             picture.parent.mkdir(parents=True, exist_ok=True)
-            drawn.savefig(picture, dpi=2 * drawn.dpi)  # sharp on fine screens
-            width = f"{drawn.get_figwidth() * drawn.dpi:.0f}px"
+            picture.write_text(draw(drawn)[0]["image/svg+xml"], encoding="utf-8")
             plt.close(drawn)
         caption = (
             f"{name}: the KAN's error divided by a rival's. A grey dot is a task; the marker is "
@@ -234,7 +234,7 @@ class StoredResults(SphinxDirective):
         )
         figure = nodes.figure(ids=[f"fig-results-{name}"])
         uri = f"/{os.path.relpath(picture, self.env.srcdir)}"
-        figure += nodes.image(uri=uri, alt=alt, width=width)
+        figure += nodes.image(uri=uri, alt=alt)
         figure += nodes.caption("", caption)
         return figure
 
