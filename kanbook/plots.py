@@ -411,13 +411,13 @@ def plot_ladder(frame: DataFrame, by: str, baseline: str, *, loss: str = "loss")
     figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=[2, 1])
     plot_medians(relative, by, loss=loss, ax=left)
     left.axvline(1, color="#444444", linestyle=":", linewidth=1.2)
-    left.set_xlabel(f"{_name(loss)}, {baseline} = 1")
+    left.set_xlabel(f"{_name(loss)},\n{baseline} = 1")
     seconds = frame.groupby(by, sort=False)["seconds"].median() / reference["seconds"]
     for row, kind in enumerate(kinds):
         right.barh(row, seconds[kind], height=0.55, color=_style(kind, row)["color"], alpha=0.6)
         right.text(seconds[kind], row, f" {seconds[kind]:.1f}", va="center", fontsize=12)
     right.set_xlim(0, 1.3 * max(seconds))
-    right.set_xlabel(f"seconds, {baseline} = 1")
+    right.set_xlabel(f"seconds,\n{baseline} = 1")
     return figure
 
 

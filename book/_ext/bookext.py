@@ -23,7 +23,7 @@ from kanbook import KANLab
 
 MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # used for its files only, not as an extension
 # The program, its fonts, and the TeX commands that it loads on first use, such as \\boldsymbol.
-MATHJAX_FILES = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions")
+MATHJAX_FILES = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "ui/lazy.js")
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 

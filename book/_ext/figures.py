@@ -135,7 +135,7 @@ def describe_images(app, pagename, templatename, context, doctree):
         tag = re.sub(r' (?:width|height|style|loading)="[^"]*"', "", tag)
         more = f' width="{size[0]}" height="{size[1]}"'
         # Of twins, one is not shown, and only a lazy image that is not shown is not loaded.
-        more += ' loading="lazy"' if is_svg or seen > 1 else ""
+        more += ' loading="lazy"' if is_svg or seen > 1 else ' fetchpriority="high"'
         tag = re.sub(r"\s*/?>$", f"{more} />", tag)
         if not is_svg:
             return tag

@@ -116,5 +116,11 @@ function bringToLife() {
   }
 }
 
-if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", bringToLife);
-else bringToLife();
+/** Text and pictures come first: a widget starts when the page is there, and nothing else is to do. */
+function whenIdle(act) {
+  if (globalThis.requestIdleCallback) requestIdleCallback(act, { timeout: 1000 });
+  else setTimeout(act); // Safari
+}
+
+if (document.readyState === "complete") whenIdle(bringToLife);
+else addEventListener("load", () => whenIdle(bringToLife));

@@ -87,6 +87,7 @@ class Visitor:
         if self.page.locator(".math").count():
             self.page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
             self.page.evaluate("async () => { await MathJax.startup.promise; }")
+            self.page.evaluate("MathJax.startup.document.lazyTypesetAll()")  # now, not when near
         return self.page
 
     def switch_to(self, scheme):
