@@ -237,7 +237,8 @@ def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) ->
     one of smallest norm is returned, in which an untouched function has coefficient 0. With
     samples few and uneven, a minimizer may swing widely *between* them; a small ridge calms it, at
     the price of a small bias towards zero. Exercise 5 of chapter 1 measures it: for 60 noisy
-    samples and 43 coefficients, 0.03 did best of 0.003, 0.03 and 0.3, and each was far better than none.
+    samples and 43 coefficients, 0.03 did best of 0.003, 0.03 and 0.3, and each was far better than
+    none.
 
     The solution goes through a singular value decomposition in float64, whatever the dtype of the
     arguments. The default driver of ``torch.linalg.lstsq`` on CPUs can return all zeros when a
