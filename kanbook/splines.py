@@ -217,7 +217,7 @@ def differentiate(coef: Tensor, knots: Tensor, degree: int) -> Tensor:
         >>> evaluate(torch.tensor([0.2, 0.7]), slopes, knots, 0)
         tensor([ 2., -1.])
 
-    Source: de Boor (2001), chapter X. In the book: chapter 20.
+    Source: de Boor (2001), chapter X. In the book: chapters 1 and 20.
     """
     check_knots(knots, degree)
     check_coef(coef, knots, degree)

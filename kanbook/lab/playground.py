@@ -71,7 +71,7 @@ class SplinePlayground(LivingFigure):
         >>> len(p.knots), len(p.coefs)
         (17, 13)
 
-    In the book: chapter 2.
+    In the book: chapters 1 and 2.
     """
 
     _esm = bundle.script("playground")
