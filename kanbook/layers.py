@@ -127,10 +127,10 @@ def run_and_record(model: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[Spli
 
 
 class KANLayer(SplineLayer):
-    r"""A layer whose edges are splines: :math:`y_o = \sum_i \varphi_{o,i}(x_i)`.
+    r"""A layer whose edges are splines: :math:`y_o = \sum_i \varphi_{i,o}(x_i)`.
 
     With every option off this is the minimal KAN,
-    :math:`\varphi_{o,i}(x) = s_{i,o}(x) = \sum_j c_{i,o,j} B_j(x)`. Each option adds one term:
+    :math:`\varphi_{i,o}(x) = s_{i,o}(x) = \sum_j c_{i,o,j} B_j(x)`. Each option adds one term:
 
     .. math::
         y_o = \sum_i \bigl( w_{i,o}\, s_{i,o}(x_i) + u_{i,o}\, g(x_i) \bigr) + \beta_o
@@ -138,7 +138,7 @@ class KANLayer(SplineLayer):
     with :math:`w` the ``spline_weight``, :math:`g` the ``base`` function, :math:`u` its
     ``base_weight`` and :math:`\beta` the ``bias``.
 
-    **Initialization.** Every edge starts as a straight line, :math:`\varphi_{o,i}(x) = r_{i,o}
+    **Initialization.** Every edge starts as a straight line, :math:`\varphi_{i,o}(x) = r_{i,o}
     (x - \bar x) + \bar x / I`, with random slopes :math:`r_{i,o} \sim N(0, 1/I)` and
     :math:`\bar x` the center of the domain. A spline is the line :math:`x` when each coefficient
     is the mean of the k knots inside the support of its basis function. So the layer starts as a
