@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from kanbook import results
+from kanbook.results import contests
 from notebook_files import ROOT
 
 GLOSSARY = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
@@ -13,7 +15,7 @@ TERMS = [line for line in ENTRIES.splitlines() if line and not line.startswith("
 EVERYDAY = {"order", "step", "support", "pairs", "restart", "spread", "ladder", "grid", "stage"}
 PAGES = ["intro", "how_to_use", "notation", "results", "references"]
 NO_PROSE = re.compile(
-    r"```.*?```|`[^`\n]*`|\{[a-z:]+\}`[^`]*`|\[[^\]]*\]\([^)]*\)|\$\$.*?\$\$|\$[^$\n]*\$|^#[^\n]*",
+    r"\A---\n.*?\n---\n|```.*?```|`[^`\n]*`|\{[a-z:]+\}`[^`]*`|\[[^\]]*\]\([^)]*\)|\$\$.*?\$\$|\$[^$\n]*\$|^#[^\n]*",
     flags=re.DOTALL | re.MULTILINE,
 )
 LINK = re.compile(r"\{term\}`(?:[^`<]*<)?([^`<>]*)>?`")
@@ -45,3 +47,45 @@ def test_terms_are_linked_at_first_use(name):
 def test_terms_are_there_once():
     assert len(TERMS) > 80
     assert len(TERMS) == len({term.lower() for term in TERMS})
+
+
+@pytest.fixture(scope="module")
+def first_page():
+    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    return " ".join(page.split())
+
+
+def test_first_page_says_what_tables_gave(first_page):
+    frame = results.load("tables")
+    frame = frame[frame.contest == "parameters"]
+    found = contests.ratios(frame, "KAN", "MLP").set_index("kind")
+    numbers, series = found.loc["regression"], found.loc["series"]
+    assert (numbers.tasks, series.tasks) == (6, 3)
+    assert numbers.verdict == series.verdict == "tie"
+    assert f"**{numbers.ratio:.2f} on tables.**" in first_page
+    assert f"(95 % interval {numbers.low:.2f} to {numbers.high:.2f})" in first_page
+
+
+def medians_of(frame, family):
+    runs = frame[(frame.family == family) & frame.curve.notna()]
+    return runs.final.median(), runs.seconds.median(), runs.parameters.unique().tolist()
+
+
+def test_first_page_says_what_a_formula_gave(first_page):
+    frame = results.load("second-order")
+    frame = frame[(frame.task == "exp_sine") & (frame.optimizer == "lm")]
+    frame = frame[frame.parameters.between(345, 347)]
+    assert frame.groupby("family").seed.nunique().tolist() == [10, 10]
+    (kan, _, [size]), (mlp, _, _) = (medians_of(frame, family) for family in ("KAN", "MLP"))
+    assert f"**{(kan / mlp) ** 0.5:.2f} on a smooth formula without noise.**" in first_page
+    assert f"a KAN of {size} parameters" in first_page
+
+
+def test_first_page_says_what_a_photograph_gave(first_page):
+    frame = results.load("race")
+    frame = frame[frame.contestant.isin(["KAN", "MLP, tanh"])]
+    assert frame.groupby("family").seed.nunique().tolist() == [5, 5]
+    kan, mlp = (medians_of(frame, family) for family in ("KAN", "MLP"))
+    assert kan[2][0] == pytest.approx(mlp[2][0], rel=0.01)
+    assert f"**{(kan[0] / mlp[0]) ** 0.5:.1f} on a photograph**" in first_page
+    assert f"after {kan[1] / mlp[1]:.0f} times the MLP's seconds" in first_page
