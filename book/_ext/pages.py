@@ -57,7 +57,7 @@ class Opener(SphinxTransform):
         time["classes"].append("opener-time")
         minutes = reading_minutes(self.document)
         time += [nodes.Text(" "), nodes.strong("", "Reading time:")]
-        time += nodes.Text(f" about {minutes} minute{'s' * (minutes > 1)}.")
+        time += nodes.Text(f" {minutes} minute{'s' * (minutes > 1)}.")
         if opening_words(question) == question.astext():
             question["classes"].append("opener-question")
         for node, kind in zip(chapter[1:end], kinds[1:end], strict=True):
@@ -172,7 +172,7 @@ def visit_citation(self, node):
 def fold_solutions(app, pagename, templatename, context, doctree):
     """Folds the solutions in the list of chapters, but where one of them is read."""
     toctree = context["generate_toctree_html"]
-    opened = " open" if "/solutions/" in pagename else ""
+    opened = " open" if "solutions/" in pagename else ""
     part = re.compile(r"<p[^>]*><span[^>]*>(Solutions)</span></p>\s*(<ul.*?</ul>)", re.DOTALL)
     folded = rf'<details class="solutions"{opened}><summary>\1</summary>\2</details>'
     context["generate_toctree_html"] = lambda **settings: part.sub(folded, str(toctree(**settings)))

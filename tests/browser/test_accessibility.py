@@ -1,4 +1,7 @@
-"""axe-core finds nothing to object to on any page, and on no kind of page in dark or on a phone."""
+"""axe-core finds nothing to object to on any page, on a desktop and a phone.
+
+Contrast is three quarters of its time: it is looked at in light and dark on one page of each kind.
+"""
 
 from importlib.resources import files
 
@@ -13,7 +16,7 @@ RUN = """async rules => {
   return found.flatMap(rule => rule.nodes.map(node =>
     `${rule.id}: ${node.html.slice(0, 160)} (${node.any[0]?.message ?? rule.help})`));
 }"""
-# Dark changes the colours, a phone all but them; all pages share one style sheet.
+# All pages share one style sheet.
 KINDS = {
     "book/intro.html",
     "book/references.html",
@@ -39,11 +42,11 @@ def test_axe_finds_nothing(visitor, path):
     visitor.page.set_viewport_size(DESKTOP)
     page = visitor.open(path, "light")
     page.evaluate(AXE)
-    found = page.evaluate(RUN, {})
+    found = page.evaluate(RUN, {} if path in KINDS else NO_CONTRAST)
     if path in KINDS:
         visitor.switch_to("dark")
         found += page.evaluate(RUN, ONLY_CONTRAST)
-        page.set_viewport_size(PHONE)
-        page.wait_for_timeout(500)  # until the theme has given the keyboard what scrolls now
-        found += page.evaluate(RUN, NO_CONTRAST)
+    page.set_viewport_size(PHONE)
+    page.wait_for_timeout(500)  # until the theme has given the keyboard what scrolls now
+    found += page.evaluate(RUN, NO_CONTRAST)
     assert not found, "\n".join(found)
