@@ -183,6 +183,7 @@ def may_match(selector, words):
 def with_icons(folder, css):
     """The style sheet with its fonts inside, which hold only the icons that it names."""
     icons = {int(code, 16) for code in re.findall(r"\\([0-9a-f]{2,5})", css)}
+    icons |= {ord(sign) for sign in css if "\ue000" <= sign <= "\uf8ff"}
 
     def inline(found):
         font = re.search(r"vendor/fontawesome/webfonts/([\w-]+)\.", found[0])
@@ -191,12 +192,12 @@ def with_icons(folder, css):
         file = folder / "_static" / "vendor" / "fontawesome" / "webfonts" / f"{font[1]}.ttf"
         options = subset.Options(flavor="woff", layout_features=[], notdef_outline=True)
         options.drop_tables += ["FFTM"]
-        loaded = subset.load_font(file, options, dontLoadGlyphNames=True)
-        subsetter = subset.Subsetter(options)
-        subsetter.populate(unicodes=icons)
-        subsetter.subset(loaded)
         packed = io.BytesIO()
-        subset.save_font(loaded, packed, options)
+        with subset.load_font(file, options, dontLoadGlyphNames=True) as loaded:
+            subsetter = subset.Subsetter(options)
+            subsetter.populate(unicodes=icons)
+            subsetter.subset(loaded)
+            subset.save_font(loaded, packed, options)
         data = base64.b64encode(packed.getvalue()).decode()
         return re.sub(
             r"src:.*$", f'src:url(data:font/woff;base64,{data}) format("woff")}}', found[0]

@@ -6,6 +6,7 @@ pages come from a server of this test, and every request to another host is a fa
 
 import functools
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
@@ -15,6 +16,10 @@ from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
 
 import bake_repo
 from notebook_files import ROOT
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from figures import PAGE  # noqa: E402
 
 NOTEBOOK_PAGES = [page for page in PAGES if page.startswith("notebooks/")]
 
@@ -147,6 +152,47 @@ def test_theme_switch_is_remembered(fresh_desktop):
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert max(map(int, re.findall(r"\d+", background)[:3])) < 80, background
     assert not fresh_desktop.problems
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_drawing_is_shown_and_loaded_in_one_look(browser, server, scheme):
+    visitor = Visitor(browser, server, DESKTOP, scheme)
+    loaded = []
+    visitor.page.on("request", lambda request: loaded.append(request.url))
+    page = visitor.open("notebooks/12_ladder.html")
+    page.locator("article img.drawing:visible").first.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "[...document.images].some(i => i.matches('.drawing') && i.naturalWidth)"
+    )
+    shown = page.locator("article img.drawing:visible").evaluate_all("all => all.map(i => i.src)")
+    assert shown and all(source.endswith(f"-{scheme}.svg") for source in shown)
+    drawings = [url for url in loaded if url.endswith(".svg") and "_images" in url]
+    assert drawings and all(url.endswith(f"-{scheme}.svg") for url in drawings)
+    if scheme == "dark":  # what is white in a drawing has the page's color
+        page_color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert page_color == f"rgb({', '.join(str(int(PAGE[i : i + 2], 16)) for i in (1, 3, 5))})"
+    assert not visitor.problems
+    visitor.context.close()
+
+
+def test_text_of_a_drawing_is_legible_on_a_phone(browser, server):
+    visitor = Visitor(browser, server, {"width": 390, "height": 844}, "light")
+    page = visitor.open("notebooks/12_ladder.html")
+    widths = page.locator("article img.drawing:visible").evaluate_all(
+        "all => all.map(i => i.getBoundingClientRect().width / i.getAttribute('width'))"
+    )
+    assert min(widths) * 13 * 96 / 72 >= 11  # of 13 points, the size of kanbook.plots.use_style
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    visitor.context.close()
+
+
+def test_page_without_formula_loads_no_mathjax(browser, server):
+    visitor = Visitor(browser, server, DESKTOP, "light")
+    loaded = []
+    visitor.page.on("request", lambda request: loaded.append(request.url))
+    visitor.open("book/intro.html")
+    assert not [url for url in loaded if re.search("mathjax|searchindex|woff", url)]
+    visitor.context.close()
 
 
 def test_search_finds_a_chapter(desktop):

@@ -1,9 +1,15 @@
 """What the build makes of pages: a dark look of figures, one style sheet, scripts that wait."""
 
+import base64
+import io
+import re
 import sys
+from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pydata_sphinx_theme
 import pytest
+from fontTools.ttLib import TTFont
 from PIL import Image
 
 from kanbook import _figures, plots
@@ -105,6 +111,17 @@ def test_style_sheet_holds_what_is_used():
         '.used{color:red}@media (min-width:3px){p .used[data-x="}"]{c:d}}'
         "@font-face{font-family:F;src:url(f.woff)}:is(.unused,a):not(.other){e:f}.a\\:b{g:h}"
     )
+
+
+def test_icons_come_inside_the_style_sheet(tmp_path):
+    theme = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
+    (tmp_path / "_static").symlink_to(theme)
+    source = "src:url(../vendor/fontawesome/webfonts/fa-solid-900.woff2)"
+    css = f'@font-face{{font-family:F;{source}}}.sun{{--fa:"\\f185"}}.minus{{--i:"\uf010"}}'
+    packed = reach.with_icons(tmp_path, css)
+    (data,) = re.findall(r"src:url\(data:font/woff;base64,([^)]*)\)", packed)
+    font = TTFont(io.BytesIO(base64.b64decode(data)))
+    assert {0xF185, 0xF010} <= set(font.getBestCmap()) and len(data) < 5000
 
 
 PAGE = """\
