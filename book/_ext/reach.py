@@ -58,13 +58,10 @@ def quicken_folder(folder):
             continue  # it only sends on
         root = posixpath.relpath(folder.as_posix(), path.parent.as_posix())
         root = "" if root == "." else f"{root}/"
-        names = [
-            posixpath.normpath(posixpath.join(path.parent.as_posix(), address(tag)))
-            for tag in STYLE.findall(text)
-        ]
-        key = tuple(names)
+        key = tuple((path.parent / address(tag), medium(tag)) for tag in STYLE.findall(text))
+        key = tuple((Path(posixpath.normpath(file.as_posix())), of) for file, of in key)
         if key not in sheets:
-            sheets[key] = write_sheet(folder, names, words)
+            sheets[key] = write_sheet(folder, key, words)
         text = one_sheet(text, f"{root}_static/{sheets[key]}")
         text = PRELOAD.sub("", text).replace(AUTO, LOOKED_UP)
         text = scripts_that_wait(text, f"{root}_static/{joined}", path.name == "search.html")
@@ -75,6 +72,12 @@ def quicken_folder(folder):
 def address(tag):
     """Where a tag leads, without what only tells versions apart."""
     return re.search(r'(?:href|src)="([^"?]*)', tag)[1]
+
+
+def medium(tag):
+    """The medium that a style sheet is for, such as print; None: for all."""
+    found = re.search(r'media="([^"]*)"', tag)
+    return found and found[1]
 
 
 def used_words(folder, texts):
@@ -100,8 +103,8 @@ def one_sheet(text, target):
     return text[:first] + link + STYLE.sub("", text[first:])
 
 
-def write_sheet(folder, names, words):
-    css = "".join(sheet(Path(name)) for name in names)
+def write_sheet(folder, files, words):
+    css = "".join(f"@media {of}{{{sheet(file)}}}" if of else sheet(file) for file, of in files)
     css = with_icons(folder, "".join(kept_rules(css, words)))
     name = f"all-{hashlib.sha256(css.encode()).hexdigest()[:10]}.css"
     (folder / "_static" / name).write_text(css, encoding="utf-8")
@@ -122,10 +125,7 @@ TOKEN = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|url\([^\"')]*\)|[{};
 def blocks(css):
     """Pairs of what stands before a brace and inside it; a statement has no inside."""
     place = depth = start = 0
-    token = re.compile(
-        r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|url\([^\"')]*\)|[{};]|\\.", re.DOTALL
-    )
-    for found in token.finditer(css):
+    for found in TOKEN.finditer(css):
         sign = found[0]
         if sign == "{":
             depth += 1
