@@ -59,6 +59,12 @@
     }
   }
 
+  // The keyboard reaches code that scrolls, also where a fold has been opened or a screen turned.
+  const boxes = new ResizeObserver((changed) => {
+    for (const { target } of changed) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+  });
+  for (const code of document.querySelectorAll(".bd-article pre")) boxes.observe(code);
+
   // Paper is white.
   let theme;
   addEventListener("beforeprint", () => {
