@@ -104,8 +104,8 @@ def with_outline(printed, parts, numbers):
         for path, title in pages:
             sheet = numbers[place(path)] - 1
             if name and part is None:
-                part = writer.add_outline_item(name, sheet)
-            writer.add_outline_item(title, sheet, parent=part)
+                part = writer.add_outline_item(title=name, page_number=sheet)
+            writer.add_outline_item(title=title, page_number=sheet, parent=part)
     written = BytesIO()
     writer.write(written)
     return written.getvalue()
