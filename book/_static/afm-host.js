@@ -122,5 +122,17 @@ function whenIdle(act) {
   else setTimeout(act); // Safari
 }
 
-if (document.readyState === "complete") whenIdle(bringToLife);
-else addEventListener("load", () => whenIdle(bringToLife));
+/** A phone has little to spare: there a widget waits for the first touch or turn, at most 5 seconds. */
+function whenCalm(act) {
+  if (!matchMedia("(max-width: 720px)").matches) return whenIdle(act);
+  const signs = ["pointerdown", "scroll", "keydown"], timer = setTimeout(go, 5000);
+  function go() {
+    clearTimeout(timer);
+    for (const sign of signs) removeEventListener(sign, go);
+    whenIdle(act);
+  }
+  for (const sign of signs) addEventListener(sign, go, { passive: true });
+}
+
+if (document.readyState === "complete") whenCalm(bringToLife);
+else addEventListener("load", () => whenCalm(bringToLife));

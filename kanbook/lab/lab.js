@@ -362,7 +362,7 @@ const RACE = `<section class="race" aria-label="the race of test errors">
     <span class="switch" role="group" aria-label="against">
       <button type="button" aria-pressed="true" data-unit="steps">steps</button>
       <button type="button" aria-pressed="false" data-unit="seconds">seconds</button></span></p>
-  <svg class="chart" role="img"></svg>
+  <svg class="chart" role="img" aria-label="test errors, none yet"></svg>
   <div class="scrub">
     <input type="range" min="0" value="0" step="any" aria-label="look back through the training"></div>
   <p class="back" hidden><span></span> <button type="button" data-back="go">Go on from here</button>
