@@ -471,7 +471,7 @@ EXPERIMENTS.update(
         Contest(
             "formulas",
             "Who learns which smooth functions best, each family at its best?",
-            (12, 15, 21),
+            (4, 12, 15, 21),
             formulas,
             {
                 "parameters": (*NETWORKS, "polynomial", "gaussian process"),

@@ -611,7 +611,7 @@ EXPERIMENTS = {
         Experiment(
             "mixtures",
             "How much do the order of layers, depth, learning rate and batch size matter?",
-            (14, 21),
+            (4, 14, 21),
             mixtures,
             cost=18,
         ),
