@@ -358,7 +358,8 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tupl
         lines.append((middles.unsqueeze(1) + halves.unsqueeze(1) * nodes).flatten())
     x = torch.cartesian_prod(*lines).view(-1, spline.inputs)
     functions = spline.functions(x)
-    coef, least = torch.zeros(spline.size, 1, dtype=x.dtype), math.inf
+    coef = best = move = torch.zeros(spline.size, 1, dtype=x.dtype)
+    least = math.inf
     # How u and its derivatives depend on the coefficients: no matter where, they are linear.
     zero = [torch.zeros_like(one[..., :1]) for one in functions]
     first = dressed(equation, x, *zero)
@@ -370,6 +371,8 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tupl
         square = residual.detach().square().sum().item()
         if square >= least:  # too far
             length /= 2
+            if length < 1e-3:
+                break
             coef = best - length * move
             continue
         settled, best, least, length = square > (1 - 1e-9) * least, coef, square, 1.0
