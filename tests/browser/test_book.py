@@ -191,7 +191,7 @@ def test_page_without_formula_loads_no_mathjax(browser, server):
     loaded = []
     visitor.page.on("request", lambda request: loaded.append(request.url))
     visitor.open("book/intro.html")
-    assert not [url for url in loaded if re.search("mathjax|searchindex|woff", url)]
+    assert not [url for url in loaded if re.search("mathjax|searchindex|webfonts", url)]
     visitor.context.close()
 
 
