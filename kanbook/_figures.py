@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from base64 import b64encode
 from typing import Any
 
@@ -58,8 +59,10 @@ def picture(figure: Figure) -> tuple[dict[str, str], dict[str, Any]]:
     """
     if not figure.axes and not figure.lines:
         return {}, {}
-    for artist in figure.findobj(_is_coloured_by_data):
-        artist.set_rasterized(True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Rasterization")  # contours stay lines in Matplotlib 3.10
+        for artist in figure.findobj(_is_coloured_by_data):
+            artist.set_rasterized(True)
     with plt.rc_context(OPTIONS):
         svg = _lean(_print(figure, "svg", metadata=NO_METADATA).decode())
     if len(svg) <= HEAVIEST:
