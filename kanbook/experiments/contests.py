@@ -345,11 +345,13 @@ def of_tables(task: Settings) -> tuple[str, ...]:
     return (*naive, "linear", *additive, "boosted trees")
 
 
+PICTURES = ("portrait", "camera", "cat", "hopper", "china", "flower")
+
+
 def pictures() -> list[Settings]:
-    names = ("portrait", "camera", "cat", "hopper", "china", "flower")
     return [
         RUN | {"task": f"picture:{name}", "pixels": 64, "size": size, "kind": f"{size} parameters"}
-        for size, name in product((1000, 8000), names)
+        for size, name in product((1000, 8000), PICTURES)
     ]
 
 
@@ -394,6 +396,49 @@ def as_pykan() -> dict[str, Settings]:
     updates = {"update, optimizer kept": {"update_kept": 10}, "update": {"update_grid": 10}}
     every = {"still": {}} | updates | {"restarts": {"restart": 10}}
     return {name: layer | options for name, options in every.items()}
+
+
+def two_of_each(*names: str, **more: Any) -> list[Settings]:
+    """The first two formulas of each class, or others, with 1,040 parameters."""
+    first = [[n for n in TARGETS if TARGETS[n].kind == kind][:2] for kind in KINDS]
+    return formulas(1040, names or [name for pair in first for name in pair], **more)
+
+
+def for_knots() -> list[Settings]:
+    portrait = for_extras()[0]
+    pictures = [portrait | {"task": f"picture:{one}", "kind": "picture"} for one in PICTURES[:2]]
+    return two_of_each(steps=1000) + pictures
+
+
+def knots() -> dict[str, Settings]:
+    """Knots that stay or move, each with an optimizer that is kept or made anew."""
+    kan = {"model": "kan", "grid_size": 6, "degree": 3, "depth": 2}
+    mlp = {"model": "mlp", "activation": "tanh", "depth": 2}
+    moved, fresh = {"update_kept": 10}, {"restart": 10}
+    return {
+        "still, kept": kan,
+        "still, fresh": kan | fresh,
+        "moved, kept": kan | moved,
+        "moved, fresh": kan | moved | fresh,
+        "half even, fresh": kan | moved | fresh | {"grid_eps": 0.5},
+        "even, fresh": kan | moved | fresh | {"grid_eps": 1.0},
+        "MLP, kept": mlp,
+        "MLP, fresh": mlp | fresh,
+    }
+
+
+def climbs() -> dict[str, Settings]:
+    """KANs with few intervals, with many, and with few that become many."""
+    kan = {"model": "kan", "degree": 3, "depth": 2}
+    stairs = {"grid_size": 5, "extend_grid": [[1 / 3, 10], [2 / 3, 20]]}
+    fresh = {"extend_grid": [[1 / 3, 20], [2 / 3, 20]]}  # no knot more, but the optimizer is new
+    return {
+        "5": kan | {"grid_size": 5},
+        "20": kan | {"grid_size": 20},
+        "20, fresh": kan | {"grid_size": 20} | fresh,
+        "5, 10, 20": kan | stairs,
+        "5, 10, 20, updated": kan | stairs | {"update_before": True},
+    }
 
 
 def for_starts() -> list[Settings]:
@@ -580,6 +625,39 @@ EXPERIMENTS.update(
             search_seeds=(1000, 1001),
             seeds=5,
             cost=8,
+        ),
+        Contest(
+            "knots",
+            "Is it the moved knots that help, or the fresh optimizer?",
+            (9, 12),
+            for_knots,
+            {"parameters": tuple(knots())},
+            fixed=knots,
+            share=1.0,
+            finalists=0,
+            search_seeds=(1000, 1001),
+            seeds=5,
+            cost=25,
+        ),
+        *(
+            Contest(
+                f"climbs-{optimizer}",
+                f"More knots in the middle of training, or from the start, with {name}?",
+                (10, 12),
+                partial(two_of_each, optimizer=optimizer, **how),
+                {"parameters": tuple(climbs())},
+                fixed=climbs,
+                rates=rates,
+                share=1.0,
+                finalists=0,
+                search_seeds=(1000, 1001),
+                seeds=5,
+                cost=18,
+            )
+            for optimizer, name, how, rates in (
+                ("adam", "Adam", {"steps": 1000}, Contest.rates),
+                ("lbfgs", "L-BFGS", {"steps": 45, "dtype": "float64"}, (None,)),
+            )
         ),
         Contest(
             "starts",

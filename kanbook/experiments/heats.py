@@ -168,7 +168,7 @@ def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
     def note(step: int, history: training.History) -> None:
         watch.note(step, history)
         if step in kept:
-            grids.update_grid(model, data.train[0])
+            grids.update_grid(model, data.train[0], grid_eps=settings.get("grid_eps", 0.02))
         if step in checks:
             look(step)
         watch.end_in_time()
