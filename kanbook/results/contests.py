@@ -106,6 +106,72 @@ def per_task(
     )
 
 
+def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
+    """What each extra of a factorial is worth: the error with it, divided by that without.
+
+    Args:
+        frame: rows of one factorial. Its families are subsets of the extras: ``"minimal"`` has
+            none of them, the names of others are those of their extras, joined by ``" + "``.
+        column: as of :func:`ratios`.
+
+    Returns:
+        One row for each ``extra``, ``task`` and ``where``: *main* over all companies, which are the
+        subsets of the other extras; *alone*, added to the minimal KAN; in *company*, added to all
+        others. What has no pair is left out. Beside these it has
+
+        - ``ratio``, with / without, the geometric mean over companies and seeds; below 1, it helps;
+        - ``low``, ``high``: its 95 % interval, by Student's t on the logarithms. Of a main effect
+          the wider of two: over the companies, each a mean over its seeds, and over the seeds;
+        - ``separated``: 1 lies outside of the interval;
+        - ``seconds``, the mean ratio of the times of training.
+
+    Raises:
+        ValueError: the frame lacks a column, or holds several runs of one family, task and seed.
+    """
+    import pandas
+
+    _check(frame, "task", "seed", "family", "diverged", "seconds", column)
+    rows = _results(frame)
+    rows = rows.assign(log=_logs(rows, column), time=np.log(rows["seconds"].astype(float)))
+    names = (
+        rows["family"].drop(rows.index[rows["family"] == "minimal"]).str.split(" + ", regex=False)
+    )
+    extras = list(dict.fromkeys(names.explode()))
+    found = []
+    for task, runs in rows.groupby("task", sort=False):
+        logs = runs.pivot(index="family", columns="seed", values=["log", "time"])
+        logs.index = logs.index.map(_members)
+        for extra in extras:
+            one = frozenset([extra])
+            without = [
+                those for those in logs.index if not one & those and one | those in logs.index
+            ]
+            pairs = logs.loc[[one | those for those in without]].to_numpy() - logs.loc[without]
+            places = {"alone": frozenset(), "company": frozenset(extras) - one}
+            places = {where: [those] for where, those in places.items() if those in without}
+            if len(without) > 1:
+                places = {"main": without} | places
+            for where, companies in places.items():
+                row = {"extra": extra, "task": task, "where": where}
+                row |= _wider(pairs.loc[companies, "log"])
+                row["seconds"] = np.exp(pairs.loc[companies, "time"].to_numpy().mean())
+                found.append(row)
+    table = pandas.DataFrame(found).drop(columns="p")
+    table.insert(6, "separated", (table["low"] > 1) | (table["high"] < 1))
+    return table
+
+
+def _members(family: str) -> frozenset[str]:
+    return frozenset(() if family == "minimal" else family.split(" + "))
+
+
+def _wider(logs: DataFrame) -> dict[str, float]:
+    """Of the intervals over the rows and over the columns, the wider one."""
+    means = [logs.mean(axis=axis).dropna().to_numpy() for axis in (0, 1)]
+    found = [_interval(one) for one in means if len(one) > 1]
+    return max(found, key=lambda one: one["high"] / one["low"])
+
+
 def best_of(frame: DataFrame, family: str) -> DataFrame:
     """How far a family comes with n random configurations: what tuning is worth to it.
 

@@ -259,3 +259,72 @@ def test_the_pace_of_families():
     assert found.loc["KAN", "step_ms"] == pytest.approx(3) and len(found) == 2
     assert found.loc["KAN", ["least", "largest"]].tolist() == pytest.approx([2, 4])
     assert found.loc["MLP", "prediction_us"] == pytest.approx(40)
+
+
+EXTRAS = "bias", "base", "update"
+
+
+def factorial(rng, seeds=4):
+    """All subsets of three extras on two tasks, with random errors."""
+    rows = []
+    for task, n in itertools.product(("one", "two"), range(4)):
+        for names in itertools.combinations(EXTRAS, n):
+            for seed in range(seeds):
+                row = {"task": task, "family": " + ".join(names) or "minimal", "seed": seed}
+                row |= {"test_error": math.exp(rng.normal()), "seconds": 1 + len(names)}
+                rows.append(row | {"diverged": False, "stage": "result"})
+    return pandas.DataFrame(rows)
+
+
+def test_main_effects_are_those_of_least_squares():
+    frame = factorial(np.random.default_rng(0))
+    found = contests.effects(frame).set_index(["task", "extra", "where"]).sort_index()
+    assert len(found) == 2 * 3 * 3
+    for task, runs in frame.groupby("task"):
+        design = [[1.0] + [one in family for one in EXTRAS] for family in runs.family]
+        fitted = np.linalg.lstsq(np.array(design), np.log(runs.test_error), rcond=None)[0]
+        for extra, effect in zip(EXTRAS, fitted[1:], strict=True):
+            assert found.ratio[task, extra, "main"] == pytest.approx(math.exp(effect))
+
+
+def test_effects_alone_and_in_company_are_paired_t_tests():
+    frame = factorial(np.random.default_rng(1))
+    found = contests.effects(frame).set_index(["task", "extra", "where"]).sort_index()
+    logs = np.log(frame.set_index(["task", "family", "seed"]).sort_index().test_error)
+    pairs = {"alone": ("base", "minimal"), "company": ("bias + base + update", "bias + update")}
+    for where, (a, b) in pairs.items():
+        expected = stats.ttest_rel(logs["one", a], logs["one", b]).confidence_interval(0.95)
+        row = found.loc["one", "base", where]
+        assert (row.low, row.high) == pytest.approx(tuple(np.exp(expected)))
+        assert row.separated == (row.low > 1 or row.high < 1)
+    assert found.seconds["one", "base", "alone"] == pytest.approx(2)
+    assert found.seconds["one", "base", "main"] == pytest.approx((2 * 1.5**2 * 4 / 3) ** 0.25)
+
+
+def test_the_interval_of_a_main_effect_is_the_wider_one():
+    for spread, axis in ((("family",), 1), (("seed",), 0)):
+        frame = factorial(np.random.default_rng(2))
+        noise = np.random.default_rng(3).normal(size=len(frame))
+        with_it = frame.family.str.contains("update")
+        by_what = frame[spread[0]].astype("category").cat.codes
+        frame["test_error"] = np.exp(np.where(with_it, by_what, 0) + 0.01 * noise)
+        one = (
+            contests.effects(frame[frame.task == "one"]).set_index(["extra", "where"]).sort_index()
+        )
+        logs = np.log(
+            frame[frame.task == "one"].pivot(index="family", columns="seed", values="test_error")
+        )
+        without = [name for name in logs.index if "update" not in name]
+        withs = ["update" if name == "minimal" else f"{name} + update" for name in without]
+        means = (logs.loc[withs].to_numpy() - logs.loc[without].to_numpy()).mean(axis)
+        t = stats.t.interval(0.95, len(means) - 1, means.mean(), stats.sem(means))
+        row = one.loc["update", "main"]
+        assert (row.low, row.high) == pytest.approx(tuple(np.exp(t)))
+
+
+def test_effects_of_what_was_not_paired_are_left_out():
+    frame = factorial(np.random.default_rng(4))
+    few = frame[frame.family.isin(["minimal", *EXTRAS, " + ".join(EXTRAS)])]
+    assert set(contests.effects(few)["where"]) == {"alone"}
+    with pytest.raises(ValueError, match="'diverged'"):
+        contests.effects(frame.drop(columns="diverged"))
