@@ -398,10 +398,10 @@ def as_pykan() -> dict[str, Settings]:
     return {name: layer | options for name, options in every.items()}
 
 
-def two_of_each(*names: str, **more: Any) -> list[Settings]:
-    """The first two formulas of each class, or others, with 1,040 parameters."""
-    first = [[n for n in TARGETS if TARGETS[n].kind == kind][:2] for kind in KINDS]
-    return formulas(1040, names or [name for pair in first for name in pair], **more)
+def two_of_each(size: int = 1040, first: int = 0, **more: Any) -> list[Settings]:
+    """Two formulas of each class, counted from the first."""
+    of = [[name for name in TARGETS if TARGETS[name].kind == kind] for kind in KINDS]
+    return formulas(size, [name for names in of for name in names[first : first + 2]], **more)
 
 
 def for_knots() -> list[Settings]:
@@ -438,6 +438,21 @@ def climbs() -> dict[str, Settings]:
         "20, fresh": kan | {"grid_size": 20} | fresh,
         "5, 10, 20": kan | stairs,
         "5, 10, 20, updated": kan | stairs | {"update_before": True},
+    }
+
+
+def recipe(optimizer: str) -> dict[str, Settings]:
+    """KANs by the recipe of chapter 12, of one hidden layer and two, and one without it."""
+    kan, stairs = {"model": "kan", "degree": 3, "depth": 1}, [[0.5, 6]]
+    moved, last = {"update_grid": 10}, 6
+    if optimizer == "lm":
+        stairs = [[0, 3], [1 / 3, 6], [2 / 3, 12]]  # the first moves the knots only
+        moved, last = {"update_before": True}, 12
+    steps = kan | {"grid_size": 3, "extend_grid": stairs} | moved
+    return {
+        "recipe": steps,
+        "recipe, two layers": steps | {"depth": 2},
+        "all intervals at once": kan | {"grid_size": last},
     }
 
 
@@ -658,6 +673,29 @@ EXPERIMENTS.update(
                 ("adam", "Adam", {"steps": 1000}, Contest.rates),
                 ("lbfgs", "L-BFGS", {"steps": 45, "dtype": "float64"}, (None,)),
             )
+        ),
+        Contest(
+            "recipe-adam",
+            "Does the recipe work where nothing was chosen, with Adam?",
+            (12, 21),
+            partial(two_of_each, 1000, first=2),
+            {"parameters": tuple(recipe("adam")), "seconds": ("MLP",)},
+            fixed=partial(recipe, "adam"),
+            seeds=5,
+            cost=20,
+        ),
+        Contest(
+            "recipe-lm",
+            "And with Levenberg-Marquardt?",
+            (12, 21),
+            partial(two_of_each, 500, first=2, optimizer="lm", steps=60, dtype="float64"),
+            {"parameters": (*recipe("lm"), "MLP")},
+            fixed=partial(recipe, "lm"),
+            rates=(None,),
+            draws=8,
+            share=1.0,
+            seeds=5,
+            cost=26,
         ),
         Contest(
             "starts",
