@@ -444,7 +444,7 @@ def climbs() -> dict[str, Settings]:
 def recipe(optimizer: str) -> dict[str, Settings]:
     """KANs by the recipe of chapter 12, of one hidden layer and two, and one without it."""
     kan, stairs = {"model": "kan", "degree": 3, "depth": 1}, [[0.5, 6]]
-    moved, last = {"update_grid": 10}, 6
+    moved, last = {"spline_weight": True, "update_grid": 10}, 6
     if optimizer == "lm":
         stairs = [[0, 3], [1 / 3, 6], [2 / 3, 12]]  # the first moves the knots only
         moved, last = {"update_before": True}, 12
