@@ -31,7 +31,7 @@ __all__ = [
     "plot_basis",
     "plot_curves",
     "plot_edges",
-    "plot_ladder",
+    "plot_effects",
     "plot_medians",
     "plot_ratios",
     "use_style",
@@ -384,40 +384,59 @@ def plot_curves(
     return ax
 
 
-def plot_ladder(frame: DataFrame, by: str, baseline: str, *, loss: str = "loss") -> Figure:
-    """Draw what each variant is worth and what it costs, beside a baseline.
+def plot_effects(effects: DataFrame) -> Figure:
+    """Draw what each extra of a factorial is worth, and what it costs.
 
     Args:
-        frame: runs, as :func:`kanbook.results.load` returns them.
-        by: the column of the variants; one row of the figure for each value.
-        baseline: the variant to compare with.
-        loss: the column to draw.
+        effects: as :func:`kanbook.results.contests.effects` returns it, or some of its rows. The
+            parts of the figure have the names in its column ``task``.
 
     Returns:
-        A figure with two parts, on the left every run's loss divided by the median loss of the
-        baseline, with the median as a dot; 1 is "no change", left of it is better. On the right the
-        median seconds divided by those of the baseline.
+        A figure with a part for each task, in it a row for each extra: the error with it, divided
+        by that without; left of 1 it helps. The diamond is its main effect, above it is the effect
+        alone (a circle), below in company (a square), lines are 95 % intervals. Those that do not
+        contain 1 are dark and their marks filled. The tie zone is shaded. At the right edge, the
+        time of a training, with / without.
 
     Raises:
-        ValueError: the frame is empty, has no such column, or holds no baseline.
+        ValueError: the frame is empty or lacks a column.
     """
-    _check_frame(frame, by, loss)
-    if baseline not in set(frame[by]):
-        raise ValueError(f"baseline={baseline!r}; expected one of {sorted(set(frame[by]))}")
-    reference = frame[frame[by] == baseline][[loss, "seconds"]].median()
-    relative = frame.assign(**{loss: frame[loss] / reference[loss]})
-    kinds = list(dict.fromkeys(frame[by]))
-    size = (5.8, 0.9 + 0.34 * len(kinds))
-    figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=[2, 1])
-    plot_medians(relative, by, loss=loss, ax=left)
-    left.axvline(1, color="#444444", linestyle=":", linewidth=1.2)
-    left.set_xlabel(f"{_name(loss)},\n{baseline} = 1")
-    seconds = frame.groupby(by, sort=False)["seconds"].median() / reference["seconds"]
-    for row, kind in enumerate(kinds):
-        right.barh(row, seconds[kind], height=0.55, color=_style(kind, row)["color"], alpha=0.6)
-        right.text(seconds[kind], row, f" {seconds[kind]:.1f}", va="center", fontsize=12)
-    right.set_xlim(0, 1.3 * max(seconds))
-    right.set_xlabel(f"seconds,\n{baseline} = 1")
+    _check_frame(effects, "extra", "task", "where", "ratio", "low", "high", "separated", "seconds")
+    looks = {"main": ("D", 0, "over all"), "alone": ("o", -0.26, "alone")}
+    looks["company"] = ("s", 0.26, "with the others")
+    extras = list(dict.fromkeys(effects["extra"]))
+    tasks = list(effects.groupby("task", sort=False))
+    size = (5.6, 0.9 + len(tasks) * (0.5 + 0.42 * len(extras)))
+    figure, axes = plt.subplots(len(tasks), 1, sharex=True, squeeze=False, figsize=size)
+    for ax, (task, rows) in zip(axes[:, 0], tasks, strict=True):
+        ax.axvspan(1 / contests.TIE, contests.TIE, color="#BBBBBB", alpha=0.35, linewidth=0)
+        ax.axvline(1, color="#444444", linewidth=1)
+        for row in rows.itertuples():
+            mark, shift, _ = looks[row.where]
+            y = extras.index(row.extra) + shift
+            color = "#444444" if row.where != "main" else ROLES["KAN"]["color"]
+            faint = {} if row.separated else {"alpha": 0.45}
+            ax.plot([row.low, row.high], [y, y], color=color, linewidth=1.6, **faint)
+            fill = color if row.separated else "white"
+            size = 7 if row.where == "main" else 5
+            ax.plot(row.ratio, y, mark, color=color, markersize=size, markerfacecolor=fill, **faint)
+        for extra, seconds in rows.groupby("extra")["seconds"].first().items():
+            place = {"transform": ax.get_yaxis_transform(), "va": "center"}
+            ax.text(1.03, extras.index(extra), f"{seconds:.1f}×", **place)
+        ax.text(1.03, -0.75, "time", transform=ax.get_yaxis_transform(), va="bottom")
+        ax.set_yticks(range(len(extras)), extras)
+        ax.tick_params(axis="y", length=0)
+        ax.set(title=task, xscale="log", ylim=(len(extras) - 0.5, -0.6))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("error with it / without\n(below 1: it helps)")
+    drawn = [
+        (mark, name) for where, (mark, _, name) in looks.items() if where in set(effects["where"])
+    ]
+    for mark, name in drawn:
+        ax.plot([], [], mark, color="#444444", markersize=6, label=name)
+    figure.legend(loc="outside upper center", ncols=len(drawn), handletextpad=0.2, columnspacing=1)
     return figure
 
 

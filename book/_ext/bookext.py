@@ -207,34 +207,45 @@ class StoredResults(SphinxDirective):
         table = contests.medians(frame)
         title = f"{len(table)} rows: test error of a family on a task"
         folded = self.parse_text_to_nodes(_folded_table(title, table, made))
-        if not contests.rivals(frame):  # the KAN has no result there
+        families = list(dict.fromkeys(frame["family"]))
+        factorial = "minimal" in families
+        reference = "KAN" if "KAN" in families else families[0]
+        if factorial:
+            summary = _effects(frame)
+        elif contests.rivals(frame, reference) and len(families) <= 10:
+            summary = _summary(frame, reference)
+        else:  # starts, or whoever meets nobody
             return folded
-        summary = _summary(frame)
-        figure = self._figure(name, frame, summary.replace("**", ""))
+        figure = self._figure(name, frame, None if factorial else reference, summary)
         return [*self.parse_text_to_nodes(summary), figure, *folded]
 
-    def _figure(self, name, frame, alt):
+    def _figure(self, name, frame, reference, summary):
         import matplotlib.pyplot as plt
 
         from kanbook import plots
         from kanbook._figures import picture as draw
+        from kanbook.results import contests
 
         with plt.rc_context():
             plots.use_style()
-            drawn = plots.plot_ratios(frame)
+            if reference is None:
+                drawn = plots.plot_effects(contests.effects(frame))
+            else:
+                drawn = plots.plot_ratios(frame, reference)
             picture = Path(self.env.doctreedir) / f"results-{name}.svg"
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_text(draw(drawn)[0]["image/svg+xml"], encoding="utf-8")
             plt.close(drawn)
-        caption = (
-            f"{name}: the KAN's error divided by a rival's. A grey dot is a task; the marker is "
-            "the mean over the tasks of a class (how many, in brackets), the line its 95 % "
-            "interval. Filled: there is a verdict. Shaded: ratios that make no difference in "
-            "practice."
-        )
+        what = f"the error of {reference} divided by a rival's. A grey dot is a task; the marker"
+        what += " is the mean over the tasks of a class (how many, in brackets)"
+        if reference is None:
+            what = "the error of a KAN with an extra divided by that without; the diamond is the"
+            what += " mean over all subsets of the others"
+        caption = f"{name}: {what}, the line its 95 % interval. Filled: there is a verdict. Shaded:"
+        caption += " ratios that make no difference in practice."
         figure = nodes.figure(ids=[f"fig-results-{name}"])
         uri = f"/{os.path.relpath(picture, self.env.srcdir)}"
-        figure += nodes.image(uri=uri, alt=alt)
+        figure += nodes.image(uri=uri, alt=summary.replace("**", ""))
         figure += nodes.caption("", caption)
         return figure
 
@@ -268,8 +279,8 @@ def _provenance(frame):
     )
 
 
-def _summary(frame):
-    """For each contest, how the KAN compares over all tasks: with the MLP in numbers."""
+def _summary(frame, family):
+    """For each contest, how a family compares over all tasks: with the MLP in numbers."""
     from kanbook.results import contests
 
     words = {"a": "better than", "b": "worse than", "tie": "a tie with"}
@@ -277,19 +288,36 @@ def _summary(frame):
     parts = []
     for contest, rows in frame.groupby("contest", sort=False):
         found = {
-            rival: contests.ratios(rows, "KAN", rival).iloc[-1] for rival in contests.rivals(rows)
+            rival: contests.ratios(rows, family, rival).iloc[-1]
+            for rival in contests.rivals(rows, family)
         }
         if not found:
             continue
         first = "MLP" if "MLP" in found else next(iter(found))
         of = found[first]
         interval = "" if math.isnan(of.low) else f" [{of.low:.2g}, {of.high:.2g}]"
-        said = [f"KAN / {first} **{of.ratio:.2g}**{interval}"]
+        said = [f"{family} / {first} **{of.ratio:.2g}**{interval}"]
         for verdict, word in words.items():
             names = [rival for rival, row in found.items() if row.verdict == verdict]
-            said += [f"KAN {word} {', '.join(names)}"] if names else []
+            said += [f"{family} {word} {', '.join(names)}"] if names else []
         parts.append(f"Equal {contest}, {of.tasks} tasks: {'; '.join(said)}.")
     return " ".join(parts)
+
+
+def _effects(frame):
+    """What extras are worth, task by task: the main effects, or those alone."""
+    from kanbook.results import contests
+
+    found = contests.effects(frame)
+    where = "main" if "main" in set(found["where"]) else "alone"
+    parts = []
+    for task, rows in found[found["where"] == where].groupby("task", sort=False):
+        said = [
+            f"{row.extra} **{row.ratio:.2f}** [{row.low:.2f}, {row.high:.2f}]"
+            for row in rows.itertuples()
+        ]
+        parts.append(f"{task}: {', '.join(said)}.")
+    return f"Error with an extra / without. {' '.join(parts)}"
 
 
 class StoredBenchmark(SphinxDirective):

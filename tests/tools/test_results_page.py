@@ -93,3 +93,33 @@ def test_a_contest_without_rivals_has_its_rows(build):
     html, _, said = build(run for run in rows() if run["settings"]["family"] == "KAN")
     assert not said and "<img" not in html.split("<h2>")[-1]
     assert "12 rows: test error" in html and "sort-tables.js" in html
+
+
+def test_extras_have_their_effects(build):
+    factor = {"minimal": 1.0, "bias": 0.9, "update": 0.5, "bias + update": 0.5}
+    runs = []
+    for family, one in factor.items():
+        for run in (run for run in rows() if run["settings"]["family"] == "KAN"):
+            settings = run["settings"] | {"family": family, "contest": "parameters"}
+            key = results.key("result", settings, run["seed"])
+            if key not in {run["run"] for run in runs} and not run["diverged"]:
+                error = one * run["test_error"] * (1 + 0.01 * len(runs))
+                runs.append(run | {"run": key, "settings": settings, "test_error": error})
+    html, out, said = build(runs)
+    assert not said
+    found = contests.effects(results.load("formulas"))
+    row = found[(found.extra == "update") & (found["where"] == "main")].iloc[0]
+    text = f"update <strong>{row.ratio:.2f}</strong> [{row.low:.2f}, {row.high:.2f}]"
+    assert text in html.split("<details", 1)[0]
+    assert html.count('src="_images/results-formulas.svg"') == 1
+
+
+def test_without_a_kan_the_first_family_is_compared(build):
+    runs = []
+    for run in rows():
+        settings = run["settings"] | {"family": "moved " + run["settings"]["family"]}
+        key = results.key("result", settings, run["seed"])
+        runs.append(run | {"run": key, "settings": settings})
+    html, _, said = build(runs)
+    assert not said and "moved KAN / moved MLP <strong>" in html
+    assert "the error of moved KAN divided by a rival" in html

@@ -166,12 +166,31 @@ def test_curves_show_median_and_range():
     assert band[:, 1].min() == 0.1
 
 
-def test_ladder_compares_with_the_baseline():
-    frame = frame_of({"minimal": [0.2, 0.4, 0.3], "all": [0.1, 0.2, 0.15]})
-    left, right = plots.plot_ladder(frame, "kind", "minimal").axes
-    medians = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
-    np.testing.assert_allclose(medians, [1, 0.5])
-    assert [bar.get_width() for bar in right.patches] == [1, 1]
+def effects_of(rows):
+    columns = ["extra", "task", "where", "ratio", "low", "high", "separated", "seconds"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+EFFECTS = [
+    ("bias", "one", "main", 1.1, 0.9, 1.3, False, 1.0),
+    ("update", "one", "main", 0.5, 0.4, 0.6, True, 1.3),
+    ("update", "one", "alone", 0.6, 0.3, 1.2, False, 1.3),
+    ("update", "two", "main", 2.0, 1.5, 2.5, True, 1.2),
+]
+
+
+def test_effects_are_drawn_where_they_are_and_faint_unless_separated():
+    figure = plots.plot_effects(effects_of(EFFECTS))
+    one, two = figure.axes
+    assert (one.get_title(), two.get_title()) == ("one", "two")
+    for ax, rows in ((one, EFFECTS[:3]), (two, EFFECTS[3:])):
+        marks = [line for line in ax.lines if line.get_marker() in "Dos" and len(line.get_xdata())]
+        assert [mark.get_xdata()[0] for mark in marks] == [row[3] for row in rows]
+        filled = [mark.get_markerfacecolor() != "white" for mark in marks]
+        assert filled == [row[6] for row in rows]
+        spans = [line.get_xdata() for line in ax.lines if line.get_marker() == "None"]
+        assert [tuple(span) for span in spans[1:]] == [row[4:6] for row in rows]  # after that of 1
+    assert [text.get_text() for text in one.texts] == ["1.0×", "1.3×", "time"]
 
 
 def contest_of(ratios, contest="parameters"):
@@ -265,7 +284,7 @@ def test_an_interval_may_leave_the_picture():
         (lambda f: plots.plot_medians(f[:0], "kind"), "frame has no rows"),
         (lambda f: plots.plot_medians(f, "family"), "no column 'family'"),
         (lambda f: plots.plot_curves(f, "kind", against="hours"), "against='hours'"),
-        (lambda f: plots.plot_ladder(f, "kind", "best"), "baseline='best'; expected one of"),
+        (lambda f: plots.plot_effects(f), "no column 'extra'"),
     ],
 )
 def test_frames_are_checked(call, message):
