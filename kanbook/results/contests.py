@@ -126,7 +126,8 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
         - ``seconds``, the mean ratio of the times of training.
 
     Raises:
-        ValueError: the frame lacks a column, or holds several runs of one family, task and seed.
+        ValueError: the frame lacks a column, holds several runs of one family, task and seed, or
+            none that differ in one extra.
     """
     import pandas
 
@@ -156,6 +157,8 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
                 row |= _wider(pairs.loc[companies, "log"])
                 row["seconds"] = np.exp(pairs.loc[companies, "time"].to_numpy().mean())
                 found.append(row)
+    if not found:
+        raise ValueError("frame has no result with an extra and without it")
     table = pandas.DataFrame(found).drop(columns="p")
     table.insert(6, "separated", (table["low"] > 1) | (table["high"] < 1))
     return table

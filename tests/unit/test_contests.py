@@ -328,3 +328,5 @@ def test_effects_of_what_was_not_paired_are_left_out():
     assert set(contests.effects(few)["where"]) == {"alone"}
     with pytest.raises(ValueError, match="'diverged'"):
         contests.effects(frame.drop(columns="diverged"))
+    with pytest.raises(ValueError, match="no result with an extra and without"):
+        contests.effects(frame[frame.family == "bias"])
