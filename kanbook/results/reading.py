@@ -142,7 +142,7 @@ def compare(a, b) -> Comparison:
         >>> compare([1, 2, 3], [2, 4, 6])
         Comparison(ratio=0.5, low=0.16666666666666666, high=1.5, won=7, pairs=9)
 
-    In the book: chapters 6 and 21.
+    In the book: chapters 4 and 21.
     """
     import numpy as np
 
