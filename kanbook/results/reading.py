@@ -142,7 +142,7 @@ def compare(a, b) -> Comparison:
         >>> compare([1, 2, 3], [2, 4, 6])
         Comparison(ratio=0.5, low=0.16666666666666666, high=1.5, won=7, pairs=9)
 
-    In the book: chapters 4 and 21.
+    In the book: chapters 13 to 15 and 21.
     """
     import numpy as np
 
@@ -198,7 +198,7 @@ def loss_at(curve: dict[str, list], at: float, by: str = "seconds") -> float:
         >>> round(loss_at(curve, 1.5), 6), round(loss_at(curve, 4, by="evaluations"), 6)
         (0.1, 0.031623)
 
-    In the book: chapters 6 to 8, 12, 13 and 15.
+    In the book: chapter 17.
     """
     import numpy as np
 
