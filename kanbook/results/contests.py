@@ -115,9 +115,9 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
         column: as of :func:`ratios`.
 
     Returns:
-        One row for each ``extra``, ``task`` and ``where``: *main* over all companies, which are the
-        subsets of the other extras; *alone*, added to the minimal KAN; in *company*, added to all
-        others. What has no pair is left out. Beside these it has
+        One row for each ``extra``, ``task`` and ``where``. Its effect is *main* over all companies,
+        which are the subsets of the other extras; *alone* if added to the minimal KAN; in *company*
+        if added to all others. What has no pair is left out. Other columns:
 
         - ``ratio``, with / without, the geometric mean over companies and seeds; below 1, it helps;
         - ``low``, ``high``: its 95 % interval, by Student's t on the logarithms. Of a main effect
