@@ -51,6 +51,16 @@
   addEventListener("resize", later);
   look();
 
+  // A drawing that moves holds a still, for readers who want less motion.
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  const hold = () => {
+    for (const image of document.querySelectorAll("img.drawing")) {
+      image.src = image.src.split("#")[0] + (calm.matches ? "#still" : "");
+    }
+  };
+  if (calm.matches) hold();
+  calm.addEventListener("change", hold);
+
   // On a phone the cells of a table of prose stand below each other, each after its column's name.
   for (const table of document.querySelectorAll("table.prose")) {
     const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());

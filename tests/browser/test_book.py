@@ -175,6 +175,19 @@ def test_a_drawing_is_shown_and_loaded_in_one_look(browser, server, scheme):
     visitor.context.close()
 
 
+def test_a_film_is_a_still_where_less_motion_is_wanted(fresh_desktop):
+    page = fresh_desktop.open("notebooks/09_grid_updates.html")
+    film = page.locator("#fig-update-film img:visible")
+    film.scroll_into_view_if_needed()
+    for motion, moves in (("no-preference", True), ("reduce", False)):
+        page.emulate_media(reduced_motion=motion)
+        page.wait_for_timeout(1000)
+        first = film.screenshot()
+        page.wait_for_timeout(1000)
+        assert (film.screenshot() != first) == moves
+    assert not fresh_desktop.problems
+
+
 def test_text_of_a_drawing_is_legible_on_a_phone(browser, server):
     visitor = Visitor(browser, server, {"width": 390, "height": 844}, "light")
     page = visitor.open("notebooks/12_ladder.html")

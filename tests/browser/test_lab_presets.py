@@ -52,6 +52,14 @@ def test_values_leave_their_knots(run):
     assert max(kept[300]["beyond"]) < 0.1
 
 
+def test_update_by_hand_costs_first_and_pays_then(run):
+    notes = run(PRESETS["leaving"], 601)
+    moved = run(PRESETS["leaving"] | {"script": [[300, "update"]]}, 601)
+    errors = [notes[300]["error"], *(moved[step]["error"] for step in (300, 400, 600))]
+    assert [f"{e:.3f}" for e in errors] == ["0.023", "0.045", "0.011", "0.006"]  # as in chapter 9
+    assert f"{notes[600]['error']:.3f}" == "0.015"
+
+
 def test_update_brings_the_knots_to_the_values(run):
     notes, without = run(PRESETS["update"], 601), run(PRESETS["update"] | {"script": []}, 601)
     assert notes[100] == without[100]
