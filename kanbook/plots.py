@@ -393,10 +393,10 @@ def plot_effects(effects: DataFrame) -> Figure:
 
     Returns:
         A figure with a part for each task, in it a row for each extra. It shows the error with it,
-        divided by that without; left of 1 it helps. The diamond is its main effect, above it is the effect
-        alone (a circle), below in company (a square), lines are 95 % intervals. Those that do not
-        contain 1 are dark and their marks filled. The tie zone is shaded. At the right edge, the
-        time of a training, with / without.
+        divided by that without; left of 1 it helps. The diamond is its main effect, above it is the
+        effect alone (a circle), below in company (a square), lines are 95 % intervals. Those that
+        do not contain 1 are dark and their marks filled. The tie zone is shaded. At the right edge,
+        the time of a training, with / without.
 
     Raises:
         ValueError: the frame is empty or lacks a column.
