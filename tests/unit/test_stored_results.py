@@ -11,7 +11,15 @@ from kanbook.experiments import definitions as d
 # Tables whose runs take several days of a small machine: what is there is right, more will come.
 GROWING = {"recovery", "recovery-rivals", "race-audit"}
 GROWING |= {name for name, one in EXPERIMENTS.items() if isinstance(one, contests.Contest)}
-GROWING -= {"noise", "tables", "extras-factorial", "knots", "recipe-lm", "climbs-adam"}
+GROWING -= {
+    "noise",
+    "tables",
+    "extras-factorial",
+    "knots",
+    "recipe-lm",
+    "climbs-adam",
+    "climbs-lbfgs",
+}
 SEEDS = {"tuning": d.TUNING_SEEDS}  # of the stages that choose
 SEEDS |= {"finalist": contests.FINALIST_SEEDS}
 
