@@ -418,8 +418,8 @@ def plot_effects(effects: DataFrame) -> Figure:
             faint = {} if row.separated else {"alpha": 0.45}
             ax.plot([row.low, row.high], [y, y], color=color, linewidth=1.6, **faint)
             fill = color if row.separated else "white"
-            size = 7 if row.where == "main" else 5
-            ax.plot(row.ratio, y, mark, color=color, markersize=size, markerfacecolor=fill, **faint)
+            look = {"markersize": 7 if row.where == "main" else 5, "markerfacecolor": fill}
+            ax.plot(row.ratio, y, mark, color=color, **look, **faint)
         for extra, seconds in rows.groupby("extra")["seconds"].first().items():
             place = {"transform": ax.get_yaxis_transform(), "va": "center"}
             ax.text(1.03, extras.index(extra), f"{seconds:.1f}×", **place)

@@ -517,6 +517,9 @@ def _pace(shape: tuple[str, int, int, int]) -> dict[str, float]:
     )
 
 
+# Where only the rate is chosen: in full length, with two seeds.
+WITHOUT_DRAWS = {"share": 1.0, "finalists": 0, "search_seeds": (1000, 1001), "seeds": 5}
+
 EXPERIMENTS.update(
     (experiment.name, experiment)
     for experiment in (
@@ -608,10 +611,7 @@ EXPERIMENTS.update(
             for_extras,
             {"parameters": tuple(subsets())},
             fixed=subsets,
-            share=1.0,
-            finalists=0,
-            search_seeds=(1000, 1001),
-            seeds=5,
+            **WITHOUT_DRAWS,
             cost=65,
         ),
         *(
@@ -635,10 +635,7 @@ EXPERIMENTS.update(
             for_extras,
             {"parameters": tuple(as_pykan())},
             fixed=as_pykan,
-            share=1.0,
-            finalists=0,
-            search_seeds=(1000, 1001),
-            seeds=5,
+            **WITHOUT_DRAWS,
             cost=8,
         ),
         Contest(
@@ -648,10 +645,7 @@ EXPERIMENTS.update(
             for_knots,
             {"parameters": tuple(knots())},
             fixed=knots,
-            share=1.0,
-            finalists=0,
-            search_seeds=(1000, 1001),
-            seeds=5,
+            **WITHOUT_DRAWS,
             cost=25,
         ),
         *(
@@ -663,10 +657,7 @@ EXPERIMENTS.update(
                 {"parameters": tuple(climbs())},
                 fixed=climbs,
                 rates=rates,
-                share=1.0,
-                finalists=0,
-                search_seeds=(1000, 1001),
-                seeds=5,
+                **WITHOUT_DRAWS,
                 cost=18,
             )
             for optimizer, name, how, rates in (
