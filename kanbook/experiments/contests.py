@@ -436,24 +436,30 @@ def climbs() -> dict[str, Settings]:
         "5": kan | {"grid_size": 5},
         "20": kan | {"grid_size": 20},
         "20, fresh": kan | {"grid_size": 20} | fresh,
+        "20, updated": kan | {"grid_size": 20} | fresh | {"update_before": True},
         "5, 10, 20": kan | stairs,
         "5, 10, 20, updated": kan | stairs | {"update_before": True},
     }
 
 
 def recipe(optimizer: str) -> dict[str, Settings]:
-    """KANs by the recipe of chapter 12, of one hidden layer and two, and one without it."""
+    """KANs by the recipe of chapter 12, of one hidden layer and two, without it, and half of it."""
     kan, stairs = {"model": "kan", "degree": 3, "depth": 1}, [[0.5, 6]]
     moved, last = {"spline_weight": True, "update_grid": 10}, 6
     if optimizer == "lm":
         stairs = [[0, 3], [1 / 3, 6], [2 / 3, 12]]  # the first moves the knots only
         moved, last = {"update_before": True}, 12
     steps = kan | {"grid_size": 3, "extend_grid": stairs} | moved
-    return {
+    families = {
         "recipe": steps,
         "recipe, two layers": steps | {"depth": 2},
         "all intervals at once": kan | {"grid_size": last},
     }
+    if optimizer == "lm":  # one half of it without the other
+        same = {"extend_grid": [[step, last] for step, _ in stairs]}
+        families["climbed only"] = steps | {"update_before": False}
+        families["moved only"] = steps | {"grid_size": last} | same
+    return families
 
 
 def for_starts() -> list[Settings]:

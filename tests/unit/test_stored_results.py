@@ -16,9 +16,6 @@ GROWING -= {
     "tables",
     "extras-factorial",
     "knots",
-    "recipe-lm",
-    "climbs-adam",
-    "climbs-lbfgs",
 }
 SEEDS = {"tuning": d.TUNING_SEEDS}  # of the stages that choose
 SEEDS |= {"finalist": contests.FINALIST_SEEDS}
