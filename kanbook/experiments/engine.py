@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..results import FOLDER, ResultsError, Table, digest, key
-from . import equations, heats, recovery, sequence, trials, waves
+from . import digits, equations, heats, recovery, sequence, trials, waves
 from .contests import Contest
 from .definitions import EXPERIMENTS, TUNING_SEEDS, Experiment, Settings
 
@@ -38,7 +38,8 @@ ENVIRONMENT = {
 # other seeds, widened by the first; of the tuning runs, with two seeds, 96 % by the second.
 WIDER, WIDER_OF_FEW = 5.0, 10.0
 # What trains a task, by what stands before its colon; those of the first kind have none.
-RUNNERS = {"equation": equations.run, "sequence": sequence.run, "waves": waves.run}
+RUNNERS = {"digits": digits.run, "equation": equations.run}
+RUNNERS |= {"sequence": sequence.run, "waves": waves.run}
 # Points of stored loss curves, at most; of contests, whose runs are many, fewer.
 POINTS, POINTS_OF_CONTESTS = {"tuning": 8, "result": 60}, {"search": 3, "finalist": 3, "result": 15}
 WAIT = 10  # seconds for a scheduler to answer
