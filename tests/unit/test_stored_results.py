@@ -16,6 +16,10 @@ GROWING -= {
     "tables",
     "extras-factorial",
     "knots",
+    "recipe-adam",
+    "recipe-lm",
+    "climbs-adam",
+    "climbs-lbfgs",
 }
 SEEDS = {"tuning": d.TUNING_SEEDS}  # of the stages that choose
 SEEDS |= {"finalist": contests.FINALIST_SEEDS}
