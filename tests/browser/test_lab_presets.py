@@ -14,7 +14,7 @@ RUN = """([settings, until]) => {
       else race[action]();
     }
     if (race.steps % 100 === 0) notes[race.steps] = {
-      error: race.errors().kan, beyond: beyond().flatMap(one => [...one]),
+      error: race.errors().kan, mlp: race.errors().mlp, beyond: beyond().flatMap(one => [...one]),
       edges: race.kan.layers.reduce((sum, layer) => sum + layer.kind.filter(one => one).length, 0),
       grid_size: race.kan.layers[0].grid_size };
   }
@@ -58,6 +58,7 @@ def test_update_by_hand_costs_first_and_pays_then(run):
     errors = [notes[300]["error"], *(moved[step]["error"] for step in (300, 400, 600))]
     assert [f"{e:.3f}" for e in errors] == ["0.023", "0.045", "0.011", "0.006"]  # as in chapter 9
     assert f"{notes[600]['error']:.3f}" == "0.015"
+    assert [f"{n[600]['mlp']:.3f}" for n in (moved, notes)] == ["0.024", "0.036"]  # its optimizer
 
 
 def test_update_brings_the_knots_to_the_values(run):
