@@ -15,6 +15,7 @@ GROWING -= {
     "noise",
     "tables",
     "extras-factorial",
+    "extras-pykan",
     "knots",
     "recipe-adam",
     "recipe-lm",
