@@ -16,11 +16,15 @@ REACHED = r"n => /step ([\d,]+)/.exec(document.body.innerText)?.[1].replace(',',
 
 
 def film(page):
-    """Pictures of the Lab while its networks learn."""
+    """Pictures of what lies between the Lab's buttons, while its networks learn."""
     lab = page.locator(".kan-lab").first
-    for step in sorted({*STEPS}):
+    page.wait_for_function(REACHED, arg=1, timeout=60_000)
+    names = "The KAN", "Parameters:"
+    top, bottom = (lab.get_by_text(name).first.bounding_box() for name in names)
+    box = lab.bounding_box() | {"y": top["y"] - 10, "height": bottom["y"] - top["y"]}
+    for step in STEPS:
         page.wait_for_function(REACHED, arg=step, timeout=300_000)
-        picture = Image.open(io.BytesIO(lab.screenshot(animations="allow")))
+        picture = Image.open(io.BytesIO(page.screenshot(clip=box, animations="allow")))
         yield picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
 
 

@@ -49,9 +49,9 @@ def test_terms_are_there_once():
     assert len(TERMS) == len({term.lower() for term in TERMS})
 
 
-@pytest.fixture(scope="module")
-def first_page():
-    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module", params=["book/intro.md", "README.md"])
+def first_page(request):
+    page = (ROOT / request.param).read_text(encoding="utf-8")
     return " ".join(page.split())
 
 
