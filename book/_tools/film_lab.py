@@ -6,9 +6,10 @@ Writes book/_static/kan-lab.gif. Needs `make book` before, and Chromium.
 import io
 from pathlib import Path
 
-from browser import find
 from PIL import Image
 from playwright.sync_api import sync_playwright
+
+from browser import find
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = [round(2400 ** (i / 40)) for i in range(8, 41)]  # a picture at each, or soon after
