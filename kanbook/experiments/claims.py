@@ -1,0 +1,454 @@
+"""What is said about KANs, and what the stored runs say: the verdicts of chapter 21.
+
+Each claim has a function that looks at the stored rows and returns a word and the numbers behind
+it. Errors are compared as KAN / rival, below 1 the KAN is better, with a 95 % interval over tasks
+(:func:`kanbook.results.contests.ratios`), or over pairs of seeds where there is one task
+(:func:`kanbook.results.compare`). The words follow from them by :func:`side` and :func:`word`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import results
+from ..results import contests
+from .contests import ends
+from .kinds import NAMES, OWN, fields, phases
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+__all__ = ["CLAIMS", "Claim", "Found", "Rows", "side", "table", "word"]
+
+TIE = contests.TIE
+WORDS = "stands", "narrower", "falls", "open"
+
+
+class Found(NamedTuple):
+    """What the rows say of a claim: one of ``WORDS``, and why."""
+
+    word: str
+    numbers: str
+
+
+Judge = Callable[["Rows"], Found]
+
+
+class Claim(NamedTuple):
+    """A claim: who made it, the chapters that tested it, and the function that judges it."""
+
+    said: str
+    who: str
+    chapters: tuple[int, ...]
+    judge: Judge
+
+
+class Rows:
+    """The stored rows of a folder (``None``: those of kanbook), each table read once."""
+
+    def __init__(self, folder: Path | str | None = None) -> None:
+        self.names = results.names(folder)
+        self._load = cache(lambda name: results.load(name, folder=folder))
+
+    def __call__(self, name: str, contest: str = "") -> DataFrame:
+        """The rows of an experiment, or of one of its two contests."""
+        frame = self._load(name)
+        return contests.with_own(frame).query("contest == @contest") if contest else frame
+
+    @cached_property
+    def effects(self) -> DataFrame:
+        """What each extra is worth, over all subsets of the others, on three tasks."""
+        found = contests.effects(self("extras-factorial"))
+        return found[found["where"] == "main"].set_index("extra")
+
+    def against(self, name: str, rival: str = "MLP", contest: str = "parameters") -> DataFrame:
+        """KAN / rival for each class of tasks, indexed by the class."""
+        return contests.ratios(self(name, contest), "KAN", rival).set_index("kind")
+
+
+def side(found: Any) -> str:
+    """What a ratio with its interval proves: the first is better ("a"), the second ("b"), or less.
+
+    "little" if the interval misses 1 and the ratio lies within 20 %; "tie" if the interval lies
+    within 20 %; else "undecided". A p that is corrected for the number of classes counts instead of
+    the interval, where there is one.
+    """
+    level = getattr(found, "p_holm", None)
+    apart = (found.low > 1 or found.high < 1) if level is None else level < contests.LEVEL
+    if found.low > 1 / TIE and found.high < TIE:
+        return "tie"
+    if not apart:
+        return "undecided"
+    return "little" if 1 / TIE <= found.ratio <= TIE else "a" if found.ratio < 1 else "b"
+
+
+def word(sides: Iterable[str], wanted: str = "a") -> str:
+    """The verdict on "better on all of these", from the sides of all of these.
+
+    "stands" if all are as wanted, "narrower" if some are, or a little; "open" if nothing is
+    decided; "falls" if something is, and nothing as wanted.
+    """
+    sides = set(sides)
+    if sides <= {wanted}:
+        return "stands"
+    if sides & {wanted, "little"}:
+        return "narrower"
+    return "open" if sides <= {"undecided"} else "falls"
+
+
+def show(found: Any) -> str:
+    """A ratio and its interval, with two digits."""
+    if not found.low < found.high:  # one task
+        return number(found.ratio)
+    return f"{number(found.ratio)} [{number(found.low)}, {number(found.high)}]"
+
+
+def number(x: float) -> str:
+    return f"{x:.0e}".replace("e-0", "e-") if x < 0.005 else f"{x:.2f}" if x < 9.95 else f"{x:,.0f}"
+
+
+def pairs(a: Series, b: Series) -> results.Comparison:
+    """The errors of two kinds of runs, whose losses are mean squares."""
+    return results.compare(np.sqrt(a), np.sqrt(b))
+
+
+# --- the claims ----------------------------------------------------------------------------------
+
+PAPER, POST, OURS = "KAN paper", "the post", "our first edition"
+CLAIMS: list[Claim] = []
+
+
+def claim(who: str, *chapters: int) -> Callable[[Judge], Judge]:
+    """Of a function makes a claim; its docstring is what was said."""
+
+    def add(judge: Judge) -> Judge:
+        CLAIMS.append(Claim(judge.__doc__ or "", who, chapters, judge))
+        return judge
+
+    return add
+
+
+TABLES = {"regression": "numbers", "classes": "classes", "series": "series"}
+
+
+def _in_turns(rows: Rows) -> list[tuple[Any, Any]]:
+    """KAN / MLP at equal parameters, for every class of the contests that are stored."""
+    wanted = [name for name in ("formulas", "tables", "pictures") if name in rows.names]
+    return [pair for name in wanted for pair in rows.against(name).drop("all").iterrows()]
+
+
+@claim("KAN paper; often said", 4, 15, 19)
+def beat(rows: Rows) -> Found:
+    """KANs beat MLPs of as many parameters."""
+    found = _in_turns(rows)
+    said = "; ".join(f"{NAMES.get(kind, kind)} {show(row)}" for kind, row in found)
+    return Found(word(side(row) for _, row in found), f"KAN / MLP: {said}.")
+
+
+@claim("often said", 15)
+def half(rows: Rows) -> Found:
+    """A KAN needs half of an MLP's parameters."""
+    runs = rows("scaling")
+    runs = runs[runs.depth == 2].set_index(["family", "size"]).sort_index().final
+    sizes = sorted(set(runs.index.get_level_values("size")))
+    found = [pairs(runs["KAN", a], runs["MLP", b]) for a, b in zip(sizes, sizes[1:], strict=False)]
+    sides = ["a" if one.ratio <= 1 else "b" for one in found]
+    said = "; ".join(f"{a:,}: {number(one.ratio)}" for a, one in zip(sizes, found, strict=False))
+    text = f"On a photograph's pixels, KAN of a size / MLP of twice that size: {said}. It has 4,096 pixels."
+    return Found(word(sides), text)
+
+
+@claim(PAPER, 16)
+def slow(rows: Rows) -> Found:
+    """KANs train ten times as slowly."""
+    step = contests.paces(rows("pace")).pivot(index=["task", "size"], columns="family")
+    ratio = (step["step_ms", "KAN"] / step["step_ms", "MLP"]).sort_values()
+    timed = results.benchmark("tanh").query("framework == 'PyTorch'").set_index("contestant").ratio
+    theirs = timed["PyKAN"] / timed["MLP"]
+    one = results.benchmark("prediction").set_index(["widths", "model", "how"]).microseconds
+    one = [one["2-5-1", model, "exported"] for model in ("KAN", "MLP")]
+    verdict = "narrower" if theirs > 8 > ratio.max() else "stands" if ratio.min() > 8 else "falls"
+    text = f"A training step: {ratio.median():.1f} times an MLP's ({ratio.min():.1f} to "
+    text += f"{ratio.max():.1f}); PyKAN's {theirs:.0f} times. One prediction, exported: "
+    return Found(verdict, text + f"{one[0]:.0f} against {one[1]:.0f} microseconds.")
+
+
+@claim(PAPER, 18)
+def formula(rows: Rows) -> Found:
+    """A KAN can be read: it turns into a formula."""
+    frame = rows("recovery")
+    held = frame[~frame.law.isin(["chirp", "ripples", "nearest"])]  # which no small KAN can hold
+    share = (held.outcome == "found").groupby(held.noise).mean()
+    wrong = (held[held.noise == 0.01].outcome == "wrong").mean()
+    verdict = "stands" if share.min() > 0.95 else "narrower" if share.min() > 0.5 else "falls"
+    text = (
+        f"{len(set(held.law))} laws that a small KAN can hold: found in {share[0.0]:.0%} of runs; "
+    )
+    text += f"with 1 % noise {share[0.01]:.0%}, and {wrong:.0%} wrong formulas."
+    text += _others(rows, set(held.law))
+    return Found(verdict, text)
+
+
+def _others(rows: Rows, laws: set[str]) -> str:
+    if "recovery-rivals" not in rows.names:
+        return ""
+    frame = rows("recovery-rivals").query("noise == 0 and law in @laws")
+    share = (frame.outcome == "found").groupby(frame.method).mean()
+    names = {"pykan": "PyKAN's tutorial", "operon": "Operon, no network"}
+    return "".join(f" {name}: {share[m]:.0%}." for m, name in names.items() if m in share)
+
+
+@claim(PAPER, 10, 12)
+def climb(rows: Rows) -> Found:
+    """More knots on the way beat all of them from the start."""
+    ways = {"20 throughout": ("", "20"), "5 throughout, wider": ("", "5")}
+    ways["that, with moved knots"] = (", updated", "5")
+    sides, parts = [], []
+    for name, (how, rival) in ways.items():
+        tables = rows("climbs-adam"), rows("climbs-lbfgs")
+        found = [contests.ratios(one, f"5, 10, 20{how}", rival).iloc[-1] for one in tables]
+        sides += map(side, found)
+        parts.append(f"{name} {show(found[0])}, with L-BFGS {show(found[1])}")
+    text = f"From 5 to 20 intervals, six formulas, Adam: / {'; / '.join(parts)}."
+    return Found(word(sides), text)
+
+
+@claim(PAPER, 20)
+def hundred(rows: Rows) -> Found:
+    """Differential equations: 100 times more accurate with 100 times fewer parameters."""
+    frame = rows("equations")
+    plane = frame[(frame.task == "equation:poisson-2d") & (frame.boundary == "built in")]
+
+    def adam(size: int, **which: Any) -> list[float]:
+        part = plane[plane["size"] == size]
+        for name, value in which.items():
+            part = part[part[name] == value]
+        return [p[0]["error"] for p in part.probes]
+
+    small = adam(100, degree=3.0, model="kan")
+    big, sine = adam(10_000, activation="tanh"), adam(300, activation="sine")
+    found, other = results.compare(small, big), results.compare(small, sine)
+    verdict = "stands" if found.high < 0.02 else "narrower" if found.ratio < TIE else "falls"
+    text = "Cubic KAN of 100 numbers / tanh MLP of 10,000, by Adam: "
+    text += f"{show(found)}; / sine MLP of 300: {show(other)}."
+    return Found(verdict, text)
+
+
+@claim(PAPER, 20)
+def forget(rows: Rows) -> Found:
+    """KANs learn new things without forgetting old ones."""
+    frame = rows("sequence")
+    middle = frame.groupby(["contestant", "task", "way"]).test_error.median().unstack()
+    one, two = (middle.loc[f"KAN, {layers}"] for layers in ("one layer", "two layers"))
+    lost = (two["in turn"] / two["at once"]).min()
+    kept = one.loc["sequence:peaks", "in turn"]
+    verdict = ("narrower" if kept < 0.01 else "falls") if lost > 3 else "stands"
+    ends = phases(frame)
+    ratio = contests.ratios(ends, "KAN", "MLP").iloc[-1]
+    text = f"One spline keeps five peaks (error {number(kept)}). Two layers end with at least "
+    text += f"{lost:.0f} times the error they have at once; KAN / MLP, in turn: {show(ratio)}."
+    return Found(verdict, text)
+
+
+@claim("Wang et al.", 10)
+def waves(rows: Rows) -> Found:
+    """KANs learn quick waves that MLPs miss."""
+    end = rows("waves").query("task == 'waves:50'").groupby("contestant").final.apply(list)
+    kan = np.sqrt(end["KAN, G = 20"])
+    rivals = {"tanh": "MLP, tanh", "Fourier features": "MLP, tanh, Fourier features"}
+    rivals["sines of 30 x"] = "MLP, sine, inputs x 30"
+    found = {name: results.compare(kan, np.sqrt(end[who])) for name, who in rivals.items()}
+    said = ", ".join(f"with {name} {show(one)}" for name, one in found.items())
+    return Found(word(map(side, found.values())), f"Ten waves, KAN of 20 intervals / MLP {said}.")
+
+
+@claim("PyKAN", 9)
+def update(rows: Rows) -> Found:
+    """Knots should follow the data."""
+    frame = rows("knots")
+    ways = {"one Adam": "kept", "fresh ones": "fresh"}
+    found = {
+        name: contests.ratios(frame, f"moved, {how}", f"still, {how}").iloc[-1]
+        for name, how in ways.items()
+    }
+    said = ", ".join(f"with {name} {show(row)}" for name, row in found.items())
+    sides = ["little" if row.ratio < 1 and row.p < 0.05 else "undecided" for row in found.values()]
+    return Found(word(sides), f"Moved / still, eight tasks: {said}.")
+
+
+@claim("PyKAN", 11)
+def second(rows: Rows) -> Found:
+    """L-BFGS is the optimizer for a KAN."""
+    runs = rows("optimizers").query("dtype == 'float64' and task == 'exp_sine'")
+    end = {key: part.final for key, part in runs.groupby(["family", "optimizer"])}
+    found = {f: pairs(end[f, "lbfgs"], end[f, "adam"]) for f in ("KAN", "MLP")}
+    more = rows("second-order").query("task == 'exp_sine' and parameters == 345")
+    end = {key: part.final for key, part in more.groupby("optimizer")}
+    text = f"L-BFGS / Adam on a formula: KAN {show(found['KAN'])}, MLP {show(found['MLP'])}. "
+    other = pairs(end["lm"], end["lbfgs"])
+    text += f"Levenberg-Marquardt / L-BFGS: {show(other)}."
+    better = {"a": "b", "b": "a"}.get(side(other), "tie")  # L-BFGS, than the other
+    return Found(word([side(found["KAN"]), better]), text)
+
+
+@claim("Fairer Comparison", 19)
+def fairer(rows: Rows) -> Found:
+    """Everywhere but on formulas MLPs are better."""
+    found = rows.against("tables").drop("all")
+    theirs = results.published()
+    lost = (theirs.mlp_best - theirs.kan_best).where(lambda gap: gap.abs() > theirs.noise)
+    said = ", ".join(f"{TABLES[kind]} {show(row)}" for kind, row in found.iterrows())
+    ahead = lost[theirs.kind == "picture"].notna()
+    text = f"Ours, KAN / MLP: {said}. Their runs, counted again: MLPs ahead on {ahead.sum()} of "
+    text += f"{len(ahead)} sets of pictures, and apart on "
+    text += f"{lost[theirs.kind == 'table'].notna().sum()} of 10 tables."
+    sides = [side(row) for _, row in found.iterrows()]
+    return Found(word([*sides, "b" if ahead.all() else "undecided"], "b"), text)
+
+
+@claim(POST, 5)
+def image(rows: Rows) -> Found:
+    """On an image a KAN fails, whatever one tries."""
+    end = rows("cold-case-finale").query("steps == 20000").groupby("contestant").final.apply(list)
+    end = end.map(np.sqrt)
+    found = {
+        name: results.compare(end[name], end["MLP"]) for name in ("splines", "splines + all three")
+    }
+    text = "Rebuilt, KAN / MLP after 20,000 steps: bare "
+    text += f"{show(found['splines'])}, with the extras {show(found['splines + all three'])}."
+    worst = max(one.ratio for one in found.values())
+    return Found("stands" if worst > 5 else "narrower" if worst > TIE else "falls", text)
+
+
+@claim(POST, 5, 15)
+def race(rows: Rows) -> Found:
+    """A tanh MLP wins, with a loss of 0.0006 against 0.0011."""
+    end = {name: part.final for name, part in rows("race").groupby("contestant")}
+    again = rows("cold-case-finale").query("steps == 20000").groupby("contestant").final.median()
+    found = pairs(end["KAN"], end["MLP, tanh"])
+    text = f"KAN / MLP after 20,000 steps: {show(found)}. The post's network rebuilt: losses of "
+    text += f"{again['MLP']:.4f} and {again['splines + all three']:.4f}."
+    return Found(word([side(found)], "b"), text)
+
+
+@claim(POST, 6, 7, 8, 12)
+def extras(rows: Rows) -> Found:
+    """Bias, spline weight and SiLU help somewhat, and slow training a lot."""
+    main = rows.effects
+    parts, sides = [], []
+    for extra in ("bias", "spline weight", "base"):
+        part = main.loc[extra]
+        sides += map(side, part.itertuples())
+        parts.append(f"{extra} " + ", ".join(map(number, part.ratio)))
+    time = main.loc[["bias", "spline weight", "base"]].seconds
+    text = f"With / without, three tasks: {'; '.join(parts)}. Separated for the better: "
+    text += (
+        f"{sides.count('a')} of {len(sides)}. Seconds: {time.min():.2f} to {time.max():.2f} times."
+    )
+    return Found(word(sides), text)
+
+
+@claim(POST, 13)
+def tanh(rows: Rows) -> Found:
+    """tanh(a x² + b x) comes close to the splines, ten times as fast."""
+    runs = rows("tanh")
+    end = {key: part.final for key, part in runs[runs.measure.isna()].groupby(["task", "variant"])}
+    near = {}
+    for task, name in {"zigzag": "zigzag", "exp_sine": "formula", "image-32": "portrait"}.items():
+        near[name] = pairs(end[task, "KAN"], end[task, "tanh after sum + bias"])
+    times = results.benchmark("tanh").set_index(["framework", "contestant"]).ratio
+    soft, fast = times["Tinygrad", "soft KAN"], times["PyTorch", "KAN"]
+    close = [one.ratio > 0.5 for one in near.values()]
+    said = ", ".join(f"{task} {show(one)}" for task, one in near.items())
+    text = f"KAN / one tanh after the sum: {said}. Its step is {soft:.0f} times as quick as the "
+    text += f"post's splines in the post's framework, {fast:.0f} times as quick as kanbook's."
+    both = all(close) and min(soft, fast) > 8
+    return Found("stands" if both else "narrower" if soft > 8 else "falls", text)
+
+
+@claim(POST, 14)
+def knobs(rows: Rows) -> Found:
+    """Order of layers, depth, rate, batch: all within 20 %."""
+    frame = rows("mixtures")
+    spans = {}
+    for knob, part in frame.groupby("knob"):
+        by = [c for c in ("kinds", "family", "lr", "batch_size", "depth") if c in part]
+        middle = part.groupby(by, dropna=False).final.median() ** 0.5
+        spans[knob] = middle.max() / middle.min()
+    said = ", ".join(f"{knob} {number(span)}" for knob, span in spans.items())
+    verdict = "stands" if max(spans.values()) < 1.5 else "falls"
+    return Found(verdict, f"Largest error / smallest, at equal parameters: {said}.")
+
+
+@claim(POST, 11, 17)
+def digits(rows: Rows) -> Found:
+    """64-bit KANs come close to machine precision, MLPs do not."""
+    runs = rows("second-order").query("task == 'product' and optimizer == 'lm'")
+    runs = {f: (part.loss**0.5, part.final**0.5) for f, part in runs.groupby("family")}
+    (kan, new), (mlp, _) = runs["KAN"], runs["MLP"]
+    verdict = "narrower" if kan.max() < 1e-11 else "falls"
+    text = f"x y by least squares, RMSE: the KAN's own samples {number(kan.median())}, new ones "
+    text += f"{number(new.median())}; the MLP's own {number(mlp.median())}."
+    return Found("stands" if new.max() < 1e-12 else verdict, text)
+
+
+@claim(OURS, 15, 19)
+def smooth(rows: Rows) -> Found:
+    """Smooth, two to four inputs, no noise: take a KAN."""
+    import pandas
+
+    frame = rows("formulas", "parameters")
+    frame = frame[[ends(task)[0] <= 3 for task in frame.task]].assign(kind="few inputs")
+    own = contests.ratios(pandas.concat([frame, fields(frame)]), "KAN", OWN).iloc[-1]
+    mlp = contests.ratios(frame, "KAN", "MLP").iloc[-1]
+    least = contests.ratios(rows("recipe-lm"), "recipe", "MLP").iloc[-1]
+    text = f"{mlp.tasks} formulas of 2 or 3 inputs: KAN / MLP {show(mlp)}, KAN / polynomial or "
+    text += (
+        f"Gaussian process {show(own)}. By least squares, {least.tasks} formulas: {show(least)}."
+    )
+    return Found(word([side(mlp), side(own)]), text)
+
+
+@claim(OURS, 19)
+def noisy(rows: Rows) -> Found:
+    """With noise: take an MLP."""
+    found = rows.against("noise")
+    found = {n: found.loc[f"noise 20%, {n} samples"] for n in (200, 2000)}
+    said = ", ".join(f"{n:,} samples {show(row)}" for n, row in found.items())
+    return Found(word(map(side, found.values()), "b"), f"20 % noise, KAN / MLP: {said}.")
+
+
+@claim(OURS, 15)
+def painted(rows: Rows) -> Found:
+    """For a picture: take an MLP."""
+    if "pictures" not in rows.names:
+        return Found("open", "Pixels that were not shown: the runs are not made yet.")
+    found = rows.against("pictures").drop("all")
+    said = ", ".join(f"{kind} {show(row)}" for kind, row in found.iterrows())
+    text = f"Pixels that were not shown, KAN / MLP: {said}."
+    return Found(word([side(row) for _, row in found.iterrows()], "b"), text)
+
+
+def table(folder: Path | str | None = None) -> DataFrame:
+    """All claims with their verdicts.
+
+    Args:
+        folder: of the stored runs; those that came with kanbook if not given.
+
+    Returns:
+        ``claim``, ``who`` made it, ``verdict``, one of ``WORDS``, ``numbers`` and ``chapters``.
+    """
+    import pandas
+
+    rows = Rows(folder)
+    lines = [(one, one.judge(rows)) for one in CLAIMS]
+    return pandas.DataFrame(
+        {"claim": one.said, "who": one.who, "verdict": found.word, "numbers": found.numbers}
+        | {"chapters": one.chapters}
+        for one, found in lines
+    )

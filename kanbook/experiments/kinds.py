@@ -1,0 +1,106 @@
+"""KAN against MLP by kind of task, from the stored contests: the figure of chapter 21."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import results
+from ..results import contests
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["NAMES", "OWN", "fields", "kinds", "phases", "solved"]
+
+NAMES = {"axes": "formulas, along the axes", "rotated": "the same, rotated"}
+NAMES |= {"generic": "formulas, generic", "regression": "tables, numbers"}
+NAMES |= {"classes": "tables, classes", "series": "time series"}
+NAMES |= {
+    f"noise {s}%, {n} samples": f"{n} samples, {s} % noise" for s in (0, 20) for n in (200, 2000)
+}
+NAMES |= {f"{n} parameters": f"pictures, {n:,} numbers" for n in (1000, 8000)}
+OWN = "the field's own"
+
+
+def fields(frame: DataFrame) -> DataFrame:
+    """Rows of the field's own methods: for each task the one with the least validation error."""
+    rows = frame[frame.baseline.notna()]
+    logs = np.log(rows.validation_error).groupby([rows.kind, rows.task, rows.family]).mean()
+    best = {key[-1:] + key[:-1] for key in logs.groupby(["kind", "task"]).idxmin()}
+    kept = [key in best for key in zip(rows.family, rows.kind, rows.task, strict=True)]
+    return rows[kept].assign(family=OWN)
+
+
+def solved(frame: DataFrame) -> DataFrame:
+    """The three equations as a contest: KAN and MLP of equal size, and one spline.
+
+    Of each, the kind (degree, activation, shape) that left the least of the equation.
+    """
+    sizes = {"equation:poisson-1d": 100, "equation:poisson-2d": 300, "equation:burgers": 500}
+    limit = 1.05 * frame.task.map(sizes)
+    near = (
+        (frame["size"] <= limit) & (frame["size"] >= 0.9 * limit) & (frame.boundary == "built in")
+    )
+    rows = frame[near].assign(kind="equations", test_error=frame.final**0.5)
+    rows["family"] = rows.model.map({"kan": "KAN", "mlp": "MLP", "collocation": OWN})
+    kind = [rows[name].map(str) for name in ("degree", "activation", "grid_size")]
+    rows["which"] = kind[0].str.cat(kind[1:])
+    middle = rows.groupby(["task", "family", "which"]).loss.median()
+    best = set(middle.groupby(["task", "family"]).idxmin())
+    return rows[[key in best for key in zip(rows.task, rows.family, rows.which, strict=True)]]
+
+
+def phases(frame: DataFrame) -> DataFrame:
+    """Learning in turn as a contest: errors on all phases at the end, for digits what is wrong."""
+    rows = frame[(frame.way == "in turn") & frame.contestant.isin(["KAN, two layers", "MLP"])]
+    wrong = rows.test_error.where(~rows.task.str.endswith("digits"), 1 - rows.accuracy)
+    return rows.assign(kind="learning in turn", test_error=wrong)
+
+
+def kinds(folder: Path | str | None = None) -> DataFrame:
+    """KAN / rival for each kind of task that the book tested, from what is stored of it.
+
+    Returns:
+        One row for each ``kind`` and ``rival``: "MLP", with equal parameters, "MLP, equal seconds",
+        and "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``
+        and ``high`` as of :func:`~kanbook.results.contests.ratios`, ``each`` the tasks' ratios.
+    """
+    import pandas
+
+    stored, found = results.names(folder), []
+
+    def rows(name: str) -> DataFrame:
+        return contests.with_own(results.load(name, folder=folder))
+
+    def add(kind: str, rival: str, frame: DataFrame, a: str = "KAN", b: str = "MLP") -> None:
+        if {a, b} <= set(frame.family):
+            row = contests.ratios(frame, a, b).iloc[-1]
+            each = contests.per_task(frame, a, b).ratio.tolist()
+            row = {"kind": NAMES.get(kind, kind), "rival": rival} | dict(row[1:])
+            found.append(row | {"each": each})
+
+    for name in ("formulas", "noise", "tables", "pictures"):
+        groups = rows(name).groupby("kind", sort=False) if name in stored else ()
+        for kind, part in groups:
+            equal = part[part.contest == "parameters"]
+            if kind in NAMES:
+                add(kind, "MLP", equal)
+                add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
+                add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
+        if name == "formulas":
+            add(
+                "six formulas, least squares",
+                "MLP",
+                results.load("recipe-lm", folder=folder),
+                a="recipe",
+            )
+    for frame in (
+        solved(results.load("equations", folder=folder)),
+        phases(results.load("sequence", folder=folder)),
+    ):
+        add(frame.kind.iloc[0], "MLP", frame)
+        add(frame.kind.iloc[0], OWN, frame, b=OWN)
+    return pandas.DataFrame(found)
