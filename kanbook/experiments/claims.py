@@ -23,9 +23,12 @@ from .kinds import NAMES, OWN, fields, phases
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-__all__ = ["CLAIMS", "Claim", "Found", "Rows", "side", "table", "word"]
+__all__ = ["CLAIMS", "Claim", "Found", "Rows", "markdown", "side", "table", "word"]
 
 TIE = contests.TIE
+FILES = """01_splines 02_playground 03_minimal_kan 04_baseline 05_images 06_bias 07_spline_weights
+08_base_functions 09_grid_updates 10_grid_extension 11_second_order 12_ladder 13_tanh 14_mixtures
+15_race 16_speed 17_precision 18_formulas 19_real_data 20_equations"""
 WORDS = "stands", "narrower", "falls", "open"
 
 
@@ -159,7 +162,7 @@ def half(rows: Rows) -> Found:
     found = [pairs(runs["KAN", a], runs["MLP", b]) for a, b in zip(sizes, sizes[1:], strict=False)]
     sides = ["a" if one.ratio <= 1 else "b" for one in found]
     said = "; ".join(f"{a:,}: {number(one.ratio)}" for a, one in zip(sizes, found, strict=False))
-    text = f"On a photograph's pixels, KAN of a size / MLP of twice that size: {said}. It has 4,096 pixels."
+    text = f"On the pixels of a photograph (4,096), KAN of a size / MLP of twice that: {said}."
     return Found(word(sides), text)
 
 
@@ -452,3 +455,14 @@ def table(folder: Path | str | None = None) -> DataFrame:
         | {"chapters": one.chapters}
         for one, found in lines
     )
+
+
+def markdown(frame: DataFrame) -> str:
+    """The table as Markdown, with links to the chapters."""
+    files = FILES.split()
+    lines = ["| claim | verdict | what the runs say | chapter |", "|---|---|---|---|"]
+    for row in frame.itertuples():
+        links = ", ".join(f"[{n}]({files[n - 1]}.ipynb)" for n in row.chapters)
+        said = row.claim.rstrip(".")
+        lines.append(f"| {said} *({row.who})* | **{row.verdict}** | {row.numbers} | {links} |")
+    return "\n".join(lines)
