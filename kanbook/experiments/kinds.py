@@ -19,7 +19,7 @@ NAMES = {"axes": "formulas, along the axes", "rotated": "the same, rotated"}
 NAMES |= {"generic": "formulas, generic", "regression": "tables, numbers"}
 NAMES |= {"classes": "tables, classes", "series": "time series"}
 NAMES |= {
-    f"noise {s}%, {n} samples": f"{n} samples, {s} % noise" for s in (0, 20) for n in (200, 2000)
+    f"noise {s}%, {n} samples": f"{n:,} samples, {s} % noise" for s in (0, 20) for n in (200, 2000)
 }
 NAMES |= {f"{n} parameters": f"pictures, {n:,} numbers" for n in (1000, 8000)}
 OWN = "the field's own"

@@ -1,0 +1,187 @@
+"""The claims of chapter 21: their numbers against the raw rows, their words against their rules."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kanbook import results
+from kanbook.experiments import claims, kinds
+from kanbook.results import Comparison, contests
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def table():
+    return claims.table().set_index("claim")
+
+
+@pytest.fixture(scope="module")
+def by_kind():
+    return kinds.kinds().set_index(["kind", "rival"])
+
+
+def raw(name):
+    lines = (results.FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    runs = [json.loads(line) for line in lines]
+    return [run | run["settings"] for run in runs if run.get("stage") == "result"]
+
+
+def interval(low, high, ratio=None):
+    return Comparison(ratio or math.sqrt(low * high), low, high, 0, 25)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.2, 0.6, "a"),
+        (2, 3, "b"),
+        (0.9, 1.1, "tie"),
+        (0.5, 2, "undecided"),
+        (0.8, 0.97, "little"),
+        (1.02, 1.3, "little"),
+    ],
+)
+def test_side_follows_from_the_interval(low, high, expected):
+    assert claims.side(interval(low, high)) == expected
+
+
+def test_side_of_a_contest_uses_the_corrected_p():
+    row = contests.ratios(results.load("tables").query("contest == 'parameters'"), "KAN", "linear")
+    row = row.set_index("kind").loc["regression"]
+    assert row.high < 1 and claims.side(row) == "a"
+    assert claims.side(row.replace({row.p_holm: 0.06})) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [
+        (["a", "a"], "stands"),
+        (["a", "tie"], "narrower"),
+        (["little"], "narrower"),
+        (["undecided"] * 2, "open"),
+        (["undecided", "tie"], "falls"),
+        (["b", "tie"], "falls"),
+    ],
+)
+def test_word_follows_from_the_sides(sides, expected):
+    assert claims.word(sides) == expected
+    swapped = {"a": "b", "b": "a"}
+    assert claims.word([swapped.get(s, s) for s in sides], "b") == expected
+
+
+def test_every_claim_is_judged_in_words_with_numbers(table):
+    assert len(table) == len(claims.CLAIMS) == 20 and table.index.is_unique
+    assert set(table.verdict) <= set(claims.WORDS)
+    for row in table.itertuples():
+        assert row.Index.endswith(".") and "\n" not in row.Index + row.numbers
+        assert "|" not in row.Index + row.numbers and "nan" not in row.numbers
+        assert re.search(r"\d", row.numbers) or "not made yet" in row.numbers
+
+
+def test_chapters_exist_and_the_table_links_them(table):
+    files = {int(path.name[:2]): path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    text = claims.markdown(table.reset_index())
+    links = re.findall(r"\[(\d+)\]\((\S+?)\)", text)
+    assert links and all(files[int(number)] == name for number, name in links)
+    assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+def errors(runs, **which):
+    kept = [run for run in runs if all(run.get(k) == v for k, v in which.items())]
+    return {(run["task"], run["seed"]): math.log(run["test_error"]) for run in kept}
+
+
+def test_tables_of_numbers_from_the_raw_rows(by_kind, table):
+    runs = [run for run in raw("tables") if run["kind"] == "regression"]
+    kan, mlp = (errors(runs, family=f, contest="parameters") for f in ("KAN", "MLP"))
+    assert kan.keys() == mlp.keys()
+    tasks = {}
+    for key in kan:
+        tasks.setdefault(key[0], []).append(kan[key] - mlp[key])
+    means = [np.mean(logs) for logs in tasks.values()]
+    half = 2.5706 * np.std(means, ddof=1) / math.sqrt(6)  # Student's t, 5 degrees of freedom
+    row = by_kind.loc["tables, numbers", "MLP"]
+    expected = np.exp([np.mean(means), np.mean(means) - half, np.mean(means) + half])
+    np.testing.assert_allclose([row.ratio, row.low, row.high], expected, rtol=1e-4)
+    assert f"{expected[0]:.2f} [{expected[1]:.2f}, {expected[2]:.2f}]" in table.numbers.iloc[0]
+
+
+def test_half_the_parameters_from_the_raw_rows(table):
+    runs = [run for run in raw("scaling") if run["depth"] == 2]
+
+    def error(family, size):
+        losses = [r["loss"] for r in runs if (r["family"], r["size"]) == (family, size)]
+        return math.sqrt(np.median(losses))
+
+    said = dict(
+        re.findall(
+            r"([\d,]+): (\d+\.\d+)",
+            table.loc["A KAN needs half of an MLP's parameters.", "numbers"],
+        )
+    )
+    for small, large in ((680, 1320), (2500, 5000), (10_000, 20_000)):
+        ratio = error("KAN", small) / error("MLP", large)
+        assert float(said[f"{small:,}"]) == pytest.approx(ratio, abs=0.006)
+
+
+def test_formulas_found_from_the_raw_rows(table):
+    frame = results.load("recovery")
+    possible = ~frame.law.isin(["chirp", "ripples", "nearest"]) & (frame.noise == 0)
+    share = (frame[possible].outcome == "found").mean()
+    said = table.loc["A KAN can be read: it turns into a formula.", "numbers"]
+    assert f"found in {share:.0%} of runs" in said
+
+
+def test_the_fields_own_is_chosen_on_validation_samples():
+    frame = results.load("formulas").query("contest == 'parameters'")
+    own = kinds.fields(frame)
+    assert set(own.family) == {kinds.OWN}
+    for task, part in own.groupby("task"):
+        assert part.baseline.nunique() == 1
+        rivals = frame[(frame.task == task) & frame.baseline.notna()]
+        logs = np.log(rivals.validation_error).groupby(rivals.baseline).mean()
+        assert logs.idxmin() == part.baseline.iloc[0]
+
+
+def test_equations_compare_equal_sizes_and_choose_without_the_solution(by_kind):
+    rows = kinds.solved(results.load("equations"))
+    assert (rows.groupby(["task", "family"]).seed.nunique() == 5).all()
+    networks = rows[rows.family != kinds.OWN].groupby("task").parameters
+    assert (networks.max() / networks.min() < 1.04).all()
+    spline = rows[(rows.family == kinds.OWN) & (rows.task == "equation:burgers")]
+    shapes = {
+        tuple(n + k for n in size) for size, k in zip(spline.grid_size, spline.degree, strict=True)
+    }
+    assert shapes == {(8, 62)}  # not the square one
+    assert by_kind.loc["equations", "MLP"].tasks == 3
+
+
+def test_forgetting_counts_wrong_digits():
+    rows = kinds.phases(results.load("sequence")).set_index("task")
+    assert set(rows.family) == {"KAN", "MLP"} and set(rows.way) == {"in turn"}
+    digits = rows.loc["sequence:digits"]
+    np.testing.assert_allclose(digits.test_error, 1 - digits.accuracy)
+
+
+def test_kinds_say_what_is_stored(by_kind):
+    assert {"formulas, along the axes", "time series", "learning in turn"} <= {
+        k for k, _ in by_kind.index
+    }
+    for row in by_kind.itertuples():
+        assert len(row.each) == row.tasks and row.ratio == pytest.approx(
+            math.exp(np.mean(np.log(row.each)))
+        )
+        assert row.low < row.ratio < row.high or row.tasks == 1
+
+
+def test_rows_of_another_folder(tmp_path):
+    for name in results.names():
+        if name != "recovery-rivals":
+            (tmp_path / f"{name}.jsonl").symlink_to(results.FOLDER / f"{name}.jsonl")
+    said = claims.table(tmp_path).set_index("claim").numbers
+    assert "Operon" not in said["A KAN can be read: it turns into a formula."]
