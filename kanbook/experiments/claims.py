@@ -112,7 +112,14 @@ def show(found: Any) -> str:
 
 
 def number(x: float) -> str:
-    return f"{x:.0e}".replace("e-0", "e-") if x < 0.005 else f"{x:.2f}" if x < 9.95 else f"{x:,.0f}"
+    """Two digits or so: 12, 0.71, 0.07, 2e-5."""
+    if x < 1e-3:
+        return f"{x:.0e}".replace("e-0", "e-")
+    return f"{x:.1g}" if x < 0.095 else f"{x:.2f}" if x < 9.95 else f"{x:,.0f}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def pairs(a: Series, b: Series) -> results.Comparison:
@@ -189,10 +196,8 @@ def formula(rows: Rows) -> Found:
     share = (held.outcome == "found").groupby(held.noise).mean()
     wrong = (held[held.noise == 0.01].outcome == "wrong").mean()
     verdict = "stands" if share.min() > 0.95 else "narrower" if share.min() > 0.5 else "falls"
-    text = (
-        f"{len(set(held.law))} laws that a small KAN can hold: found in {share[0.0]:.0%} of runs; "
-    )
-    text += f"with 1 % noise {share[0.01]:.0%}, and {wrong:.0%} wrong formulas."
+    text = f"{len(set(held.law))} laws that a small KAN can hold: found in {percent(share[0.0])} "
+    text += f"of runs; with 1 % noise {percent(share[0.01])}, and {percent(wrong)} wrong formulas."
     text += _others(rows, set(held.law))
     return Found(verdict, text)
 
@@ -203,21 +208,22 @@ def _others(rows: Rows, laws: set[str]) -> str:
     frame = rows("recovery-rivals").query("noise == 0 and law in @laws")
     share = (frame.outcome == "found").groupby(frame.method).mean()
     names = {"pykan": "PyKAN's tutorial", "operon": "Operon, no network"}
-    return "".join(f" {name}: {share[m]:.0%}." for m, name in names.items() if m in share)
+    return "".join(f" {name}: {percent(share[m])}." for m, name in names.items() if m in share)
 
 
 @claim(PAPER, 10, 12)
 def climb(rows: Rows) -> Found:
     """More knots on the way beat all of them from the start."""
-    ways = {"20 throughout": ("", "20"), "5 throughout, wider": ("", "5")}
-    ways["that, with moved knots"] = (", updated", "5")
+    ways = {"20 throughout": ("", "20"), "5 throughout and more width": ("", "5")}
+    ways["the same, with moved knots"] = (", updated", "5")
     sides, parts = [], []
     for name, (how, rival) in ways.items():
         tables = rows("climbs-adam"), rows("climbs-lbfgs")
         found = [contests.ratios(one, f"5, 10, 20{how}", rival).iloc[-1] for one in tables]
         sides += map(side, found)
-        parts.append(f"{name} {show(found[0])}, with L-BFGS {show(found[1])}")
-    text = f"From 5 to 20 intervals, six formulas, Adam: / {'; / '.join(parts)}."
+        parts.append(f"{name} {show(found[0])} and {show(found[1])}")
+    text = "Climbing from 5 to 20 intervals, by Adam and by L-BFGS, six formulas: "
+    text += f"against {'; against '.join(parts)}."
     return Found(word(sides), text)
 
 
@@ -238,7 +244,7 @@ def hundred(rows: Rows) -> Found:
     found, other = results.compare(small, big), results.compare(small, sine)
     verdict = "stands" if found.high < 0.02 else "narrower" if found.ratio < TIE else "falls"
     text = "Cubic KAN of 100 numbers / tanh MLP of 10,000, by Adam: "
-    text += f"{show(found)}; / sine MLP of 300: {show(other)}."
+    text += f"{show(found)}; against a sine MLP of 300: {show(other)}."
     return Found(verdict, text)
 
 
