@@ -72,8 +72,8 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
 
     stored, found = results.names(folder), []
 
-    def rows(name: str) -> DataFrame:
-        return contests.with_own(results.load(name, folder=folder))
+    def load(name: str) -> DataFrame:
+        return results.load(name, folder=folder)
 
     def add(kind: str, rival: str, frame: DataFrame, a: str = "KAN", b: str = "MLP") -> None:
         if {a, b} <= set(frame.family):
@@ -83,7 +83,7 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
             found.append(row | {"each": each})
 
     for name in ("formulas", "noise", "tables", "pictures"):
-        groups = rows(name).groupby("kind", sort=False) if name in stored else ()
+        groups = contests.with_own(load(name)).groupby("kind", sort=False) if name in stored else ()
         for kind, part in groups:
             equal = part[part.contest == "parameters"]
             if kind in NAMES:
@@ -91,16 +91,10 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
                 add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
         if name == "formulas":
-            add(
-                "six formulas, least squares",
-                "MLP",
-                results.load("recipe-lm", folder=folder),
-                a="recipe",
-            )
-    for frame in (
-        solved(results.load("equations", folder=folder)),
-        phases(results.load("sequence", folder=folder)),
-    ):
+            add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")
+            adam = contests.with_own(load("recipe-adam"), "recipe").query("contest == 'seconds'")
+            add("six formulas, the recipe", "MLP, equal seconds", adam, a="recipe")
+    for frame in (solved(load("equations")), phases(load("sequence"))):
         add(frame.kind.iloc[0], "MLP", frame)
         add(frame.kind.iloc[0], OWN, frame, b=OWN)
     return pandas.DataFrame(found)
