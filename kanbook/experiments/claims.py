@@ -43,11 +43,12 @@ Judge = Callable[["Rows"], Found]
 
 
 class Claim(NamedTuple):
-    """A claim: who made it, the chapters that tested it, and the function that judges it."""
+    """A claim: who made it, the chapters that tested it, what it narrows to, and its judge."""
 
     said: str
     who: str
     chapters: tuple[int, ...]
+    but: str
     judge: Judge
 
 
@@ -133,11 +134,11 @@ PAPER, POST, OURS = "KAN paper", "the post", "our first edition"
 CLAIMS: list[Claim] = []
 
 
-def claim(who: str, *chapters: int) -> Callable[[Judge], Judge]:
+def claim(who: str, *chapters: int, but: str = "") -> Callable[[Judge], Judge]:
     """Of a function makes a claim; its docstring is what was said."""
 
     def add(judge: Judge) -> Judge:
-        CLAIMS.append(Claim(judge.__doc__ or "", who, chapters, judge))
+        CLAIMS.append(Claim(judge.__doc__ or "", who, chapters, but, judge))
         return judge
 
     return add
@@ -160,7 +161,7 @@ def beat(rows: Rows) -> Found:
     return Found(word(side(row) for _, row in found), f"KAN / MLP: {said}.")
 
 
-@claim("often said", 15)
+@claim("often said", 15, but="only far beyond the number of pixels")
 def half(rows: Rows) -> Found:
     """A KAN needs half of an MLP's parameters."""
     runs = rows("scaling")
@@ -173,7 +174,7 @@ def half(rows: Rows) -> Found:
     return Found(word(sides), text)
 
 
-@claim(PAPER, 16)
+@claim(PAPER, 16, but="PyKAN's do, this book's three times")
 def slow(rows: Rows) -> Found:
     """KANs train ten times as slowly."""
     step = contests.paces(rows("pace")).pivot(index=["task", "size"], columns="family")
@@ -188,7 +189,7 @@ def slow(rows: Rows) -> Found:
     return Found(verdict, text + f"{one[0]:.0f} against {one[1]:.0f} microseconds.")
 
 
-@claim(PAPER, 18)
+@claim(PAPER, 18, but="small laws, exact data")
 def formula(rows: Rows) -> Found:
     """A KAN can be read: it turns into a formula."""
     frame = rows("recovery")
@@ -211,7 +212,7 @@ def _others(rows: Rows, laws: set[str]) -> str:
     return "".join(f" {name}: {percent(share[m])}." for m, name in names.items() if m in share)
 
 
-@claim(PAPER, 10, 12)
+@claim(PAPER, 10, 12, but="with moved knots")
 def climb(rows: Rows) -> Found:
     """More knots on the way beat all of them from the start."""
     ways = {"20 throughout": ("", "20"), "5 throughout and more width": ("", "5")}
@@ -227,7 +228,7 @@ def climb(rows: Rows) -> Found:
     return Found(word(sides), text)
 
 
-@claim(PAPER, 20)
+@claim(PAPER, 20, but="fewer than one tanh MLP, no more")
 def hundred(rows: Rows) -> Found:
     """Differential equations: 100 times more accurate with 100 times fewer parameters."""
     frame = rows("equations")
@@ -248,7 +249,7 @@ def hundred(rows: Rows) -> Found:
     return Found(verdict, text)
 
 
-@claim(PAPER, 20)
+@claim(PAPER, 20, but="one spline only")
 def forget(rows: Rows) -> Found:
     """KANs learn new things without forgetting old ones."""
     frame = rows("sequence")
@@ -264,7 +265,7 @@ def forget(rows: Rows) -> Found:
     return Found(verdict, text)
 
 
-@claim("Wang et al.", 10)
+@claim("Wang et al.", 10, but="more than a plain tanh MLP")
 def waves(rows: Rows) -> Found:
     """KANs learn quick waves that MLPs miss."""
     end = rows("waves").query("task == 'waves:50'").groupby("contestant").final.apply(list)
@@ -276,7 +277,7 @@ def waves(rows: Rows) -> Found:
     return Found(word(map(side, found.values())), f"Ten waves, KAN of 20 intervals / MLP {said}.")
 
 
-@claim("PyKAN", 9)
+@claim("PyKAN", 9, but="by a tenth")
 def update(rows: Rows) -> Found:
     """Knots should follow the data."""
     frame = rows("knots")
@@ -290,7 +291,7 @@ def update(rows: Rows) -> Found:
     return Found(word(sides), f"Moved / still, eight tasks: {said}.")
 
 
-@claim("PyKAN", 11)
+@claim("PyKAN", 11, but="MLPs gain as much, least squares beats it")
 def second(rows: Rows) -> Found:
     """L-BFGS is the optimizer for a KAN."""
     runs = rows("optimizers").query("dtype == 'float64' and task == 'exp_sine'")
@@ -305,7 +306,7 @@ def second(rows: Rows) -> Found:
     return Found(word([side(found["KAN"]), better]), text)
 
 
-@claim("Fairer Comparison", 19)
+@claim("Fairer Comparison", 19, but="on pictures")
 def fairer(rows: Rows) -> Found:
     """Everywhere but on formulas MLPs are better."""
     found = rows.against("tables").drop("all")
@@ -320,7 +321,7 @@ def fairer(rows: Rows) -> Found:
     return Found(word([*sides, "b" if ahead.all() else "undecided"], "b"), text)
 
 
-@claim(POST, 5)
+@claim(POST, 5, but="it does worse")
 def image(rows: Rows) -> Found:
     """On an image a KAN fails, whatever one tries."""
     end = rows("cold-case-finale").query("steps == 20000").groupby("contestant").final.apply(list)
@@ -345,7 +346,7 @@ def race(rows: Rows) -> Found:
     return Found(word([side(found)], "b"), text)
 
 
-@claim(POST, 6, 7, 8, 12)
+@claim(POST, 6, 7, 8, 12, but="one of the three, on one task")
 def extras(rows: Rows) -> Found:
     """Bias, spline weight and SiLU help somewhat, and slow training a lot."""
     main = rows.effects
@@ -362,7 +363,7 @@ def extras(rows: Rows) -> Found:
     return Found(word(sides), text)
 
 
-@claim(POST, 13)
+@claim(POST, 13, but="fast against plain splines")
 def tanh(rows: Rows) -> Found:
     """tanh(a x² + b x) comes close to the splines, ten times as fast."""
     found = rows.against("formulas", "tanh after the sum").drop("all")
@@ -392,7 +393,7 @@ def knobs(rows: Rows) -> Found:
     return Found(verdict, f"Largest error / least, at equal parameters: {said}.")
 
 
-@claim(POST, 17)
+@claim(POST, 17, but="most KANs, on exact products")
 def digits(rows: Rows) -> Found:
     """64-bit KANs come close to machine precision, MLPs do not."""
     runs = rows("digits").query("task == 'digits:product' and dtype == 'float64'")
@@ -456,7 +457,8 @@ def table(folder: Path | str | None = None) -> DataFrame:
         folder: of the stored runs; those that came with kanbook if not given.
 
     Returns:
-        ``claim``, ``who`` made it, ``verdict``, one of ``WORDS``, ``numbers`` and ``chapters``.
+        ``claim``, ``who`` made it, ``verdict``, one of ``WORDS``, ``numbers``, ``chapters``, and
+        ``but``, what a claim narrows to.
     """
     import pandas
 
@@ -464,7 +466,7 @@ def table(folder: Path | str | None = None) -> DataFrame:
     lines = [(one, one.judge(rows)) for one in CLAIMS]
     return pandas.DataFrame(
         {"claim": one.said, "who": one.who, "verdict": found.word, "numbers": found.numbers}
-        | {"chapters": one.chapters}
+        | {"chapters": one.chapters, "but": one.but if found.word == "narrower" else ""}
         for one, found in lines
     )
 
@@ -476,5 +478,6 @@ def markdown(frame: DataFrame) -> str:
     for row in frame.itertuples():
         links = ", ".join(f"[{n}]({files[n - 1]}.ipynb)" for n in row.chapters)
         said = row.claim.rstrip(".")
-        lines.append(f"| {said} *({row.who})* | **{row.verdict}** | {row.numbers} | {links} |")
+        word = f"**{row.verdict}**" + (f": {row.but}" if row.but else "")
+        lines.append(f"| {said} *({row.who})* | {word} | {row.numbers} | {links} |")
     return "\n".join(lines)

@@ -77,6 +77,8 @@ def test_word_follows_from_the_sides(sides, expected):
 def test_every_claim_is_judged_in_words_with_numbers(table):
     assert len(table) == len(claims.CLAIMS) == 20 and table.index.is_unique
     assert set(table.verdict) <= set(claims.WORDS)
+    assert (table.but == "")[table.verdict != "narrower"].all()
+    assert (table.but != "")[table.verdict == "narrower"].all()
     for row in table.itertuples():
         assert row.Index.endswith(".") and "\n" not in row.Index + row.numbers
         assert "|" not in row.Index + row.numbers and "nan" not in row.numbers
