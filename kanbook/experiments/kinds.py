@@ -89,7 +89,8 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
             if kind in NAMES:
                 add(kind, "MLP", equal)
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
-                add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
+                if "baseline" in equal:
+                    add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
         if name == "formulas":
             add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")
             adam = contests.with_own(load("recipe-adam"), "recipe").query("contest == 'seconds'")

@@ -187,3 +187,19 @@ def test_rows_of_another_folder(tmp_path):
             (tmp_path / f"{name}.jsonl").symlink_to(results.FOLDER / f"{name}.jsonl")
     said = claims.table(tmp_path).set_index("claim").numbers
     assert "Operon" not in said["A KAN can be read: it turns into a formula."]
+
+
+def test_pictures_take_part_as_soon_as_they_are_stored(monkeypatch):
+    load, names = results.load, results.names
+    painted = load("tables").query("kind == 'regression'").drop(columns="baseline")
+    painted = painted[painted.family.isin(["KAN", "MLP"])].assign(kind="1000 parameters")
+
+    def loaded(name, **options):
+        return painted if name == "pictures" else load(name, **options)
+
+    monkeypatch.setattr(results, "load", loaded)
+    monkeypatch.setattr(results, "names", lambda folder=None: sorted({*names(folder), "pictures"}))
+    found = kinds.kinds().set_index("kind").loc["pictures, 1,000 numbers"]
+    assert list(found.rival) == ["MLP", "MLP, equal seconds"] and (found.tasks == 6).all()
+    said = claims.table().set_index("claim").loc["For a picture: take an MLP."]
+    assert said.verdict == "falls" and "pictures, 1,000 numbers 1.00 [" in said.numbers
