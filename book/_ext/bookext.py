@@ -7,9 +7,7 @@ what widgets of one kind have in common, their script, is one file for all pages
 import hashlib
 import importlib.util
 import json
-import math
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -167,216 +165,6 @@ def share_scripts(app, pagename, templatename, context, doctree):
         attributes["body"] = json.dumps(content).replace("</", "<\\/")
 
 
-class StoredResults(SphinxDirective):
-    """One section for each experiment: question, summary, figure; folded, its rows and making."""
-
-    def run(self):
-        from kanbook import results
-        from kanbook.experiments import EXPERIMENTS, engine
-
-        self.env.note_dependency(results.__file__)
-        sections = []
-        for name, experiment in EXPERIMENTS.items():
-            section = nodes.section(ids=[f"results-{name}"])
-            section += nodes.title("", name)
-            chapters = ", ".join(map(str, experiment.chapters))
-            facts = f"Chapters {chapters}; about {experiment.cost} core minutes."
-            section += nodes.paragraph("", f"{experiment.question} {facts}")
-            try:
-                frame = results.load(name)
-            except ValueError:
-                section += nodes.paragraph("", "No results yet.")
-            else:
-                made, planned = frame.attrs["runs"], engine.total(experiment)
-                if made < planned:
-                    text = (
-                        f"Not complete: {made:,} of {planned:,} runs are made, and this may change."
-                    )
-                    section += nodes.paragraph("", text)
-                if {"contest", "test_error"} <= set(frame):
-                    section += self._contests(name, frame)
-                else:
-                    section += self._settings(frame)
-            sections.append(section)
-        return sections
-
-    def _contests(self, name, frame):
-        from kanbook.results import contests
-
-        made, frame = _provenance(frame), contests.with_own(frame)
-        table = contests.medians(frame)
-        title = f"{len(table)} rows: test error of a family on a task"
-        folded = self.parse_text_to_nodes(_folded_table(title, table, made))
-        families = list(dict.fromkeys(frame["family"]))
-        factorial = "minimal" in families
-        reference = "KAN" if "KAN" in families else families[0]
-        if factorial:
-            summary = _effects(frame)
-        elif contests.rivals(frame, reference) and len(families) <= 10:
-            summary = _summary(frame, reference)
-        else:  # starts, or whoever meets nobody
-            return folded
-        figure = self._figure(name, frame, None if factorial else reference, summary)
-        return [*self.parse_text_to_nodes(summary), figure, *folded]
-
-    def _figure(self, name, frame, reference, summary):
-        import matplotlib.pyplot as plt
-
-        from kanbook import plots
-        from kanbook._figures import picture as draw
-        from kanbook.results import contests
-
-        with plt.rc_context():
-            plots.use_style()
-            if reference is None:
-                drawn = plots.plot_effects(contests.effects(frame))
-            else:
-                drawn = plots.plot_ratios(frame, reference)
-            picture = Path(self.env.doctreedir) / f"results-{name}.svg"
-            picture.parent.mkdir(parents=True, exist_ok=True)
-            picture.write_text(draw(drawn)[0]["image/svg+xml"], encoding="utf-8")
-            plt.close(drawn)
-        what = f"the error of {reference} divided by a rival's. A grey dot is a task; the marker"
-        what += " is the mean over the tasks of a class (how many, in brackets)"
-        if reference is None:
-            what = "the error of a KAN with an extra divided by that without; the diamond is the"
-            what += " mean over all subsets of the others"
-        caption = f"{name}: {what}, the line its 95 % interval. Filled: there is a verdict. Shaded:"
-        caption += " ratios that make no difference in practice."
-        figure = nodes.figure(ids=[f"fig-results-{name}"])
-        uri = f"/{os.path.relpath(picture, self.env.srcdir)}"
-        figure += nodes.image(uri=uri, alt=summary.replace("**", ""))
-        figure += nodes.caption("", caption)
-        return figure
-
-    # Of the settings, first what names a row, then its losses; `results.load` has all the rest.
-    LABELS = ("task", "size", "family", "variant", "contestant", "knob", "kinds", "part")
-    LABELS += ("optimizer",)
-    HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "tanh_bias", "update_grid")
-    HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")
-
-    def _settings(self, frame):
-        from kanbook import results
-        from kanbook.results import contests
-
-        if "prediction_seconds" in frame:
-            table = contests.paces(frame)
-            title = f"{len(table)} rows: milliseconds of a step, microseconds of a prediction"
-            return self.parse_text_to_nodes(_folded_table(title, table, _provenance(frame)))
-        table = results.summarize(frame)
-        first = [name for name in self.LABELS if name in table] + list(table.columns[-7:])
-        shown = first + [name for name in table if name not in (*first, *self.HIDDEN)]
-        what = "how many were found" if "found" in table else "median, least and largest loss"
-        title = f"{len(table)} settings: {what}"
-        return self.parse_text_to_nodes(_folded_table(title, table[shown], _provenance(frame)))
-
-
-def _provenance(frame):
-    return "\n\n".join(
-        f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
-        f"{how['processor']} with Python {how['python']} and PyTorch {how['torch']}."
-        for how in frame.attrs["provenance"].values()
-    )
-
-
-def _summary(frame, family):
-    """For each contest, how a family compares over all tasks: with the MLP in numbers."""
-    from kanbook.results import contests
-
-    words = {"a": "better than", "b": "worse than", "tie": "a tie with"}
-    words["undecided"] = "undecided against"
-    parts = []
-    for contest, rows in frame.groupby("contest", sort=False):
-        found = {
-            rival: contests.ratios(rows, family, rival).iloc[-1]
-            for rival in contests.rivals(rows, family)
-        }
-        if not found:
-            continue
-        first = "MLP" if "MLP" in found else next(iter(found))
-        of = found[first]
-        interval = "" if math.isnan(of.low) else f" [{of.low:.2g}, {of.high:.2g}]"
-        said = [f"{family} / {first} **{of.ratio:.2g}**{interval}"]
-        for verdict, word in words.items():
-            names = [rival for rival, row in found.items() if row.verdict == verdict]
-            said += [f"{family} {word} {', '.join(names)}"] if names else []
-        parts.append(f"Equal {contest}, {of.tasks} tasks: {'; '.join(said)}.")
-    return " ".join(parts)
-
-
-def _effects(frame):
-    """What extras are worth, task by task: the main effects, or those alone."""
-    from kanbook.results import contests
-
-    found = contests.effects(frame)
-    where = "main" if "main" in set(found["where"]) else "alone"
-    parts = []
-    for task, rows in found[found["where"] == where].groupby("task", sort=False):
-        said = [
-            f"{row.extra} **{row.ratio:.2f}** [{row.low:.2f}, {row.high:.2f}]"
-            for row in rows.itertuples()
-        ]
-        parts.append(f"{task}: {', '.join(said)}.")
-    return f"Error with an extra / without. {' '.join(parts)}"
-
-
-class StoredBenchmark(SphinxDirective):
-    """The benchmark's tables and how they were made, from the stored file."""
-
-    TITLES = {
-        "speed": "Milliseconds of a call, and kanbook's time divided by the contestant's",
-        "memory": "MiB at the peak of a pass",
-        "prediction": "Microseconds of one prediction",
-        "training": "Seconds and evaluations to a test error of 0.001, and of the whole run",
-        "profile": "Milliseconds of the parts of a call, for two layers of chapter 16",
-        "steps": "Time of a call of chapter 16's layers, kanbook's = 1",
-        "tanh": "Time of a training step of chapter 13's networks, tanh after the sum = 1",
-        "engines": "Milliseconds of a step of chapter 22's network in each engine",
-    }
-
-    def run(self):
-        from kanbook import results
-
-        self.env.note_dependency(str(results.FOLDER / "benchmark.json"))
-        found, made = [], []
-        for part, title in self.TITLES.items():
-            frame = results.benchmark(part)
-            found += self.parse_text_to_nodes(_folded_table(title, frame))
-            made += [frame.attrs["provenance"]] if frame.attrs["provenance"] not in made else []
-        for how in made:
-            versions = ", ".join(f"{name} {number}" for name, number in how["versions"].items())
-            text = (
-                f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
-                f"{how['processor']}, {how['cores']} cores, Python {how['python']}, {versions}."
-            )
-            found += self.parse_text_to_nodes(text)
-        return found
-
-
-def _folded_table(title, frame, more=""):
-    rows = [list(frame), *frame.astype(object).values.tolist()]
-    lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
-    block = [f"::::{{dropdown}} {title}", ":::{csv-table}", ":header-rows: 1"]
-    return "\n".join([*block, ":class: stored-results", "", *lines, ":::", "", more, "::::"])
-
-
-def _cell(value):
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.3g}"
-    if isinstance(value, tuple):
-        return " ".join(map(_cell, value))
-    return re.sub(r"^[-+]", r"\\\g<0>", str(value).replace('"', "'"))  # no list
-
-
-def sort_tables(app, pagename, templatename, context, doctree):
-    """Makes the tables of results sortable."""
-    tables = doctree.findall(nodes.table) if doctree else ()
-    if any("stored-results" in table["classes"] for table in tables):
-        app.add_js_file("sort-tables.js", loading_method="defer")
-
-
 # Browsers let no page on disk read another: there, the search lists pages without excerpts.
 ON_DISK = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
 
@@ -386,10 +174,8 @@ def setup(app):
     app.add_js_file(None, body=ON_DISK)
     app.add_post_transform(LiveFigures)
     app.add_directive("kan-lab", LabDirective)
-    app.add_directive("stored-results", StoredResults)
-    app.add_directive("stored-benchmark", StoredBenchmark)
+    app.setup_extension("stored")
     app.connect("html-page-context", share_scripts, priority=800)  # after MyST-NB's
-    app.connect("html-page-context", sort_tables)
     app.connect("html-page-context", drop_thebe, priority=900)  # after those who add scripts
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", empty_fontawesome)

@@ -65,6 +65,7 @@ MEASURED = {"run", "made", "seed", "parameters", "evaluations", "seconds", "loss
 MEASURED |= {"final", "diverged", "complete", "curve", "probes"}
 MEASURED |= {"measure", "models", "step_seconds", "prediction_seconds", "stage", "config"}
 MEASURED |= {"validation_error", "test_error", "best_step", "p90", "accuracy"}
+MEASURED |= {"spread", "quantiles"}
 MEASURED |= {"formula", "error", "wide_error", "equal", "complexity", "note", "outcome"}
 
 

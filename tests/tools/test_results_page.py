@@ -51,7 +51,7 @@ def build(tmp_path, monkeypatch):
         table = Table(tmp_path / "formulas.jsonl", "formulas", 1)
         for run in runs:
             table.append(run, HOW)
-        page = "# Results\n\n## The experiments\n\n```{stored-results}\n```\n"
+        page = "# Results\n\n```{stored-list}\n```\n\n## All\n\n```{stored-results}\n```\n"
         (tmp_path / "index.md").write_text(page, encoding="utf-8")
         settings = {"extensions": ["myst_nb", "sphinx_design", "bookext"]}
         settings |= {"exclude_patterns": ["out"], "myst_enable_extensions": ["colon_fence"]}
@@ -74,9 +74,12 @@ def test_contests_have_a_summary_a_figure_and_folded_rows(build):
     assert f"Not complete: {len(frame)} of {planned:,} runs are made" in above
     for contest in ("parameters", "seconds"):
         found = contests.ratios(frame[frame.contest == contest], "KAN", "MLP").iloc[-1]
-        ratio = f"<strong>{found.ratio:.2g}</strong> [{found.low:.2g}, {found.high:.2g}]"
+        ratio = f"<strong>{found.ratio:.2f}</strong> [{found.low:.2f}, {found.high:.2f}]"
         assert found.verdict == "undecided"
-        assert f"Equal {contest}, 6 tasks: KAN / MLP {ratio}; KAN undecided against MLP." in above
+        classes = f"axes: {RATIO['axes']:.2f}" if contest == "parameters" else "axes: "
+        assert f"Equal {contest}, 6 tasks: KAN / MLP {ratio} ({classes}" in above
+    assert above.count("Over all tasks KAN is undecided against MLP.") == 2
+    assert "<strong>Open</strong>" in above  # rows are missing
     ((alt, picture),) = re.findall(r'<img alt="([^"]*)" src="([^"]*)"', above)
     assert alt.startswith("Equal parameters, 6 tasks: KAN / MLP") and "*" not in alt
     assert (out / picture).read_text(encoding="utf-8").startswith("<svg ")
@@ -121,5 +124,5 @@ def test_without_a_kan_the_first_family_is_compared(build):
         key = results.key("result", settings, run["seed"])
         runs.append(run | {"run": key, "settings": settings})
     html, _, said = build(runs)
-    assert not said and "moved KAN / moved MLP <strong>" in html
-    assert "the error of moved KAN divided by a rival" in html
+    assert not said and "“moved KAN” / “moved MLP” <strong>" in html
+    assert "the error of “moved KAN” divided by a rival" in html

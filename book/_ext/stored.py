@@ -1,0 +1,543 @@
+"""What the pages of results and of the plan show, made from the rows as the book is built."""
+
+import math
+import os
+import re
+from itertools import groupby
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+# In the order of a reader's questions; what is not named comes last.
+GROUPS = {
+    "KAN, MLP and others": "formulas formulas-dense formulas-lbfgs formulas-lm tables noise "
+    "pictures functions-1d waves pace",
+    "What makes a good KAN": "extras-factorial knots climbs-adam climbs-lbfgs recipe-adam "
+    "recipe-lm starts extras-lbfgs extras-lm extras-pykan extras optimizers",
+    "tanh and mixtures": "tanh-readings tanh mixtures",
+    "One photograph": "cold-case cold-case-finale image-minimal race scaling between race-audit",
+    "Digits and formulas": "second-order digits precision recovery recovery-rivals",
+    "Equations and forgetting": "equations sequence",
+}
+
+# Who is compared with whom first, where no KAN meets an MLP.
+FIRST = {"knots": ("moved, kept", "still, kept")}
+FIRST |= {"recipe-adam": ("recipe", "all intervals at once"), "recipe-lm": ("recipe", "MLP")}
+FIRST |= dict.fromkeys(("climbs-adam", "climbs-lbfgs"), ("5, 10, 20", "20"))
+
+
+def _grouped(names):
+    """Names of experiments by their group."""
+    groups = {title: those.split() for title, those in GROUPS.items()}
+    named = {name for those in groups.values() for name in those}
+    groups["Others"] = [name for name in names if name not in named]
+    groups = {title: [name for name in those if name in names] for title, those in groups.items()}
+    return {title: those for title, those in groups.items() if those}
+
+
+class _Stored(SphinxDirective):
+    """What the directives of this page share; each experiment is read once a page."""
+
+    def load(self, name):
+        """An experiment's rows, with those that stand for two contests; None if there are none."""
+        from kanbook import results
+        from kanbook.results import contests
+
+        kept = self.env.temp_data.setdefault("stored-rows", {})
+        if name not in kept:
+            self.env.note_dependency(results.__file__)
+            try:
+                frame = results.load(name)
+            except ValueError:
+                frame = None
+            else:
+                self.env.note_dependency(str(results.FOLDER / f"{name}.jsonl"))
+                if _is_contest(frame):
+                    frame = contests.with_own(frame, FIRST.get(name, ("KAN",))[0])
+                frame.attrs["name"] = name
+            kept[name] = frame
+        return kept[name]
+
+    def outcomes(self):
+        from kanbook.experiments import outcomes
+
+        kept = self.env.temp_data
+        if "stored-outcomes" not in kept:
+            self.env.note_dependency(outcomes.__file__)
+            self.env.note_dependency(str(outcomes.PLAN))
+            kept["stored-outcomes"] = outcomes.outcomes()
+        return kept["stored-outcomes"]
+
+
+class StoredList(_Stored):
+    """One line for each experiment: its question, a link, and its first number."""
+
+    def run(self):
+        from kanbook.experiments import EXPERIMENTS
+
+        found = []
+        for title, names in _grouped(EXPERIMENTS).items():
+            found += self.parse_text_to_nodes(f"**{title}**")
+            lines = nodes.bullet_list()
+            for name in names:
+                line = nodes.paragraph()
+                link = nodes.reference("", EXPERIMENTS[name].question, refid=f"results-{name}")
+                link["internal"] = True
+                line += [link, nodes.Text(" ")]
+                frame = self.load(name)
+                first = "No rows yet." if frame is None else _first(frame)
+                for one in self.parse_text_to_nodes(first):
+                    line += one.children
+                lines += nodes.list_item("", line)
+            found.append(lines)
+        return found
+
+
+class StoredResults(_Stored):
+    """One section for each experiment: question, summary, figure, outcomes; folded, its rows."""
+
+    def run(self):
+        from kanbook.experiments import EXPERIMENTS
+
+        found = []
+        for title, names in _grouped(EXPERIMENTS).items():
+            group = nodes.section(ids=[nodes.make_id(f"results-of-{title}")])
+            group += nodes.title("", title)
+            group += [self._section(name, EXPERIMENTS[name]) for name in names]
+            found.append(group)
+        return found
+
+    def _section(self, name, experiment):
+        from kanbook.experiments import engine
+
+        section = nodes.section(ids=[f"results-{name}"])
+        section += nodes.title(
+            "", "", nodes.Text(f"{experiment.question} "), nodes.literal("", name)
+        )
+        frame = self.load(name)
+        if frame is None:
+            section += self.parse_text_to_nodes(f"No rows yet. {self._facts(experiment)}")
+            section += self._outcomes(name)
+            return section
+        made, planned = frame.attrs["runs"], engine.total(experiment)
+        short = f"Not complete: {made:,} of {planned:,} runs are made, and this may change. "
+        facts = f"{short if made < planned else ''}{self._facts(experiment)}"
+        section += self.parse_text_to_nodes(facts)
+        if _is_contest(frame):
+            section += self._contests(name, frame)
+        else:
+            section += self._settings(frame)
+        section += self._outcomes(name)
+        section += self._rows(frame)
+        return section
+
+    def _facts(self, experiment):
+        return f"{self._chapters(experiment)}; about {experiment.cost} core minutes to make."
+
+    def _chapters(self, experiment):
+        links = []
+        for number in experiment.chapters:
+            docs = [
+                doc for doc in self.env.found_docs if doc.startswith(f"notebooks/{number:02d}_")
+            ]
+            links += [f"{{doc}}`{number} </{docs[0]}>`" if docs else str(number)]
+        return f"Chapter{'s' if len(links) > 1 else ''} {', '.join(links)}"
+
+    def _outcomes(self, name):
+        """What became of the hypotheses; of several experiments, under the last."""
+        lines = []
+        for one in self.outcomes():
+            if one.experiments[-1] == name:
+                end = f": {one.because}." if one.because else ", until all rows are made."
+                lines.append(f"- **{one.label}** *{one.hypothesis}* **{one.verdict.title()}**{end}")
+        others = {
+            one.experiments[-1]
+            for one in self.outcomes()
+            if name in one.experiments and one.experiments[-1] != name
+        }
+        found = []
+        if lines:
+            lead = "What became of the hypotheses ({doc}`plan`):" if self._has("plan") else None
+            lead = lead or "What became of the hypotheses:"
+            found += self.parse_text_to_nodes("\n".join([lead, "", *lines]))
+        for other in sorted(others):
+            line = nodes.paragraph("", "More of its hypotheses are judged under ")
+            line += nodes.reference("", "", nodes.literal("", other), refid=f"results-{other}")
+            line[-1]["internal"] = True
+            line += nodes.Text(".")
+            found.append(line)
+        return found
+
+    def _has(self, name):
+        return f"book/{name}" in self.env.found_docs
+
+    def _contests(self, name, frame):
+        from kanbook.results import contests
+
+        if "minimal" in set(frame["family"]):
+            lines, reference = _effects(frame), None
+            lead = "Error with an extra / without, over all companies:"
+        else:
+            reference = _reference(frame)
+            if not contests.rivals(frame, reference) or frame["family"].nunique() > 10:
+                return self._bullets(*_extremes(frame))
+            lines, lead = _summary(frame, reference), None
+        figure = self._figure(name, frame, reference, " ".join(lines))
+        return [*self._bullets(lead, lines), figure]
+
+    def _bullets(self, lead, lines):
+        text = "\n".join(f"- {line}" for line in lines)
+        return self.parse_text_to_nodes(f"{lead}\n\n{text}" if lead else text)
+
+    def _figure(self, name, frame, reference, summary):
+        import matplotlib.pyplot as plt
+
+        from kanbook import plots
+        from kanbook._figures import picture as draw
+        from kanbook.results import contests
+
+        with plt.rc_context():
+            plots.use_style()
+            if reference is None:
+                drawn = plots.plot_effects(contests.effects(frame))
+            else:
+                drawn = plots.plot_ratios(frame, reference)
+            picture = Path(self.env.doctreedir) / f"results-{name}.svg"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_text(draw(drawn)[0]["image/svg+xml"], encoding="utf-8")
+            plt.close(drawn)
+        what = f"the error of {_quoted(reference)} divided by a rival's. A grey dot is a task; the"
+        what += " marker is the mean over the tasks of a class (how many, in brackets)"
+        if reference is None:
+            what = "the error of a KAN with an extra divided by that without; the diamond is the"
+            what += " mean over all subsets of the others"
+        caption = f"{name}: {what}, the line its 95 % interval. Filled: there is a verdict. Shaded:"
+        caption += " ratios that make no difference in practice."
+        figure = nodes.figure(ids=[f"fig-results-{name}"])
+        uri = f"/{os.path.relpath(picture, self.env.srcdir)}"
+        figure += nodes.image(uri=uri, alt=summary.replace("**", ""))
+        figure += nodes.caption("", caption)
+        return figure
+
+    def _settings(self, frame):
+        if "prediction_seconds" in frame:
+            return self._bullets(None, _paces(frame))
+        if "outcome" in frame:
+            return self._bullets(
+                "Found, that is equal but for constants within 1 %:", _found(frame)
+            )
+        return self._bullets(*_best(frame))
+
+    # Of the settings, first what names a row, then its losses; `results.load` has all the rest.
+    LABELS = ("task", "size", "family", "variant", "contestant", "knob", "kinds", "part")
+    LABELS += ("optimizer",)
+    HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "tanh_bias", "update_grid")
+    HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")
+
+    def _rows(self, frame):
+        from kanbook import results
+        from kanbook.results import contests
+
+        made = _provenance(frame)
+        if _is_contest(frame):
+            table = contests.medians(frame)
+            title = f"{len(table)} rows: test error of a family on a task"
+        elif "prediction_seconds" in frame:
+            table = contests.paces(frame)
+            title = f"{len(table)} rows: milliseconds of a step, microseconds of a prediction"
+        else:
+            table = results.summarize(frame)
+            first = [name for name in self.LABELS if name in table] + list(table.columns[-7:])
+            shown = first + [name for name in table if name not in (*first, *self.HIDDEN)]
+            what = "how many were found" if "found" in table else "median, least and largest loss"
+            title, table = f"{len(table)} settings: {what}", table[shown]
+        return self.parse_text_to_nodes(_folded_table(title, table, made))
+
+
+class StoredOutcomes(_Stored):
+    """How many hypotheses held, and where each of them is judged."""
+
+    VERDICTS = {"holds": "hold", "half": "hold in half", "lost": "are lost"}
+    VERDICTS |= {"undecided": "are undecided", "open": "are open, since rows are missing"}
+
+    def run(self):
+        found = self.outcomes()
+        counts = {
+            words: sum(one.verdict == verdict for one in found)
+            for verdict, words in self.VERDICTS.items()
+        }
+        said = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+        lead = nodes.paragraph("", f"What became of {len(found)} hypotheses: {said}.")
+        lines = nodes.bullet_list()
+        for part, ones in groupby(found, lambda one: one.label.partition(" ")[0]):
+            line = nodes.paragraph()
+            for number, one in enumerate(ones):
+                uri = self.env.app.builder.get_relative_uri("book/plan", "book/results")
+                label = one.label.partition(" ")[2]
+                link = nodes.reference("", label, internal=True)
+                link["refuri"] = f"{uri}#results-{one.experiments[-1]}"
+                line += [nodes.Text("; " if number else f"{part}: "), link]
+                line += nodes.Text(f" {one.verdict}")
+            lines += nodes.list_item("", line)
+        return [lead, lines]
+
+
+def _is_contest(frame):
+    return {"contest", "test_error"} <= set(frame)
+
+
+def _reference(frame):
+    families = list(dict.fromkeys(frame["family"]))
+    first = FIRST.get(frame.attrs.get("name"), ("KAN",))[0]
+    return first if first in families else families[0]
+
+
+def _quoted(name):
+    return name if name in ("KAN", "MLP") else f"“{name}”"
+
+
+def _compared(a, b, row):
+    interval = "" if math.isnan(row.low) else f" [{_short(row.low)}, {_short(row.high)}]"
+    return f"{_quoted(a)} / {_quoted(b)} **{_short(row.ratio)}**{interval}"
+
+
+def _short(x):
+    if x < 1e-3 or x > 1000:  # the end of an interval of two tasks, or a loss
+        return f"{x:.1e}"
+    return f"{x:.2f}" if 0.095 <= x < 9.95 else f"{x:.2g}" if x < 1 else f"{x:.0f}"
+
+
+def _ratios(frame, family):
+    """For each contest, its rows and how the family compares with each rival; the MLP first."""
+    from kanbook.results import contests
+
+    for contest, rows in frame.groupby("contest", sort=False):
+        rivals = contests.rivals(rows, family)
+        rival = FIRST.get(frame.attrs.get("name"), ("KAN", "MLP"))[1]
+        rivals.sort(key=lambda name: name != rival)
+        found = {rival: contests.ratios(rows, family, rival) for rival in rivals}
+        if found:
+            yield contest, found
+
+
+def _summary(frame, family):
+    """Two lines for each contest: the first rival in numbers, and who else is better or worse."""
+    words = {"a": "better than", "b": "worse than", "tie": "a tie with"}
+    words["undecided"] = "undecided against"
+    lines = []
+    for contest, found in _ratios(frame, family):
+        first, table = next(iter(found.items()))
+        of = table.iloc[-1]
+        classes = [f"{row.kind}: {_short(row.ratio)}" for row in table[:-1].itertuples()]
+        classes = f" ({'; '.join(classes)})" if 1 < len(classes) < 7 else ""
+        lines.append(f"Equal {contest}, {of.tasks} tasks: {_compared(family, first, of)}{classes}.")
+        said = []
+        for verdict, word in words.items():
+            names = [_quoted(r) for r, rows in found.items() if rows.iloc[-1].verdict == verdict]
+            said += [f"{word} {', '.join(names)}"] if names else []
+        lines.append(f"Over all tasks {_quoted(family)} is {'; '.join(said)}.")
+    return lines
+
+
+def _effects(frame):
+    """What extras are worth, a line for each task: the main effects, or those alone."""
+    from kanbook.results import contests
+
+    found = contests.effects(frame)
+    where = "main" if "main" in set(found["where"]) else "alone"
+    lines = []
+    for task, rows in found[found["where"] == where].groupby("task", sort=False):
+        said = [
+            f"{row.extra} **{row.ratio:.2f}** [{row.low:.2f}, {row.high:.2f}]"
+            for row in rows.itertuples()
+        ]
+        lines.append(f"{_task(task)}: {', '.join(said)}.")
+    return lines
+
+
+def _extremes(frame):
+    """Of many families, the best and the worst on each task."""
+    from kanbook.results import contests
+
+    lines = []
+    for task, rows in contests.medians(frame).groupby("task", sort=False):
+        rows = rows.sort_values("median")
+        best, worst = (
+            f"“{row['family']}” **{_short(row['median'])}**"
+            for _, row in rows.iloc[[0, -1]].iterrows()
+        )
+        lines.append(f"{_task(task)}: from {best} to {worst}.")
+    return f"Median test errors, the best and the worst of {frame['family'].nunique()}:", lines[:5]
+
+
+def _errors(frame):
+    """Root mean square errors: for each task, of each family, the least median and its setting."""
+    from kanbook import results
+
+    frame = frame[frame["way"] == "in turn"] if "way" in frame else frame
+    table = results.summarize(frame)
+    root = 1 if "test_error" in frame else 0.5
+    table = table.assign(error=table["median"].astype(float) ** root)
+    task = table["task"] if "task" in table else frame["task"].iloc[0]
+    table = table.assign(task=task)
+    settings = table.groupby(["task", "family"], sort=False)["error"]
+    return table.assign(settings=settings.transform("size")).loc[settings.idxmin()]
+
+
+def _best(frame):
+    lines = []
+    for task, rows in _errors(frame).groupby("task", sort=False):
+        said = [f"{row.family} **{_short(row.error)}**" for row in rows.itertuples()]
+        lines.append(f"{_task(task)}: {', '.join(said)}.")
+    what = "Errors in turn" if "way" in frame else f"Root mean square errors {_where(frame)}"
+    return f"{what}, medians over the seeds; of each family the best of its settings:", lines[:5]
+
+
+def _where(frame):
+    new = "test_loss" in frame and frame["test_loss"].notna().sum()
+    if not new:
+        return "on the samples that were learned"
+    return "on new samples" if new > 0.9 * len(frame) else "on new samples where there are any"
+
+
+def _paces(frame):
+    from kanbook.results import contests
+
+    keys = ["task", "inputs", "size"]
+    table = contests.paces(frame).set_index([*keys, "family"])
+    lines = []
+    for column, what in (("step_ms", "training step"), ("prediction_us", "single prediction")):
+        ratio = table[column].unstack()
+        ratio = ratio["KAN"] / ratio["MLP"]
+        lines.append(
+            f"A {what} of the KAN takes **{ratio.median():.1f}** times that of the MLP (from "
+            f"{ratio.min():.1f} to {ratio.max():.1f}, by the shape of the task)."
+        )
+    return lines
+
+
+def _found(frame):
+    lines = []
+    for method, rows in frame.groupby("method", sort=False):
+        said = [
+            f"**{(part.outcome == 'found').sum()}** of {len(part)} with {100 * noise:g} % of noise"
+            for noise, part in rows.groupby("noise")
+        ]
+        lines.append(f"{method}: {', '.join(said)}.")
+    return lines
+
+
+def _first(frame):
+    """The first number of an experiment."""
+    from kanbook.results import contests
+
+    if _is_contest(frame):
+        if "minimal" in set(frame["family"]):
+            found = contests.effects(frame)
+            found = found[found["where"].isin(["main"])] if "main" in set(found["where"]) else found
+            ends = [found.loc[of] for of in (found["ratio"].idxmin(), found["ratio"].idxmax())]
+            return "Error with / without: from {} to {}.".format(
+                *(f"**{end.ratio:.2f}** ({end.extra}, {_task(end.task)})" for end in ends)
+            )
+        family = _reference(frame)
+        if frame["family"].nunique() <= 10:
+            for contest, found in _ratios(frame, family):
+                rival, table = next(iter(found.items()))
+                return f"{_compared(family, rival, table.iloc[-1])}, equal {contest}."
+        return _extremes(frame)[1][0]
+    if "prediction_seconds" in frame:
+        return _paces(frame)[0]
+    if "outcome" in frame:
+        return f"Found: {_found(frame)[0]}"
+    table = _errors(frame)
+    errors, settings = (
+        table.pivot(index="task", columns="family", values=name) for name in ("error", "settings")
+    )
+    if not {"KAN", "MLP"} <= set(errors):
+        return _best(frame)[1][0]
+    ratio = (errors["KAN"] / errors["MLP"]).dropna()
+    of = f"the mean of {len(ratio)} tasks" if len(ratio) > 1 else _task(ratio.index[0])
+    of += ", in turn" if "way" in frame else f", {_where(frame)}"
+    mean = math.exp(sum(map(math.log, ratio)) / len(ratio))
+    tried = [f"{settings[name].max():.0f} {name}s" for name in ("KAN", "MLP")]
+    return f"Best of {tried[0]} / best of {tried[1]} **{_short(mean)}**, {of}."
+
+
+def _task(name):
+    kind, _, rest = name.replace("_", " ").partition(":")
+    return f"{kind} {rest}" if rest.isdigit() else rest or kind
+
+
+def _provenance(frame):
+    return "\n\n".join(
+        f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
+        f"{how['processor']} with Python {how['python']} and PyTorch {how['torch']}."
+        for how in frame.attrs["provenance"].values()
+    )
+
+
+class StoredBenchmark(SphinxDirective):
+    """The benchmark's tables and how they were made, from the stored file."""
+
+    TITLES = {
+        "speed": "Milliseconds of a call, and kanbook's time divided by the contestant's",
+        "memory": "MiB at the peak of a pass",
+        "prediction": "Microseconds of one prediction",
+        "training": "Seconds and evaluations to a test error of 0.001, and of the whole run",
+        "profile": "Milliseconds of the parts of a call, for two layers of chapter 16",
+        "steps": "Time of a call of chapter 16's layers, kanbook's = 1",
+        "tanh": "Time of a training step of chapter 13's networks, tanh after the sum = 1",
+        "engines": "Milliseconds of a step of chapter 22's network in each engine",
+    }
+
+    def run(self):
+        from kanbook import results
+
+        self.env.note_dependency(str(results.FOLDER / "benchmark.json"))
+        found, made = [], []
+        for part, title in self.TITLES.items():
+            frame = results.benchmark(part)
+            found += self.parse_text_to_nodes(_folded_table(title, frame))
+            made += [frame.attrs["provenance"]] if frame.attrs["provenance"] not in made else []
+        for how in made:
+            versions = ", ".join(f"{name} {number}" for name, number in how["versions"].items())
+            text = (
+                f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
+                f"{how['processor']}, {how['cores']} cores, Python {how['python']}, {versions}."
+            )
+            found += self.parse_text_to_nodes(text)
+        return found
+
+
+def _folded_table(title, frame, more=""):
+    rows = [list(frame), *frame.astype(object).values.tolist()]
+    lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
+    block = [f"::::{{dropdown}} {title}", ":::{csv-table}", ":header-rows: 1"]
+    return "\n".join([*block, ":class: stored-results", "", *lines, ":::", "", more, "::::"])
+
+
+def _cell(value):
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.3g}"
+    if isinstance(value, tuple):
+        return " ".join(map(_cell, value))
+    return re.sub(r"^[-+]", r"\\\g<0>", str(value).replace('"', "'"))  # no list
+
+
+def sort_tables(app, pagename, templatename, context, doctree):
+    """Makes the tables of results sortable."""
+    tables = doctree.findall(nodes.table) if doctree else ()
+    if any("stored-results" in table["classes"] for table in tables):
+        app.add_js_file("sort-tables.js", loading_method="defer")
+
+
+def setup(app):
+    app.add_directive("stored-list", StoredList)
+    app.add_directive("stored-results", StoredResults)
+    app.add_directive("stored-outcomes", StoredOutcomes)
+    app.add_directive("stored-benchmark", StoredBenchmark)
+    app.connect("html-page-context", sort_tables)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
