@@ -22,7 +22,7 @@ GROUPS = {
 }
 
 # Who is compared with whom first, where no KAN meets an MLP.
-FIRST = {"knots": ("moved, kept", "still, kept")}
+FIRST = {"knots": ("moved, kept", "still, kept"), "extras-pykan": ("update", "still")}
 FIRST |= {"recipe-adam": ("recipe", "all intervals at once"), "recipe-lm": ("recipe", "MLP")}
 FIRST |= dict.fromkeys(("climbs-adam", "climbs-lbfgs"), ("5, 10, 20", "20"))
 

@@ -385,9 +385,6 @@ def _(frame):
     return claims, _parts(said)
 
 
-_JUDGES["F 4"] = ("extras-pykan",), None, None
-
-
 def _beat(frame: DataFrame, pairs: dict[tuple[str, str], bool], prefix: str = "") -> Claims:
     """Pairs of families, and whether the first is said to be ahead of the second."""
     found = {pair: _row(frame, *pair) for pair in pairs}
@@ -399,6 +396,12 @@ def _beat(frame: DataFrame, pairs: dict[tuple[str, str], bool], prefix: str = ""
 
 def _join(*judged: Claims) -> Claims:
     return [claim for claims, _ in judged for claim in claims], _parts([said for _, said in judged])
+
+
+@_judge("F 4", "extras-pykan")
+def _(frame):
+    kept = "update, optimizer kept"
+    return _beat(frame, {(kept, "still"): True, ("update", kept): True})
 
 
 @_judge("F 5", "knots")

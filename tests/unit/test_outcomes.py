@@ -11,7 +11,7 @@ VERDICTS = {  # of those whose rows are complete; who changes rows or a rule loo
     "K 3, K 4, K 5, K 6, L 1, L 2, L 3, L 4",
     "half": "C 1, F 1, F 2, F 3, F 10 control, F 11, H 1, H 2, I 7, J 2, J 5, K 1, L 5",
     "lost": "C 2, C 3, E 1, F 5, F 12, I 1, K 2, K 7, L 6",
-    "undecided": "B 1, B 2, F 9, F 11 controls, F 13",
+    "undecided": "B 1, B 2, F 4, F 9, F 11 controls, F 13",
 }
 
 
