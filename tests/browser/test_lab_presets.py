@@ -61,6 +61,14 @@ def test_update_by_hand_costs_first_and_pays_then(run):
     assert [f"{n[600]['mlp']:.3f}" for n in (moved, notes)] == ["0.024", "0.036"]  # its optimizer
 
 
+def test_doubling_before_an_update_throws_the_network_back(run):
+    scripts = [[300, "extend"]], [[300, "update"], [300, "extend"]]
+    plain, careful = (run(PRESETS["leaving"] | {"script": script}, 601) for script in scripts)
+    for notes, told in ((plain, ["0.6", "0.02", "0.02"]), (careful, ["0.05", "0.004", "0.002"])):
+        assert [f"{notes[step]['error']:.1g}" for step in (300, 400, 600)] == told  # chapter 10
+    assert f"{plain[600]['error']:.3f}" == "0.015"
+
+
 def test_update_brings_the_knots_to_the_values(run):
     notes, without = run(PRESETS["update"], 601), run(PRESETS["update"] | {"script": []}, 601)
     assert notes[100] == without[100]
