@@ -358,7 +358,7 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tupl
         lines.append((middles.unsqueeze(1) + halves.unsqueeze(1) * nodes).flatten())
         scales.append((halves.unsqueeze(1) * weights).sqrt().flatten())
     x = torch.cartesian_prod(*lines).view(-1, spline.inputs)
-    # Without Gauss's weights the ends of the intervals count too much: 66 times the error for u'' = f.
+    # Without Gauss's weights the intervals' ends count too much: 66 times the error for u'' = f.
     scale = torch.cartesian_prod(*scales).view(-1, spline.inputs).prod(1, keepdim=True)
     functions = spline.functions(x)
     coef = best = move = torch.zeros(spline.size, 1, dtype=x.dtype)
