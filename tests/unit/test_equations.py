@@ -94,6 +94,11 @@ def test_the_spline_converges_with_its_order():
     assert off([6, 12]) < off(6) and off([12, 6]) == pytest.approx(off([6, 12]))
 
 
+def test_collocation_has_the_weights_of_gauss():
+    run = {"task": "equation:poisson-1d", "model": "collocation", "degree": 5, "grid_size": 95}
+    assert equations.run(run, 0)["test_loss"] ** 0.5 < 1e-7  # without: 1.5e-6
+
+
 def test_least_squares_sees_all_ways_to_a_parameter():
     """A model that looks at derivatives, or at weights, is no row of layers."""
     x = torch.linspace(-1, 1, 40, dtype=torch.float64).unsqueeze(1)
