@@ -21,6 +21,7 @@ GROWING -= {
     "recipe-lm",
     "climbs-adam",
     "climbs-lbfgs",
+    "tanh-readings",
 }
 SEEDS = {"tuning": d.TUNING_SEEDS}  # of the stages that choose
 SEEDS |= {"finalist": contests.FINALIST_SEEDS}
