@@ -34,12 +34,9 @@ PLAN = Path(__file__).with_name("plan.md")
 class Outcome(NamedTuple):
     """One hypothesis and what became of it.
 
-    Attributes:
-        label: part and number in the plan, such as "B 1".
-        experiments: whose rows decide.
-        hypothesis: its words.
-        verdict: "holds", "half", "lost", "undecided" or "open".
-        because: the numbers that decide, in Markdown; empty if open.
+    ``label``, part and number in the plan, such as "B 1"; ``experiments``, whose rows decide;
+    ``hypothesis``, its words; ``verdict``, "holds", "half", "lost", "undecided" or "open";
+    ``because``, the numbers that decide, in Markdown, empty if open.
     """
 
     label: str
