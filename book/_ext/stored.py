@@ -13,8 +13,8 @@ from sphinx.util.docutils import SphinxDirective
 GROUPS = {
     "KAN, MLP and others": "formulas formulas-dense formulas-lbfgs formulas-lm tables noise "
     "pictures functions-1d waves pace",
-    "What makes a good KAN": "extras-factorial knots climbs-adam climbs-lbfgs recipe-adam "
-    "recipe-lm starts extras-lbfgs extras-lm extras-pykan extras optimizers",
+    "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan knots "
+    "climbs-adam climbs-lbfgs recipe-adam recipe-lm starts extras optimizers",
     "tanh and mixtures": "tanh-readings tanh mixtures",
     "One photograph": "cold-case cold-case-finale image-minimal race scaling between race-audit",
     "Digits and formulas": "second-order digits precision recovery recovery-rivals",
@@ -460,8 +460,9 @@ def _first(frame):
     of = f"the mean of {len(ratio)} tasks" if len(ratio) > 1 else _task(ratio.index[0])
     of += ", in turn" if "way" in frame else f", {_where(frame)}"
     mean = math.exp(sum(map(math.log, ratio)) / len(ratio))
-    tried = [f"{settings[name].max():.0f} {name}s" for name in ("KAN", "MLP")]
-    return f"Best of {tried[0]} / best of {tried[1]} **{_short(mean)}**, {of}."
+    counts = {name: int(settings[name].max()) for name in ("KAN", "MLP")}
+    one, other = (f"best of {n} {name}s" if n > 1 else name for name, n in counts.items())
+    return f"{one[0].upper()}{one[1:]} / {other} **{_short(mean)}**, {of}."
 
 
 def _task(name):
