@@ -14,10 +14,10 @@ GROUPS = {
     "KAN, MLP and others": "formulas formulas-dense formulas-lbfgs formulas-lm tables noise "
     "pictures functions-1d waves pace",
     "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan knots "
-    "climbs-adam climbs-lbfgs recipe-adam recipe-lm starts extras optimizers",
-    "tanh and mixtures": "tanh-readings tanh mixtures",
-    "One photograph": "cold-case cold-case-finale image-minimal race scaling between race-audit",
-    "Digits and formulas": "second-order digits precision recovery recovery-rivals",
+    "climbs-adam climbs-lbfgs recipe-adam recipe-lm starts optimizers",
+    "tanh and mixtures": "tanh-readings mixtures",
+    "One photograph": "cold-case cold-case-finale race scaling between race-audit",
+    "Digits and formulas": "second-order digits recovery recovery-rivals",
     "Equations and forgetting": "equations sequence",
 }
 
@@ -230,7 +230,7 @@ class StoredResults(_Stored):
         return self._bullets(*_best(frame))
 
     # Of the settings, first what names a row, then its losses; `results.load` has all the rest.
-    LABELS = ("task", "size", "family", "variant", "contestant", "knob", "kinds", "part")
+    LABELS = ("task", "size", "family", "contestant", "knob", "kinds", "part")
     LABELS += ("optimizer",)
     HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "tanh_bias", "update_grid")
     HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")

@@ -215,11 +215,6 @@ UPDATE = {"update_grid": 10}
 RESTARTS = {"restart": 10}  # of the optimizer, at the same steps
 
 
-def extend(grid_size: int) -> Settings:
-    """Half the steps on half the intervals."""
-    return {"grid_size": grid_size // 2, "extend_grid": [[0.5, grid_size]]}
-
-
 # --- the experiments -----------------------------------------------------------------------------
 
 
@@ -231,58 +226,6 @@ def functions_1d() -> Iterable[Settings]:
         yield sized(run | mlp(), size, depth)
 
 
-def image_minimal() -> Iterable[Settings]:
-    center = image(32, 2000, size=2450, watch=True)
-
-    def minimal(depth=2, grid_size=5, degree=3, lr=0.01, domain=(-1.0, 1.0), **more):
-        run = center | kan(grid_size, degree, domain=list(domain)) | {"lr": lr, "depth": depth}
-        return sized(run | more, 2450, depth)
-
-    for depth, lr in product((1, 2, 3, 4), (0.003, 0.01, 0.03, 0.1)):
-        yield minimal(depth=depth, lr=lr)
-    for lr in (0.003, 0.01, 0.03):
-        for grid_size in (2, 10, 16):
-            yield minimal(grid_size=grid_size, lr=lr)
-        for degree in (1, 2, 5):
-            yield minimal(degree=degree, lr=lr)
-        for width in (2.0, 4.0):
-            yield minimal(domain=(-width, width), lr=lr)
-        yield minimal(frequencies=0, lr=lr)
-        for frequencies in (0, 4):
-            run = center | mlp() | {"lr": lr, "depth": 2, "frequencies": frequencies}
-            del run["watch"]
-            yield sized(run, 2450, 2)
-
-
-def extras() -> Iterable[Settings]:
-    single = {
-        "bias": {"bias": True},
-        "spline weight": {"spline_weight": True},
-        "base": {"base": "silu"},
-        "update": UPDATE,
-        "extension": {"extension": True},
-    }
-    variants: dict[str, Settings] = {"minimal": {}}
-    variants |= {f"+ {name}": options for name, options in single.items()}
-    everything = {key: value for options in single.values() for key, value in options.items()}
-    variants["all"] = everything
-    for name, options in single.items():
-        variants[f"all - {name}"] = {k: v for k, v in everything.items() if k not in options}
-    # A change of the grid starts the optimizer anew, too. What does that do alone?
-    variants["+ 1 restart"], variants["+ 10 restarts"] = {"restart": 1}, RESTARTS
-    variants["all - update + 10 restarts"] = variants["all - update"] | RESTARTS
-    for task, size in (("image-32", 2570), ("exp_sine", 480), ("deep", 660)):
-        run = image(32, 2000) if task == "image-32" else samples(task, 2000)
-        for variant, options in variants.items():
-            grows = options.get("extension", False)
-            rest = {k: v for k, v in options.items() if k != "extension"}
-            settings = sized(run | kan(6) | rest, size, 2)  # counted with the final grid
-            settings |= extend(6) if grows else {}
-            yield settings | {"variant": variant, "size": size}
-        for variant, options in {"MLP": {}, "MLP + 10 restarts": RESTARTS}.items():
-            yield sized(run | mlp() | options, size, 2) | {"variant": variant, "size": size}
-
-
 def optimizers() -> Iterable[Settings]:
     for dtype, optimizer in product(("float32", "float64"), ("sgd", "adam", "lbfgs")):
         for task, size, evaluations in (("exp_sine", 412, 5000), ("image-32", 2500, 2500)):
@@ -291,41 +234,6 @@ def optimizers() -> Iterable[Settings]:
             run |= {"optimizer": optimizer, "dtype": dtype, "size": size}
             for family in (kan(5, **ALL), mlp()):
                 yield sized(run | family, size, 2)
-
-
-def tanh_edges() -> Iterable[Settings]:
-    """One formula, three readings: the tanh on every edge, after the sum, or at the node of an MLP.
-
-    Hypotheses on the reading after the sum, written before its runs: with a = 0 it is a tanh MLP,
-    so with biases its median error (RMSE) lies within a factor of 3 of the MLP's on all three
-    tasks, and on the image below a third of that of the tanh on every edge. A step takes at most
-    twice as long as the MLP's; a step of the naive spline layer takes at least five times as long
-    as it at 2,680 and 10,000 parameters, and nowhere as long as ten of the tanh on every edge.
-    """
-    variants = {
-        "tanh edge": tanh(False),
-        "tanh edge + bias": tanh(True),
-        "tanh after sum": tanh(False, tanh="sum"),
-        "tanh after sum + bias": tanh(True, tanh="sum"),
-        "tanh node": mlp(family="tanh node", model="node-tanh"),
-        "KAN": kan(5),
-        "KAN, all extras": kan(5, **ALL),
-        "MLP": mlp(),
-    }
-    for task, size in (("zigzag", 236), ("exp_sine", 412), ("image-32", 2680)):
-        run = image(32, 2000) if task == "image-32" else samples(task, 2000)
-        for variant, family in variants.items():
-            yield sized(run | family, size, 2) | {"variant": variant, "size": size}
-    variants["naive KAN"] = kan(5, model="naive-kan")
-    for task, size in (("image-32", 2680), ("image-32", 10_000), ("zigzag", 236)):
-        run = image(32, 1) if task == "image-32" else samples(task, 1)
-        models = [
-            {"variant": variant} | sized(run | family, size, 2)
-            for variant, family in variants.items()
-        ]
-        shared = {key: value for key, value in run.items() if key not in ("steps", "optimizer")}
-        keys = [{k: v for k, v in m.items() if k not in shared} for m in models]
-        yield shared | {"measure": "seconds", "size": size, "models": keys}
 
 
 def mixtures() -> Iterable[Settings]:
@@ -408,26 +316,6 @@ def race_audit() -> Iterable[Settings]:
     }
     for name, (settings, size) in controls.items():
         yield sized(settings, size, 2) | {"contestant": name, "size": size}
-
-
-def precision() -> Iterable[Settings]:
-    for dtype in ("float32", "float64"):
-        run = {"dtype": dtype, "optimizer": "lbfgs"}
-        for grid_size in (5, 10, 20, 40, 80):  # one curve, one spline: the theory's slope
-            one = samples("sine", 40) | run | kan(grid_size, widths=[1, 1])
-            yield one | {"part": "one spline"}
-        exact = samples("product", 200) | run
-        yield exact | kan(3, widths=[2, 2, 1]) | {"part": "exact structure"}
-        yield exact | kan(3, widths=[2, 5, 1]) | {"part": "exact structure"}
-        for size in (37, 89, 401):
-            yield sized(exact | mlp(), size, 1) | {"part": "exact structure"}
-        smooth = samples("exp_sine", 200) | run | {"samples": 3000}
-        ladder = [[0.25, 10], [0.5, 20], [0.75, 40]]
-        widths = {"widths": [2, 5, 1]}
-        yield smooth | kan(5, **ALL) | widths | {"extend_grid": ladder, "part": "smooth formula"}
-        yield smooth | kan(5, **ALL) | widths | {"part": "smooth formula"}
-        for depth in (1, 2):
-            yield sized(smooth | mlp(), 700, depth) | {"part": "smooth formula"}
 
 
 def second_order() -> Iterable[Settings]:
@@ -540,8 +428,8 @@ def _shaped(settings: Settings, target: int) -> Settings:
     return sized(settings, target, 2)
 
 
-# What entered the race: the best of their kind in "extras" and "mixtures", by the median on the
-# image (tests/unit/test_stored_results.py holds the tables to that).
+# What entered the race: the best KAN of the first edition's ladder of extras, and of "mixtures" the
+# best by the median on the image (tests/unit/test_stored_results.py holds the table to that).
 BEST_KAN = kan(6, **UPDATE)
 BEST_MIXTURE = {
     "family": "mixture",
@@ -565,14 +453,6 @@ EXPERIMENTS = {
             cost=42,
         ),
         Experiment(
-            "image-minimal",
-            "Where does the minimal KAN fail on an image, how often, and why?",
-            (5, 21),
-            image_minimal,
-            seeds=3,
-            cost=12,
-        ),
-        Experiment(
             "cold-case",
             "A post's KAN failed on pictures and ours does not: which difference is it?",
             (5, 21),
@@ -588,25 +468,11 @@ EXPERIMENTS = {
             cost=60,
         ),
         Experiment(
-            "extras",
-            "What is each of PyKAN's extras worth, alone, together, and when left out?",
-            (5, 6, 7, 8, 9, 10, 12, 21),
-            extras,
-            cost=42,
-        ),
-        Experiment(
             "optimizers",
             "SGD, Adam or L-BFGS, by evaluations and by seconds?",
             (11, 21),
             optimizers,
             cost=16,
-        ),
-        Experiment(
-            "tanh",
-            "Is tanh(a x^2 + b x) as good as a spline, and is it faster?",
-            (13, 21),
-            tanh_edges,
-            cost=11,
         ),
         Experiment(
             "mixtures",
@@ -648,13 +514,6 @@ EXPERIMENTS = {
             race_audit,
             seeds=3,
             cost=80,
-        ),
-        Experiment(
-            "precision",
-            "Who reaches machine precision, and where?",
-            (17, 21),
-            precision,
-            cost=11,
         ),
         Experiment(
             "second-order",

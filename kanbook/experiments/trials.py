@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import grids, layers, networks, tasks, training
+from .. import layers, networks, tasks, training
 from ..counting import count_parameters
 from . import rivals, slices, starts
 
@@ -205,8 +205,6 @@ def run_trial(
     probes: list[dict[str, Any]] = []
 
     def note(step: int, history: training.History) -> None:
-        if step + 1 in grown:
-            grids.extend_grid(model, inputs, grown[step + 1])
         if watch.note(step, history) and settings.get("watch") and step in WATCHED:
             probes.append({"step": step} | look_into(model, inputs, targets))
         if progress is not None:
@@ -219,11 +217,6 @@ def run_trial(
         model = make_model(settings, generator=generator, device=device)
         (inputs, targets), test = make_data(settings, seed, device)
         options = fit_options(settings) | {"callback": note, "generator": generator}
-        # Where both meet, the older stored runs extended the grid first, then updated it. fit does
-        # it the other way round, so the grid grows after the step before.
-        both = {*options.get("update_grid_at", ())} & {*options.get("extend_grid_at", ())} - {1}
-        both = set() if settings.get("update_before") else both
-        grown = {step: options["extend_grid_at"].pop(step) for step in both}
         watch = Watch(steps, points, limit, device)
         seconds = watch.fit(model, inputs, targets, **options)
         history = watch.history

@@ -19,7 +19,7 @@ import torch
 from running import Running, change_row, command, rows, without_times
 from small_disk import small_disk
 
-from kanbook import experiments, grids, results, tasks
+from kanbook import experiments, results, tasks
 from kanbook.experiments import EXPERIMENTS, Experiment, engine, make_data, make_model, trials
 from kanbook.experiments.definitions import RATES, TUNING_SEEDS, parameters
 
@@ -509,19 +509,6 @@ def test_what_settings_stand_for():
     assert [engine.evaluations(MLP | {"optimizer": name}) for name in ("adam", "lbfgs")] == [4, 100]
 
 
-def test_where_both_meet_the_grid_is_extended_first(monkeypatch):
-    """So it was when the runs were stored; fit has another order now."""
-    calls = []
-    for name in ("extend_grid", "update_grid"):
-        change = getattr(grids, name)
-        spy = lambda *args, name=name, change=change: calls.append(name) or change(*args)  # noqa: E731
-        monkeypatch.setattr(grids, name, spy)
-    at = trials.fit_options(TRIALS[2])
-    assert at["update_grid_at"] == [*at["extend_grid_at"]] == [3]
-    assert trials.run_trial(TRIALS[2], 0)["complete"]
-    assert calls == ["extend_grid", "update_grid"]
-
-
 def test_what_a_run_measures():
     seen = []
     found = trials.run_trial(TRIALS[1], 0, progress=lambda *args: seen.append(args))
@@ -633,7 +620,7 @@ def test_every_kind_of_setting_can_be_trained(name):
 
 
 def test_seconds_of_steps():
-    (settings, *_) = [s for s in EXPERIMENTS["tanh"].settings if "measure" in s]
+    (settings, *_) = [s for s in EXPERIMENTS["cold-case-finale"].settings if "measure" in s]
     found = trials.time_steps(settings, rounds=1)["step_seconds"]
     assert len(found) == len(settings["models"]) and all(seconds > 0 for seconds in found)
     with pytest.raises(ValueError, match="measured seconds"):
