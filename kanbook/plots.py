@@ -29,7 +29,6 @@ __all__ = [
     "draw_kan",
     "draw_mlp",
     "plot_basis",
-    "plot_curves",
     "plot_edges",
     "plot_effects",
     "plot_medians",
@@ -337,50 +336,6 @@ def plot_medians(frame: DataFrame, by: str, *, loss: str = "loss", ax: Axes | No
     ax.set_ylim(len(kinds) - 0.5, -0.5)
     ax.grid(axis="x", alpha=0.3)
     ax.set_xlabel(_name(loss))
-    return ax
-
-
-def plot_curves(
-    frame: DataFrame, by: str, *, against: str = "step", ax: Axes | None = None
-) -> Axes:
-    """Draw loss curves: for each kind of run the median over its seeds, in a band of their range.
-
-    Args:
-        frame: runs, as :func:`kanbook.results.load` returns them; runs of a kind have equal
-            numbers of steps.
-        by: the column that says which runs are of a kind; one curve for each value.
-        against: "step", "evaluations" or "seconds".
-        ax: where to draw; a new figure if not given.
-
-    Returns:
-        The axes, with logarithmic scales. Runs that diverged count as infinite after their end.
-
-    Raises:
-        ValueError: the frame is empty or has no such column, or ``against`` is unknown.
-    """
-    _check_frame(frame, by, "curve")
-    if against not in ("step", "evaluations", "seconds"):
-        raise ValueError(f"against={against!r}; expected 'step', 'evaluations' or 'seconds'")
-    ax = plt.figure().gca() if ax is None else ax
-    for row, kind in enumerate(dict.fromkeys(frame[by])):
-        curves = list(frame[frame[by] == kind]["curve"])
-        n = max(len(curve["loss"]) for curve in curves)
-        losses = np.full((len(curves), n), np.inf)
-        places = np.full((len(curves), n), np.nan)
-        for curve, values, where in zip(curves, losses, places, strict=True):
-            values[: len(curve["loss"])] = [np.inf if v is None else v for v in curve["loss"]]
-            where[: len(curve["loss"])] = curve[against]
-        place, style = np.nanmedian(places, 0), _style(kind, row)
-        middle = np.median(losses, 0)
-        shown = np.isfinite(middle)
-        ax.plot(place[shown], middle[shown], **style, label=str(kind))
-        finite = np.isfinite(losses.max(0))
-        ax.fill_between(
-            place[finite], losses.min(0)[finite], losses.max(0)[finite],
-            color=style["color"], alpha=0.18, linewidth=0,
-        )  # fmt: skip
-    ax.set(xscale="log", yscale="log", xlabel=_name(against), ylabel=_name("loss"))
-    ax.legend()
     return ax
 
 

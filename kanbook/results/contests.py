@@ -175,39 +175,6 @@ def _wider(logs: DataFrame) -> dict[str, float]:
     return max(found, key=lambda one: one["high"] / one["low"])
 
 
-def best_of(frame: DataFrame, family: str) -> DataFrame:
-    """How far a family comes with n random configurations: what tuning is worth to it.
-
-    Args:
-        frame: rows of one contest, with those of the stage "search".
-        family: one of its families.
-
-    Returns:
-        ``n`` from 1 to the number of configurations of every task, and ``error``, the best
-        validation error expected among n of them that are drawn without putting back. It is a
-        geometric mean: over the draws, over the tasks, and over the seeds of a configuration. The
-        error of a run that diverged counts as 1.
-
-    Raises:
-        ValueError: the frame lacks a column, holds several contests, or no search of this family.
-
-    Source: J. Dodge et al., Show Your Work, EMNLP 2019, who put back what they draw.
-    """
-    import pandas
-
-    _check(frame, "kind", "task", "family", "stage", "config", "validation_error", "diverged")
-    rows = frame[(frame["stage"] == "search") & (frame["family"] == family)]
-    if rows.empty:
-        raise ValueError(f"family={family!r}; expected one that was searched: {_families(frame)}")
-    rows = rows.assign(log=_logs(rows, "validation_error"))
-    means = rows.groupby(["kind", "task", "config"])["log"].mean()
-    tasks = [logs for _, logs in means.groupby(["kind", "task"])]
-    curves = []
-    for n in range(1, min(map(len, tasks)) + 1):
-        curves.append(np.exp(np.mean([expected_least(logs, n) for logs in tasks])))
-    return pandas.DataFrame({"n": range(1, len(curves) + 1), "error": curves})
-
-
 def with_own(frame: DataFrame, family: str = "KAN") -> DataFrame:
     """Add the rows of the family whose seconds the others got to the contest at equal seconds.
 

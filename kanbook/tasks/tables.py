@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["TABLES", "Table", "seasonal_naive", "table"]
+__all__ = ["TABLES", "Table", "table"]
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,6 @@ def series(values: np.ndarray, lags: int, season: int) -> Table:
     windows = torch.tensor(windows.astype(float))
     columns = tuple(f"{lag} before" for lag in range(1, lags + 1))
     return Table(windows[:, 1:], windows[:, :1], "series", columns, seasonal=season - 1)
-
-
-def seasonal_naive(one: Table) -> Tensor:
-    """Predict of each row of a series what was one season earlier: (N, 1)."""
-    return one.inputs[:, one.seasonal, None]
 
 
 def diabetes() -> Table:

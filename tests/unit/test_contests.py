@@ -161,24 +161,6 @@ def test_runs_without_a_partner_and_of_the_search_are_left_out():
     )
 
 
-def test_best_of_against_all_draws():
-    draw = np.random.default_rng(2)
-    errors = draw.lognormal(size=(2, 6, 2))  # tasks, configurations, seeds
-    rows = [
-        {"kind": "k", "task": task, "config": config, "seed": seed, "validation_error": error}
-        for (task, config, seed), error in np.ndenumerate(errors)
-    ]
-    frame = pandas.DataFrame(rows).assign(family="KAN", stage="search", diverged=False)
-    frame.loc[0, ["validation_error", "diverged"]] = math.inf, True
-    errors[0, 0, 0] = 1.0
-    logs = np.log(errors).mean(-1)
-    found = contests.best_of(frame, "KAN")
-    assert list(found.n) == [1, 2, 3, 4, 5, 6]
-    for n, error in found.itertuples(index=False):
-        draws = [min(draw) for task in logs for draw in itertools.combinations(task, n)]
-        assert error == pytest.approx(math.exp(np.mean(draws)))
-
-
 def test_rivals():
     frame = contest(EFFECTS, seeds=2)
     alone = frame[:1].assign(family="GP", seed=7)
@@ -222,10 +204,6 @@ def test_medians():
         (
             lambda f: contests.ratios(f[(f.family == "KAN") == (f.seed < 5)], "KAN", "MLP"),
             "no task and seed with both a='KAN' and b='MLP'",
-        ),
-        (
-            lambda f: contests.best_of(f.assign(validation_error=1.0), "KAN"),
-            "family='KAN'; expected one that was searched",
         ),
         (lambda f: contests.medians(f.drop(columns="task")), "frame has no column 'task'"),
     ],

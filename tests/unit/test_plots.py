@@ -156,16 +156,6 @@ def test_medians_are_the_medians():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["MLP", "KAN", "tanh KAN"]
 
 
-def test_curves_show_median_and_range():
-    frame = frame_of({"KAN": [0.1, 0.3, 0.2], "MLP": [0.4, None, None]})
-    ax = plots.plot_curves(frame, "kind", against="seconds")
-    kan, mlp = ax.lines
-    assert kan.get_ydata().tolist() == [1, 0.5, 0.2] and kan.get_xdata().tolist() == [0.1, 0.5, 1]
-    assert mlp.get_ydata().tolist() == [1.0]  # the median is infinite from there on
-    band = ax.collections[0].get_paths()[0].vertices
-    assert band[:, 1].min() == 0.1
-
-
 def effects_of(rows):
     columns = ["extra", "task", "where", "ratio", "low", "high", "separated", "seconds"]
     return pandas.DataFrame(rows, columns=columns)
@@ -283,7 +273,6 @@ def test_an_interval_may_leave_the_picture():
         ),
         (lambda f: plots.plot_medians(f[:0], "kind"), "frame has no rows"),
         (lambda f: plots.plot_medians(f, "family"), "no column 'family'"),
-        (lambda f: plots.plot_curves(f, "kind", against="hours"), "against='hours'"),
         (lambda f: plots.plot_effects(f), "no column 'extra'"),
     ],
 )
