@@ -249,7 +249,7 @@ def candidates(run: Settings, draws: int) -> list[Settings]:
         tried = [settings]
         if grid_size := settings.get("grid_size"):
             tried += [settings | {"grid_size": grid_size + more} for more in (-1, 1, -2, 2)]
-        fitting = (_shaped(run | one, TOLERANCE) for one in tried)
+        fitting = (_sized_or_none(run | one, TOLERANCE) for one in tried)
         if first := next((one for one in fitting if one is not None), None):
             found.append(first)
     return found
@@ -262,13 +262,13 @@ def _fitted(settings: Settings) -> Settings:
     """
     growth = settings.get("extend_grid")
     last = settings | ({"grid_size": growth[-1][1]} if growth else {})
-    shaped = _shaped(last, TOLERANCE) or _shaped(last, 0.1)
+    shaped = _sized_or_none(last, TOLERANCE) or _sized_or_none(last, 0.1)
     if shaped is None:
         raise ValueError(f"no widths give about {settings['size']} parameters for {settings}")
     return shaped | ({"grid_size": settings["grid_size"]} if growth else {})
 
 
-def _shaped(settings: Settings, tolerance: float) -> Settings | None:
+def _sized_or_none(settings: Settings, tolerance: float) -> Settings | None:
     """The settings with widths for their size and depth, if there are any."""
     settings = {**settings}
     depth, (inputs, outputs) = settings.pop("depth"), ends(settings["task"])

@@ -155,12 +155,12 @@ def sized(
     return settings | {"widths": best[1]}
 
 
-def first_sized(choices: list[Settings], target: int, hidden_layers: int) -> Settings:
-    """The first of these settings that can have ``target`` parameters."""
+def first_sized(choices: list[Settings], *target: int, **ends: tuple[int, int]) -> Settings:
+    """The first of these settings that can have so many parameters; what else, as of `sized`."""
     for settings in choices[:-1]:
         with contextlib.suppress(ValueError):
-            return sized(settings, target, hidden_layers)
-    return sized(choices[-1], target, hidden_layers)
+            return sized(settings, *target, **ends)
+    return sized(choices[-1], *target, **ends)
 
 
 def narrowed(settings: Settings, shape: tuple[int, ...], target: int) -> Settings:

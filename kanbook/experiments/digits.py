@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import training
-from ..counting import count_parameters
 from ..tasks import FORMULAS
 from . import trials
 from .definitions import EXPERIMENTS, Experiment, Settings, kan, mlp, samples, sized
@@ -53,22 +51,16 @@ def make_data(settings: Mapping[str, Any], seed: int, **where: Any) -> list[tupl
     return [(x.to(**where), values(x).to(**where)) for x in (x, new)]
 
 
+@trials.one_thread()
 def run(
-    settings: Mapping[str, Any],
-    seed: int,
-    *,
-    device: torch.device | str = "cpu",
-    limit: float = math.inf,
-    points: int = 60,
+    settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
     """Train one network and look at its errors one by one.
 
     Args:
         settings: what to train, as :func:`settings` defines it.
         seed: of the samples and the initial parameters, less ``FIRST``.
-        device: where to train.
-        limit: seconds after which training stops, for a look at the beginning only.
-        points: of the stored loss curve, at most.
+        device, how: as of :func:`~kanbook.experiments.trials.run_trial`.
 
     Returns:
         As :func:`~kanbook.experiments.trials.run_trial`, and ``spread``, the standard deviation of
@@ -76,37 +68,17 @@ def run(
         units of it; None where the run diverged.
     """
     where = {"dtype": getattr(torch, settings["dtype"]), "device": device}
-
-    def note(step: int, history: training.History) -> None:
-        watch.note(step, history)
-        watch.end_in_time()
-
-    with trials.one_thread():
-        trials.warm_up()
-        generator = torch.Generator().manual_seed(FIRST + seed)
-        model = trials.make_model(settings, generator=generator, device=device)
-        train, (x, y) = make_data(settings, FIRST + seed, **where)
-        options = trials.fit_options(settings) | {"callback": note, "generator": generator}
-        watch = trials.Watch(settings["steps"], points, limit, device)
-        seconds = watch.fit(model, *train, **options)
-        history = watch.history
-        with torch.no_grad():
-            error = (model(x) - y).double()
-    loss = math.nan if history.diverged else trials.mean_squared_error(model, *train)
-    spread = y.double().std().item()
+    train, (x, y) = make_data(settings, FIRST + seed, **where)
+    model, watch = trials.train_once(settings, FIRST + seed, train, device=device, **how)
+    result = watch.told(model, watch.error(model, train))
+    with torch.no_grad():
+        error = (model(x) - y).double()
+    spread, lost = y.double().std().item(), result["diverged"]
     found = (error.abs() / spread).quantile(error.new_tensor(QUANTILES)).tolist()
-    diverged = history.diverged or not math.isfinite(loss)
-    return {
-        "parameters": count_parameters(model),
-        "evaluations": history.evaluations,
-        "seconds": trials.digits(seconds, 4),
-        "loss": trials.digits(loss, 8),
-        "diverged": diverged,
-        "complete": history.diverged or len(history.loss) == settings["steps"],
-        "curve": watch.curve,
-        "test_loss": trials.digits(math.nan if diverged else error.square().mean().item(), 8),
+    return result | {
+        "test_loss": None if lost else trials.digits(error.square().mean().item(), 8),
         "spread": trials.digits(spread, 8),
-        "quantiles": None if diverged else [trials.digits(q, 4) for q in found],
+        "quantiles": None if lost else [trials.digits(q, 4) for q in found],
     }
 
 

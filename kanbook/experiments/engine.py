@@ -190,8 +190,7 @@ def perform(one: dict[str, Any], device: str = "cpu") -> tuple[dict[str, Any], d
         if "law" in one["settings"]:
             measured |= recovery.run(one["settings"], one["seed"])
         else:
-            pace = "inputs" in one["settings"]
-            measured |= (heats if pace else trials).time_steps(one["settings"])
+            measured |= heats.time_steps(one["settings"])
     else:
         measured = train(one, device=device)
     return one | measured, machine(device)

@@ -14,7 +14,6 @@ Each equation is posed on [-1, 1] in every input:
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 from .. import derivatives, grids, splines, training
 from ..counting import count_parameters
 from . import trials
-from .definitions import EXPERIMENTS, Experiment, Settings, kan, mlp, sized
+from .definitions import EXPERIMENTS, Experiment, Settings, first_sized, kan, mlp
 
 __all__ = [
     "EQUATIONS",
@@ -214,6 +213,7 @@ def error(equation: Equation, solution: Callable[[Tensor], Tensor]) -> float:
     return ((solution(x) - right).norm() / right.norm()).item()
 
 
+@trials.one_thread()
 def run(
     settings: Mapping[str, Any],
     seed: int,
@@ -261,24 +261,23 @@ def run(
         watch.end_in_time()
 
     options = {"lr": settings["lr"], "schedule": lambda t: 1 - t, "restart_at": fresh}
-    with trials.one_thread():
-        trials.warm_up()
-        stages = [("adam", steps, options)]
-        stages += [("lm", settings["then"], {})] if "then" in settings else []
-        for optimizer, count, options in stages:
-            watch = trials.Watch(count, points, limit - spent, device)
-            options = options | {"optimizer": optimizer, "steps": count, "callback": note}
-            took = watch.fit(model, x, targets, **options)
-            before = [column[-1] if column else 0 for column in curve.values()]
-            for (name, column), first in zip(curve.items(), before, strict=True):
-                found = watch.curve[name]
-                column += found if name == "loss" else [first + one for one in found]
-            spent += took
-            probes.append({"optimizer": optimizer, "seconds": trials.digits(spent, 4)} | look())
-            diverged = watch.history.diverged
-            complete = complete and (diverged or len(watch.history.loss) == count)
-            if diverged or not complete:
-                break
+    trials.warm_up()
+    stages = [("adam", steps, options)]
+    stages += [("lm", settings["then"], {})] if "then" in settings else []
+    for optimizer, count, options in stages:
+        watch = trials.Watch(count, points, limit - spent, device)
+        options = options | {"optimizer": optimizer, "steps": count, "callback": note}
+        watch.fit(model, x, targets, **options)
+        before = [column[-1] if column else 0 for column in curve.values()]
+        for (name, column), first in zip(curve.items(), before, strict=True):
+            found = watch.curve[name]
+            column += found if name == "loss" else [first + one for one in found]
+        spent += watch.spent
+        probes.append({"optimizer": optimizer, "seconds": trials.digits(spent, 4)} | look())
+        diverged = watch.history.diverged
+        complete = complete and (diverged or len(watch.history.loss) == count)
+        if diverged or not complete:
+            break
     return {
         "parameters": count_parameters(network),
         "evaluations": curve["evaluations"][-1] if curve["step"] else 0,
@@ -392,31 +391,19 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tupl
 
 
 def _run_collocation(settings: Mapping[str, Any], equation: Equation) -> dict[str, Any]:
-    with trials.one_thread():
-        watch = trials.Watch(1, 2, math.inf)
-        grid_sizes = settings["grid_size"]
-        if isinstance(grid_sizes, int):
-            grid_sizes = [grid_sizes] * equation.inputs
-        spline = TensorSpline(grid_sizes, settings["degree"])
-        coef, square = collocate(equation, spline)
-        seconds = trials.digits(watch.seconds, 4)
+    watch, grid_sizes = trials.Watch(1, 2, math.inf), settings["grid_size"]
+    if isinstance(grid_sizes, int):
+        grid_sizes = [grid_sizes] * equation.inputs
+    spline = TensorSpline(grid_sizes, settings["degree"])
+    coef, square = collocate(equation, spline)
+    seconds = trials.digits(watch.seconds, 4)
 
-        def solution(x: Tensor) -> Tensor:
-            return dressed(equation, x, *(one @ coef for one in spline.functions(x)))[0]
+    def solution(x: Tensor) -> Tensor:
+        return dressed(equation, x, *(one @ coef for one in spline.functions(x)))[0]
 
-        off = error(equation, solution)
-    loss = trials.digits(square, 6)
-    return {
-        "parameters": spline.size,
-        "evaluations": 1,
-        "seconds": seconds,
-        "loss": loss,
-        "test_loss": trials.digits(off**2, 6),
-        "diverged": False,
-        "complete": True,
-        "curve": {"step": [1], "evaluations": [1], "seconds": [seconds], "loss": [loss]},
-        "probes": [],
-    }
+    test_loss = trials.digits(error(equation, solution) ** 2, 6)
+    found = trials.told_at_once(spline.size, seconds, trials.digits(square, 6))
+    return found | {"test_loss": test_loss, "probes": []}
 
 
 # --- who takes part ------------------------------------------------------------------------------
@@ -443,10 +430,7 @@ def settings() -> Iterable[Settings]:
         ends = EQUATIONS[run["task"].partition(":")[2]].inputs, 1
         grid_sizes = (8, 7, 6, 5) if family["model"] == "kan" else (None,)
         every = [run | {"then": 100} | family | ({"grid_size": g} if g else {}) for g in grid_sizes]
-        for one in every[:-1]:
-            with contextlib.suppress(ValueError):
-                return sized(one, size, depth, ends=ends) | {"size": size}
-        return sized(every[-1], size, depth, ends=ends) | {"size": size}
+        return first_sized(every, size, depth, ends=ends) | {"size": size}
 
     kans = [kan(8, degree) for degree in (3, 5)]
     mlps = [mlp("tanh"), mlp("sine")]

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from .. import grids, training
-from ..counting import count_parameters
 from ..tasks import positional_encoding
 from ..tasks.pictures import picture
 from ..tasks.tables import table
@@ -108,13 +107,9 @@ def errors(predict: Callable[[Tensor], Tensor], samples: Samples, data: Data) ->
     return {"error": miss.square().mean().sqrt().item(), "p90": miss.quantile(0.9).item()}
 
 
+@trials.one_thread()
 def run(
-    settings: Settings,
-    seed: int,
-    *,
-    device: torch.device | str = "cpu",
-    limit: float = math.inf,
-    points: int = 20,
+    settings: Settings, seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
     """Train one contestant and test it.
 
@@ -122,9 +117,7 @@ def run(
         settings: who on which task, as a contest defines it.
         seed: of the samples, their noise, the initial parameters and the order of mini-batches:
             whoever has the same seed has the same samples.
-        device: where to train.
-        limit: seconds after which training stops, for a look at the beginning only.
-        points: of the stored loss curve, at most.
+        device, how: as of :func:`~kanbook.experiments.trials.run_trial`.
 
     Returns:
         As :func:`~kanbook.experiments.trials.run_trial`, without ``test_loss``; instead
@@ -139,58 +132,40 @@ def run(
     outputs = data.classes or data.train[1].shape[1]
     if data.train[0].shape[1] != settings["widths"][0] or outputs != settings["widths"][-1]:
         raise ValueError(f"widths={settings['widths']}; expected {data.train[0].shape[1]} inputs")
-    with trials.one_thread():
-        trials.warm_up()
-        generator = torch.Generator().manual_seed(seed)
-        model = trials.make_model(settings, generator=generator)
-        model = model.to(device)
-        data = data._replace(
-            **{
-                part: tuple(t.to(device) for t in getattr(data, part))
-                for part in ("train", "validation", "test")
-            }
-        )
-        return _train(model, data, settings, generator, limit, points)
+    names = "train", "validation", "test"
+    on_device = {name: tuple(t.to(device) for t in getattr(data, name)) for name in names}
+    return _train(data._replace(**on_device), settings, seed, device, **how)
 
 
-def _train(model, data, settings, generator, limit, points) -> dict[str, Any]:
+def _train(data: Data, settings: Settings, seed: int, device: Any, **how: Any) -> dict[str, Any]:
     steps = settings["steps"]
     n = settings.get("update_kept", 0)  # as "update_grid", but the optimizer goes on
     kept = {round(steps / 2 * i / n) for i in range(1, n + 1)}
     checks = {max(1, round(steps * i / CHECKS)) for i in range(1, CHECKS + 1)}
     best = {"error": math.inf, "step": 0, "model": None}
 
-    def look(step: int) -> None:
-        error = errors(model, data.validation, data)["error"]
-        if error < best["error"]:
-            best.update(error=error, step=step, model=copy.deepcopy(model))
-
-    def note(step: int, history: training.History) -> None:
-        watch.note(step, history)
+    def look(step: int, model: nn.Module) -> None:
         if step in kept:
             grids.update_grid(model, data.train[0], grid_eps=settings.get("grid_eps", 0.02))
         if step in checks:
-            look(step)
-        watch.end_in_time()
+            error = errors(model, data.validation, data)["error"]
+            if error < best["error"]:
+                best.update(error=error, step=step, model=copy.deepcopy(model))
 
-    options = trials.fit_options(settings) | {"callback": note, "generator": generator}
-    if data.classes:
-        options["loss"] = nn.functional.cross_entropy
-    watch = trials.Watch(steps, points, limit, data.train[0].device)
-    seconds = watch.fit(model, *data.train, **options)
-    history = watch.history
+    loss = nn.functional.cross_entropy if data.classes else None
+    how |= {"loss": loss, "device": device}
+    model, watch = trials.train_once(settings, seed, data.train, look, **how)
     found = {"error": math.nan} if best["model"] is None else errors(best["model"], data.test, data)
-    return {
-        "parameters": count_parameters(model),
-        "evaluations": history.evaluations,
-        "seconds": trials.digits(seconds, 4),
-        "loss": trials.digits(history.loss[-1] if history.loss else math.nan, 6),
-        "validation_error": trials.digits(best["error"], 6),
-        "best_step": best["step"],
-        "diverged": history.diverged,
-        "complete": history.diverged or len(history.loss) == steps,
-        "curve": watch.curve,
-    } | _told(found)
+    return (
+        watch.told(model, math.nan)
+        | {
+            "loss": trials.digits(watch.history.loss[-1] if watch.history.loss else math.nan, 6),
+            "diverged": watch.history.diverged,
+            "validation_error": trials.digits(best["error"], 6),
+            "best_step": best["step"],
+        }
+        | _told(found)
+    )
 
 
 def _told(found: dict[str, float]) -> dict[str, float | None]:
@@ -220,19 +195,9 @@ def _run_baseline(settings: Settings, seed: int, data: Data) -> dict[str, Any]:
 
 
 def _of_baseline(parameters, seconds, validation_error, test, note) -> dict[str, Any]:
-    once = {"step": [1], "evaluations": [1], "seconds": [seconds], "loss": [validation_error]}
-    return {
-        "parameters": parameters,
-        "evaluations": 1,
-        "seconds": seconds,
-        "loss": validation_error,
-        "validation_error": validation_error,
-        "best_step": 0,
-        "diverged": False,
-        "complete": True,
-        "note": note,
-        "curve": once,
-    } | _told(test)
+    found = trials.told_at_once(parameters, seconds, validation_error)
+    found |= {"validation_error": validation_error, "best_step": 0, "note": note}
+    return found | _told(test)
 
 
 NAIVE = "a season ago", "the last value"  # of a series
@@ -251,41 +216,46 @@ def _run_naive(settings: Settings) -> dict[str, Any]:
     return _of_baseline(0, 0.0, validation_error, found[2], "nothing was learned")
 
 
+@trials.one_thread()
 def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
     """Measure the seconds of a training step and of a single prediction of networks in turns.
 
     Args:
-        settings: ``models`` are the settings of the networks, all on the same task, with the size
-            of its batches.
+        settings: ``models`` says what differs between the networks, the rest is shared. Of
+            contests, ``batch_size`` counts; else a step takes all samples.
         rounds: in each, every network makes five steps and 20 predictions. Two more go first, to
             warm up.
 
     Returns:
-        ``step_seconds`` and ``prediction_seconds``: for each network, the median over the rounds.
+        ``step_seconds`` and, where the ``inputs`` are named, ``prediction_seconds``: for each
+        network, the median over the rounds.
     """
-    with trials.one_thread():
-        trials.warm_up()
-        runs = []
-        for one in settings["models"]:
-            model = trials.make_model(one, generator=torch.Generator().manual_seed(0))
-            runs.append((model, make_data(one, 0), one.get("batch_size")))
-        times: list[tuple[list[float], list[float]]] = [([], []) for _ in runs]
-        for turn in range(rounds + 2):
-            for (model, data, batch_size), (steps, predictions) in zip(runs, times, strict=True):
-                loss = nn.functional.cross_entropy if data.classes else None
-                options = {"lr": 1e-4, "batch_size": batch_size, "loss": loss, "generator": 0}
-                start = time.process_time()
-                training.fit(model, *data.train, steps=5, **options)
-                between = time.process_time()
-                with torch.no_grad():
-                    for i in range(20):
-                        model(data.train[0][i : i + 1])
-                if turn >= 2:
-                    steps.append((between - start) / 5)
-                    predictions.append((time.process_time() - between) / 20)
-        names = "step_seconds", "prediction_seconds"
-        medians = [
-            [trials.digits(sorted(spent)[rounds // 2], 4) for spent in column]
-            for column in zip(*times, strict=True)
-        ]
-        return dict(zip(names, medians, strict=True))
+    trials.warm_up()
+    runs = []
+    for one in settings["models"]:
+        one, options = settings | one, {"lr": 1e-4, "generator": 0}
+        if ":" in one["task"]:
+            data = make_data(one, 0)
+            samples, options["batch_size"] = data.train, one.get("batch_size")
+            options["loss"] = nn.functional.cross_entropy if data.classes else None
+        else:
+            samples, _ = trials.make_data(one, 0)
+        runs.append((trials.make_model(one, generator=0), samples, options))
+    times: list[tuple[list[float], list[float]]] = [([], []) for _ in runs]
+    for turn in range(rounds + 2):
+        for (model, samples, options), (steps, predictions) in zip(runs, times, strict=True):
+            start = time.process_time()
+            training.fit(model, *samples, steps=5, **options)
+            between = time.process_time()
+            with torch.no_grad():
+                for i in range(20):
+                    model(samples[0][i : i + 1])
+            if turn >= 2:
+                steps.append((between - start) / 5)
+                predictions.append((time.process_time() - between) / 20)
+    names = ["step_seconds", "prediction_seconds"][: 2 if "inputs" in settings else 1]
+    medians = [
+        [trials.digits(sorted(spent)[rounds // 2], 4) for spent in column]
+        for column in zip(*times, strict=True)
+    ]
+    return dict(zip(names, medians, strict=False))

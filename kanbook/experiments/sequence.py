@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from .. import splines, training
-from ..counting import count_parameters
 from ..layers import run_and_record
 from . import heats, trials
 from .definitions import ALL, EXPERIMENTS, Experiment, Settings, kan, mlp, sized
@@ -159,6 +158,7 @@ def moved(model: nn.Module, before: nn.Module) -> list[float]:
     return [one.double().mean().item() for one in far]
 
 
+@trials.one_thread()
 def run(
     settings: Mapping[str, Any],
     seed: int,
@@ -184,56 +184,48 @@ def run(
         share that is wrong); what :func:`moved` in it; and what it :func:`shared` with all earlier
         ones, from the second on.
     """
-    with trials.one_thread():
-        trials.warm_up()
-        generator = torch.Generator().manual_seed(seed)
-        model = trials.make_model(settings, generator=generator, device=device)
-        *parts, spread = make_data(settings, seed)
-        parts = [[(x.to(device), y.to(device)) for x, y in part] for part in parts]
-        train, validation, test = parts
-        todo, classes = lessons(train, settings["way"], generator), train[0][1].ndim == 1
-        history, probes = training.History(), []
+    trials.warm_up()
+    generator = torch.Generator().manual_seed(seed)
+    model = trials.make_model(settings, generator=generator, device=device)
+    *parts, spread = make_data(settings, seed)
+    parts = [[(x.to(device), y.to(device)) for x, y in part] for part in parts]
+    train, validation, test = parts
+    todo, classes = lessons(train, settings["way"], generator), train[0][1].ndim == 1
+    steps = settings["steps"] // len(todo)
+    watch = trials.Watch(steps * len(todo), points, limit, device)
+    history, probes = watch.history, []
 
-        def note(step: int, one: training.History) -> None:
-            history.loss.append(one.loss[-1])
-            history.evaluations_at.append(len(history.loss))
-            watch.note(len(history.loss), history)
-            watch.end_in_time()
+    def note(step: int, one: training.History) -> None:
+        history.loss.append(one.loss[-1])
+        history.evaluations = len(history.loss)
+        history.evaluations_at.append(history.evaluations)
+        watch.note(len(history.loss), history)
+        watch.end_in_time()
 
-        steps = settings["steps"] // len(todo)
-        options = trials.fit_options(settings | {"steps": steps}) | {"callback": note}
-        if classes:
-            options["loss"] = nn.functional.cross_entropy
-        watch = trials.Watch(settings["steps"], points, limit, device)
-        with trials.quietly():
-            for number, lesson in enumerate(todo):
-                before = copy.deepcopy(model)
-                if training.fit(model, *lesson, **options).diverged:
-                    history.diverged = True
-                    break
-                errors = [error(model, phase, spread)[1] for phase in test]
-                probe = {"errors": errors, "moved": moved(model, before)}
-                if number:
-                    earlier = joined(train[:number])[0]
-                    probe["shared"] = shared(model, earlier, train[number][0])
-                rounded = {k: [trials.digits(v, 4) for v in values] for k, values in probe.items()}
-                probes.append(rounded)
-        seconds, none = watch.seconds, (math.nan, math.nan)
-        held_out, tested = (
-            none if history.diverged else error(model, joined(part), spread)
-            for part in (validation, test)
-        )
-    result = {
-        "parameters": count_parameters(model),
-        "evaluations": len(history.loss),
-        "seconds": trials.digits(seconds, 4),
-        "loss": trials.digits(held_out[0], 8),
-        "test_error": trials.digits(tested[0] if classes else tested[1], 6),
-        "diverged": history.diverged or not math.isfinite(held_out[0]),
-        "complete": history.diverged or len(history.loss) == steps * len(todo),
-        "curve": watch.curve,
-        "probes": probes,
-    }
+    options = trials.fit_options(settings | {"steps": steps}) | {"callback": note}
+    if classes:
+        options["loss"] = nn.functional.cross_entropy
+    with trials.quietly():
+        for number, lesson in enumerate(todo):
+            before = copy.deepcopy(model)
+            if training.fit(model, *lesson, **options).diverged:
+                history.diverged = True
+                break
+            errors = [error(model, phase, spread)[1] for phase in test]
+            probe = {"errors": errors, "moved": moved(model, before)}
+            if number:
+                earlier = joined(train[:number])[0]
+                probe["shared"] = shared(model, earlier, train[number][0])
+            rounded = {k: [trials.digits(v, 4) for v in values] for k, values in probe.items()}
+            probes.append(rounded)
+    watch.spent, none = watch.seconds, (math.nan, math.nan)
+    held_out, tested = (
+        none if history.diverged else error(model, joined(part), spread)
+        for part in (validation, test)
+    )
+    result = watch.told(model, held_out[0])
+    result["test_error"] = trials.digits(tested[0] if classes else tested[1], 6)
+    result["probes"] = probes
     return result | ({"accuracy": trials.digits(1 - tested[1], 6)} if classes else {})
 
 

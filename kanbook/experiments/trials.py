@@ -22,6 +22,7 @@ Settings = Mapping[str, Any]
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
 ACTIVATIONS["sine"] = torch.sin
 N_TRAIN, N_TEST = 1000, 10_000  # samples of a formula
+POINTS = 60  # of a stored loss curve, at most
 WATCHED = (1, 10, 100, 1000, 10_000)  # steps at which a watched model is looked into
 
 
@@ -117,6 +118,17 @@ def make_data(
     )
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Small matrices run slower on several threads, and the results could differ."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Enough(Exception):
     """Ends a training early."""
 
@@ -132,12 +144,14 @@ class Watch:
     Attributes:
         curve: lists of equal length: ``step``, ``evaluations``, ``seconds``, ``loss``.
         history: of the training; while it runs, the last one noted.
+        spent: seconds of the training, once it is over.
     """
 
     def __init__(
         self, steps: int, points: int, limit: float, device: torch.device | str = "cpu"
     ) -> None:
-        self.wanted, self.limit, self.history = spread(steps, points), limit, training.History()
+        self.steps, self.wanted, self.limit = steps, spread(steps, points), limit
+        self.history, self.spent = training.History(), 0.0
         self.curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
         cpu = torch.device(device).type == "cpu"
         self.clock = time.process_time if cpu else time.perf_counter
@@ -163,21 +177,40 @@ class Watch:
         if self.seconds > self.limit:
             raise Enough
 
-    def fit(self, model: nn.Module, inputs: Tensor, targets: Tensor, **options: Any) -> float:
-        """Train, with a callback that calls ``note``; return the seconds until then."""
+    def fit(self, model: nn.Module, inputs: Tensor, targets: Tensor, **options: Any) -> None:
+        """Train, with a callback that calls ``note``."""
         with quietly():
             self.history = training.fit(model, inputs, targets, **options)
-        return self.seconds
+        self.spent = self.seconds
+
+    def error(self, model: nn.Module, samples: tuple[Tensor, Tensor]) -> float:
+        """The mean squared error, NaN if the training diverged."""
+        return math.nan if self.history.diverged else mean_squared_error(model, *samples)
+
+    def told(self, model: nn.Module, loss: float) -> dict[str, Any]:
+        """What every training tells of itself, in JSON types; see :func:`run_trial`."""
+        lost = self.history.diverged
+        return {
+            "parameters": count_parameters(model),
+            "evaluations": self.history.evaluations,
+            "seconds": digits(self.spent, 4),
+            "loss": digits(loss, 8),
+            "diverged": lost or not math.isfinite(loss),
+            "complete": lost or len(self.history.loss) == self.steps,
+            "curve": self.curve,
+        }
 
 
+def told_at_once(parameters: int, seconds: float | None, loss: float | None) -> dict[str, Any]:
+    """What a method tells that is no training: the same, of one step."""
+    once = {"step": [1], "evaluations": [1], "seconds": [seconds], "loss": [loss]}
+    found = {"parameters": parameters, "evaluations": 1, "seconds": seconds, "loss": loss}
+    return found | {"diverged": False, "complete": True, "curve": once}
+
+
+@one_thread()
 def run_trial(
-    settings: Settings,
-    seed: int,
-    *,
-    device: torch.device | str = "cpu",
-    limit: float = math.inf,
-    points: int = 60,
-    progress: Callable[[int, int], None] | None = None,
+    settings: Settings, seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
     """Train one network and measure.
 
@@ -185,9 +218,8 @@ def run_trial(
         settings: what to train, as an experiment defines it.
         seed: of the initial parameters, the samples of a formula and the order of mini-batches.
         device: where to train.
-        limit: seconds after which training stops, for a look at the beginning only.
-        points: of the stored loss curve, at most.
-        progress: called after every step with the step and the number of steps.
+        how: ``limit``, seconds after which training stops, for a look at the beginning only, and
+            ``points`` of the stored loss curve, at most.
 
     Returns:
         Measurements, in JSON types; numbers that are not finite are None. They are ``parameters``,
@@ -201,45 +233,58 @@ def run_trial(
     Raises:
         KeyError, ValueError: a setting is missing or wrong.
     """
-    steps = settings["steps"]
-    probes: list[dict[str, Any]] = []
+    wanted = {*WATCHED} & spread(settings["steps"], how.get("points", POINTS))
+    wanted, probes = wanted if settings.get("watch") else set(), []
+
+    def look(step: int, model: nn.Module) -> None:
+        if step in wanted:
+            probes.append({"step": step} | look_into(model, *train))
+
+    train, test = make_data(settings, seed, device)
+    model, watch = train_once(settings, seed, train, look, device=device, **how)
+    loss = watch.error(model, train)
+    result = watch.told(model, loss)
+    if test is not None:
+        test_loss = math.nan if result["diverged"] else watch.error(model, test)
+        result["test_loss"] = digits(test_loss, 8)
+    if settings.get("watch"):
+        if not result["diverged"]:
+            probes.append({"step": len(watch.history.loss)} | look_into(model, *train))
+        result["probes"] = probes
+    return result
+
+
+def train_once(
+    settings: Settings,
+    seed: int,
+    samples: tuple[Tensor, Tensor],
+    look: Callable[[int, nn.Module], None] = lambda step, model: None,
+    *,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    device: torch.device | str = "cpu",
+    limit: float = math.inf,
+    points: int = POINTS,
+) -> tuple[nn.Module, Watch]:
+    """Make the network of the settings and train it on samples, ``look``-ing at it in every step.
+
+    Args:
+        seed: of the initial parameters and the order of mini-batches.
+        loss: as of :func:`kanbook.training.fit`.
+        device, limit, points: as of :func:`run_trial`.
+    """
+    warm_up()
+    generator = torch.Generator().manual_seed(seed)
+    model = make_model(settings, generator=generator, device=device)
 
     def note(step: int, history: training.History) -> None:
-        if watch.note(step, history) and settings.get("watch") and step in WATCHED:
-            probes.append({"step": step} | look_into(model, inputs, targets))
-        if progress is not None:
-            progress(step, steps)
+        watch.note(step, history)
+        look(step, model)
         watch.end_in_time()
 
-    with one_thread():
-        warm_up()
-        generator = torch.Generator().manual_seed(seed)
-        model = make_model(settings, generator=generator, device=device)
-        (inputs, targets), test = make_data(settings, seed, device)
-        options = fit_options(settings) | {"callback": note, "generator": generator}
-        watch = Watch(steps, points, limit, device)
-        seconds = watch.fit(model, inputs, targets, **options)
-        history = watch.history
-        loss = math.nan if history.diverged else mean_squared_error(model, inputs, targets)
-        diverged = history.diverged or not math.isfinite(loss)
-        result = {
-            "parameters": count_parameters(model),
-            "evaluations": history.evaluations,
-            "seconds": digits(seconds, 4),
-            "loss": digits(loss, 8),
-            "diverged": diverged,
-            "complete": history.diverged or len(history.loss) == steps,
-            "curve": watch.curve,
-        }
-        if test is not None:
-            test_loss = math.nan if diverged else mean_squared_error(model, *test)
-            result["test_loss"] = digits(test_loss, 8)
-        if settings.get("watch"):
-            if not diverged:
-                last = len(history.loss)
-                probes.append({"step": last} | look_into(model, inputs, targets))
-            result["probes"] = probes
-        return result
+    watch = Watch(settings["steps"], points, limit, device)
+    options = fit_options(settings) | {"callback": note, "generator": generator, "loss": loss}
+    watch.fit(model, *samples, **options)
+    return model, watch
 
 
 def fit_options(settings: Settings) -> dict[str, Any]:
@@ -297,33 +342,6 @@ def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, li
     return {"outside": outside, "dead": dead, "gradient": gradient}
 
 
-def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
-    """Measure the seconds of one training step, of several networks that take turns.
-
-    Args:
-        settings: ``models`` says what differs between the networks, the rest is shared.
-        rounds: in each, every network makes five steps. Two more go first, to warm up.
-
-    Returns:
-        ``step_seconds``: for each of ``settings["models"]``, the median over the rounds.
-    """
-    with one_thread():
-        runs = []
-        for model_settings in settings["models"]:
-            model_settings = settings | model_settings
-            model = make_model(model_settings, generator=torch.Generator().manual_seed(0))
-            data, _ = make_data(model_settings, 0)
-            runs.append((model, data))
-        times: list[list[float]] = [[] for _ in runs]
-        for turn in range(rounds + 2):
-            for (model, data), spent in zip(runs, times, strict=True):
-                start = time.process_time()
-                training.fit(model, *data, steps=5, lr=1e-4)
-                if turn >= 2:  # the first ones warm up
-                    spent.append((time.process_time() - start) / 5)
-        return {"step_seconds": [digits(sorted(spent)[rounds // 2], 4) for spent in times]}
-
-
 @cache
 def warm_up() -> None:
     """What PyTorch loads on the first step of a process, a second of it, counts for no run."""
@@ -340,17 +358,6 @@ def quietly() -> Iterator[None]:
     with warnings.catch_warnings(), contextlib.suppress(Enough):
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Small matrices run slower on several threads, and the results could differ."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def digits(value: float, digits: int) -> float | None:

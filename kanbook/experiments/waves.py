@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .. import training
-from ..counting import count_parameters
 from ..tasks import positional_encoding
 from . import trials
 from .definitions import EXPERIMENTS, Experiment, Settings, kan, mlp, samples, sized
@@ -118,22 +116,16 @@ def features(settings: Mapping[str, Any], x: Tensor) -> Tensor:
     return x * settings.get("input_scale", 1)
 
 
+@trials.one_thread()
 def run(
-    settings: Mapping[str, Any],
-    seed: int,
-    *,
-    device: torch.device | str = "cpu",
-    limit: float = math.inf,
-    points: int = 60,
+    settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
     """Train one network on waves and look at the frequencies.
 
     Args:
         settings: what to train, as :func:`settings` defines it.
         seed: of the waves, the samples and the initial parameters.
-        device: where to train.
-        limit: seconds after which training stops, for a look at the beginning only.
-        points: of the stored loss curve, at most.
+        device, how: as of :func:`~kanbook.experiments.trials.run_trial`.
 
     Returns:
         As :func:`~kanbook.experiments.trials.run_trial`, except that ``loss`` is that at 500
@@ -142,42 +134,20 @@ def run(
         :func:`missing` on the test, lowest frequency first.
     """
     where = {"dtype": getattr(torch, settings["dtype"]), "device": device}
-    steps, k = settings["steps"], frequencies(settings["task"])
-    wanted = trials.spread(steps, PROBES) if settings.get("watch") else set()
-    probes: list[dict[str, Any]] = []
+    wanted = trials.spread(settings["steps"], PROBES) if settings.get("watch") else set()
+    k, probes = frequencies(settings["task"]), []
+    data = make_data(settings["task"], seed, **where)
+    train, validation, (x, y) = ((features(settings, x), y) for x, y in data)
 
-    def note(step: int, history: training.History) -> None:
-        watch.note(step, history)
+    def look(step: int, model: nn.Module) -> None:
         if step in wanted:
             with torch.no_grad():
-                shares = missing((test[1] - model(test[0])).cpu(), k)
+                shares = missing((y - model(x)).cpu(), k)
             probes.append({"step": step, "missing": [trials.digits(s, 3) for s in shares.tolist()]})
-        watch.end_in_time()
 
-    with trials.one_thread():
-        trials.warm_up()
-        generator = torch.Generator().manual_seed(seed)
-        model = trials.make_model(settings, generator=generator, device=device)
-        data = make_data(settings["task"], seed, **where)
-        train, validation, test = ((features(settings, x), y) for x, y in data)
-        options = trials.fit_options(settings) | {"callback": note, "generator": generator}
-        watch = trials.Watch(steps, points, limit, device)
-        seconds = watch.fit(model, *train, **options)
-        history = watch.history
-        loss, test_loss = (
-            math.nan if history.diverged else trials.mean_squared_error(model, *part)
-            for part in (validation, test)
-        )
-    result = {
-        "parameters": count_parameters(model),
-        "evaluations": history.evaluations,
-        "seconds": trials.digits(seconds, 4),
-        "loss": trials.digits(loss, 8),
-        "diverged": history.diverged or not math.isfinite(loss),
-        "complete": history.diverged or len(history.loss) == steps,
-        "curve": watch.curve,
-        "test_loss": trials.digits(test_loss, 8),
-    }
+    model, watch = trials.train_once(settings, seed, train, look, device=device, **how)
+    result = watch.told(model, watch.error(model, validation))
+    result["test_loss"] = trials.digits(watch.error(model, (x, y)), 8)
     return result | ({"probes": probes} if settings.get("watch") else {})
 
 

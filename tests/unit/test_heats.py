@@ -550,7 +550,7 @@ def test_steps_are_timed_as_they_are_trained(monkeypatch):
         return fit(*args, **options)
 
     monkeypatch.setattr(heats.training, "fit", watched)
-    found = heats.time_steps({"models": models}, rounds=1)
+    found = heats.time_steps({"models": models, "inputs": 13}, rounds=1)
     assert asked[-6:] == [(32, torch.nn.functional.cross_entropy)] * 6
     for times in (found["step_seconds"], found["prediction_seconds"]):
         assert len(times) == 2 and min(times) > 0
