@@ -162,15 +162,14 @@ class Watch:
         """Since it was made: of the processor's time; by the clock on other devices than a CPU."""
         return self.clock() - self.began
 
-    def note(self, step: int, history: training.History) -> bool:
-        """Take what the callback of a training is told; return whether the curve has this step."""
+    def note(self, step: int, history: training.History) -> None:
+        """Take what the callback of a training is told."""
         self.history = history
         if step in self.wanted:
             row = step, history.evaluations_at[-1], digits(self.seconds, 3)
             row += (digits(history.loss[-1], 5),)
             for column, value in zip(self.curve.values(), row, strict=True):
                 column.append(value)
-        return step in self.wanted
 
     def end_in_time(self) -> None:
         """Raise :class:`Enough` when the time is up."""
@@ -242,8 +241,7 @@ def run_trial(
 
     train, test = make_data(settings, seed, device)
     model, watch = train_once(settings, seed, train, look, device=device, **how)
-    loss = watch.error(model, train)
-    result = watch.told(model, loss)
+    result = watch.told(model, watch.error(model, train))
     if test is not None:
         test_loss = math.nan if result["diverged"] else watch.error(model, test)
         result["test_loss"] = digits(test_loss, 8)

@@ -138,11 +138,7 @@ def frame_of(losses):
     rows = []
     for kind, values in losses.items():
         for seed, loss in enumerate(values):
-            steps, seconds, curve = [1, 10, 100], [0.1, 0.5, 1.0], [1.0, 0.5, loss]
-            curve = {"step": steps, "evaluations": steps, "seconds": seconds, "loss": curve}
-            if loss is None:
-                loss, curve = np.inf, {key: value[:1] for key, value in curve.items()}
-            row = {"kind": kind, "seed": seed, "loss": loss, "seconds": 1.0, "curve": curve}
+            row = {"kind": kind, "seed": seed, "loss": np.inf if loss is None else loss}
             rows.append(row)
     return pandas.DataFrame(rows)
 
