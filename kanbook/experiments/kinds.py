@@ -9,19 +9,20 @@ import numpy as np
 
 from .. import results
 from ..results import contests
+from .definitions import EXPERIMENTS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["NAMES", "OWN", "fields", "kinds", "phases", "solved"]
+__all__ = ["NAMES", "OWN", "fields", "kinds", "phases", "planned", "solved"]
 
 NAMES = {"axes": "formulas, along the axes", "rotated": "the same, rotated"}
-NAMES |= {"generic": "formulas, generic", "regression": "tables, numbers"}
+NAMES |= {"generic": "formulas, generic", "regression": "tables, regression"}
 NAMES |= {"classes": "tables, classes", "series": "time series"}
 NAMES |= {
     f"noise {s}%, {n} samples": f"{n:,} samples, {s} % noise" for s in (0, 20) for n in (200, 2000)
 }
-NAMES |= {f"{n} parameters": f"pictures, {n:,} numbers" for n in (1000, 8000)}
+NAMES |= {f"{n} parameters": f"pictures, {n:,} parameters" for n in (1000, 8000)}
 OWN = "the field's own"
 
 
@@ -60,13 +61,32 @@ def phases(frame: DataFrame) -> DataFrame:
     return rows.assign(kind="learning in turn", test_error=wrong)
 
 
+def planned(name: str, kind: str = "") -> int:
+    """How many tasks a contest is to have, of one kind or of all."""
+    tasks = EXPERIMENTS[name].make_tasks()
+    return len({one["task"] for one in tasks if kind in ("", one["kind"])})
+
+
+def _methods(rows: DataFrame) -> str:
+    """Which methods the field's own are, by the number of tasks: "boosted trees 5, additive 1"."""
+    if "baseline" not in rows:
+        return "one spline"
+    names = rows.drop_duplicates(["task", "baseline"]).baseline.value_counts()
+    names.index = [
+        {"linear": "plane", "gaussian process": "Gaussian process"}.get(name, name)
+        for name in names.index
+    ]
+    return names.index[0] if len(names) == 1 else ", ".join(f"{k} {n}" for k, n in names.items())
+
+
 def kinds(folder: Path | str | None = None) -> DataFrame:
     """KAN / rival for each kind of task that the book tested, from what is stored of it.
 
     Returns:
         One row for each ``kind`` and ``rival``: "MLP", with equal parameters, "MLP, equal seconds",
         and "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``
-        and ``high`` as of :func:`~kanbook.results.contests.ratios`, ``each`` the tasks' ratios.
+        and ``high`` as of :func:`~kanbook.results.contests.ratios`, ``each`` the tasks' ratios;
+        ``planned``, how many tasks there are to be, and ``methods``, which the field's own are.
     """
     import pandas
 
@@ -78,23 +98,26 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
     def add(kind: str, rival: str, frame: DataFrame, a: str = "KAN", b: str = "MLP") -> None:
         if {a, b} <= set(frame.family):
             row = contests.ratios(frame, a, b).iloc[-1]
-            each = contests.per_task(frame, a, b).ratio.tolist()
+            each = contests.per_task(frame, a, b)
             row = {"kind": NAMES.get(kind, kind), "rival": rival} | dict(row[1:])
-            found.append(row | {"each": each})
+            own = frame[(frame.family == OWN) & frame.task.isin(each.task)]
+            row["methods"] = _methods(own) if b == OWN else ""
+            found.append(row | {"each": each.ratio.tolist(), "planned": of or row["tasks"]})
 
     for name in ("formulas", "noise", "tables", "pictures"):
         groups = contests.with_own(load(name)).groupby("kind", sort=False) if name in stored else ()
         for kind, part in groups:
-            equal = part[part.contest == "parameters"]
+            equal, of = part[part.contest == "parameters"], planned(name, kind)
             if kind in NAMES:
                 add(kind, "MLP", equal)
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
                 if "baseline" in equal:
                     add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
+        of = 0
         if name == "formulas":
             add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")
             adam = contests.with_own(load("recipe-adam"), "recipe").query("contest == 'seconds'")
-            add("six formulas, the recipe", "MLP, equal seconds", adam, a="recipe")
+            add("the same, by Adam", "MLP, equal seconds", adam, a="recipe")
     for frame in (solved(load("equations")), phases(load("sequence"))):
         add(frame.kind.iloc[0], "MLP", frame)
         add(frame.kind.iloc[0], OWN, frame, b=OWN)
