@@ -107,7 +107,8 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
     for name in ("formulas", "noise", "tables", "pictures"):
         groups = contests.with_own(load(name)).groupby("kind", sort=False) if name in stored else ()
         for kind, part in groups:
-            equal, of = part[part.contest == "parameters"], planned(name, kind)
+            equal = part[part.contest == "parameters"]
+            of = planned(name, kind) if name == "formulas" else 0  # others need packages of data
             if kind in NAMES:
                 add(kind, "MLP", equal)
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
