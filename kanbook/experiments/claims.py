@@ -18,7 +18,7 @@ import numpy as np
 from .. import results
 from ..results import contests
 from .contests import ends
-from .kinds import NAMES, OWN, fields, phases, planned
+from .kinds import NAMES, phases, planned
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -190,8 +190,9 @@ def half(rows: Rows) -> Found:
     sizes = sorted(set(runs.index.get_level_values("size")))
     found = [pairs(runs["KAN", a], runs["MLP", b]) for a, b in zip(sizes, sizes[1:], strict=False)]
     sides = ["a" if one.ratio <= 1 else "b" for one in found]
-    said = "; ".join(f"{a:,}: {number(one.ratio)}" for a, one in zip(sizes, found, strict=False))
-    text = f"On the pixels of a photograph (4,096), KAN of a size / MLP of twice that: {said}."
+    said = "; ".join(f"{a:,}: {show(one)}" for a, one in zip(sizes, found, strict=False))
+    text = "On the pixels of a photograph (4,096), three seeds, KAN of a size / MLP of twice that: "
+    text += f"{said}."
     return Found(word(sides), text)
 
 
@@ -437,18 +438,16 @@ def digits(rows: Rows) -> Found:
 @claim(OURS, 15, 19, but="against some rivals")
 def smooth(rows: Rows) -> Found:
     """Smooth, two to four inputs, no noise: take a KAN."""
-    import pandas
-
     frame = rows("formulas", "parameters")
     frame = frame[[ends(task)[0] <= 3 for task in frame.task]].assign(kind="few inputs")
-    own = contests.ratios(pandas.concat([frame, fields(frame)]), "KAN", OWN).iloc[-1]
-    mlp = contests.ratios(frame, "KAN", "MLP").iloc[-1]
+    mlp, process = (
+        contests.ratios(frame, "KAN", rival).iloc[-1] for rival in ("MLP", "gaussian process")
+    )
     least = contests.ratios(rows("recipe-lm"), "recipe", "MLP").iloc[-1]
-    text = f"{mlp.tasks} formulas of 2 or 3 inputs, by Adam: KAN / MLP {show(mlp)}, undecided; "
-    text = text if side(mlp) == "undecided" else text.replace(", undecided", "")
-    text += f"KAN / Gaussian process {show(own)}. By Levenberg-Marquardt, {least.tasks} formulas, "
-    text += f"KAN / MLP {show(least)}.{_so_far(rows)}"
-    return Found(word([side(mlp), side(own)]), text, not _so_far(rows))
+    text = f"{mlp.tasks} formulas of 2 or 3 inputs, by Adam: KAN / MLP {show(mlp)}; KAN / Gaussian "
+    text += f"process {show(process)}. By Levenberg-Marquardt, {least.tasks} formulas, KAN / MLP "
+    text += f"{show(least)}.{_so_far(rows)}"
+    return Found(word([side(mlp), side(process)]), text, not _so_far(rows))
 
 
 @claim(OURS, 19, but="with some numbers of samples")
