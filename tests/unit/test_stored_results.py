@@ -14,6 +14,8 @@ GROWING -= {
     "tables",
     "extras-factorial",
     "extras-pykan",
+    "extras-lbfgs",
+    "extras-lm",
     "knots",
     "recipe-adam",
     "recipe-lm",
