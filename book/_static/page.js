@@ -75,6 +75,16 @@
   });
   for (const code of document.querySelectorAll(".bd-article pre")) boxes.observe(code);
 
+  // A link to a fold opens it, and the folds around it.
+  const unfold = () => {
+    const fold = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (fold?.tagName !== "DETAILS") return;
+    for (let at = fold; at; at = at.parentElement.closest("details")) at.open = true;
+    fold.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+
   // Paper is white.
   let theme;
   addEventListener("beforeprint", () => {
