@@ -225,6 +225,16 @@ def test_folded_set_up_cell_opens(desktop):
     code.wait_for(state="visible")
 
 
+def test_a_link_from_the_first_page_opens_an_answer(fresh_desktop):
+    page = fresh_desktop.open("book/intro.html")
+    page.get_by_role("link", name="a microcontroller").click()
+    page.wait_for_url("**/21_verdict.html#microcontroller")
+    assert page.locator("#microcontroller > blockquote").is_visible()
+    assert not page.locator("#noisy-table > blockquote").is_visible()
+    page.evaluate("location.hash = 'noisy-table'")
+    page.locator("#noisy-table > blockquote").wait_for(state="visible")
+
+
 def test_a_table_of_results_is_sorted_by_keyboard(desktop):
     page = desktop.open("book/results.html")
     section = page.locator("#results-functions-1d")
