@@ -10,7 +10,7 @@ task and one seed. The unit is the task: seeds of one task say little about the 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -69,13 +69,14 @@ def ratios(
     classes = [(name, logs.to_numpy()) for name, logs in tasks.groupby(by, sort=False)]
     classes += [("all", tasks.groupby("task").mean().to_numpy())]
     table = pandas.DataFrame(
-        {by: name, "tasks": len(logs)} | _interval(logs) for name, logs in classes
+        {by: name, "tasks": len(logs)} | interval(logs)._asdict() for name, logs in classes
     )
     lost = pairs.groupby(by, sort=False)["diverged"].sum()
     table.insert(2, "diverged", [*lost, lost.sum()])
     corrected = holm(table["p"][:-1]) if correction else table["p"][:-1]
     table["p_holm"] = [*corrected, table["p"].iloc[-1]]
-    table["verdict"] = [_verdict(row) for row in table.itertuples()]
+    sides = [side(row) for row in table.itertuples()]
+    table["verdict"] = ["undecided" if one == "little" else one for one in sides]
     return table
 
 
@@ -101,7 +102,7 @@ def per_task(
     groups = _pairs(frame, a, b, by, column).groupby([by, "task"], sort=False)
     return pandas.DataFrame(
         {by: name, "task": task, "seeds": len(runs), "diverged": runs["diverged"].sum()}
-        | _interval(runs["log"].to_numpy())
+        | interval(runs["log"].to_numpy())._asdict()
         for (name, task), runs in groups
     )
 
@@ -133,7 +134,7 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
 
     _check(frame, "task", "seed", "family", "diverged", "seconds", column)
     rows = _results(frame)
-    rows = rows.assign(log=_logs(rows, column), time=np.log(rows["seconds"].astype(float)))
+    rows = rows.assign(log=log_errors(rows, column), time=np.log(rows["seconds"].astype(float)))
     names = (
         rows["family"].drop(rows.index[rows["family"] == "minimal"]).str.split(" + ", regex=False)
     )
@@ -154,7 +155,7 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
                 places = {"main": without} | places
             for where, companies in places.items():
                 row = {"extra": extra, "task": task, "where": where}
-                row |= _wider(pairs.loc[companies, "log"])
+                row |= wider(pairs.loc[companies, "log"])._asdict()
                 row["seconds"] = np.exp(pairs.loc[companies, "time"].to_numpy().mean())
                 found.append(row)
     if not found:
@@ -168,11 +169,55 @@ def _members(family: str) -> frozenset[str]:
     return frozenset(() if family == "minimal" else family.split(" + "))
 
 
-def _wider(logs: DataFrame) -> dict[str, float]:
-    """Of the intervals over the rows and over the columns, the wider one."""
+class Ratio(NamedTuple):
+    """A mean ratio a / b with its 95 % interval, and p of the t test that its logarithm is 0."""
+
+    ratio: float
+    low: float
+    high: float
+    p: float
+
+
+def interval(logs) -> Ratio:
+    """The mean of logarithms, ``(n,)``, as a ratio; without interval and p if there is but one."""
+    from scipy import stats
+
+    n, mean = len(logs), np.mean(logs)
+    if n < 2:
+        return Ratio(np.exp(mean), np.nan, np.nan, np.nan)
+    error = np.std(logs, ddof=1) / np.sqrt(n)
+    reach = stats.t.ppf(1 - LEVEL / 2, n - 1) * error
+    with np.errstate(divide="ignore", invalid="ignore"):  # all logarithms may be equal
+        p = 2 * stats.t.sf(np.abs(mean) / error, n - 1)
+    return Ratio(np.exp(mean), np.exp(mean - reach), np.exp(mean + reach), p)
+
+
+def wider(logs: DataFrame) -> Ratio:
+    """Of the intervals over the rows and over the columns, each a mean of the other, the wider."""
     means = [logs.mean(axis=axis).dropna().to_numpy() for axis in (0, 1)]
-    found = [_interval(one) for one in means if len(one) > 1]
-    return max(found, key=lambda one: one["high"] / one["low"])
+    found = [interval(one) for one in means if len(one) > 1]
+    return max(found, key=lambda one: one.high / one.low)
+
+
+def side(found: Any) -> str:
+    """What a ratio with its interval proves: the first is better ("a"), the second ("b"), or less.
+
+    "tie" if the interval lies within 20 %; "undecided" if it holds 1; "little" if it does not, and
+    the ratio lies within 20 %. A p that is corrected for the number of classes counts instead of
+    the interval, where there is one.
+    """
+    level = getattr(found, "p_holm", None)
+    apart = (found.low > 1 or found.high < 1) if level is None else level < LEVEL
+    if found.low >= 1 / TIE and found.high <= TIE:
+        return "tie"
+    if not apart:
+        return "undecided"
+    return "little" if 1 / TIE <= found.ratio <= TIE else "a" if found.ratio < 1 else "b"
+
+
+def log_errors(rows: DataFrame, column: str = "test_error"):
+    """Logarithms of the errors, that of a run that diverged as if it had predicted the mean."""
+    return np.log(rows[column].astype(float).where(~_lost(rows), DIVERGED))
 
 
 def with_own(frame: DataFrame, family: str = "KAN") -> DataFrame:
@@ -297,16 +342,16 @@ def _pairs(frame: DataFrame, a: str, b: str, by: str, column: str) -> DataFrame:
     rows = _results(frame)
     sides = []
     for name, family in (("a", a), ("b", b)):
-        side = rows[rows["family"] == family]
-        if side.empty:
+        own = rows[rows["family"] == family]
+        if own.empty:
             raise ValueError(f"{name}={family!r}; expected one of {_families(rows)}")
-        if side.duplicated(keys).any():
+        if own.duplicated(keys).any():
             raise ValueError(
                 f"frame holds several runs of {family!r} with the same {', '.join(keys)}; "
                 "expected one: choose a part of its rows, or other classes (by)"
             )
-        side = side.assign(log=_logs(side, column))
-        sides.append(side[[*keys, "log", "diverged"]])
+        own = own.assign(log=log_errors(own, column))
+        sides.append(own[[*keys, "log", "diverged"]])
     pairs = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
     if pairs.empty:
         raise ValueError(f"frame has no task and seed with both a={a!r} and b={b!r}")
@@ -321,31 +366,6 @@ def _results(frame: DataFrame) -> DataFrame:
 
 def _lost(rows: DataFrame):
     return rows["diverged"].astype(bool)
-
-
-def _logs(rows: DataFrame, column: str):
-    return np.log(rows[column].astype(float).where(~_lost(rows), DIVERGED))
-
-
-def _interval(logs) -> dict[str, float]:
-    """Mean of logarithms with its 95 % interval, as ratios, and p of the t test against 0."""
-    from scipy import stats
-
-    n, mean = len(logs), np.mean(logs)
-    found = {"ratio": np.exp(mean), "low": np.nan, "high": np.nan, "p": np.nan}
-    if n > 1:
-        error = np.std(logs, ddof=1) / np.sqrt(n)
-        reach = stats.t.ppf(1 - LEVEL / 2, n - 1) * error
-        with np.errstate(divide="ignore", invalid="ignore"):  # all logarithms may be equal
-            p = 2 * stats.t.sf(np.abs(mean) / error, n - 1)
-        found |= {"low": np.exp(mean - reach), "high": np.exp(mean + reach), "p": p}
-    return found
-
-
-def _verdict(row) -> str:
-    if row.p_holm < LEVEL and not 1 / TIE <= row.ratio <= TIE:
-        return "a" if row.ratio < 1 else "b"
-    return "tie" if row.low >= 1 / TIE and row.high <= TIE else "undecided"
 
 
 def expected_least(values, n: int) -> float:
