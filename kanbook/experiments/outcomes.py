@@ -5,12 +5,16 @@ is *lost* if one of them is wrong, and *undecided* if the rows allow all of them
 long as rows are missing. Of two families one is *ahead* by the rule of the contests: p < 0.05 and
 beyond 20 %. Elsewhere a claim is judged by medians over the seeds, as the plan says. Nothing here
 is a stored number: what the book prints is computed as it is built.
+
+The judge of a hypothesis is named after what it says and given the rows of its experiments. It
+yields, for each number that it looks at, a claim by its name, whether that number allows it, and
+the number in words. A claim is so if all numbers under its name say so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise, product
 from pathlib import Path
@@ -19,14 +23,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import results
-from ..results import contests
+from ..results import compare, contests
 from . import engine, slices
+from .contests import ends
 from .definitions import EXPERIMENTS
+from .judging import Versus, number, ratio, versus, versus_on, where
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
-__all__ = ["Outcome", "hypotheses", "outcomes"]
+__all__ = ["Outcome", "hypotheses", "outcomes", "verdict"]
 
 PLAN = Path(__file__).with_name("plan.md")
 
@@ -50,20 +56,20 @@ def hypotheses() -> dict[str, str]:
     """The numbered hypotheses of the plan by their labels, "A 1", in its order."""
     found: dict[str, str] = {}
     for part in re.split(r"^## (?=[A-Z]\. )", PLAN.read_text(encoding="utf-8"), flags=re.M)[1:]:
-        for number, text in re.findall(r"^(\d+)\. (.*?)(?=\n\d+\. |\n\n|\Z)", part, re.M | re.S):
-            found[f"{part[0]} {number}"] = " ".join(text.split())
+        for count, text in re.findall(r"^(\d+)\. (.*?)(?=\n\d+\. |\n\n|\Z)", part, re.M | re.S):
+            found[f"{part[0]} {count}"] = " ".join(text.split())
     return found
 
 
-Claims = tuple[list[bool | None], str]  # None: the rows allow it, and its contrary
-_JUDGES: dict[str, tuple[tuple[str, ...], str | None, Callable[..., Claims] | None]] = {}
+Claims = Iterator[tuple[str, bool | None, Any]]  # None: the rows allow it, and its contrary
+JUDGES: dict[str, tuple[tuple[str, ...], str | None, Callable[..., Claims] | None]] = {}
 
 
-def _judge(label: str, *experiments: str, text: str | None = None):
-    """Register how a hypothesis is judged; the function gets the rows of each experiment."""
+def judge(label: str, *experiments: str, text: str | None = None):
+    """Register how a hypothesis is judged; ``text``, its words, if it has no number in the plan."""
 
-    def register(judge: Callable[..., Claims]) -> Callable[..., Claims]:
-        _JUDGES[label] = experiments, text, judge
+    def register(judge: Callable[..., Claims] | None) -> Callable[..., Claims] | None:
+        JUDGES[label] = experiments, text, judge
         return judge
 
     return register
@@ -73,13 +79,18 @@ def outcomes() -> list[Outcome]:
     """What became of each hypothesis, in the order of the plan."""
     texts, load = hypotheses(), cache(_rows)
     found = []
-    for label, (experiments, text, judge) in _JUDGES.items():
+    for label, (experiments, text, judge) in JUDGES.items():
         frames = [load(name) for name in experiments]
-        verdict, because = "open", ""
+        became, because = "open", ""
         if judge and all(frame is not None for frame in frames):
-            claims, because = judge(*frames)
-            verdict = _verdict(claims)
-        found.append(Outcome(label, experiments, text or texts[label], verdict, because))
+            claims: dict[str, list[bool | None]] = {}
+            said = []
+            for name, so, numbers in judge(*frames):
+                claims.setdefault(name, []).append(so)
+                said.append(str(numbers))
+            became = verdict(every(one) for one in claims.values())
+            because = "; ".join(filter(None, said))
+        found.append(Outcome(label, experiments, text or texts[label], became, because))
     return found
 
 
@@ -93,439 +104,337 @@ def _rows(name: str) -> DataFrame | None:
     return contests.with_own(frame) if "contest" in frame else frame
 
 
-def _verdict(claims: list[bool | None]) -> str:
+def every(so: list[bool | None]) -> bool | None:
+    """What is said of several at once."""
+    return False if False in so else None if None in so else True
+
+
+def verdict(claims) -> str:
+    """What became of a hypothesis, from whether each of its claims is so."""
+    claims = list(claims)
     if any(claims):
         return "holds" if all(claims) else "half"
     return "lost" if False in claims else "undecided"
 
 
-# How numbers are said.
-
-
-def _number(x: float) -> str:
-    if x < 1e-4 or x >= 10_000:
-        return f"{x:.0e}".replace("e-0", "e-").replace("e+0", "e")
-    return f"{x:.2g}" if x < 0.095 else f"{x:.2f}" if x < 9.95 else f"{x:,.0f}"
-
-
-def _end(x: float) -> str:
-    """An end of an interval; two tasks may leave it wide."""
-    return "<0.001" if x < 1e-3 else ">1,000" if x > 1000 else _number(x)
-
-
-def _said(a: str, b: str, row: Any) -> str:
-    """'a / b **ratio** [low, high]' of contests, or of :func:`results.compare`."""
-    interval = "" if row.low != row.low else f" [{_end(row.low)}, {_end(row.high)}]"
-    return f"{a} / {b} **{_number(row.ratio)}**{interval}"
-
-
-def _ahead(row: Any) -> bool | None:
-    """Whether the first is better by the rule of the contests; None if that is undecided."""
-    return None if row.verdict == "undecided" else row.verdict == "a"
-
-
-def _no_better(row: Any) -> bool | None:
-    """Whether the first is not better; None if undecided, and its mean says it is."""
-    undecided = row.verdict == "undecided" and row.ratio < 1 / contests.TIE
-    return None if undecided else row.verdict != "a"
-
-
-def _tie(row: Any) -> bool | None:
-    return None if row.verdict == "undecided" else row.verdict == "tie"
-
-
-def _all(claims: list[bool | None]) -> bool | None:
-    """What is said of several at once."""
-    return False if False in claims else None if None in claims else True
-
-
-def _row(frame: DataFrame, a: str, b: str, kind: str = "all", contest: str | None = None) -> Any:
-    """The ratio of two families over a class; if no contest is named, there is but one."""
-    frame = frame.assign(contest="") if contest is None else frame[frame["contest"] == contest]
-    found = contests.ratios(frame, a, b)
-    return next(found[found["kind"] == kind].itertuples())
-
-
-def _task(frame: DataFrame, a: str, b: str, task: str) -> Any:
-    """The ratio on one task, whose pairs of seeds decide by the same rule."""
-    found = contests.per_task(frame.assign(contest=""), a, b)
-    found = found[found["task"] == task].assign(p_holm=found["p"])
-    found["verdict"] = [contests._verdict(row) for row in found.itertuples()]
-    return next(found.itertuples())
-
-
-def _against(first: Any, second: Any) -> Any:
-    """The mean over the tasks of how many times larger one ratio is than another."""
-    logs = {}
-    for name, (frame, a, b) in (("first", first), ("second", second)):
-        table = contests.per_task(frame.assign(contest=""), a, b)
-        logs[name] = np.log(table.groupby("task")["ratio"].first())
-    return _Ratio(**contests._interval((logs["first"] - logs["second"]).to_numpy()))
-
-
-class _Ratio(NamedTuple):
-    ratio: float
-    low: float
-    high: float
-    p: float
-
-
-def _parts(items: list[str]) -> str:
-    return "; ".join(items)
-
-
 # A. Formulas
 
-
-@_judge("A 1", "formulas")
-def _(frame):
-    found = {c: _row(frame, "KAN", "MLP", "axes", c) for c in ("parameters", "seconds")}
-    said = [f"equal {c}, along the axes: {_said('KAN', 'MLP', r)}" for c, r in found.items()]
-    return list(map(_ahead, found.values())), _parts(said)
+EQUAL = "parameters", "seconds"
 
 
-def _no_lead(kind: str) -> Callable[..., Claims]:
-    def judge(frame):
-        found = {c: _row(frame, "KAN", "MLP", kind, c) for c in ("parameters", "seconds")}
-        said = [f"equal {c}, {kind}: {_said('KAN', 'MLP', r)}" for c, r in found.items()]
-        return list(map(_no_better, found.values())), _parts(said)
-
-    return judge
+@judge("A 1", "formulas")
+def kan_is_ahead_along_the_axes(frame):
+    for equal in EQUAL:
+        one = versus(where(frame, contest=equal), "KAN", "MLP", "axes")
+        yield f"equal {equal}", one.ahead, f"equal {equal}, along the axes: {one}"
 
 
-_judge("A 2", "formulas")(_no_lead("rotated"))
-_judge("A 3", "formulas")(_no_lead("generic"))
+@judge("A 2", "formulas")
+def kan_is_not_ahead_rotated(frame, kind="rotated"):
+    for equal in EQUAL:
+        one = versus(where(frame, contest=equal), "KAN", "MLP", kind)
+        yield f"equal {equal}", one.not_ahead, f"equal {equal}, {kind}: {one}"
 
 
-@_judge("A 4", "formulas")
-def _(frame):
-    frame = frame[(frame["contest"] == "parameters") & ~frame["diverged"]]
-    small = frame[[one.startswith("formula") for one in frame["task"]]]
-    baselines = "polynomial", "gaussian process"
-    kept = small[
-        [widths[0] <= 3 if isinstance(widths, tuple) else True for widths in small["widths"]]
-    ]
-    tasks = set(kept.loc[kept["family"] == "KAN", "task"])
-    logs = np.log(kept["test_error"]).groupby([kept["task"], kept["family"]]).mean().unstack()
-    times = kept.groupby(["task", "family"])["seconds"].median().unstack()
-    won = quick = 0
-    for task in sorted(tasks):
-        best = logs.loc[task, list(baselines)].idxmin()
-        networks = logs.loc[task].drop(list(baselines)).dropna()
-        won += logs.loc[task, best] < networks.min()
-        quick += times.loc[task, best] < times.loc[task, networks.index].min()
-    said = f"ahead of every network on **{won}** of {len(tasks)} formulas, in less time on {quick}"
-    return [won == len(tasks), quick == len(tasks)], said
+@judge("A 3", "formulas")
+def kan_is_not_ahead_on_generic_ones(frame):
+    return kan_is_not_ahead_rotated(frame, "generic")
 
 
-@_judge("A 5", "formulas")
-def _(frame):
-    row = _row(frame, "spline MLP", "KAN", "rotated", "parameters")
-    return [
-        _no_better(row) if row.verdict == "undecided" else row.verdict != "b"
-    ], f"rotated: {_said('spline MLP', 'KAN', row)}"
+@judge("A 4", "formulas")
+def own_methods_beat_every_network(frame):
+    frame = where(frame, contest="parameters", diverged=False)
+    frame = frame[[ends(task)[0] <= 3 for task in frame["task"]]]
+    frame = frame.assign(log=np.log(frame["test_error"]))
+    groups = frame.groupby(["task", "family"])
+    errors, seconds = groups["log"].mean().unstack(), groups["seconds"].median().unstack()
+    own = ["polynomial", "gaussian process"]
+    networks = errors.columns.difference(own)
+    best = errors[own].idxmin(axis=1)
+    won, quick = (
+        sum(table.at[task, name] < table.loc[task, networks].min() for task, name in best.items())
+        for table in (errors, seconds)
+    )
+    said = f"ahead of every network on **{won}** of {len(best)} formulas, in less time on {quick}"
+    yield "ahead", won == len(best), said
+    yield "in less time", quick == len(best), ""
 
 
-_JUDGES["A 6"] = ("formulas", "tanh-readings"), None, None
-_JUDGES["A 7"] = ("formulas", "formulas-lbfgs", "formulas-lm"), None, None
+@judge("A 5", "formulas")
+def spline_mlp_is_no_worse_rotated(frame):
+    one = versus(where(frame, contest="parameters"), "spline MLP", "KAN", "rotated")
+    so = one.not_ahead if one.side == "undecided" else one.side != "b"
+    yield "no worse", so, f"rotated: {one}"
 
 
-@_judge(
+judge("A 6", "formulas", "tanh-readings")(None)
+judge("A 7", "formulas", "formulas-lbfgs", "formulas-lm")(None)
+
+
+@judge(
     "A dense",
     "formulas-dense",
     text="With 300 parameters and 10,000 samples the KAN is better along the axes at equal "
     "parameters, and not when rotated.",
 )
-def _(frame):
-    axes, rotated = (_row(frame, "KAN", "MLP", k, "parameters") for k in ("axes", "rotated"))
-    said = [
-        f"{_said('KAN', 'MLP', axes)} along the axes",
-        f"{_said('KAN', 'MLP', rotated)} rotated",
-    ]
-    return [_ahead(axes), _no_better(rotated)], _parts(said)
+def kan_is_ahead_along_the_axes_only(frame):
+    frame = where(frame, contest="parameters")
+    axes, rotated = (versus(frame, "KAN", "MLP", kind) for kind in ("axes", "rotated"))
+    yield "ahead", axes.ahead, f"{axes} along the axes"
+    yield "not ahead", rotated.not_ahead, f"{rotated} rotated"
 
 
 # B. Noise
 
 
-@_judge("B 1", "noise")
-def _(frame):
-    kind = "noise 20%, 200 samples"
-    found = {b: _row(frame, "KAN", b, kind) for b in ("MLP", "spline MLP", "tanh after the sum")}
-    said = _parts([_said("KAN", name, row) for name, row in found.items()])
-    return [_all(list(map(_tie, found.values())))], said
+@judge("B 1", "noise")
+def families_tie_with_much_noise(frame):
+    for rival in ("MLP", "spline MLP", "tanh after the sum"):
+        one = versus(frame, "KAN", rival, "noise 20%, 200 samples")
+        yield "all tie", one.tie, one
 
 
-@_judge("B 2", "noise")
-def _(frame):
-    loud, still = (frame[frame["noise"] == n] for n in (0.2, 0.0))
-    claims, said = [], []
+def log_ratios(frame: DataFrame, a: str, b: str) -> Series:
+    """Of each task the mean logarithm of a / b."""
+    return np.log(contests.per_task(frame, a, b).groupby("task")["ratio"].first())
+
+
+@judge("B 2", "noise")
+def kan_loses_more_by_noise(frame):
     for samples in (200, 2000):
-        pair = [(one[one["samples"] == samples], "KAN", "MLP") for one in (loud, still)]
-        row = _against(*pair)
-        claims.append(None if row.low < 1 < row.high else row.low > 1)
-        said.append(f"{samples:,} samples: {_said('(KAN / MLP at 20 %)', '(at 0 %)', row)}")
-    return [_all(claims)], _parts(said)
+        few = where(frame, samples=samples)
+        loud, still = (log_ratios(where(few, noise=noise), "KAN", "MLP") for noise in (0.2, 0.0))
+        gap = contests.interval(loud - still)
+        one = Versus("(KAN / MLP at 20 %)", "(at 0 %)", gap)
+        yield "loses more", one.more, f"{samples:,} samples: {one}"
 
 
 # C. Tables
 
 
-@_judge("C 1", "tables")
-def _(frame):
-    equal = frame[frame["contest"] == "parameters"]
-    tie = _row(equal, "KAN", "MLP", "regression")
-    beaten, said = [], [_said("KAN", "MLP", tie)]
-    for task, family in product(("diamonds", "flights"), ("KAN", "MLP")):
-        row = _task(equal, "boosted trees", family, f"table:{task}")
-        beaten.append(_ahead(row))
-        said.append(f"{task}: {_said('boosted trees', family, row)}")
-    return [_tie(tie), _all(beaten)], _parts(said)
+@judge("C 1", "tables")
+def networks_tie_and_trees_beat_them(frame):
+    frame = where(frame, contest="parameters")
+    one = versus(frame, "KAN", "MLP", "regression")
+    yield "a tie", one.tie, one
+    for task, network in product(("diamonds", "flights"), ("KAN", "MLP")):
+        one = versus_on(frame, "boosted trees", network, f"table:{task}")
+        yield "trees beat both", one.ahead, f"{task}: {one}"
 
 
-@_judge("C 2", "tables")
-def _(frame):
-    row = _task(frame[frame["contest"] == "parameters"], "MLP", "KAN", "table:mnist1d")
-    return [_ahead(row)], f"log-loss, {_said('MLP', 'KAN', row)}"
+@judge("C 2", "tables")
+def mlp_is_ahead_on_mnist1d(frame):
+    one = versus_on(where(frame, contest="parameters"), "MLP", "KAN", "table:mnist1d")
+    yield "ahead", one.ahead, f"log-loss, {one}"
 
 
-@_judge("C 3", "tables")
-def _(frame):
-    equal = frame[frame["contest"] == "parameters"]
-    found = {n: _task(equal, "KAN", "MLP", f"table:friedman{n}") for n in (1, 2, 3)}
-    said = _parts([f"Friedman {n}: {_said('KAN', 'MLP', row)}" for n, row in found.items()])
-    return [_all(list(map(_ahead, found.values())))], said
+@judge("C 3", "tables")
+def kan_is_ahead_on_friedmans(frame):
+    for n in (1, 2, 3):
+        one = versus_on(where(frame, contest="parameters"), "KAN", "MLP", f"table:friedman{n}")
+        yield "ahead on all", one.ahead, f"Friedman {n}: {one}"
 
 
 # D. Images
 
-_JUDGES["D 1"] = ("pictures",), None, None
-_JUDGES["D 2"] = ("pictures",), None, None
-_JUDGES["D 3"] = ("pictures",), None, None
+judge("D 1", "pictures")(None)
+judge("D 2", "pictures")(None)
+judge("D 3", "pictures")(None)
 
 # E. Starts
 
 
-@_judge("E 1", "starts")
-def _(frame):
-    frame = frame.assign(log=np.log(frame["test_error"].where(~frame["diverged"], 1.0)))
-    means = frame.groupby(["task", "family"])["log"].mean().groupby("family").mean()
-    near, ahead, said = [], [], []
+@judge("E 1", "starts")
+def starts_are_close_and_power_law_is_ahead_at_20(frame):
+    logs = contests.log_errors(frame)
+    means = logs.groupby([frame["task"], frame["family"]]).mean().groupby("family").mean()
     for layers in (1, 3):
-        at = means.filter(like=f"{layers} layers, G = 5").sort_values()
-        worst = [np.exp(at.iloc[last] - at.iloc[0]) for last in (-1, -2)]
-        names = [at.index[last].partition(",")[0] for last in (-1, -2)]
-        near.append(worst[0] < 2)
-        said.append(
-            f"G = 5, hidden layers {layers}: {names[0]} / the best **{_number(worst[0])}**, "
-            f"{names[1]} / the best {_number(worst[1])}"
-        )
+        at = means.filter(like=f"{layers} layers, G = 5").sort_values(ascending=False)
+        worst, second = np.exp(at.iloc[:2] - at.iloc[-1])
+        names = [name.partition(",")[0] for name in at.index]
+        said = f"G = 5, hidden layers {layers}: {names[0]} / the best **{number(worst)}**, "
+        yield "close at 5", worst < 2, f"{said}{names[1]} / the best {number(second)}"
     for layers in (1, 3):
         at = means.filter(like=f"{layers} layers, G = 20")
         power = f"power law, {layers} layers, G = 20"
         best = at.drop(power).idxmin()
-        row = contests.ratios(frame, power, best, by="contest").iloc[-1]
-        ahead.append(_ahead(row))
         name = f"the best other ({best.partition(',')[0]})"
-        said.append(f"G = 20, hidden layers {layers}: {_said('power law', name, row)}")
-    return [_all(near), _all(ahead)], _parts(said)
+        one = Versus("power law", name, ratio(frame, power, best))
+        yield "ahead at 20", one.ahead, f"G = 20, hidden layers {layers}: {one}"
 
 
 # F. Extras
 
 
-@_judge("F 1", "extras-factorial")
-def _(frame):
-    return _main(frame, "update", helps=True)
+def main_effects(frame: DataFrame, extra: str) -> Iterator[tuple[str, Versus]]:
+    for row in where(contests.effects(frame), where="main", extra=extra).itertuples():
+        yield name_of(row.task), Versus("with", "without", row)
 
 
-@_judge("F 2", "extras-factorial")
-def _(frame):
-    return _main(frame, "spline weight", helps=False)
-
-
-def _name(task: str) -> str:
+def name_of(task: str) -> str:
     return task.partition(":")[2].replace("_", " ")
 
 
-def _main(frame: DataFrame, extra: str, *, helps: bool) -> Claims:
-    found = contests.effects(frame)
-    found = found[(found["where"] == "main") & (found["extra"] == extra)]
-    claims, said = [], []
-    for row in found.itertuples():
-        helped = True if row.high < 1 else False if row.low > 1 else None
-        useless = False if helped else True if row.low > 1 / contests.TIE else None
-        claims.append(helped if helps else useless)
-        said.append(f"{_name(row.task)}: {_said('with', 'without', row)}")
-    return claims, _parts(said)
+@judge("F 1", "extras-factorial")
+def updates_help_on_all(frame):
+    for task, one in main_effects(frame, "update"):
+        yield task, one.less, f"{task}: {one}"
 
 
-@_judge("F 3", "extras-factorial")
-def _(frame):
-    frame = frame.assign(
-        log=np.log(frame["test_error"].where(~frame["diverged"], 1.0)),
-        set=[frozenset(set(name.split(" + ")) - {"minimal"}) for name in frame["family"]],
-    )
-    claims, said = [], []
-    both = frozenset(["update", "extension"])
+@judge("F 2", "extras-factorial")
+def spline_weights_help_on_none(frame):
+    for task, one in main_effects(frame, "spline weight"):
+        useless = False if one.less else True if one.found.low > 1 / contests.TIE else None
+        yield task, useless, f"{task}: {one}"
+
+
+@judge("F 3", "extras-factorial")
+def updates_and_extension_do_not_add_up(frame):
+    extras = [frozenset(name.split(" + ")) - {"minimal"} for name in frame["family"]]
+    frame = frame.assign(log=contests.log_errors(frame), extras=extras)
     for task, runs in frame.groupby("task", sort=False):
-        logs = runs.pivot(index="set", columns="seed", values="log")
-        rest = [one for one in logs.index if not one & both]
-        cells = [
-            logs.loc[[one | extra for one in rest]].to_numpy()
-            for extra in (both, {"update"}, {"extension"}, frozenset())
-        ]
-        table = logs.loc[rest] * 0 + (cells[0] - cells[1] - cells[2] + cells[3])
-        row = _Ratio(**contests._wider(table))
-        claims.append(None if row.low < 1 < row.high else row.low > 1)
-        said.append(f"{_name(task)}: {_said('effect of both', 'product of the two', row)}")
-    return claims, _parts(said)
+        logs = runs.pivot(index="extras", columns="seed", values="log")
+        found = contests.wider(interaction(logs, "update", "extension"))
+        one = Versus("effect of both", "product of the two", found)
+        yield task, one.more, f"{name_of(task)}: {one}"
 
 
-def _beat(frame: DataFrame, pairs: dict[tuple[str, str], bool], prefix: str = "") -> Claims:
-    """Pairs of families, and whether the first is said to be ahead of the second."""
-    found = {pair: _row(frame, *pair) for pair in pairs}
-    claims = [
-        _ahead(found[pair]) if ahead else _no_better(found[pair]) for pair, ahead in pairs.items()
-    ]
-    return claims, _parts([prefix + _said(f"“{a}”", f"“{b}”", r) for (a, b), r in found.items()])
+def interaction(logs: DataFrame, a: str, b: str) -> DataFrame:
+    """How far both extras miss the product of the two, for each set of others and each seed."""
+    others = [one for one in logs.index if not one & {a, b}]
+
+    def added(*extras: str) -> DataFrame:
+        return logs.loc[[one.union(extras) for one in others]].set_axis(others)
+
+    return added(a, b) - added(a) - added(b) + added()
 
 
-def _join(*judged: Claims) -> Claims:
-    return [claim for claims, _ in judged for claim in claims], _parts([said for _, said in judged])
-
-
-@_judge("F 4", "extras-pykan")
-def _(frame):
+@judge("F 4", "extras-pykan")
+def pykan_gains_by_moving_but_less(frame):
     kept = "update, optimizer kept"
-    return _beat(frame, {(kept, "still"): True, ("update", kept): True})
+    for name, a, b in (("gains", kept, "still"), ("fresh is ahead", "update", kept)):
+        one = versus(frame, a, b)
+        yield name, one.ahead, one
 
 
-@_judge("F 5", "knots")
-def _(frame):
-    pairs = {
-        ("still, fresh", "still, kept"): True,
-        ("moved, fresh", "moved, kept"): True,
-        ("moved, fresh", "still, fresh"): True,
-        ("moved, kept", "still, kept"): False,
-    }
-    claims, said = _beat(frame, pairs)
-    return [_all(claims[:2]), _all(claims[2:])], said
+@judge("F 5", "knots")
+def fresh_optimizers_help_and_moves_with_them(frame):
+    for knots in ("still", "moved"):
+        one = versus(frame, f"{knots}, fresh", f"{knots}, kept")
+        yield "fresh ones help", one.ahead, one
+    fresh, kept = (versus(frame, f"moved, {how}", f"still, {how}") for how in ("fresh", "kept"))
+    yield "moves help with fresh ones only", fresh.ahead, fresh
+    yield "moves help with fresh ones only", kept.not_ahead, kept
 
 
-@_judge("F 6", "knots")
-def _(frame):
-    found = {
-        name: _row(frame, name, "moved, fresh") for name in ("half even, fresh", "even, fresh")
-    }
-    said = _parts([_said(f"“{name}”", "“moved, fresh”", row) for name, row in found.items()])
-    return list(map(_tie, found.values())), said
+@judge("F 6", "knots")
+def even_spacing_is_a_tie_with_quantiles(frame):
+    for spacing in ("half even, fresh", "even, fresh"):
+        one = versus(frame, spacing, "moved, fresh")
+        yield spacing, one.tie, one
 
 
-@_judge("F 7", "knots")
-def _(frame):
+@judge("F 7", "knots")
+def fresh_optimizers_help_the_mlp_less(frame):
     pairs = {"KAN": ("still, fresh", "still, kept"), "MLP": ("MLP, fresh", "MLP, kept")}
-    row = _against(*((frame, *pair) for pair in pairs.values()))
-    said = [f"{name}: {_said('fresh', 'kept', _row(frame, *p))}" for name, p in pairs.items()]
-    said.append(_said("that of the KAN", "that of the MLP", row))
-    return [None if row.low < 1 < row.high else row.high < 1], _parts(said)
+    said = [f"{who}: {Versus('fresh', 'kept', ratio(frame, *two))}" for who, two in pairs.items()]
+    kan, mlp = (log_ratios(frame, *two) for two in pairs.values())
+    one = Versus("that of the KAN", "that of the MLP", contests.interval(kan - mlp))
+    yield "less", one.less, "; ".join([*said, str(one)])
 
 
-@_judge("F 8", "climbs-adam", "climbs-lbfgs")
-def _(adam, lbfgs):
-    climb = "5, 10, 20"
-    first = _beat(adam, {(climb, "20"): True}, "Adam: ")
-    return _join(first, _beat(lbfgs, {(climb, "20"): True, (climb, "20, fresh"): True}, "L-BFGS: "))
+@judge("F 8", "climbs-adam", "climbs-lbfgs")
+def climbing_beats_20_from_the_start(adam, lbfgs):
+    for name, frame, rival in (
+        ("Adam", adam, "20"),
+        ("L-BFGS", lbfgs, "20"),
+        ("L-BFGS", lbfgs, "20, fresh"),
+    ):
+        one = versus(frame, "5, 10, 20", rival)
+        yield f"{name}, {rival}", one.ahead, f"{name}: {one}"
 
 
-@_judge("F 9", "climbs-adam", "climbs-lbfgs")
-def _(*frames):
-    claims, said = [], []
-    for name, frame in zip(("Adam", "L-BFGS"), frames, strict=True):
-        row = _row(frame[frame["kind"] != "axes"], "5", "5, 10, 20")
-        claims.append(_ahead(row))
-        said.append(f"{name}, rotated and generic: {_said('“5”', '“5, 10, 20”', row)}")
-    return claims, _parts(said)
+@judge("F 9", "climbs-adam", "climbs-lbfgs")
+def width_beats_climbing_off_the_axes(adam, lbfgs):
+    for name, frame in (("Adam", adam), ("L-BFGS", lbfgs)):
+        one = versus(frame[frame["kind"] != "axes"], "5", "5, 10, 20")
+        yield name, one.ahead, f"{name}, rotated and generic: {one}"
 
 
-@_judge("F 10", "climbs-adam", "climbs-lbfgs")
-def _(adam, lbfgs):
-    pair = {("5, 10, 20, updated", "5, 10, 20"): True}
-    return _join(_beat(adam, pair, "Adam: "), _beat(lbfgs, pair, "L-BFGS: "))
+@judge("F 10", "climbs-adam", "climbs-lbfgs")
+def updates_before_extensions_help(adam, lbfgs):
+    for name, frame in (("Adam", adam), ("L-BFGS", lbfgs)):
+        one = versus(frame, "5, 10, 20, updated", "5, 10, 20")
+        yield name, one.ahead, f"{name}: {one}"
 
 
-@_judge(
+@judge(
     "F 10 control",
     "climbs-adam",
     "climbs-lbfgs",
     text="The updated climb is ahead of “20, updated” with both optimizers, by less than the plain "
     "climb of plain 20.",
 )
-def _(*frames):
-    ahead, less, said = [], [], []
-    for name, frame in zip(("Adam", "L-BFGS"), frames, strict=True):
-        updated = _row(frame, "5, 10, 20, updated", "20, updated")
-        plain = _row(frame, "5, 10, 20", "20")
-        ahead.append(_ahead(updated))
-        less.append(updated.ratio > plain.ratio)
-        said.append(f"{name}: {_said('updated climb', '“20, updated”', updated)}")
-        said.append(f"{_said('plain climb', '“20”', plain)}")
-    return [_all(ahead), _all(less)], _parts(said)
+def updated_climb_is_ahead_of_updated_20(adam, lbfgs):
+    for name, frame in (("Adam", adam), ("L-BFGS", lbfgs)):
+        found = ratio(frame, "5, 10, 20, updated", "20, updated")
+        updated = Versus("updated climb", "“20, updated”", found)
+        plain = Versus("plain climb", "“20”", ratio(frame, "5, 10, 20", "20"))
+        yield "ahead", updated.ahead, f"{name}: {updated}"
+        yield "by less", updated.ratio > plain.ratio, plain
 
 
 ONCE = "all intervals at once"
 
 
-@_judge("F 11", "recipe-adam", "recipe-lm")
-def _(adam, lm):
-    pair = {("recipe", ONCE): True}
-    return _join(_beat(adam, pair, "Adam: "), _beat(lm, pair, "Levenberg-Marquardt: "))
+@judge("F 11", "recipe-adam", "recipe-lm")
+def recipe_beats_all_at_once(adam, lm):
+    for name, frame in (("Adam", adam), ("Levenberg-Marquardt", lm)):
+        one = versus(frame, "recipe", ONCE)
+        yield name, one.ahead, f"{name}: {one}"
 
 
-@_judge(
+@judge(
     "F 11 controls",
     "recipe-lm",
     text="Each half of the recipe alone, the climb and the updates, beats all intervals at once, "
     "and the recipe is ahead of both.",
 )
-def _(frame):
+def each_half_helps_and_both_more(frame):
     halves = "climbed only", "moved only"
-    pairs = {(half, ONCE): True for half in halves} | {("recipe", half): True for half in halves}
-    claims, said = _beat(frame, pairs)
-    return [_all(claims[:2]), _all(claims[2:])], said
+    for half in halves:
+        one = versus(frame, half, ONCE)
+        yield "halves beat all at once", one.ahead, one
+    for half in halves:
+        one = versus(frame, "recipe", half)
+        yield "the recipe beats halves", one.ahead, one
 
 
-@_judge("F 12", "recipe-adam", "recipe-lm")
-def _(adam, lm):
-    axes, behind, said = [], [], []
-    for name, frame in (("Adam", adam), ("Levenberg-Marquardt", lm)):
-        for kind in ("axes",) if name == "Adam" else ("axes", "rotated", "generic"):
-            row = _row(frame, "recipe", "MLP", kind)
-            if kind == "axes":
-                axes.append(_ahead(row))
-            if frame is lm:
-                behind.append(row.verdict == "b")
-            said.append(f"{name}, {kind}: {_said('recipe', 'MLP', row)}")
-    return [_all(axes), not any(behind)], _parts(said)
+@judge("F 12", "recipe-adam", "recipe-lm")
+def recipe_is_ahead_on_axes_and_behind_nowhere(adam, lm):
+    one = versus(adam, "recipe", "MLP", "axes")
+    yield "ahead along the axes", one.ahead, f"Adam, axes: {one}"
+    one = versus(lm, "recipe", "MLP", "axes")
+    yield "ahead along the axes", one.ahead, ""
+    for kind in ("axes", "rotated", "generic"):
+        one = versus(lm, "recipe", "MLP", kind)
+        yield "behind nowhere", one.side != "b", f"Levenberg-Marquardt, {kind}: {one}"
 
 
-@_judge("F 13", "recipe-adam", "recipe-lm")
-def _(adam, lm):
+@judge("F 13", "recipe-adam", "recipe-lm")
+def both_do_better_with_levenberg_marquardt(adam, lm):
     import pandas
 
-    claims, said = [], []
     for family in ("recipe", "MLP"):
-        both = [one[one["family"] == family] for one in (adam, lm)]
-        both = [one.assign(family=n) for n, one in zip(("Adam", "LM"), both, strict=True)]
-        row = _row(pandas.concat(both), "LM", "Adam")
-        claims.append(_ahead(row))
-        said.append(f"{family}: {_said('Levenberg-Marquardt', 'Adam', row)}")
-    return claims, _parts(said)
+        ways = {"Levenberg-Marquardt": lm, "Adam": adam}
+        rows = [where(one, family=family).assign(family=name) for name, one in ways.items()]
+        one = Versus(*ways, ratio(pandas.concat(rows), *ways))
+        yield family, one.ahead, f"{family}: {one}"
 
 
 # G. An audit
 
-_JUDGES["G 1"] = ("race-audit",), None, None
+judge("G 1", "race-audit")(None)
 
 # H. A cold case
 
@@ -538,83 +447,72 @@ def _spread() -> float:
     return slices.make(portrait, 0)[1][1].double().std().item()
 
 
-def _kept(frame: DataFrame, by: list[str]) -> Any:
+def medians_kept(frame: DataFrame, *by: str) -> Series:
     """The median share of the spread that is kept between the pixels."""
-    return (frame.assign(kept=frame["final"] ** 0.5 / _spread()).groupby(by)["kept"]).median()
+    return (frame.assign(kept=frame["final"] ** 0.5 / _spread()).groupby(list(by))["kept"]).median()
 
 
-@_judge("H 1", "cold-case")
-def _(frame):
-    kept = _kept(frame[frame["part"] == "starts"], ["start", "lr", "depth"])
+@judge("H 1", "cold-case")
+def normal_starts_fail_and_others_do_not(frame):
+    kept = medians_kept(where(frame, part="starts"), "start", "lr", "depth")
     normal = kept["normal"].drop([1, 2], level="depth").min()
     lines, products = (kept[start][0.003].max() for start in ("lines", "products"))
-    said = (
-        f"normal, three hidden layers and more, at best **{normal:.2f}** of the spread; at 0.003 "
-    )
-    said += f"at worst, lines **{lines:.2f}**, products **{products:.2f}**"
-    return [normal > 0.5, lines <= 0.5, products <= 0.5], said
+    said = f"normal, three hidden layers and more, at best **{normal:.2f}** of the spread"
+    yield "normal fails", normal > 0.5, said
+    said = f"at 0.003 at worst, lines **{lines:.2f}**, products **{products:.2f}**"
+    yield "lines do not", lines <= 0.5, said
+    yield "products do not", products <= 0.5, ""
 
 
-@_judge("H 2", "cold-case")
-def _(frame):
-    one = frame[(frame["part"] == "suspects") & (frame["lr"] == RATE) & (frame["family"] == "KAN")]
-    kept = _kept(one, ["suspect"])
+@judge("H 2", "cold-case")
+def no_difference_makes_it_fail(frame):
+    kept = medians_kept(where(frame, part="suspects", lr=RATE, family="KAN"), "suspect")
     single = kept.drop(["ours", "all", "all, with the extras"])
     failed = ", ".join(f"{name} **{value:.2f}**" for name, value in single[single > 0.5].items())
-    said = f"fail: {failed or 'none'}; all together **{kept['all']:.2f}**"
-    return [not failed, kept["all"] <= 0.5], said
+    yield "no single one", not failed, f"fail: {failed or 'none'}"
+    yield "nor all", kept["all"] <= 0.5, f"all together **{kept['all']:.2f}**"
 
 
-def _finale(frame: DataFrame, steps: int) -> Callable[[str], Any]:
-    """The errors of a contestant after its training."""
-    frame = frame[frame["models"].isna() & (frame["steps"] == steps)]
-    return lambda name: frame.loc[frame["contestant"] == name, "final"].to_numpy() ** 0.5
+def final_errors(frame: DataFrame, steps: int) -> Series:
+    """Lists of errors after the training, by the contestant."""
+    ends = where(frame[frame["models"].isna()], steps=steps)
+    return (ends["final"] ** 0.5).groupby(ends["contestant"]).apply(np.array)
 
 
-@_judge("H 3", "cold-case-finale")
-def _(frame):
-    claims, said = [], []
-    for steps, wanted in ((2000, True), (20_000, False)):
-        of = _finale(frame, steps)
-        row = results.compare(of("splines + all three"), of("MLP"))
-        claims.append((row.ratio < 1) == wanted)
-        said.append(f"{steps:,} steps: {_said('splines with all three', 'MLP', row)}")
-    return claims, _parts(said)
+@judge("H 3", "cold-case-finale")
+def extras_are_ahead_early_and_not_late(frame):
+    for steps in (2000, 20_000):
+        errors = final_errors(frame, steps)
+        found = compare(errors["splines + all three"], errors["MLP"])
+        one = Versus("splines with all three", "MLP", found)
+        yield f"{steps}", (one.ratio < 1) == (steps == 2000), f"{steps:,} steps: {one}"
 
 
-@_judge("H 4", "cold-case-finale")
-def _(frame):
-    of = _finale(frame, 2000)
-    names = "bias", "spline weights", "base"
-    found = {name: results.compare(of(f"splines + {name}"), of("splines")) for name in names}
-    said = _parts([_said(f"with {name}", "without", row) for name, row in found.items()])
-    return [1 / 1.5 < row.ratio < 1.5 for row in found.values()], said
+@judge("H 4", "cold-case-finale")
+def each_extra_changes_little(frame):
+    errors = final_errors(frame, 2000)
+    for extra in ("bias", "spline weights", "base"):
+        found = compare(errors[f"splines + {extra}"], errors["splines"])
+        yield extra, 1 / 1.5 < found.ratio < 1.5, Versus(f"with {extra}", "without", found)
 
 
-@_judge("H 5", "cold-case-finale")
-def _(frame):
-    paces = frame[frame["models"].notna()].iloc[0]
+@judge("H 5", "cold-case-finale")
+def mlp_is_ahead_in_equal_seconds(frame):
+    paces = frame[frame["models"].notna()]
     seconds = {
         (model["model"], model["contestant"]): np.median(times)
-        for model, *times in zip(
-            paces["models"],
-            *frame.loc[frame["models"].notna(), "step_seconds"],
-            strict=True,
-        )
+        for model, *times in zip(paces["models"].iloc[0], *paces["step_seconds"], strict=True)
     }
-    claims, said = [], []
-    mlp = np.median(_finale(frame, 20_000)("MLP"))
+    mlp = np.median(final_errors(frame, 20_000)["MLP"])
     for name in ("splines", "splines + all three"):
         steps = 20_000 * seconds["mlp", "MLP"] / seconds["soft-kan", name]
-        runs = frame[(frame["contestant"] == name) & (frame["steps"] == 20_000)]
-        then = [_near(curve, steps) for curve in runs["curve"]]
-        ratio = np.median(then) ** 0.5 / mlp
-        claims.append(ratio > 1.5)
-        said.append(f"{name} after {steps:,.0f} steps / MLP after 20,000 **{_number(ratio)}**")
-    return claims, _parts(said)
+        curves = where(frame, contestant=name, steps=20_000)["curve"]
+        behind = np.median([loss_near(curve, steps) for curve in curves]) ** 0.5 / mlp
+        said = f"{name} after {steps:,.0f} steps / MLP after 20,000 **{number(behind)}**"
+        yield name, behind > 1.5, said
 
 
-def _near(curve: dict[str, list[float]], step: float) -> float:
+def loss_near(curve: dict[str, list[float]], step: float) -> float:
     """The loss near a step, the geometric mean of five stored ones: batches make it shake."""
     at = int(np.searchsorted(curve["step"], step))
     return float(np.exp(np.mean(np.log(curve["loss"][at - 3 : at + 2]))))
@@ -622,240 +520,206 @@ def _near(curve: dict[str, list[float]], step: float) -> float:
 
 # I. Differential equations
 
-
-class _Equations:
-    """Errors of the solutions: after all optimizers, or after Adam."""
-
-    def __init__(self, frame: DataFrame):
-        adam = [probes[0]["error"] if probes else None for probes in frame["probes"]]
-        self.frame = frame.assign(error=frame["final"] ** 0.5, adam=adam)
-
-    def runs(
-        self, task: str, model: str, which: Any, size: int | None = None, at: str = "built in"
-    ):
-        """Which: the degree of splines, or the activation; only shapes that are square."""
-        frame, column = self.frame, "activation" if model == "mlp" else "degree"
-        keep = (frame["task"] == f"equation:{task}") & (frame["boundary"] == at)
-        keep &= (frame["model"] == model) & (frame[column] == which)
-        keep &= np.array([not isinstance(sizes, tuple) for sizes in frame["grid_size"]])
-        found = frame[keep]
-        if size is None:  # the size of the contest itself
-            size = {"poisson-1d": 100, "poisson-2d": 300, "burgers": 500}[task]
-        near = found["size"].map(lambda one: abs(one / size - 1) < 0.05)
-        return found[near]
-
-    def error(self, *which: Any, column: str = "error", **where: Any):
-        return self.runs(*which, **where)[column].to_numpy(dtype=float)
+KANS = ("kan", 3), ("kan", 5)
+MLPS = ("mlp", "tanh"), ("mlp", "sine")
+SIZES = {"poisson-1d": 100, "poisson-2d": 300, "burgers": 500}  # of the contest itself
 
 
-MLPS = "tanh", "sine"
+def solutions(
+    frame: DataFrame, task: str, model: str, which: Any, *, size: int = 0, at: str = "built in"
+) -> DataFrame:
+    """Runs of a model of that degree, or activation, and about that size; no oblong splines.
+
+    They get an ``error``, and ``adam``, that after Adam alone.
+    """
+    kind = {"activation" if model == "mlp" else "degree": which}
+    frame = where(frame, task=f"equation:{task}", boundary=at, model=model, **kind)
+    oblong = np.array([isinstance(sizes, tuple) for sizes in frame["grid_size"]], dtype=bool)
+    near = (frame["size"] / (size or SIZES[task]) - 1).abs() < 0.05
+    frame = frame[near & ~oblong]
+    adam = [probes[0]["error"] if probes else np.nan for probes in frame["probes"]]
+    return frame.assign(error=frame["final"] ** 0.5, adam=adam)
 
 
-@_judge("I 1", "equations")
-def _(frame):
-    of = _Equations(frame)
-    claims, said = [], []
-    five = of.error("poisson-2d", "kan", 5)
-    for name in MLPS:
-        row = results.compare(five, of.error("poisson-2d", "mlp", name))
-        claims.append(row.ratio < 0.1)
-        said.append(_said("KAN of degree 5", f"{name} MLP", row))
-    adam = {k: np.median(of.error("poisson-2d", "kan", k, column="adam")) for k in (3, 5)}
-    adam |= {k: np.median(of.error("poisson-2d", "mlp", k, column="adam")) for k in MLPS}
-    furthest = max(adam.values()) / min(adam.values())
-    claims.append(furthest < 3)
-    return claims, _parts([*said, f"after Adam the worst / the best **{_number(furthest)}**"])
+@judge("I 1", "equations")
+def quintic_kan_has_a_tenth_of_mlps(frame):
+    kan = solutions(frame, "poisson-2d", "kan", 5)
+    for mlp in MLPS:
+        found = compare(kan["error"], solutions(frame, "poisson-2d", *mlp)["error"])
+        one = Versus("KAN of degree 5", f"{mlp[1]} MLP", found)
+        yield f"a tenth of {mlp[1]}", one.ratio < 0.1, one
+    adam = [solutions(frame, "poisson-2d", *one)["adam"].median() for one in KANS + MLPS]
+    furthest = max(adam) / min(adam)
+    said = f"after Adam the worst / the best **{number(furthest)}**"
+    yield "close after Adam", furthest < 3, said
 
 
-@_judge("I 2", "equations")
-def _(frame):
-    of = _Equations(frame)
-    claims, said = [], []
-    for task in ("poisson-1d", "poisson-2d", "burgers"):
-        row = results.compare(of.error(task, "kan", 5), of.error(task, "kan", 3))
-        claims.append(row.ratio < 0.2)
-        said.append(f"{task}: {_said('degree 5', 'degree 3', row)}")
-    return claims, _parts(said)
+@judge("I 2", "equations")
+def degree_5_has_a_fifth_of_degree_3(frame):
+    for task in SIZES:
+        five, three = (solutions(frame, task, "kan", degree)["error"] for degree in (5, 3))
+        one = Versus("degree 5", "degree 3", compare(five, three))
+        yield task, one.ratio < 0.2, f"{task}: {one}"
 
 
-@_judge("I 3", "equations")
-def _(frame):
-    of = _Equations(frame)
-    claims, said = [], []
+@judge("I 3", "equations")
+def one_spline_beats_every_network_in_a_tenth_of_the_time(frame):
+    def best(task: str, *kinds: tuple[str, Any]) -> DataFrame:
+        runs = [solutions(frame, task, *kind) for kind in kinds]
+        return min(runs, key=lambda one: one["error"].median())
+
     for task in ("poisson-1d", "poisson-2d"):
-        kinds = [("kan", 3), ("kan", 5), ("mlp", "tanh"), ("mlp", "sine")]
-        networks = {kind: of.runs(task, *kind) for kind in kinds}
-        best = min(networks.values(), key=lambda runs: runs["error"].median())
-        splines = [of.runs(task, "collocation", k) for k in (3, 5)]
-        spline = min(splines, key=lambda runs: runs["error"].median())
-        row = results.compare(spline["error"], best["error"])
-        times = spline["seconds"].median() / best["seconds"].median()
-        claims += [row.ratio < 1, times < 0.1]
-        said.append(f"{task}: {_said('spline', 'best network', row)}, seconds {_number(times)}")
-    return claims, _parts(said)
+        spline = best(task, ("collocation", 3), ("collocation", 5))
+        network = best(task, *KANS, *MLPS)
+        one = Versus("spline", "best network", compare(spline["error"], network["error"]))
+        times = spline["seconds"].median() / network["seconds"].median()
+        yield f"{task}: less error", one.ratio < 1, f"{task}: {one}, seconds {number(times)}"
+        yield f"{task}: less time", times < 0.1, ""
 
 
-@_judge("I 4", "equations")
-def _(frame):
-    of = _Equations(frame)
-    mlp = min((of.error("burgers", "mlp", name) for name in MLPS), key=np.median)
-    kan = min((of.error("burgers", "kan", k) for k in (3, 5)), key=np.median)
-    spline = min(np.median(of.error("burgers", "collocation", k)) for k in (3, 5))
-    row = results.compare(mlp, kan)
-    said = f"{_said('best MLP', 'best KAN', row)}; the spline keeps **{_number(spline)}**"
-    return [row.ratio < 1, spline > 0.1], said
+@judge("I 4", "equations")
+def mlp_is_ahead_on_burgers_and_the_spline_is_lost(frame):
+    def best(*kinds: tuple[str, Any]) -> Series:
+        return min((solutions(frame, "burgers", *one)["error"] for one in kinds), key=np.median)
+
+    one = Versus("best MLP", "best KAN", compare(best(*MLPS), best(*KANS)))
+    yield "ahead", one.ratio < 1, one
+    spline = best(("collocation", 3), ("collocation", 5)).median()
+    yield "the spline is lost", spline > 0.1, f"the spline keeps **{number(spline)}**"
 
 
-@_judge("I 5", "equations")
-def _(frame):
-    of = _Equations(frame)
-    claims, said = [], []
-    for model, which in (("kan", 3), ("kan", 5), ("mlp", "tanh"), ("mlp", "sine")):
-        penalized = of.error("poisson-2d", model, which, at="penalized")
-        row = results.compare(penalized, of.error("poisson-2d", model, which))
-        claims.append(row.ratio > 3)
+@judge("I 5", "equations")
+def penalized_boundaries_cost_a_factor_3(frame):
+    for model, which in KANS + MLPS:
+        ways = (solutions(frame, "poisson-2d", model, which, at=at) for at in BOUNDARIES)
+        one = Versus("penalized", "built in", compare(*(runs["error"] for runs in ways)))
         name = f"KAN of degree {which}" if model == "kan" else f"{which} MLP"
-        said.append(f"{name}: {_said('penalized', 'built in', row)}")
-    return claims, _parts(said)
+        yield name, one.ratio > 3, f"{name}: {one}"
 
 
-@_judge("I 6", "equations")
-def _(frame):
-    of = _Equations(frame)
-    small = of.error("poisson-2d", "kan", 3, size=100, column="adam")
-    big = min(
-        (of.error("poisson-2d", "mlp", name, size=10_000, column="adam") for name in MLPS),
-        key=lambda errors: np.median(errors) if len(errors) else np.inf,
-    )
-    row = results.compare(small, big)
-    said = _said("KAN of degree 3 with 100 parameters", "MLP with 10,000", row)
-    return [row.ratio > 0.01], f"Adam: {said}"
+BOUNDARIES = "penalized", "built in"
 
 
-@_judge("I 7", "equations")
-def _(frame):
-    of = _Equations(frame)
-    kan = np.median(of.error("burgers", "kan", 5))
-    splines = frame[(frame["task"] == "equation:burgers") & (frame["model"] == "collocation")]
+@judge("I 6", "equations")
+def small_kan_has_no_hundredth_of_a_large_mlp(frame):
+    small = solutions(frame, "poisson-2d", "kan", 3, size=100)["adam"]
+    large = [solutions(frame, "poisson-2d", *mlp, size=10_000)["adam"] for mlp in MLPS]
+    found = compare(small, min((one for one in large if len(one)), key=np.median))
+    one = Versus("KAN of degree 3 with 100 parameters", "MLP with 10,000", found)
+    yield "no hundredth", one.ratio > 0.01, f"Adam: {one}"
+
+
+@judge("I 7", "equations")
+def the_best_shape_of_a_spline_comes_near(frame):
+    kan = solutions(frame, "burgers", "kan", 5)["error"].median()
+    splines = where(frame, task="equation:burgers", model="collocation")
     splines = splines.drop_duplicates(["size", "degree", "grid_size"])
-    shaped = [isinstance(sizes, tuple) for sizes in splines["grid_size"]]
-    square = splines[~np.array(shaped)]["final"].min() ** 0.5
-    splines = splines[shaped]
-    found = {}
-    for name, part in (("500", splines["size"] < 700), ("1,000", splines["size"] >= 700)):
-        those = splines[part]
-        found[name] = those.loc[those["loss"].idxmin(), "final"] ** 0.5
-    gain, behind, near = found["500"] / square, found["500"] / kan, found["1,000"] / kan
-    said = f"500 numbers: best shape / square **{_number(gain)}**, / KAN of degree 5 "
-    said += f"**{_number(behind)}**; 1,000 numbers / KAN **{_number(near)}**"
-    return [gain < 0.2, behind > 3, near <= 3], said
+    oblong = np.array([isinstance(sizes, tuple) for sizes in splines["grid_size"]])
+    square = splines[~oblong]["final"].min() ** 0.5
+    small, shapes = splines["size"] < 700, splines[oblong]
+    few, many = (
+        part.loc[part["loss"].idxmin(), "final"] ** 0.5  # of the least residual
+        for part in (shapes[small], shapes[~small])
+    )
+    gain, behind, near = few / square, few / kan, many / kan
+    said = f"500 numbers: best shape / square **{number(gain)}**, / KAN of degree 5 "
+    yield "a fifth of the square one", gain < 0.2, f"{said}**{number(behind)}**"
+    yield "behind the KAN", behind > 3, ""
+    yield "near with 1,000", near <= 3, f"1,000 numbers / KAN **{number(near)}**"
 
 
 # J. Forgetting
 
-TWO, ONE = "KAN, two layers", "KAN, one layer"
+ONE, TWO, EXTRAS = "KAN, one layer", "KAN, two layers", "KAN, one layer, extras"
 
 
-class _Phases:
+class Phases:
     """Medians after the last phase, by task, contestant and way."""
 
     def __init__(self, frame: DataFrame):
         frame = frame.assign(task=frame["task"].str.removeprefix("sequence:"))
         groups = frame.groupby(["task", "contestant", "way"])
-        self.frame, self.errors = frame, groups["test_error"].median()
-        self.accuracy = groups["accuracy"].median()
-
-    def error(self, task: str, who: str, way: str = "in turn") -> float:
-        return self.errors[task, who, way]
+        self.errors, self.accuracy = groups["test_error"].median(), groups["accuracy"].median()
 
     def forgets(self, task: str, who: str) -> bool:
-        turn, once = (self.error(task, who, way) for way in ("in turn", "at once"))
+        turn, once = self.errors[task, who, "in turn"], self.errors[task, who, "at once"]
         return turn > 0.1 and turn > 3 * once
 
-
-def _ends(of: _Phases, task: str, who: str) -> str:
-    turn, once = (of.error(task, who, way) for way in ("in turn", "at once"))
-    return f"{who}, {task}: in turn **{_number(turn)}**, at once {_number(once)}"
-
-
-@_judge("J 1", "sequence")
-def _(frame):
-    of = _Phases(frame)
-    claims = [not of.forgets("peaks", ONE), of.forgets("peaks", f"{ONE}, extras")]
-    return claims, _parts([_ends(of, "peaks", who) for who in (ONE, f"{ONE}, extras")])
+    def said(self, task: str, who: str) -> str:
+        turn, once = self.errors[task, who, "in turn"], self.errors[task, who, "at once"]
+        return f"{who}, {task}: in turn **{number(turn)}**, at once {number(once)}"
 
 
-@_judge("J 2", "sequence")
-def _(frame):
-    of = _Phases(frame)
-    cases = list(product(("peaks", "hills"), (TWO, "MLP")))
-    claims = [_all([of.forgets(*case) for case in cases])]
-    said, close = [_ends(of, *case) for case in cases], []
+@judge("J 1", "sequence")
+def one_spline_keeps_the_peaks_without_extras(frame):
+    of = Phases(frame)
+    yield "keeps", not of.forgets("peaks", ONE), of.said("peaks", ONE)
+    yield "forgets with extras", of.forgets("peaks", EXTRAS), of.said("peaks", EXTRAS)
+
+
+@judge("J 2", "sequence")
+def two_layers_forget_like_the_mlp(frame):
+    of = Phases(frame)
+    for task, who in product(("peaks", "hills"), (TWO, "MLP")):
+        yield "forget", of.forgets(task, who), of.said(task, who)
     for task in ("peaks", "hills"):
-        ratio = of.error(task, TWO) / of.error(task, "MLP")
-        close.append(bool(0.5 < ratio < 2))
-        said.append(f"{task}, in turn: two layers / MLP **{_number(ratio)}**")
-    return [*claims, _all(close)], _parts(said)
+        two, mlp = (of.errors[task, who, "in turn"] for who in (TWO, "MLP"))
+        said = f"{task}, in turn: two layers / MLP **{number(two / mlp)}**"
+        yield "within a factor 2", 0.5 < two / mlp < 2, said
 
 
-@_judge("J 3", "sequence")
-def _(frame):
-    of = _Phases(frame)
-    ways = [of.error("hills", ONE, way) for way in ("in turn", "at once")]
-    turned = [of.error("rotated hills", ONE, way) for way in ("in turn", "at once")]
-    claims = [not of.forgets("hills", ONE), min(ways) > 0.3, turned[0] > turned[1]]
-    return claims, _parts([_ends(of, task, ONE) for task in ("hills", "rotated hills")])
+@judge("J 3", "sequence")
+def one_layer_keeps_hills_and_cannot_learn_them(frame):
+    of = Phases(frame)
+    least = min(of.errors["hills", ONE, way] for way in ("in turn", "at once"))
+    turn, once = (of.errors["rotated hills", ONE, way] for way in ("in turn", "at once"))
+    yield "keeps", not of.forgets("hills", ONE), of.said("hills", ONE)
+    yield "cannot learn", least > 0.3, ""
+    yield "ends higher, rotated", turn > once, of.said("rotated hills", ONE)
 
 
-@_judge("J 4", "sequence")
-def _(frame):
-    of = _Phases(frame)
-    claims, said = [], []
+@judge("J 4", "sequence")
+def phases_share_splines_of_the_second_layer(frame):
     for task in ("peaks", "hills", "rotated hills"):
-        runs = of.frame[(of.frame["task"] == task) & (of.frame["contestant"] == TWO)]
-        runs = runs[runs["way"] == "in turn"]
+        runs = where(frame, task=f"sequence:{task}", contestant=TWO, way="in turn")
         shares = [[one["shared"] for one in probes if "shared" in one] for probes in runs["probes"]]
         first, second = np.median(np.mean(shares, axis=1), axis=0)
-        claims += [first > 1 / 3 if task == "rotated hills" else first < 0.25, second > 1 / 3]
-        said.append(f"{task}: first layer **{100 * first:.0f} %**, second **{100 * second:.0f} %**")
-    return claims, _parts(said)
+        so = first > 1 / 3 if task == "rotated hills" else first < 0.25
+        said = f"{task}: first layer **{100 * first:.0f} %**, second **{100 * second:.0f} %**"
+        yield f"{task}, first", so, said
+        yield f"{task}, second", second > 1 / 3, ""
 
 
-@_judge("J 5", "sequence")
-def _(frame):
-    right = _Phases(frame).accuracy["digits"]
+@judge("J 5", "sequence")
+def digits_need_replay(frame):
+    right = Phases(frame).accuracy["digits"]
     turn, replay = (right.xs(way, level="way") for way in ("in turn", "replay"))
     said = f"right at most **{100 * turn.max():.0f} %** in turn ({turn.idxmax()}), at least "
     said += f"**{100 * replay.min():.0f} %** with replay ({replay.idxmin()})"
-    return [turn.max() <= 0.3, replay.min() > 0.6], said
+    yield "few in turn", turn.max() <= 0.3, said
+    yield "more with replay", replay.min() > 0.6, ""
 
 
-@_judge("J 6", "sequence")
-def _(frame):
-    of = _Phases(frame)
-    wrong = 1 - of.accuracy
-
-    def end(task: str, who: str, way: str) -> float:
-        return wrong[task, who, way] if task == "digits" else of.error(task, who, way)
-
+@judge("J 6", "sequence")
+def replay_matters_more_than_the_network(frame):
+    of = Phases(frame)
     tasks = "peaks", "hills", "rotated hills", "digits"
-    gains = [
-        np.log(end(t, w, "in turn") / end(t, w, "replay")) for t in tasks for w in (TWO, "MLP")
-    ]
-    choice = [abs(np.log(end(t, TWO, "in turn") / end(t, "MLP", "in turn"))) for t in tasks]
-    gain, choice = (np.exp(np.mean(one)) for one in (gains, choice))
-    said = f"in turn / replay **{_number(gain)}**; one network / the other **{_number(choice)}**"
-    return [gain > choice], said
+    logs = np.log((1 - of.accuracy).fillna(of.errors)).unstack("way").loc[list(tasks)]
+    two, mlp = (logs.xs(who, level="contestant") for who in (TWO, "MLP"))
+    gain = np.exp(np.mean([who["in turn"] - who["replay"] for who in (two, mlp)]))
+    choice = np.exp((two["in turn"] - mlp["in turn"]).abs().mean())
+    said = f"in turn / replay **{number(gain)}**; one network / the other **{number(choice)}**"
+    yield "matters more", gain > choice, said
 
 
 # K. Waves
 
 
-class _Waves:
+class Waves:
     """Medians over the seeds: shares that are missing, by look and wave, and errors."""
 
     def __init__(self, frame: DataFrame, task: str = "waves:50"):
-        self.frame = frame[frame["task"] == task]
+        self.frame = where(frame, task=task)
         self.missing, self.steps = {}, {}
         for name, runs in self.frame.groupby("contestant"):
             looks = [[look["missing"] for look in probes] for probes in runs["probes"]]
@@ -878,82 +742,77 @@ class _Waves:
         """Steps for the highest wave, divided by those for the lowest."""
         return self.half(name, 9) / self.half(name, 0)
 
-    def error(self, name: str):
-        return self.frame.loc[self.frame["contestant"] == name, "test_loss"].to_numpy() ** 0.5
+    def error(self, name: str) -> Series:
+        return where(self.frame, contestant=name)["test_loss"] ** 0.5
 
 
-@_judge("K 1", "waves")
-def _(frame):
-    of = _Waves(frame)
-    low, none, said = [], [], []
+@judge("K 1", "waves")
+def mlps_learn_low_waves_first_and_no_high_ones(frame):
+    of = Waves(frame)
     for name in ("MLP, tanh", "MLP, ReLU", "MLP, sine"):
-        least = of.missing[name][-1][5:].min()  # 30 periods and more
-        low.append(of.half(name, 0) < of.half(name, 9))
-        none.append(bool(least >= 0.5))
-        said.append(
-            f"{name}: missing of 5 periods **{of.missing[name][-1][0]:.2f}**, of those above 25 at "
-            f"least **{least:.2f}**"
-        )
-    return [all(low), _all(none)], _parts(said)
+        missing = of.missing[name][-1]
+        least = missing[5:].min()  # 30 periods and more
+        said = f"{name}: missing of 5 periods **{missing[0]:.2f}**, of those above 25 at "
+        yield "low first", of.half(name, 0) < of.half(name, 9), f"{said}least **{least:.2f}**"
+        yield "no high ones", least >= 0.5, ""
 
 
-@_judge("K 2", "waves")
-def _(frame):
-    pace = _Waves(frame).pace("one spline, G = 200")
-    return [0.5 <= pace <= 2], f"steps for the highest / the lowest **{_number(pace)}**"
+@judge("K 2", "waves")
+def one_spline_learns_at_one_pace(frame):
+    pace = Waves(frame).pace("one spline, G = 200")
+    yield "one pace", 0.5 <= pace <= 2, f"steps for the highest / the lowest **{number(pace)}**"
 
 
-@_judge("K 3", "waves")
-def _(frame):
-    of = _Waves(frame)
-    learned = {G: of.learned(f"KAN, G = {G}") for G in (5, 20, 80)}
-    high = of.missing["KAN, G = 5"][-1][8:].min()
+@judge("K 3", "waves")
+def kans_learn_all_with_20_intervals_low_ones_first(frame):
+    of = Waves(frame)
+    few, some, many = (of.learned(f"KAN, G = {G}") for G in (5, 20, 80))
     pace = of.pace("KAN, G = 20")
-    said = f"learned with 5, 20, 80 intervals: **{learned[5]}**, **{learned[20]}**, "
-    said += f"**{learned[80]}** of 10; with 20, steps for the highest / the lowest "
-    said += f"**{_number(pace)}**"
-    return [learned[20] == 10, learned[80] == 10, high >= 0.5, pace > 2], said
+    said = f"learned with 5, 20, 80 intervals: **{few}**, **{some}**, **{many}** of 10"
+    yield "20 learn all", some == 10, said
+    yield "80 learn all", many == 10, ""
+    yield "5 not the highest", of.missing["KAN, G = 5"][-1][8:].min() >= 0.5, ""
+    said = f"with 20, steps for the highest / the lowest **{number(pace)}**"
+    yield "low ones first", pace > 2, said
 
 
-@_judge("K 4", "waves")
-def _(frame):
-    of = _Waves(frame)
+@judge("K 4", "waves")
+def extension_ends_below_5_and_not_below_20(frame):
+    of = Waves(frame)
     climb = of.error("KAN, G = 5, 20, 80")
-    few, middle = (results.compare(climb, of.error(f"KAN, G = {G}")) for G in (5, 20))
-    said = _parts([_said("extension", "5", few), _said("extension", "20", middle)])
-    return [few.ratio < 1 and few.separated, middle.ratio >= 1], said
+    few, some = (compare(climb, of.error(f"KAN, G = {G}")) for G in (5, 20))
+    yield "below 5", few.ratio < 1 and few.separated, Versus("extension", "5", few)
+    yield "not below 20", some.ratio >= 1, Versus("extension", "20", some)
 
 
-@_judge("K 5", "waves")
-def _(frame):
-    runs = frame[(frame["contestant"] == "KAN, G = 80") & (frame["task"] == "waves:50")]
-    fitted = np.array([curve["loss"][-1] for curve in runs["curve"]]) ** 0.5
-    row = results.compare(runs["test_loss"].to_numpy() ** 0.5, fitted)
-    return [row.ratio > 10], _said("error on the test", "on the samples", row)
+@judge("K 5", "waves")
+def kan_of_80_learns_by_heart(frame):
+    runs = where(frame, contestant="KAN, G = 80", task="waves:50")
+    fitted = [curve["loss"][-1] ** 0.5 for curve in runs["curve"]]
+    one = Versus("error on the test", "on the samples", compare(runs["test_loss"] ** 0.5, fitted))
+    yield "by heart", one.ratio > 10, one
 
 
-@_judge("K 6", "waves")
-def _(frame):
-    of = _Waves(frame)
-    sine, fourier = "MLP, sine, inputs x 30", "MLP, tanh, Fourier features"
-    learned = [of.learned(name) for name in (sine, fourier, "MLP, tanh, inputs x 10")]
-    row = results.compare(of.error(fourier), of.error("KAN, G = 20"))
-    said = (
-        f"learned by sine x 30, Fourier features, tanh x 10: **{learned[0]}**, **{learned[1]}**, "
-    )
-    said += f"**{learned[2]}** of 10; {_said('Fourier features', 'KAN, G = 20', row)}"
-    return [learned[0] == 10, learned[1] == 10, learned[2] < 10, row.ratio <= 3], said
+@judge("K 6", "waves")
+def sines_and_fourier_features_cure_mlps(frame):
+    of = Waves(frame)
+    cures = "MLP, sine, inputs x 30", "MLP, tanh, Fourier features", "MLP, tanh, inputs x 10"
+    sine, fourier, tanh = (of.learned(name) for name in cures)
+    found = compare(of.error(cures[1]), of.error("KAN, G = 20"))
+    said = "learned by sine x 30, Fourier features, tanh x 10: "
+    yield "sines", sine == 10, f"{said}**{sine}**, **{fourier}**, **{tanh}** of 10"
+    yield "Fourier features", fourier == 10, ""
+    yield "not tanh", tanh < 10, ""
+    yield "near the KAN", found.ratio <= 3, Versus("Fourier features", "KAN, G = 20", found)
 
 
-@_judge("K 7", "waves")
-def _(frame):
-    of = _Waves(frame, "waves:10")
+@judge("K 7", "waves")
+def easy_waves_are_learned_by_all(frame):
+    of = Waves(frame, "waves:10")
     learned = {name: of.learned(name) for name in of.missing}
-    few = {name: n for name, n in learned.items() if n < 10}
-    said = "; ".join(f"{name} **{n}** of 10" for name, n in few.items())
-    return [not few], f"**{len(learned) - len(few)}** of {len(learned)} learn all; {said}".rstrip(
-        "; "
-    )
+    few = [f"{name} **{n}** of 10" for name, n in learned.items() if n < 10]
+    said = f"**{len(learned) - len(few)}** of {len(learned)} learn all"
+    yield "all", not few, "; ".join([said, *few])
 
 
 # L. The last digits
@@ -961,12 +820,12 @@ def _(frame):
 LAST = 1e-9
 
 
-def _of(
-    frame: DataFrame, name: str, places: str = "uniform", task: str = "product", bits: int = 64
-):
-    keep = (frame["contestant"] == name) & (frame["task"] == f"digits:{task}")
-    keep &= (frame["places"] == places) & (frame["dtype"] == f"float{bits}")
-    runs = frame[keep]
+def products(
+    frame: DataFrame, contestant: str, places: str = "uniform", dtype: str = "float64"
+) -> DataFrame:
+    """Who learned to multiply: errors in spreads on the samples, on new points, on 99 % of them."""
+    task = "digits:product"
+    runs = where(frame, contestant=contestant, task=task, places=places, dtype=dtype)
     return runs.assign(
         fitted=runs["loss"] ** 0.5 / runs["spread"],
         error=runs["test_loss"] ** 0.5 / runs["spread"],
@@ -974,53 +833,54 @@ def _of(
     )
 
 
-@_judge("L 1", "digits")
-def _(frame):
-    runs = _of(frame, "KAN, degree 3")
-    counts = [int((runs[name] < LAST).sum()) for name in ("fitted", "most", "error")]
-    said = "below 1e-9 in ten seeds: **{}** on the samples, **{}** at 99 % of new points, "
-    said += "**{}** by the RMSE there"
-    return [counts[0] >= 7, counts[1] >= 7, counts[2] <= 4], said.format(*counts)
+@judge("L 1", "digits")
+def most_points_are_exact_and_a_few_spoil_it(frame):
+    exact = products(frame, "KAN, degree 3")[["fitted", "most", "error"]] < LAST
+    fitted, most, error = exact.sum()
+    said = f"below 1e-9 in ten seeds: **{fitted}** on the samples, **{most}** at 99 % of new "
+    yield "samples", fitted >= 7, f"{said}points, **{error}** by the RMSE there"
+    yield "most new points", most >= 7, ""
+    yield "a few spoil it", error <= 4, ""
 
 
-@_judge("L 2", "digits")
-def _(frame):
-    runs = _of(frame, "KAN, degree 3", "edges")
-    n = int((runs["error"] / runs["fitted"]).between(0.1, 10).sum())
-    middle = (runs["error"] / runs["fitted"]).median()
-    return [n >= 9], f"**{n}** of 10; the median ratio is {_number(middle)}"
+@judge("L 2", "digits")
+def samples_at_the_edges_settle_new_points(frame):
+    runs = products(frame, "KAN, degree 3", "edges")
+    ratios = runs["error"] / runs["fitted"]
+    near = ratios.between(0.1, 10).sum()
+    yield "near", near >= 9, f"**{near}** of 10; the median ratio is {number(ratios.median())}"
 
 
-@_judge("L 3", "digits")
-def _(frame):
-    claims, said = [], []
+@judge("L 3", "digits")
+def degree_5_is_exact_less_often(frame):
     for places in ("uniform", "edges"):
-        n = [(_of(frame, f"KAN, degree {k}", places)["fitted"] < LAST).sum() for k in (5, 3)]
-        claims.append(n[0] < n[1])
-        said.append(f"{places}: degree 5 in **{n[0]}** seeds, degree 3 in **{n[1]}**")
-    return claims, _parts(said)
+        five, three = (
+            (products(frame, f"KAN, degree {degree}", places)["fitted"] < LAST).sum()
+            for degree in (5, 3)
+        )
+        said = f"{places}: degree 5 in **{five}** seeds, degree 3 in **{three}**"
+        yield places, five < three, said
 
 
-@_judge("L 4", "digits")
-def _(frame):
+@judge("L 4", "digits")
+def no_mlp_is_exact(frame):
     names = "MLP", "MLP, two layers", "MLP, wide"
-    best = min(_of(frame, *one)["fitted"].min() for one in product(names, ("uniform", "edges")))
-    return [best >= LAST], f"the best MLP of all has **{best:.0e}** on its samples"
+    cases = product(names, ("uniform", "edges"))
+    best = min(products(frame, *case)["fitted"].min() for case in cases)
+    yield "none", best >= LAST, f"the best MLP of all has **{number(best)}** on its samples"
 
 
-@_judge("L 5", "digits")
-def _(frame):
-    kan, mlp = (_of(frame, name, bits=32)["fitted"] for name in ("KAN, degree 3", "MLP"))
-    row = results.compare(kan, mlp)
-    claims = [kan.median() > 1e-7, 1 / 30 < row.ratio < 30]
-    return claims, f"the KAN's median is **{kan.median():.0e}**; {_said('KAN', 'MLP', row)}"
+@judge("L 5", "digits")
+def in_32_bits_kan_and_mlp_are_close(frame):
+    kan, mlp = (products(frame, who, dtype="float32")["fitted"] for who in ("KAN, degree 3", "MLP"))
+    yield "not exact", kan.median() > 1e-7, f"the KAN's median is **{number(kan.median())}**"
+    one = Versus("KAN", "MLP", compare(kan, mlp))
+    yield "close", 1 / 30 < one.ratio < 30, one
 
 
-@_judge("L 6", "digits")
-def _(frame):
-    runs = frame[frame["task"] == "digits:turned exp_sine"]
-    kan, mlp = (
-        runs[runs["family"] == f].set_index("seed")["test_loss"] ** 0.5 for f in ("KAN", "MLP")
-    )
-    row = _Ratio(**contests._interval(np.log(kan / mlp).to_numpy(dtype=float)))
-    return [row.ratio > 1 / 3], _said("KAN", "MLP", row)
+@judge("L 6", "digits")
+def turned_the_lead_is_gone(frame):
+    runs = where(frame, task="digits:turned exp_sine")
+    kan, mlp = (where(runs, family=name).set_index("seed")["test_loss"] for name in ("KAN", "MLP"))
+    one = Versus("KAN", "MLP", contests.interval(np.log(kan**0.5 / mlp**0.5).astype(float)))
+    yield "above a third", one.ratio > 1 / 3, one
