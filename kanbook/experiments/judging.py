@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .. import results
 from ..results import contests
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Versus", "number", "quoted", "ratio", "show", "versus", "versus_on", "where", "word"]
+__all__ = ["Versus", "number", "percent", "quoted", "ratio", "show", "versus", "versus_on"]
+__all__ += ["versus_runs", "word"]
 
 ONE_CONTEST = {"contest": ""}  # the caller knows that no run of these two is there twice
 
@@ -25,6 +27,10 @@ def number(x: float) -> str:
     if x < 1e-3 or x >= 10_000:
         return f"{x:.0e}".replace("e-0", "e-").replace("e+0", "e")
     return f"{x:.1g}" if x < 0.095 else f"{x:.2f}" if x < 9.95 else f"{x:,.0f}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def show(found: Any, mark: str = "") -> str:
@@ -43,17 +49,10 @@ def quoted(family: str) -> str:
     return family if family in ("KAN", "MLP") else f"“{family}”"
 
 
-def where(frame: DataFrame, **values: Any) -> DataFrame:
-    """The rows whose columns have these values."""
-    for name, value in values.items():
-        frame = frame[frame[name] == value]
-    return frame
-
-
 def ratio(frame: DataFrame, a: str, b: str, kind: str = "all") -> Any:
     """The ratio of two families over a class of tasks, a row of :func:`contests.ratios`."""
     found = contests.ratios(frame.assign(**ONE_CONTEST), a, b)
-    return next(where(found, kind=kind).itertuples())
+    return next(found[found["kind"] == kind].itertuples())
 
 
 @dataclass(frozen=True)
@@ -97,6 +96,11 @@ class Versus:
         return None if undecided else self.side != "a"
 
     @property
+    def not_behind(self) -> bool:
+        """Whether it is not known to be worse."""
+        return self.side != "b"
+
+    @property
     def less(self) -> bool | None:
         """Whether the interval lies below 1."""
         return None if self.found.low < 1 < self.found.high else self.found.high < 1
@@ -114,8 +118,14 @@ def versus(frame: DataFrame, a: str, b: str, kind: str = "all") -> Versus:
 
 def versus_on(frame: DataFrame, a: str, b: str, task: str) -> Versus:
     """Two families on one task, whose pairs of seeds decide by the same rule."""
-    found = where(contests.per_task(frame.assign(**ONE_CONTEST), a, b), task=task)
+    found = contests.per_task(frame.assign(**ONE_CONTEST), a, b)
+    found = found[found["task"] == task]
     return Versus(quoted(a), quoted(b), next(found.itertuples()))
+
+
+def versus_runs(a: str, first: Iterable[float], b: str, second: Iterable[float]) -> Versus:
+    """Two kinds of runs by the medians of their errors, with an interval over all pairs."""
+    return Versus(a, b, results.compare(first, second))
 
 
 def word(sides: Iterable[str], wanted: str = "a") -> str:

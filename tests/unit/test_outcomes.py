@@ -66,4 +66,4 @@ def test_a_number_is_the_mean_of_the_logarithms(found):
     ],
 )
 def test_claims_together(claims, verdict):
-    assert outcomes._verdict(claims) == verdict
+    assert outcomes.verdict(claims) == verdict
