@@ -70,8 +70,13 @@ EDGES = """    for (int i = 0; i < {inputs}; i++) {{
 NODES = """    for (int o = 0; o < {outputs}; o++)
         {y}[o] = {value};
 """
-# The texts above, and those below, in JavaScript.
-TRANSLATIONS = [
+# The texts above, and those below, in single precision, and in JavaScript.
+SINGLE = [
+    (r"\bdouble\b", "float"),
+    (r"\b\d+(?:\.\d+(?:e[+-]\d+)?|e[+-]\d+)\b", lambda number: str(np.float32(number[0])) + "f"),
+    (r"\b(exp|tanh|sin|cos)\(", r"\1f("),
+]
+JAVASCRIPT = [
     (r"(?:static const )?double (\w+)\[\w*\] = \{([^}]*)\};", r"const \1 = [\2];"),
     (r"double (\w+)\[\w+\];", r"const \1 = [];"),
     (r"static \w+ (\w+)\(", r"function \1("),
@@ -81,20 +86,22 @@ TRANSLATIONS = [
 ]
 
 
-def write_c(data: Mapping[str, Any], name: str) -> str:
+def write_c(data: Mapping[str, Any], name: str, single: bool = False) -> str:
     inputs, outputs, parts, steps, y = _write(data, name)
     steps += NODES.format(outputs=outputs, y="y", value=f"{y}[o]")
+    text = f"{parts}\nvoid {name}(const double *x, double *y)\n{{\n{steps}}}\n"
+    for pattern, replacement in SINGLE if single else []:
+        text = re.sub(pattern, replacement, text)
     return (
         f"/* {name}: {inputs} numbers in, {outputs} out. Written by kanbook.export. */\n"
         "#include <math.h>\n\n"
-        f"enum {{ {name}_inputs = {inputs}, {name}_outputs = {outputs} }};\n"
-        f"{parts}\nvoid {name}(const double *x, double *y)\n{{\n{steps}}}\n"
+        f"enum {{ {name}_inputs = {inputs}, {name}_outputs = {outputs} }};\n{text}"
     )
 
 
 def write_javascript(data: Mapping[str, Any], name: str) -> str:
     inputs, outputs, parts, steps, y = _write(data, name)
-    for pattern, replacement in TRANSLATIONS:
+    for pattern, replacement in JAVASCRIPT:
         parts, steps = (re.sub(pattern, replacement, text) for text in (parts, steps))
     wrong = f"x has ${{x.length}} numbers; expected {inputs}"
     return (

@@ -253,28 +253,41 @@ def load(
     return from_dict(data, device=device, dtype=dtype)
 
 
-def to_c(model: nn.Module, name: str = "kan") -> str:
+def to_c(model: nn.Module, name: str = "kan", *, dtype: torch.dtype = torch.float64) -> str:
     """Return a network as one function in C99, ``void kan(const double *x, double *y)``.
 
-    It computes in float64 and needs nothing but ``math.h``; ``kan_inputs`` and ``kan_outputs`` are
-    the lengths of x and y. Splines do what they do in the layer: beyond the domain they fade to
-    zero, and NaN gives NaN.
+    It needs nothing but ``math.h``; ``kan_inputs`` and ``kan_outputs`` are the lengths of x and y.
+    Splines do what they do in the layer: beyond the domain they fade to zero, and NaN gives NaN.
+
+    In ``torch.float32`` every ``double`` is a ``float``, x and y too, and ``exp`` is ``expf``: for
+    processors that compute in single precision only, such as a Cortex-M4, where a ``double`` is
+    left to software and takes many times as long. Seven digits of every number are kept, and six,
+    or somewhat fewer where large terms cancel, of a result.
 
     Args:
-        model: as :func:`to_dict`. For one in float32 it gives what ``model.double()`` does.
+        model: as :func:`to_dict`. In whatever dtype it is, the function computes as
+            ``model.double()`` does, or ``model.float()``, to rounding error.
         name: of the function. Other names in the text begin with it and an underscore.
+        dtype: in which it computes: ``torch.float64`` or ``torch.float32``.
 
     Raises:
         TypeError, ValueError: as :func:`to_dict`; ``name`` is no name in C; the model starts with
-            an Activation.
+            an Activation; ``dtype`` is another one; a number is too large for it.
 
     Example:
         >>> print(to_c(KAN([2, 1])).splitlines()[0])
         /* kan: 2 numbers in, 1 out. Written by kanbook.export. */
+        >>> "void kan(const float *x, float *y)" in to_c(KAN([2, 1]), dtype=torch.float32)
+        True
 
     Source of the splines' recursion: de Boor (2001), chapter X, subroutine BSPLVB.
     """
-    return _programs.write_c(to_dict(model), name)
+    if dtype not in (torch.float64, torch.float32):
+        raise ValueError(f"dtype={dtype!r}; expected torch.float64 or torch.float32")
+    data = to_dict(model)
+    if dtype == torch.float32:  # of numbers that are rounded, and still are knots and finite
+        data = to_dict(from_dict(data, dtype=dtype))
+    return _programs.write_c(data, name, single=dtype == torch.float32)
 
 
 def to_javascript(model: nn.Module, name: str = "kan") -> str:

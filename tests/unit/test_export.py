@@ -5,6 +5,7 @@ import ctypes
 import json
 import math
 import random
+import re
 import shutil
 import subprocess
 
@@ -262,30 +263,31 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler: cc,
 needs_node = pytest.mark.skipif(NODE is None, reason="no program node")
 
 
-def check(model, x, y, name):
+def check(model, x, y, name, tolerance=1e-12):
     with torch.no_grad():
         expected = model(x)
+    y = torch.tensor(y, dtype=x.dtype)
     torch.testing.assert_close(
-        torch.tensor(y, **DOUBLE), expected, rtol=1e-12, atol=1e-12, msg=name
+        y, expected, rtol=tolerance, atol=tolerance, msg=lambda found: f"{name}: {found}"
     )
 
 
-def compile_c(text, folder):
+def compile_c(text, folder, *options):
     source, library = folder / "all.c", folder / "all.so"
     source.write_text(text)
-    command = [COMPILER, *STRICT, str(source), "-o", str(library), "-lm"]
+    command = [COMPILER, *STRICT, *options, str(source), "-o", str(library), "-lm"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return ctypes.CDLL(str(library))
 
 
-def call_c(library, name, rows, outputs):
-    y = (ctypes.c_double * outputs)()
+def call_c(library, name, rows, outputs, number=ctypes.c_double):
+    y = (number * outputs)()
     function = getattr(library, name)
     function.restype = None
     result = []
     for row in rows:
-        function((ctypes.c_double * len(row))(*row), y)
+        function((number * len(row))(*row), y)
         result.append(list(y))
     return result
 
@@ -307,11 +309,52 @@ def test_c_of_a_float32_network_computes_in_float64(tmp_path):
     check(model.double(), x, call_c(library, "kan", x.tolist(), model(x[:1]).shape[1]), "float32")
 
 
+NO_DOUBLE = ["-Wdouble-promotion", "-Wfloat-conversion"]
+
+
+@needs_compiler
+def test_c_in_single_precision_agrees_with_every_network(models, tmp_path):
+    texts = [to_c(model, f"m{i}", **SINGLE) for i, model in enumerate(models.values())]
+    library = compile_c("\n".join(texts), tmp_path, *NO_DOUBLE)
+    for i, (name, model) in enumerate(models.items()):
+        model = copy.deepcopy(model).float()
+        x = points(model).float()
+        y = call_c(library, f"m{i}", x.tolist(), model(x[:1]).shape[1], ctypes.c_float)
+        check(model, x, y, name, 1e-4)
+
+
+def test_no_double_is_left_in_single_precision(models):
+    for i, model in enumerate(models.values()):
+        text = to_c(model, f"m1e{i}", **SINGLE)
+        assert "double" not in text and not re.search(r"\b(exp|tanh|sin|cos)\(", text)
+        numbers = re.findall(r"(?<![\w.])\d[\w.]*(?:[+-]\d+\w*)?", text.split("math.h>")[1])
+        assert all(re.fullmatch(r"\d+|.*[.e].*f", number) for number in numbers), numbers
+
+
+def test_numbers_of_single_precision(tmp_path):
+    model = nn.Linear(2, 1, **DOUBLE)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1 / 3, -1e-20]]))
+        model.bias.fill_(3e30)
+    text = to_c(model, **SINGLE)
+    assert "{0.33333334f, -1e-20f}" in text and "v1[1] = {3e+30f}" in text
+    assert to_c(model.float(), **SINGLE) == text
+    with torch.no_grad():
+        model.double().weight[0, 1] = 1e39
+    with pytest.raises(ValueError, match=r"weight is inf at index \[0, 1\]; expected finite"):
+        to_c(model, **SINGLE)
+    for dtype in (torch.float16, torch.int64, "float32", None):
+        with pytest.raises(ValueError, match="dtype=.*; expected torch.float64 or torch.float32"):
+            to_c(model, dtype=dtype)
+
+
 @needs_compiler
 @pytest.mark.parametrize("make", [KAN, TanhKAN, MLP])
 def test_nan_gives_nan_in_c(make, tmp_path):
-    library = compile_c(to_c(make([2, 3, 2])), tmp_path)
-    assert all(map(math.isnan, call_c(library, "kan", [[0.5, math.nan]], 2)[0]))
+    text = to_c(make([2, 3, 2]), "wide") + to_c(make([2, 3, 2]), "narrow", **SINGLE)
+    library = compile_c(text, tmp_path)
+    assert all(map(math.isnan, call_c(library, "wide", [[0.5, math.nan]], 2)[0]))
+    assert all(map(math.isnan, call_c(library, "narrow", [[0.5, math.nan]], 2, ctypes.c_float)[0]))
 
 
 RUN = """
