@@ -36,7 +36,7 @@ class Operations(NamedTuple):
 
 
 def count_operations(model: nn.Module, convention: str = "shared") -> Operations:
-    r"""Return how many operations a network needs for one sample, forward, by its formulas.
+    r"""Return how many operations a network needs for one sample, forward.
 
     **Counting rule.** A multiply-add, :math:`a b + c`, counts as one, and so does a multiplication,
     an addition or a subtraction alone. Every sum starts at the bias, or at zero where there is
@@ -48,7 +48,10 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
     **Conventions.** What the edges of one input have in common - basis functions, base function,
     :math:`x^2` of a tanh layer - is computed R times. A layer computes it once for each input,
     R = I: ``"shared"``. Published counts let every edge compute all that it needs, R = IO:
-    ``"edge"``.
+    ``"edge"``. Both follow the formula and compute all n = G + k basis functions. ``"local"`` is
+    as ``"shared"``, but uses their local support: it computes only the n = k + 1 functions that are
+    not zero at x, whatever G is. So do this package's layers and the programs of
+    :mod:`kanbook.export`; the time of a layer depends on other things too (chapter 16).
 
     **Basis functions.** Level p of the Cox-de Boor recursion has :math:`G + 2k - p` functions. Each
     takes 6: two differences to knots, two products with an inverse width, a product and a
@@ -56,25 +59,28 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
 
     .. math:: C = 6 \sum_{p=1}^{k} (G + 2k - p) = 3k\,(2G + 3k - 1)
 
-    This is :func:`~kanbook.splines.cox_de_boor`: all G + k functions. A KAN layer in fact
-    skips those that are zero: it does less, and its time depends on other things too (chapter 16).
+    This is :func:`~kanbook.splines.cox_de_boor`. In ``"local"``, level p makes p + 1 functions
+    of p. Each of these p is divided by the width of its support, and has a share in two
+    neighbours: 5 with the two differences, so
+
+    .. math:: C = 5 \sum_{p=1}^{k} p = \tfrac{5}{2} k\,(k + 1)
 
     ================  =====================================================  ====================
     layer             multiply-adds                                          functions
     ================  =====================================================  ====================
-    KANLayer          RC (bases) + IO(G + k) (coefficients times bases)      R with base
+    KANLayer          RC (bases) + IO n (coefficients times bases)           R with base
                       + IO with spline_weight + IO with base
     TanhLayer         R (:math:`x^2`) + 2 IO (:math:`a x^2 + b x`)           IO
                       + IO (the sum of the edges)
     with tanh="sum"   R (:math:`x^2`) + 2 IO                                 O; with None: 0
     nn.Linear         IO                                                     0
-    spline at nodes   I(C + G + k)                                           0
+    spline at nodes   I(C + n)                                               0
     activation        0                                                      I
     ================  =====================================================  ====================
 
     Args:
         model: one of these layers, or an ``nn.Sequential`` of them, such as every network here.
-        convention: ``"shared"`` or ``"edge"``.
+        convention: ``"shared"``, ``"edge"`` or ``"local"``.
 
     Returns:
         ``Operations(multiply_adds, functions)``.
@@ -90,11 +96,13 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
         Operations(multiply_adds=15, functions=5)
         >>> count_operations(KAN([2, 5, 1])), count_operations(KAN([2, 5, 1]), "edge")
         (Operations(multiply_adds=1254, functions=0), Operations(multiply_adds=2550, functions=0))
+        >>> count_operations(KAN([2, 5, 1]), "local")  # 7 * 30 for bases, 15 * 4 for coefficients
+        Operations(multiply_adds=270, functions=0)
 
     In the book: chapter 4.
     """
-    if convention not in ("shared", "edge"):
-        raise ValueError(f"convention={convention!r}; expected 'shared' or 'edge'")
+    if convention not in ("shared", "edge", "local"):
+        raise ValueError(f"convention={convention!r}; expected 'shared', 'edge' or 'local'")
     multiply_adds = functions = 0
     width = None  # number of outputs of the module before
     for module in _in_a_row(model):
@@ -105,7 +113,8 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
             continue
         if isinstance(module, SplineLayer) and not isinstance(module, KANLayer):
             width = len(module.knots)  # a spline at every node
-            multiply_adds += width * (_basis_operations(module) + module.coef.shape[-1])
+            bases, n = _basis_operations(module, convention)
+            multiply_adds += width * (bases + n)
             continue
         if not isinstance(module, (KANLayer, TanhLayer, nn.Linear)):
             raise TypeError(
@@ -113,13 +122,14 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
                 "nn.Linear, Activation, or nn.Sequential of them"
             )
         edges = module.in_features * module.out_features
-        repeats = module.in_features if convention == "shared" else edges
+        repeats = edges if convention == "edge" else module.in_features
         width = module.out_features
         if isinstance(module, KANLayer):
             if module.mask is not None:
                 edges = int(module.mask.sum())
-                repeats = module.in_features if convention == "shared" else edges
-            multiply_adds += repeats * _basis_operations(module) + edges * module.coef.shape[-1]
+                repeats = edges if convention == "edge" else module.in_features
+            bases, n = _basis_operations(module, convention)
+            multiply_adds += repeats * bases + edges * n
             if module.spline_weight is not None:
                 multiply_adds += edges
             if module.base_weight is not None:
@@ -142,7 +152,9 @@ def _in_a_row(model: nn.Module) -> Iterator[nn.Module]:
         yield model
 
 
-def _basis_operations(layer: SplineLayer) -> int:
-    """Multiply-adds of the Cox-de Boor recursion for one x: C in :func:`count_operations`."""
+def _basis_operations(layer: SplineLayer, convention: str) -> tuple[int, int]:
+    """C and n of :func:`count_operations`: multiply-adds of the bases at one x, and how many."""
     g, k = layer.grid_size, layer.degree
-    return 6 * sum(g + 2 * k - p for p in range(1, k + 1))
+    if convention == "local":
+        return 5 * k * (k + 1) // 2, k + 1
+    return 6 * sum(g + 2 * k - p for p in range(1, k + 1)), g + k

@@ -279,13 +279,80 @@ def test_operations_by_hand(layer, shared, edge):
 def test_operations_of_a_network_are_those_of_its_layers():
     model = Mixture([2, 3, 2, 3, 1], ["tanh", "linear", "kan", "linear"])
     layers = [model[0], model[1], model[3], model[4]]
-    for convention in ("shared", "edge"):
+    for convention in ("shared", "edge", "local"):
         counts = [count_operations(layer, convention) for layer in layers]
         multiply_adds, functions = map(sum, zip(*counts, strict=True))
         # An activation function at two nodes.
         assert count_operations(model, convention) == (multiply_adds, functions + 2)
     shared = nn.Linear(3, 3)  # run twice, so it counts twice
     assert count_operations(nn.Sequential(shared, nn.Sequential(shared))) == (18, 0)
+
+
+class Counted:
+    """A number that counts: products, quotients, differences, and sums that are none's sum."""
+
+    total = 0
+
+    def __init__(self, value):
+        self.value = float(value)
+
+    def one(self, value):
+        Counted.total += 1
+        return Counted(value)
+
+    def __sub__(self, other):
+        return self.one(self.value - other.value)
+
+    def __mul__(self, other):
+        return self.one(self.value * other.value)
+
+    def __truediv__(self, other):
+        return self.one(self.value / other)
+
+    def plus(self, a, b):
+        """self + a b: one multiply-add."""
+        return self.one(self.value + a.value * b.value)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("k", range(6))
+def test_local_operations_are_counted(k):
+    """A loop over living functions, with numbers that count; and its sums are the layer's."""
+    options = {"grid_size": 4, "degree": k, "bias": True, "dtype": torch.float64}
+    layer = KANLayer(3, 2, generator=k, **options)
+    x = torch.tensor([-0.9, 0.1, 0.65], dtype=torch.float64)
+    Counted.total = 0
+    y = [*map(Counted, layer.bias)]
+    for i, t in enumerate(layer.knots.tolist()):
+        u, c, b = Counted(x[i]), sum(knot <= x[i] for knot in t) - 1, [Counted(1)]
+        for p in range(1, k + 1):
+            rising, old, b = Counted(0), b, []
+            for r in range(p):
+                low, high = t[c + r + 1 - p], t[c + r + 1]
+                ratio = old[r] / (high - low)
+                b.append(rising.plus(Counted(high) - u, ratio))
+                rising = (u - Counted(low)) * ratio
+            b.append(rising)
+        for o in range(2):
+            for r in range(k + 1):
+                y[o] = y[o].plus(b[r], Counted(layer.coef[i, o, c - k + r]))
+    torch.testing.assert_close(torch.tensor([n.value for n in y]).double(), layer(x))
+    assert count_operations(layer, "local") == (Counted.total, 0)
+    more = KANLayer(3, 2, spline_weight=True, base=torch.sin, **options)
+    assert count_operations(more, "local") == (Counted.total + 2 * 6, 3)
+
+
+def test_local_operations_do_not_grow_with_the_grid():
+    small, large = KAN([2, 5, 1], grid_size=5), KAN([2, 5, 1], grid_size=500)
+    assert count_operations(small, "local") == count_operations(large, "local") == (270, 0)
+    pruned = KAN([2, 5, 1], base=torch.sin)
+    pruned[0].mask = torch.ones(2, 5)
+    pruned[0].mask[0, 1:] = 0
+    # Four edges fewer, each with four coefficients and the weight of the base function.
+    assert count_operations(pruned, "local") == (270 + 15 - 4 * 5, 7)
+    assert count_operations(SplineActivation(3), "local") == (3 * (30 + 4), 0)
+    for layer in (MLP([2, 5, 1]), TanhLayer(4, 3)):
+        assert count_operations(layer, "local") == count_operations(layer)
 
 
 def test_published_counts_are_larger():
@@ -305,7 +372,7 @@ def test_published_counts_are_larger():
 @pytest.mark.parametrize(
     "model, convention, error, message",
     [
-        (MLP([1, 1]), "flops", ValueError, r"convention='flops'; expected 'shared' or 'edge'"),
+        (MLP([1, 1]), "flops", ValueError, r"convention='flops'; expected 'shared', 'edge'"),
         (nn.Sequential(nn.Linear(1, 1), nn.ReLU()), "edge", TypeError, r"a ReLU; .*TanhLayer"),
         (nn.ModuleList(), "shared", TypeError, r"a ModuleList"),
         (torch.tanh, "shared", TypeError, r"a builtin_function"),
