@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from .definitions import EXPERIMENTS
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["NAMES", "OWN", "fields", "kinds", "phases", "planned", "solved"]
+__all__ = ["NAMES", "OWN", "fields", "kinds", "phases", "planned", "singles", "solved"]
 
 NAMES = {"axes": "formulas, along the axes", "rotated": "the same, rotated"}
 NAMES |= {"generic": "formulas, generic", "regression": "tables, regression"}
@@ -61,6 +62,34 @@ def phases(frame: DataFrame) -> DataFrame:
     return rows.assign(kind="learning in turn", test_error=wrong)
 
 
+def curves(frame: DataFrame) -> DataFrame:
+    """The four curves of one input, 200 parameters: of each family the depth that fits better."""
+    rows = frame[(frame["size"] == 200) & frame.family.isin(["KAN", "MLP"])]
+    middle = rows.groupby(["task", "family", "depth"]).loss.median()
+    best = set(middle.groupby(["task", "family"]).idxmin())
+    return rows[[key in best for key in zip(rows.task, rows.family, rows.depth, strict=True)]]
+
+
+def singles(load: Callable[[str], DataFrame]) -> dict[str, DataFrame]:
+    """Comparisons outside of the contests, by name: one MLP as rival, with rates of its own.
+
+    The curves of chapter 4, the eight tasks of chapter 9 (one optimizer throughout), the formula of
+    chapter 17 by Levenberg-Marquardt, straight and turned, and the photograph of chapter 15.
+    """
+    moved = load("knots").replace({"family": {"moved, kept": "KAN", "MLP, kept": "MLP"}})
+    squares = load("second-order").query("task == 'exp_sine' and optimizer == 'lm'")
+    found = {"curves of one input": curves(load("functions-1d"))}
+    found["eight tasks, fixed sizes"] = moved
+    found["a formula like a KAN"] = squares.query("parameters < 350")
+    found["the same, turned"] = load("digits").query("task == 'digits:turned exp_sine'")
+    photo = load("race").query("contestant in ['KAN', 'MLP, tanh']")
+    found["a photograph, its own pixels"] = photo.assign(task="photograph")
+    return {
+        name: rows.assign(kind=name, test_error=rows.get("test_error", rows.final**0.5))
+        for name, rows in found.items()
+    }
+
+
 def planned(name: str, kind: str = "") -> int:
     """How many tasks a contest is to have, of one kind or of all."""
     tasks = EXPERIMENTS[name].make_tasks()
@@ -85,7 +114,8 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
     Returns:
         One row for each ``kind`` and ``rival``: "MLP", with equal parameters, "MLP, equal seconds",
         and "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``
-        and ``high`` as of :func:`~kanbook.results.contests.ratios`, ``each`` the tasks' ratios;
+        and ``high`` as of :func:`~kanbook.results.contests.ratios` (of one task over its seeds),
+        ``each`` the tasks' ratios;
         ``planned``, how many tasks there are to be, and ``methods``, which the field's own are.
     """
     import pandas
@@ -99,6 +129,10 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
         if {a, b} <= set(frame.family):
             row = contests.ratios(frame, a, b).iloc[-1]
             each = contests.per_task(frame, a, b)
+            if len(each) == 1:  # its interval is over the seeds
+                row = row.fillna(each.iloc[0])
+                row["p_holm"] = row["p"]
+                row["verdict"] = contests.side(row)
             row = {"kind": NAMES.get(kind, kind), "rival": rival} | dict(row[1:])
             own = frame[(frame.family == OWN) & frame.task.isin(each.task)]
             row["methods"] = _methods(own) if b == OWN else ""
@@ -122,4 +156,6 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
     for frame in (solved(load("equations")), phases(load("sequence"))):
         add(frame.kind.iloc[0], "MLP", frame)
         add(frame.kind.iloc[0], OWN, frame, b=OWN)
+    for kind, frame in singles(load).items():
+        add(kind, "MLP", frame)
     return pandas.DataFrame(found)

@@ -27,6 +27,7 @@ __all__ = ["CONTESTANTS", "fair_race"]
 
 CONTESTANTS = "linear", "additive", "boosted trees", "KAN, one layer", "KAN", "MLP"
 PLAIN = "linear", "KAN", "MLP"  # these need no scikit-learn
+OF_NUMBERS = "gaussian process", "polynomial"  # no classes, and few inputs
 SHARES = (0.6, 0.2)  # of the samples: to train on, to choose by; the rest is for the test
 FRESH = 3  # grid updates of a KAN, restarts of the MLP's optimizer, in the first half
 
@@ -65,8 +66,9 @@ def fair_race(
             ``(N,)``, for classes ``(N,)``.
         kind: "regression" or "classes"; if not given, found out for a table (see :func:`prepare`),
             regression for tensors.
-        contestants: which of ``CONTESTANTS``. If not given, all for a table; for tensors "linear",
-            "KAN" and "MLP", which need no scikit-learn.
+        contestants: which of ``CONTESTANTS``, and for numbers "gaussian process" and "polynomial",
+            which suit few inputs and little noise. If not given, all of ``CONTESTANTS`` for a
+            table; for tensors "linear", "KAN" and "MLP", which need no scikit-learn.
         hidden: hidden nodes of the KAN, widths ``[I, hidden, O]``. The MLP has two hidden layers,
             of the widths that come closest in parameters. The KAN of one layer, ``[I, O]``, is a
             sum of one curve for each input, like "additive", but trained like the other networks.
@@ -106,8 +108,10 @@ def fair_race(
     if contestants is None:
         contestants = CONTESTANTS if isinstance(x, DataFrame) or kind == "classes" else PLAIN
     for name in contestants:
-        if name not in CONTESTANTS:
-            raise ValueError(f"contestants has {name!r}; expected some of {CONTESTANTS}")
+        if name not in CONTESTANTS + OF_NUMBERS:
+            raise ValueError(
+                f"contestants has {name!r}; expected some of {CONTESTANTS + OF_NUMBERS}"
+            )
     if kind == "classes" and not isinstance(x, DataFrame):
         x = DataFrame(_samples("x", x).numpy())
     if isinstance(x, DataFrame) and np.ndim(y) > 0:
