@@ -3,13 +3,14 @@
 Each claim has a function that looks at the stored rows and returns a word and the numbers behind
 it. Errors are compared as KAN / rival, below 1 the KAN is better, with a 95 % interval over tasks
 (:func:`kanbook.results.contests.ratios`), or over pairs of seeds where there is one task
-(:func:`kanbook.results.compare`). The words follow from them by :func:`side` and :func:`word`.
+(:func:`kanbook.results.compare`). The words follow from them by :func:`contests.side` and
+:func:`judging.word`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,15 +18,17 @@ import numpy as np
 
 from .. import results
 from ..results import contests
+from ..results.contests import TIE, side
 from .contests import ends
+from .judging import number, percent, ratio, show, word
 from .kinds import NAMES, phases, planned
+from .rows import Phases, Waves, final_errors, products, solutions, where
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-__all__ = ["CLAIMS", "Claim", "Found", "Rows", "markdown", "side", "table", "word"]
+__all__ = ["CLAIMS", "Claim", "Found", "Rows", "markdown", "show", "side", "table", "word"]
 
-TIE = contests.TIE
 FILES = """01_splines 02_playground 03_minimal_kan 04_baseline 05_images 06_bias 07_spline_weights
 08_base_functions 09_grid_updates 10_grid_extension 11_second_order 12_ladder 13_tanh 14_mixtures
 15_race 16_speed 17_precision 18_formulas 19_real_data 20_equations"""
@@ -67,66 +70,15 @@ class Rows:
         frame = self._load(name)
         return contests.with_own(frame).query("contest == @contest") if contest else frame
 
-    @cached_property
-    def effects(self) -> DataFrame:
-        """What each extra is worth, over all subsets of the others, on three tasks."""
-        found = contests.effects(self("extras-factorial"))
-        return found[found["where"] == "main"].set_index("extra")
-
-    def against(self, name: str, rival: str = "MLP", contest: str = "parameters") -> DataFrame:
-        """KAN / rival for each class of tasks, indexed by the class."""
-        return contests.ratios(self(name, contest), "KAN", rival).set_index("kind")
+    def each(self, name: str, rival: str = "MLP") -> dict[str, Any]:
+        """KAN / rival at equal parameters, for each class of tasks."""
+        found = contests.ratios(self(name, "parameters"), "KAN", rival).set_index("kind")
+        return dict(found.drop("all").iterrows())
 
 
-def side(found: Any) -> str:
-    """What a ratio with its interval proves: the first is better ("a"), the second ("b"), or less.
-
-    "little" if the interval misses 1 and the ratio lies within 20 %; "tie" if the interval lies
-    within 20 %; else "undecided". A p that is corrected for the number of classes counts instead of
-    the interval, where there is one.
-    """
-    level = getattr(found, "p_holm", None)
-    apart = (found.low > 1 or found.high < 1) if level is None else level < contests.LEVEL
-    if found.low > 1 / TIE and found.high < TIE:
-        return "tie"
-    if not apart:
-        return "undecided"
-    return "little" if 1 / TIE <= found.ratio <= TIE else "a" if found.ratio < 1 else "b"
-
-
-def word(sides: Iterable[str], wanted: str = "a") -> str:
-    """The verdict on "better on all of these", from the sides of all of these.
-
-    "stands" if all are as wanted, "narrower" if a fifth of them or more are; "hardly" if fewer, or
-    only by a little; "open" if nothing is decided; "falls" if something is, and nothing as wanted.
-    """
-    every = list(sides)
-    sides = set(every)
-    if sides <= {wanted}:
-        return "stands"
-    if every.count(wanted) >= len(every) / 5:
-        return "narrower"
-    if sides & {wanted, "little"}:
-        return "hardly"
-    return "open" if sides <= {"undecided"} else "falls"
-
-
-def show(found: Any) -> str:
-    """A ratio and its interval, with two digits."""
-    if not found.low < found.high:  # one task
-        return number(found.ratio)
-    return f"{number(found.ratio)} [{number(found.low)}, {number(found.high)}]"
-
-
-def number(x: float) -> str:
-    """Two digits or so: 12, 0.71, 0.07, 2e-5."""
-    if x < 1e-3:
-        return f"{x:.0e}".replace("e-0", "e-")
-    return f"{x:.1g}" if x < 0.095 else f"{x:.2f}" if x < 9.95 else f"{x:,.0f}"
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def each(found: Mapping[str, Any], names: Mapping[str, str] = NAMES) -> str:
+    """Ratios with the names of what they compare: "time series 1.00 [0.95, 1.06], ..."."""
+    return ", ".join(f"{names.get(one, one)} {show(row)}" for one, row in found.items())
 
 
 def pairs(a: Series, b: Series) -> results.Comparison:
@@ -150,29 +102,17 @@ def claim(who: str, *chapters: int, but: str = "") -> Callable[[Judge], Judge]:
     return add
 
 
-TABLES = {"regression": "regression", "classes": "classes", "series": "series"}
-
-
-def _in_turns(rows: Rows) -> list[tuple[Any, Any]]:
-    """KAN / MLP at equal parameters, for every class of the contests that are stored."""
-    wanted = [name for name in ("formulas", "tables", "pictures") if name in rows.names]
-    return [pair for name in wanted for pair in rows.against(name).drop("all").iterrows()]
-
-
 @claim("KAN paper; often said", 4, 15, 19, but="on some kinds of work")
 def beat(rows: Rows) -> Found:
     """KANs beat MLPs of as many parameters."""
-    found = _in_turns(rows)
-    names = {side(row): [] for _, row in found}
-    for kind, row in found:
-        names[side(row)].append(f"{NAMES.get(kind, kind)} {show(row)}")
+    stored = [name for name in ("formulas", "tables", "pictures") if name in rows.names]
+    found = {kind: row for name in stored for kind, row in rows.each(name).items()}
     ways = {"a": "KAN ahead", "b": "MLP ahead", "little": "a little apart"}
     ways |= {"tie": "tie", "undecided": "undecided"}
-    said = "; ".join(f"{ways[one]}: {', '.join(names[one])}" for one in ways if one in names)
-    verdict = word(side(row) for _, row in found)
-    return Found(
-        verdict, f"KAN / MLP. {said[0].upper()}{said[1:]}.{_so_far(rows)}", not _so_far(rows)
-    )
+    groups = {way: {k: row for k, row in found.items() if side(row) == way} for way in ways}
+    said = "; ".join(f"{ways[way]}: {each(those)}" for way, those in groups.items() if those)
+    text = f"KAN / MLP. {said[0].upper()}{said[1:]}.{_so_far(rows)}"
+    return Found(word(map(side, found.values())), text, not _so_far(rows))
 
 
 def _so_far(rows: Rows) -> str:
@@ -192,22 +132,21 @@ def half(rows: Rows) -> Found:
     sides = ["a" if one.ratio <= 1 else "b" for one in found]
     said = "; ".join(f"{a:,}: {show(one)}" for a, one in zip(sizes, found, strict=False))
     text = "On the pixels of a photograph (4,096), three seeds, KAN of a size / MLP of twice that: "
-    text += f"{said}."
-    return Found(word(sides), text)
+    return Found(word(sides), f"{text}{said}.")
 
 
 @claim(PAPER, 16, but="PyKAN's do, this book's three times")
 def slow(rows: Rows) -> Found:
     """KANs train ten times as slowly."""
     step = contests.paces(rows("pace")).pivot(index=["task", "size"], columns="family")
-    ratio = (step["step_ms", "KAN"] / step["step_ms", "MLP"]).sort_values()
+    ours = step["step_ms", "KAN"] / step["step_ms", "MLP"]
     timed = results.benchmark("tanh").query("framework == 'PyTorch'").set_index("contestant").ratio
     theirs = timed["PyKAN"] / timed["MLP"]
     one = results.benchmark("prediction").set_index(["widths", "model", "how"]).microseconds
     one = [one["2-5-1", model, "exported"] for model in ("KAN", "MLP")]
-    verdict = "narrower" if theirs > 8 > ratio.max() else "stands" if ratio.min() > 8 else "falls"
-    text = f"A training step: {ratio.median():.1f} times an MLP's ({ratio.min():.1f} to "
-    text += f"{ratio.max():.1f}); PyKAN's {theirs:.0f} times. One prediction, exported: "
+    verdict = "narrower" if theirs > 8 > ours.max() else "stands" if ours.min() > 8 else "falls"
+    text = f"A training step: {ours.median():.1f} times an MLP's ({ours.min():.1f} to "
+    text += f"{ours.max():.1f}); PyKAN's {theirs:.0f} times. One prediction, exported: "
     return Found(verdict, text + f"{one[0]:.0f} against {one[1]:.0f} microseconds.")
 
 
@@ -219,19 +158,15 @@ def formula(rows: Rows) -> Found:
     share = (held.outcome == "found").groupby(held.noise).mean()
     wrong = (held[held.noise == 0.01].outcome == "wrong").mean()
     verdict = "stands" if share.min() > 0.95 else "narrower" if share.min() > 0.5 else "falls"
-    text = f"{len(set(held.law))} laws that a small KAN can hold: found in {percent(share[0.0])} "
-    text += f"of runs; with 1 % noise {percent(share[0.01])}, and {percent(wrong)} wrong formulas."
-    text += _others(rows, set(held.law))
+    laws = set(held.law)
+    text = f"{len(laws)} laws that a small KAN can hold: found in {percent(share[0.0])} of runs; "
+    text += f"with 1 % noise {percent(share[0.01])}, and {percent(wrong)} wrong formulas."
+    if "recovery-rivals" in rows.names:
+        frame = rows("recovery-rivals").query("noise == 0 and law in @laws")
+        share = (frame.outcome == "found").groupby(frame.method).mean()
+        names = {"pykan": "PyKAN's tutorial", "operon": "Operon, no network"}
+        text += "".join(f" {names[m]}: {percent(share[m])}." for m in names if m in share)
     return Found(verdict, text)
-
-
-def _others(rows: Rows, laws: set[str]) -> str:
-    if "recovery-rivals" not in rows.names:
-        return ""
-    frame = rows("recovery-rivals").query("noise == 0 and law in @laws")
-    share = (frame.outcome == "found").groupby(frame.method).mean()
-    names = {"pykan": "PyKAN's tutorial", "operon": "Operon, no network"}
-    return "".join(f" {name}: {percent(share[m])}." for m, name in names.items() if m in share)
 
 
 @claim(PAPER, 10, 12, but="with moved knots")
@@ -239,10 +174,9 @@ def climb(rows: Rows) -> Found:
     """More knots on the way beat all of them from the start."""
     ways = {"20 throughout": ("", "20"), "5 throughout and more width": ("", "5")}
     ways["the same, with moved knots"] = (", updated", "5")
-    sides, parts = [], []
+    tables, sides, parts = (rows("climbs-adam"), rows("climbs-lbfgs")), [], []
     for name, (how, rival) in ways.items():
-        tables = rows("climbs-adam"), rows("climbs-lbfgs")
-        found = [contests.ratios(one, f"5, 10, 20{how}", rival).iloc[-1] for one in tables]
+        found = [ratio(one, f"5, 10, 20{how}", rival) for one in tables]
         sides += map(side, found)
         parts.append(f"{name} {show(found[0])} and {show(found[1])}")
     text = "Climbing from 5 to 20 intervals, by Adam and by L-BFGS, six formulas: "
@@ -253,18 +187,10 @@ def climb(rows: Rows) -> Found:
 @claim(PAPER, 20, but="level with a tanh MLP of 100 times the size")
 def hundred(rows: Rows) -> Found:
     """Differential equations: 100 times more accurate with 100 times fewer parameters."""
-    frame = rows("equations")
-    plane = frame[(frame.task == "equation:poisson-2d") & (frame.boundary == "built in")]
-
-    def adam(size: int, **which: Any) -> list[float]:
-        part = plane[plane["size"] == size]
-        for name, value in which.items():
-            part = part[part[name] == value]
-        return [p[0]["error"] for p in part.probes]
-
-    small = adam(100, degree=3.0, model="kan")
-    big, sine = adam(10_000, activation="tanh"), adam(300, activation="sine")
-    found, other = results.compare(small, big), results.compare(small, sine)
+    plane = rows("equations"), "poisson-2d"
+    small = solutions(*plane, "kan", 3, size=100).adam
+    big, sine = solutions(*plane, "mlp", "tanh", size=10_000), solutions(*plane, "mlp", "sine")
+    found, other = (results.compare(small, runs.adam) for runs in (big, sine))
     verdict = "stands" if found.high < 0.02 else "narrower" if found.ratio < TIE else "falls"
     text = "Cubic KAN of 100 parameters / tanh MLP of 10,000, by Adam: "
     text += f"{show(found)}; against a sine MLP of 300: {show(other)}."
@@ -275,42 +201,37 @@ def hundred(rows: Rows) -> Found:
 def forget(rows: Rows) -> Found:
     """KANs learn new things without forgetting old ones."""
     frame = rows("sequence")
-    middle = frame.groupby(["contestant", "task", "way"]).test_error.median().unstack()
-    one, two = (middle.loc[f"KAN, {layers}"] for layers in ("one layer", "two layers"))
+    errors = Phases(frame).errors.unstack("way")
+    two = errors.xs("KAN, two layers", level="contestant")
     lost = (two["in turn"] / two["at once"]).min()
-    kept = one.loc["sequence:peaks", "in turn"]
+    kept = errors.loc[("peaks", "KAN, one layer"), "in turn"]
     verdict = ("narrower" if kept < 0.01 else "falls") if lost > 3 else "stands"
-    ends = phases(frame)
-    ratio = contests.ratios(ends, "KAN", "MLP").iloc[-1]
+    found = ratio(phases(frame), "KAN", "MLP")
     text = f"One spline keeps five peaks (error {number(kept)}). Two layers end with at least "
-    text += f"{lost:.0f} times the error they have at once; KAN / MLP, in turn: {show(ratio)}."
+    text += f"{lost:.0f} times the error they have at once; KAN / MLP, in turn: {show(found)}."
     return Found(verdict, text)
 
 
 @claim("Wang et al.", 10, but="more than a plain tanh MLP")
 def waves(rows: Rows) -> Found:
     """KANs learn quick waves that MLPs miss."""
-    end = rows("waves").query("task == 'waves:50'").groupby("contestant").final.apply(list)
-    kan = np.sqrt(end["KAN, G = 20"])
+    of = Waves(rows("waves"))
     rivals = {"tanh": "MLP, tanh", "Fourier features": "MLP, tanh, Fourier features"}
     rivals["sines"] = "MLP, sine, inputs x 30"
-    found = {name: results.compare(kan, np.sqrt(end[who])) for name, who in rivals.items()}
-    said = ", ".join(f"with {name} {show(one)}" for name, one in found.items())
-    return Found(word(map(side, found.values())), f"Ten waves, KAN of 20 intervals / MLP {said}.")
+    kan = of.error("KAN, G = 20")
+    found = {f"with {name}": results.compare(kan, of.error(who)) for name, who in rivals.items()}
+    text = f"Ten waves, KAN of 20 intervals / MLP {each(found)}."
+    return Found(word(map(side, found.values())), text)
 
 
 @claim("PyKAN", 9, but="by a tenth")
 def update(rows: Rows) -> Found:
     """Knots should follow the data."""
     frame = rows("knots")
-    ways = {"one Adam": "kept", "fresh ones": "fresh"}
-    found = {
-        name: contests.ratios(frame, f"moved, {how}", f"still, {how}").iloc[-1]
-        for name, how in ways.items()
-    }
-    said = ", ".join(f"with {name} {show(row)}" for name, row in found.items())
+    ways = {"with one Adam": "kept", "with fresh ones": "fresh"}
+    found = {name: ratio(frame, f"moved, {how}", f"still, {how}") for name, how in ways.items()}
     sides = ["little" if row.ratio < 1 and row.p < 0.05 else "undecided" for row in found.values()]
-    return Found(word(sides), f"Moved / still, eight tasks: {said}.")
+    return Found(word(sides), f"Moved / still, eight tasks: {each(found)}.")
 
 
 @claim("PyKAN", 11, but="MLPs gain as much, least squares beats it")
@@ -331,30 +252,24 @@ def second(rows: Rows) -> Found:
 @claim("Fairer Comparison", 19, but="on pictures")
 def fairer(rows: Rows) -> Found:
     """Everywhere but on formulas MLPs are better."""
-    found = rows.against("tables").drop("all")
-    theirs = results.published()
-    lost = (theirs.mlp_best - theirs.kan_best).where(lambda gap: gap.abs() > theirs.noise)
-    said = ", ".join(f"{TABLES[kind]} {show(row)}" for kind, row in found.iterrows())
-    ahead = lost[theirs.kind == "picture"].notna()
-    text = (
-        f"Our tables, KAN / MLP: {said}. Their runs, counted again: MLPs ahead on {ahead.sum()} of "
-    )
-    text += f"{len(ahead)} sets of pictures, and apart on "
-    text += f"{lost[theirs.kind == 'table'].notna().sum()} of 10 tables."
-    sides = [side(row) for _, row in found.iterrows()]
-    return Found(word([*sides, "b" if ahead.all() else "undecided"], "b"), text)
+    found = rows.each("tables")
+    theirs = results.published().set_index("kind")
+    apart = (theirs.mlp_best - theirs.kan_best).abs() > theirs.noise
+    pictures, tables = apart["picture"], apart["table"]
+    text = f"Our tables, KAN / MLP: {each(found, {})}. Their runs, counted again: MLPs ahead on "
+    text += f"{pictures.sum()} of {len(pictures)} sets of pictures, and apart on {tables.sum()} of "
+    text += f"{len(tables)} tables."
+    sides = [*map(side, found.values()), "b" if pictures.all() else "undecided"]
+    return Found(word(sides, "b"), text)
 
 
 @claim(POST, 5, but="it does worse, it does not fail")
 def image(rows: Rows) -> Found:
     """On an image a KAN fails, whatever one tries."""
-    end = rows("cold-case-finale").query("steps == 20000").groupby("contestant").final.apply(list)
-    end = end.map(np.sqrt)
-    found = {
-        name: results.compare(end[name], end["MLP"]) for name in ("splines", "splines + all three")
-    }
-    text = "Rebuilt, KAN / MLP after 20,000 steps: bare "
-    text += f"{show(found['splines'])}, with the extras {show(found['splines + all three'])}."
+    end = final_errors(rows("cold-case-finale"), 20_000)
+    names = {"bare": "splines", "with the extras": "splines + all three"}
+    found = {name: results.compare(end[who], end["MLP"]) for name, who in names.items()}
+    text = f"Rebuilt, KAN / MLP after 20,000 steps: {each(found)}."
     worst = max(one.ratio for one in found.values())
     return Found("stands" if worst > 5 else "hardly" if worst > TIE else "falls", text)
 
@@ -373,30 +288,27 @@ def race(rows: Rows) -> Found:
 @claim(POST, 6, 7, 8, 12, but="one of the three, on one task")
 def extras(rows: Rows) -> Found:
     """Bias, spline weight and SiLU help somewhat, and slow training a lot."""
-    main = rows.effects
-    parts, sides = [], []
-    for extra in ("bias", "spline weight", "base"):
-        part = main.loc[extra]
-        sides += map(side, part.itertuples())
-        parts.append(f"{extra} " + ", ".join(map(number, part.ratio)))
-    time = main.loc[["bias", "spline weight", "base"]].seconds
-    text = f"With / without, three tasks: {'; '.join(parts)}. Separated for the better: "
-    text += (
-        f"{sides.count('a')} of {len(sides)}. Seconds: {time.min():.2f} to {time.max():.2f} times."
-    )
+    main = where(contests.effects(rows("extras-factorial")), where="main").set_index("extra")
+    main = main.loc[["bias", "spline weight", "base"]]
+    ratios = main.ratio.map(number).groupby(level=0, sort=False).agg(", ".join)
+    said = "; ".join(f"{extra} {numbers}" for extra, numbers in ratios.items())
+    sides = [side(row) for row in main.itertuples()]
+    text = f"With / without, three tasks: {said}. Separated for the better: "
+    text += f"{sides.count('a')} of {len(sides)}. Seconds: {main.seconds.min():.2f} to "
+    text += f"{main.seconds.max():.2f} times."
     return Found(word(sides), text)
 
 
 @claim(POST, 13, but="fast against plain splines")
 def tanh(rows: Rows) -> Found:
     """tanh(a x² + b x) comes close to the splines, ten times as fast."""
-    found = rows.against("formulas", "tanh after the sum").drop("all")
+    found = rows.each("formulas", "tanh after the sum")
     times = results.benchmark("tanh").set_index(["framework", "contestant"]).ratio
     soft, shared = times["Tinygrad", "soft KAN"], times["PyTorch", "KAN"]
-    near = all(row.high > 0.5 for _, row in found.iterrows())
-    said = ", ".join(f"{NAMES[kind]} {show(row)}" for kind, row in found.iterrows())
-    text = f"KAN / one tanh after the sum: {said}. A step is {soft:.0f} times as quick as with the "
-    text += f"post's splines in its framework, {shared:.0f} times as quick as with kanbook's."
+    near = all(row.high > 0.5 for row in found.values())
+    text = f"KAN / one tanh after the sum: {each(found)}. A step is {soft:.0f} times as quick as "
+    text += "with the post's splines in its framework, "
+    text += f"{shared:.0f} times as quick as with kanbook's."
     fast = "stands" if min(soft, shared) > 8 else "narrower" if soft > 8 else "falls"
     return Found(fast if near else "falls", text)
 
@@ -406,10 +318,9 @@ def knobs(rows: Rows) -> Found:
     """Order of layers, depth, rate, batch: all within 20 %."""
     spans = {}
     for knob, part in rows("mixtures").groupby("knob", sort=False):
-        who, what = (
-            ("knob", "kinds") if knob == "order" else ("family", ["lr", "batch_size", "depth"])
-        )
-        by = [name for name in np.atleast_1d(what) if name in part and part[name].nunique() > 1]
+        who = "knob" if knob == "order" else "family"
+        what = ("kinds",) if knob == "order" else ("lr", "batch_size", "depth")
+        by = [name for name in what if name in part and part[name].nunique() > 1]
         middle = np.sqrt(part.groupby([who, *by], dropna=False).final.median())
         spans[knob] = (middle.groupby(who).max() / middle.groupby(who).min()).max()
     said = ", ".join(f"{knob} {number(span)}" for knob, span in spans.items())
@@ -420,30 +331,24 @@ def knobs(rows: Rows) -> Found:
 @claim(POST, 17, but="most KANs, on exact products")
 def digits(rows: Rows) -> Found:
     """64-bit KANs come close to machine precision, MLPs do not."""
-    runs = rows("digits").query("task == 'digits:product' and dtype == 'float64'")
-    runs = runs.assign(own=runs.loss**0.5 / runs.spread, new=runs.final**0.5 / runs.spread)
-    runs = runs.set_index(["places", "contestant"]).sort_index()
-    kan = {
-        where: runs.loc[where, "KAN, degree 3"][["own", "new"]] < 1e-9
-        for where in ("uniform", "edges")
-    }
-    mlps = (runs[runs.family == "MLP"].own < 1e-9).sum()
-    got = [kan["uniform"].own.sum(), kan["uniform"].new.sum(), kan["edges"].new.sum()]
+    runs = products(rows("digits"))
+    kan, mlps = where(runs, contestant="KAN, degree 3"), where(runs, family="MLP")
+    uniform, edges = (where(kan, places=places) for places in ("uniform", "edges"))
+    got = [(errors < 1e-9).sum() for errors in (uniform.fitted, uniform.error, edges.error)]
+    few = (mlps.fitted < 1e-9).sum()
     text = f"Learning to multiply, errors below a billionth: on their own samples {got[0]} KANs "
-    text += f"of {len(kan['edges'])}, on new points {got[1]}, with samples at the edges {got[2]}; "
-    text += f"MLPs {mlps} of {(runs.family == 'MLP').sum()}."
-    return Found("stands" if min(got) == 10 else "narrower" if got[0] > 5 > mlps else "falls", text)
+    text += f"of {len(edges)}, on new points {got[1]}, with samples at the edges {got[2]}; "
+    text += f"MLPs {few} of {len(mlps)}."
+    return Found("stands" if min(got) == 10 else "narrower" if got[0] > 5 > few else "falls", text)
 
 
 @claim(OURS, 15, 19, but="against some rivals")
 def smooth(rows: Rows) -> Found:
     """Smooth, two to four inputs, no noise: take a KAN."""
     frame = rows("formulas", "parameters")
-    frame = frame[[ends(task)[0] <= 3 for task in frame.task]].assign(kind="few inputs")
-    mlp, process = (
-        contests.ratios(frame, "KAN", rival).iloc[-1] for rival in ("MLP", "gaussian process")
-    )
-    least = contests.ratios(rows("recipe-lm"), "recipe", "MLP").iloc[-1]
+    frame = frame[[ends(task)[0] <= 3 for task in frame.task]]
+    mlp, process = (ratio(frame, "KAN", rival) for rival in ("MLP", "gaussian process"))
+    least = ratio(rows("recipe-lm"), "recipe", "MLP")
     text = f"{mlp.tasks} formulas of 2 or 3 inputs, by Adam: KAN / MLP {show(mlp)}; KAN / Gaussian "
     text += f"process {show(process)}. By Levenberg-Marquardt, {least.tasks} formulas, KAN / MLP "
     text += f"{show(least)}.{_so_far(rows)}"
@@ -453,10 +358,9 @@ def smooth(rows: Rows) -> Found:
 @claim(OURS, 19, but="with some numbers of samples")
 def noisy(rows: Rows) -> Found:
     """With noise: take an MLP."""
-    found = rows.against("noise")
-    found = {n: found.loc[f"noise 20%, {n} samples"] for n in (200, 2000)}
-    said = ", ".join(f"{n:,} samples {show(row)}" for n, row in found.items())
-    return Found(word(map(side, found.values()), "b"), f"20 % noise, KAN / MLP: {said}.")
+    found = rows.each("noise")
+    found = {f"{n:,} samples": found[f"noise 20%, {n} samples"] for n in (200, 2000)}
+    return Found(word(map(side, found.values()), "b"), f"20 % noise, KAN / MLP: {each(found)}.")
 
 
 @claim(OURS, 15, but="at some sizes")
@@ -464,10 +368,9 @@ def painted(rows: Rows) -> Found:
     """For a picture: take an MLP."""
     if "pictures" not in rows.names:
         return Found("open", "Pixels that were not shown: the runs are not made yet.")
-    found = rows.against("pictures").drop("all")
-    said = ", ".join(f"{NAMES[kind]} {show(row)}" for kind, row in found.iterrows())
-    text = f"Pixels that were not shown, KAN / MLP: {said}."
-    return Found(word([side(row) for _, row in found.iterrows()], "b"), text)
+    found = rows.each("pictures")
+    text = f"Pixels that were not shown, KAN / MLP: {each(found)}."
+    return Found(word(map(side, found.values()), "b"), text)
 
 
 def table(folder: Path | str | None = None) -> DataFrame:

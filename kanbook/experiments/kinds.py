@@ -11,6 +11,7 @@ import numpy as np
 from .. import results
 from ..results import contests
 from .definitions import EXPERIMENTS
+from .rows import SIZES, where
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -41,11 +42,9 @@ def solved(frame: DataFrame) -> DataFrame:
 
     Of each, the kind (degree, activation, shape) that left the least of the equation.
     """
-    sizes = {"equation:poisson-1d": 100, "equation:poisson-2d": 300, "equation:burgers": 500}
-    limit = 1.05 * frame.task.map(sizes)
-    near = (
-        (frame["size"] <= limit) & (frame["size"] >= 0.9 * limit) & (frame.boundary == "built in")
-    )
+    frame = where(frame, boundary="built in")
+    limit = 1.05 * frame.task.str.removeprefix("equation:").map(SIZES)
+    near = (frame["size"] <= limit) & (frame["size"] >= 0.9 * limit)
     rows = frame[near].assign(kind="equations", test_error=frame.final**0.5)
     rows["family"] = rows.model.map({"kan": "KAN", "mlp": "MLP", "collocation": OWN})
     kind = [rows[name].map(str) for name in ("degree", "activation", "grid_size")]

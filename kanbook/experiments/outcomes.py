@@ -640,11 +640,12 @@ def easy_waves_are_learned_by_all(frame):
 # L. The last digits
 
 LAST = 1e-9
+CUBIC = "KAN, degree 3"
 
 
 @judge("L 1", "digits")
 def most_points_are_exact_and_a_few_spoil_it(frame):
-    exact = products(frame, "KAN, degree 3")[["fitted", "most", "error"]] < LAST
+    exact = products(frame, contestant=CUBIC, places="uniform")[["fitted", "most", "error"]] < LAST
     fitted, most, error = exact.sum()
     said = f"below 1e-9 in ten seeds: **{fitted}** on the samples, **{most}** at 99 % of new "
     said += f"points, **{error}** by the RMSE there"
@@ -653,7 +654,7 @@ def most_points_are_exact_and_a_few_spoil_it(frame):
 
 @judge("L 2", "digits")
 def samples_at_the_edges_settle_new_points(frame):
-    runs = products(frame, "KAN, degree 3", "edges")
+    runs = products(frame, contestant=CUBIC, places="edges")
     ratios = runs["error"] / runs["fitted"]
     near = ratios.between(0.1, 10).sum()
     yield {"near": near >= 9}, f"**{near}** of 10; the median ratio is {number(ratios.median())}"
@@ -662,23 +663,23 @@ def samples_at_the_edges_settle_new_points(frame):
 @judge("L 3", "digits")
 def degree_5_is_exact_less_often(frame):
     for places in ("uniform", "edges"):
-        five, three = (products(frame, f"KAN, degree {k}", places)["fitted"] for k in (5, 3))
-        five, three = (five < LAST).sum(), (three < LAST).sum()
+        runs = products(frame, places=places)
+        exact = runs[runs["fitted"] < LAST]["contestant"].value_counts()
+        five, three = (exact.get(f"KAN, degree {k}", 0) for k in (5, 3))
         said = f"{places}: degree 5 in **{five}** seeds, degree 3 in **{three}**"
         yield {places: five < three}, said
 
 
 @judge("L 4", "digits")
 def no_mlp_is_exact(frame):
-    names = "MLP", "MLP, two layers", "MLP, wide"
-    cases = product(names, ("uniform", "edges"))
-    best = min(products(frame, *case)["fitted"].min() for case in cases)
+    best = products(frame, family="MLP")["fitted"].min()
     yield {"none": best >= LAST}, f"the best MLP of all has **{number(best)}** on its samples"
 
 
 @judge("L 5", "digits")
 def in_32_bits_kan_and_mlp_are_close(frame):
-    kan, mlp = (products(frame, who, dtype="float32")["fitted"] for who in ("KAN, degree 3", "MLP"))
+    runs = products(frame, "float32", places="uniform")
+    kan, mlp = (where(runs, contestant=who)["fitted"] for who in (CUBIC, "MLP"))
     yield {"not exact": kan.median() > 1e-7}, f"the KAN's median is **{number(kan.median())}**"
     one = versus_runs("KAN", kan, "MLP", mlp)
     yield {"close": 1 / 30 < one.ratio < 30}, one

@@ -150,12 +150,9 @@ class Waves:
         return where(self.frame, contestant=name)["test_loss"] ** 0.5
 
 
-def products(
-    frame: DataFrame, contestant: str, places: str = "uniform", dtype: str = "float64"
-) -> DataFrame:
+def products(frame: DataFrame, dtype: str = "float64", **columns: Any) -> DataFrame:
     """Who learned to multiply: errors in spreads on the samples, on new points, on 99 % of them."""
-    task = "digits:product"
-    runs = where(frame, contestant=contestant, task=task, places=places, dtype=dtype)
+    runs = where(frame, task="digits:product", dtype=dtype, **columns)
     return runs.assign(
         fitted=runs["loss"] ** 0.5 / runs["spread"],
         error=runs["test_loss"] ** 0.5 / runs["spread"],
