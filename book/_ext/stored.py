@@ -9,6 +9,9 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
+from kanbook.experiments import judging
+from kanbook.experiments.judging import quoted
+
 # In the order of a reader's questions; what is not named comes last.
 GROUPS = {
     "KAN, MLP and others": "formulas formulas-dense formulas-lbfgs formulas-lm tables noise "
@@ -207,7 +210,7 @@ class StoredResults(_Stored):
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_text(draw(drawn)[0]["image/svg+xml"], encoding="utf-8")
             plt.close(drawn)
-        what = f"the error of {_quoted(reference)} divided by a rival's. A grey dot is a task; the"
+        what = f"the error of {quoted(reference)} divided by a rival's. A grey dot is a task; the"
         what += " marker is the mean over the tasks of a class (how many, in brackets)"
         if reference is None:
             what = "the error of a KAN with an extra divided by that without; the diamond is the"
@@ -293,17 +296,12 @@ def _reference(frame):
     return first if first in families else families[0]
 
 
-def _quoted(name):
-    return name if name in ("KAN", "MLP") else f"“{name}”"
-
-
 def _compared(a, b, row):
-    interval = "" if math.isnan(row.low) else f" [{_short(row.low)}, {_short(row.high)}]"
-    return f"{_quoted(a)} / {_quoted(b)} **{_short(row.ratio)}**{interval}"
+    return str(judging.Versus(quoted(a), quoted(b), row))
 
 
 def _short(x):
-    if x < 1e-3 or x > 1000:  # the end of an interval of two tasks, or a loss
+    if x < 1e-3 or x > 1000:  # a loss
         return f"{x:.1e}"
     return f"{x:.2f}" if 0.095 <= x < 9.95 else f"{x:.2g}" if x < 1 else f"{x:.0f}"
 
@@ -329,14 +327,14 @@ def _summary(frame, family):
     for contest, found in _ratios(frame, family):
         first, table = next(iter(found.items()))
         of = table.iloc[-1]
-        classes = [f"{row.kind}: {_short(row.ratio)}" for row in table[:-1].itertuples()]
+        classes = [f"{row.kind}: {judging.number(row.ratio)}" for row in table[:-1].itertuples()]
         classes = f" ({'; '.join(classes)})" if 1 < len(classes) < 7 else ""
         lines.append(f"Equal {contest}, {of.tasks} tasks: {_compared(family, first, of)}{classes}.")
         said = []
         for verdict, word in words.items():
-            names = [_quoted(r) for r, rows in found.items() if rows.iloc[-1].verdict == verdict]
+            names = [quoted(r) for r, rows in found.items() if rows.iloc[-1].verdict == verdict]
             said += [f"{word} {', '.join(names)}"] if names else []
-        lines.append(f"Over all tasks {_quoted(family)} is {'; '.join(said)}.")
+        lines.append(f"Over all tasks {quoted(family)} is {'; '.join(said)}.")
     return lines
 
 
@@ -462,7 +460,7 @@ def _first(frame):
     mean = math.exp(sum(map(math.log, ratio)) / len(ratio))
     counts = {name: int(settings[name].max()) for name in ("KAN", "MLP")}
     one, other = (f"best of {n} {name}s" if n > 1 else name for name, n in counts.items())
-    return f"{one[0].upper()}{one[1:]} / {other} **{_short(mean)}**, {of}."
+    return f"{one[0].upper()}{one[1:]} / {other} **{judging.number(mean)}**, {of}."
 
 
 def _task(name):
