@@ -327,7 +327,7 @@ def updated_climb_is_ahead_of_updated_20(adam, lbfgs):
 
 ONCE, LM = "all intervals at once", "Levenberg-Marquardt"
 duel("F 11", "recipe-adam", "recipe", "ahead", ONCE, said="Adam")
-duel("F 11", "recipe-lm", "recipe", "ahead", ONCE, said=f"{LM}")
+duel("F 11", "recipe-lm", "recipe", "ahead", ONCE, said=LM)
 
 for half in ("climbed only", "moved only"):
     duel("F 11 controls", "recipe-lm", half, "ahead", ONCE, claim="halves beat all at once")
@@ -364,11 +364,11 @@ judge("G 1", "race-audit")(None)
 def normal_starts_fail_and_others_do_not(frame):
     kept = rows.medians_kept(where(frame, part="starts"), "start", "lr", "depth")
     normal = kept["normal"].drop([1, 2], level="depth").min()
-    lines, products = (kept[start][0.003].max() for start in ("lines", "products"))
+    line, drawn = (kept[start][0.003].max() for start in ("lines", "products"))
     said = f"normal, three hidden layers and more, at best **{normal:.2f}** of the spread"
     yield {"normal fails": normal > 0.5}, said
-    said = f"at 0.003 at worst, lines **{lines:.2f}**, products **{products:.2f}**"
-    yield {"lines do not": lines <= 0.5, "products do not": products <= 0.5}, said
+    said = f"at 0.003 at worst, lines **{line:.2f}**, products **{drawn:.2f}**"
+    yield {"lines do not": line <= 0.5, "products do not": drawn <= 0.5}, said
 
 
 @judge("H 2", "cold-case")
