@@ -14,9 +14,9 @@ from .definitions import EXPERIMENTS
 from .rows import SIZES, where
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
-__all__ = ["NAMES", "OWN", "fields", "kinds", "phases", "planned", "singles", "solved"]
+__all__ = ["NAMES", "OWN", "fields", "kinds", "over", "phases", "planned", "singles", "solved"]
 
 NAMES = {"axes": "formulas, along the axes", "rotated": "the same, rotated"}
 NAMES |= {"generic": "formulas, generic", "regression": "tables, regression"}
@@ -80,13 +80,23 @@ def singles(load: Callable[[str], DataFrame]) -> dict[str, DataFrame]:
     found = {"curves of one input": curves(load("functions-1d"))}
     found["eight tasks, fixed sizes"] = moved
     found["a formula like a KAN"] = squares.query("parameters < 350")
-    found["the same, turned"] = load("digits").query("task == 'digits:turned exp_sine'")
+    found["a formula like a KAN, turned"] = load("digits").query("task == 'digits:turned exp_sine'")
     photo = load("race").query("contestant in ['KAN', 'MLP, tanh']")
     found["a photograph, its own pixels"] = photo.assign(task="photograph")
     return {
         name: rows.assign(kind=name, test_error=rows.get("test_error", rows.final**0.5))
         for name, rows in found.items()
     }
+
+
+def over(frame: DataFrame, a: str = "KAN", b: str = "MLP") -> Series:
+    """The ratio of two families over all tasks; of a single task, with the interval over seeds."""
+    row, each = contests.ratios(frame, a, b).iloc[-1], contests.per_task(frame, a, b)
+    if len(each) == 1:
+        row = row.fillna(each.iloc[0])
+        row["p_holm"] = row["p"]
+        row["verdict"] = contests.side(row)
+    return row
 
 
 def planned(name: str, kind: str = "") -> int:
@@ -126,13 +136,8 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
 
     def add(kind: str, rival: str, frame: DataFrame, a: str = "KAN", b: str = "MLP") -> None:
         if {a, b} <= set(frame.family):
-            row = contests.ratios(frame, a, b).iloc[-1]
+            row = {"kind": NAMES.get(kind, kind), "rival": rival} | dict(over(frame, a, b)[1:])
             each = contests.per_task(frame, a, b)
-            if len(each) == 1:  # its interval is over the seeds
-                row = row.fillna(each.iloc[0])
-                row["p_holm"] = row["p"]
-                row["verdict"] = contests.side(row)
-            row = {"kind": NAMES.get(kind, kind), "rival": rival} | dict(row[1:])
             own = frame[(frame.family == OWN) & frame.task.isin(each.task)]
             row["methods"] = _methods(own) if b == OWN else ""
             found.append(row | {"each": each.ratio.tolist(), "planned": of or row["tasks"]})
