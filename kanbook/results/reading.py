@@ -238,7 +238,12 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
             with one tanh after the sum in the same framework. Other ratios say nothing.
             ``"engines"``: milliseconds of a step of chapter 22's network in each engine, with
             quartiles, and ``compile_seconds``: what its first three steps took beyond three later
-            ones (for JavaScript, with the start of Node).
+            ones (for JavaScript, with the start of Node). ``"microcontroller"``: ``instructions``
+            of one prediction on an emulated Cortex-M4F, the mean of 500 inputs in the domain,
+            beyond a call of a function that does nothing: no cycles and no times. ``bytes`` are
+            those of the program, code and numbers, for flash; ``linked_bytes`` with what it calls
+            of the C library. ``parameters`` are a table's entries, too; ``multiply_adds`` and
+            ``functions`` are counted as ``"local"`` (:func:`~kanbook.count_operations`).
         path: of the file; the one that came with kanbook if not given.
 
     Returns:
@@ -254,7 +259,7 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
         >>> bool((frame.milliseconds > 0).all())
         True
 
-    In the book: chapters 13, 16, 20 and 22.
+    In the book: chapters 13, 16 and 20 to 22.
     """
     import pandas
 

@@ -14,6 +14,7 @@ knots lie where values are, as after a grid update.
 import argparse
 import datetime
 import itertools
+import re
 import shutil
 import subprocess
 import tempfile
@@ -157,7 +158,7 @@ def measure(found):
         expected = function(x[: ROWS * row["inputs"]].view(ROWS, -1)).ravel()
         y = torch.from_numpy(np.array(y, np.uint32).view(np.float32))
         torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-5, msg=f"{row} is wrong")
-        row["instructions"] = round((ticks - empty[row["dtype"]]) * TICK / ROWS, 1)
+        row["instructions"] = round((ticks - empty[row["dtype"]]) * TICK / ROWS)
     return rows
 
 
@@ -170,9 +171,16 @@ def main(arguments=None):
     if options.save:
         provenance = {"command": f"python tests/bench/microcontroller.py --save {options.save}"}
         provenance |= {"commit": engine.commit(), "date": datetime.date.today().isoformat()}
-        provenance |= {"compile": CC, "emulate": QEMU}
-        programs = (CC.split()[0], QEMU.split()[0])
-        provenance["versions"] = {name: run(name, "--version").split("\n")[0] for name in programs}
+        provenance |= {
+            "processor": "an emulated Cortex-M4F",
+            "cores": 1,
+            "compile": CC,
+            "emulate": QEMU,
+        }
+        provenance["python"] = engine.machine()["python"]
+        versions = {name.split()[0]: run(name.split()[0], "--version") for name in (CC, QEMU)}
+        versions = {name: re.search(r"\d+\.\d+\.\d+", text)[0] for name, text in versions.items()}
+        provenance["versions"] = {"torch": torch.__version__} | versions
         benchmark.save(options.save, {"microcontroller": rows}, provenance)
 
 

@@ -5,6 +5,7 @@ import math
 import shutil
 
 import benchmark
+import microcontroller
 import pytest
 import torch
 
@@ -127,6 +128,43 @@ def test_the_engines_of_chapter_22(tmp_path):
     assert [*frame.index] == [*results.benchmark("engines").engine]
     assert (frame.milliseconds > 0).all() and (frame.compile_seconds >= 0).all()
     assert frame.compile_seconds["JAX"] > 10 * frame.compile_seconds["NumPy"]
+
+
+STORED = "program", "inputs", "dtype", "optimize"
+
+
+def test_instructions_come_out_again(tmp_path):
+    for command in (microcontroller.CC, microcontroller.QEMU):
+        if not shutil.which(program := command.split()[0]):
+            pytest.skip(f"no {program} here")
+    found = [row for row in microcontroller.contestants() if row[0]["inputs"] == 2]
+    # The emulator's outputs are compared with the networks' in there, and its clock is tested.
+    rows = microcontroller.measure(found)
+    stored = results.benchmark("microcontroller").set_index([*STORED])
+    for row in rows:
+        before = stored.loc[tuple(row[name] for name in STORED)]
+        for name in ("instructions", "bytes", "linked_bytes"):  # another compiler, other counts
+            assert row[name] == pytest.approx(before[name], rel=0.25), (row, name)
+    wrong = (found[0][0], lambda x: x[:, 0], found[0][2])
+    with pytest.raises(AssertionError, match="'KAN, degree 3'.* is wrong"):
+        microcontroller.measure([wrong])
+
+
+def test_stored_instructions():
+    frame = results.benchmark("microcontroller")
+    assert not frame.duplicated([*STORED]).any() and {*frame.inputs} == {1, 2, 3, 10}
+    assert (frame.instructions > 0).all() and (frame.bytes <= frame.linked_bytes).all()
+    versions = frame.attrs["provenance"]["versions"]
+    assert [*versions] == ["torch", "arm-none-eabi-gcc", "qemu-system-arm"]
+    several = frame[(frame.dtype == "float32") & (frame.inputs > 1)].set_index("inputs")
+    kan, mlp = (several[several.program == name] for name in ("KAN, degree 3", "MLP, tanh"))
+    assert ((kan.parameters / mlp.parameters - 1).abs() < 0.02).all()
+
+
+def test_who_has_no_compiler_reads_what_to_install(monkeypatch):
+    monkeypatch.setattr(microcontroller.shutil, "which", lambda program: None)
+    with pytest.raises(SystemExit, match="no arm-none-eabi-gcc here.*: apt-get install gcc-arm"):
+        microcontroller.measure([])
 
 
 def test_no_file_no_part_and_no_folder(tmp_path, capsys):
