@@ -152,12 +152,14 @@ def slow(rows: Rows) -> Found:
     ours = step["step_ms", "KAN"] / step["step_ms", "MLP"]
     timed = results.benchmark("tanh").query("framework == 'PyTorch'").set_index("contestant").ratio
     theirs = timed["PyKAN"] / timed["MLP"]
-    one = results.benchmark("prediction").set_index(["widths", "model", "how"]).microseconds
-    one = [one["2-5-1", model, "exported"] for model in ("KAN", "MLP")]
+    chip = results.benchmark("microcontroller")
+    chip = chip[(chip.inputs == 2) & (chip.dtype == "float32") & (chip.optimize == "-O2")]
+    chip = chip.set_index("program").instructions
     verdict = "narrower" if theirs > 8 > ours.max() else "stands" if ours.min() > 8 else "falls"
     text = f"A training step: {ours.median():.1f} times an MLP's ({ours.min():.1f} to "
-    text += f"{ours.max():.1f}); PyKAN's {theirs:.0f} times. One prediction, exported: "
-    return Found(verdict, text + f"{one[0]:.0f} against {one[1]:.0f} microseconds.")
+    text += f"{ours.max():.1f}); PyKAN's {theirs:.0f} times. One prediction on a "
+    text += f"microcontroller: {chip['KAN, degree 3']:,} instructions, {chip['MLP, tanh']:,} with "
+    return Found(verdict, text + f"tanh, {chip['MLP, ReLU']:,} with ReLU.")
 
 
 @claim(PAPER, 18, but="small laws, exact data")
