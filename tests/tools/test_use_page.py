@@ -1,13 +1,17 @@
 """What readers copy runs: the page "Use kanbook in your project", the answers of chapter 21."""
 
+import ctypes
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from kanbook import MLP, experiments, tasks
+from kanbook import MLP, experiments, results, tasks
 from notebook_files import ROOT
 
 PAGE = ROOT / "book" / "use_in_your_project.md"
@@ -23,7 +27,35 @@ def test_its_code_runs(tmp_path, monkeypatch, capsys):
     assert torch.allclose(
         names["program"].module()(names["u"]), names["model"](names["u"]), atol=1e-5
     )
+    assert names["least"].loss[-1] < 1e-2 * names["history"].validation_loss[-1] < 1e-5
     assert "torch.Size([32, 4]) torch.Size([32, 4])" in capsys.readouterr().out
+    if compiler := shutil.which("cc"):
+        (program,) = re.findall(r"^```c\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+        Path("predict.c").write_text(program)
+        options = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wdouble-promotion"]
+        options += ["-shared", "-fPIC", "-lm", "-o", "./predict.so"]
+        subprocess.run([compiler, "predict.c", *options], check=True)
+        predict = ctypes.CDLL("./predict.so").predict
+        predict.restype = ctypes.c_float
+        x = torch.cat([names["x"][:50], torch.tensor([[-7.0, 30.0], [20.0, 90.0]])])
+        found = torch.tensor([predict((ctypes.c_float * 2)(*row)) for row in x.tolist()])
+        low, high, mean, spread = (names[name] for name in ("low", "high", "mean", "spread"))
+        u = (2 * (x - low) / (high - low) - 1).clamp(-1, 1)
+        expected = mean + spread * names["model"](u)
+        torch.testing.assert_close(found, expected.detach()[:, 0], rtol=1e-4, atol=0.05)
+
+
+def test_its_numbers_are_those_of_the_benchmark():
+    frame = results.benchmark("microcontroller").query("inputs == 2").set_index("program")
+    kan, text = frame.loc["KAN, degree 3"], " ".join(PAGE.read_text("utf-8").split())
+    single, fast, double = kan.instructions
+    assert [*kan.dtype + kan.optimize] == ["float32-O2", "float32-O3", "float64-O2"]
+    assert f"{single:,} instructions" in text and 0.4 < fast / single < 0.5
+    assert f"{double / single:.0f} times as many" in text
+    sizes = [f"{size / 1000:.1f} kB" for size in kan.linked_bytes]
+    assert sizes == ["1.5 kB", "3.7 kB", "5.1 kB"] and all(size in text for size in sizes)
+    table = frame.loc["table, 32 x 32"]
+    assert f"takes {table.instructions} and {table.linked_bytes / 1000:.1f} kB" in text
 
 
 def test_the_answers_of_the_verdict_can_be_copied():
