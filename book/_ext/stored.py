@@ -30,6 +30,15 @@ FIRST |= {"recipe-adam": ("recipe", "all intervals at once"), "recipe-lm": ("rec
 FIRST |= dict.fromkeys(("climbs-adam", "climbs-lbfgs"), ("5, 10, 20", "20"))
 
 
+# Where contestants of a family differ, the pair that the first number is of.
+PAIRS = {"race": ("KAN", "MLP, tanh"), "cold-case-finale": ("splines + all three", "MLP")}
+PAIRS |= {"digits": ("KAN, degree 3", "MLP"), "sequence": ("KAN, two layers", "MLP")}
+PAIRS |= {"waves": ("KAN, G = 20", "MLP, tanh")}
+# What is equal in a pair.
+EQUAL = ("task", "size", "depth", "part", "steps", "samples", "frequencies", "optimizer", "knob")
+EQUAL += ("batch_size", "boundary", "places", "dtype", "suspect")
+
+
 def _grouped(names):
     """Names of experiments by their group."""
     groups = {title: those.split() for title, those in GROUPS.items()}
@@ -58,6 +67,7 @@ class _Stored(SphinxDirective):
                 self.env.note_dependency(str(results.FOLDER / f"{name}.jsonl"))
                 if _is_contest(frame):
                     frame = contests.with_own(frame, FIRST.get(name, ("KAN",))[0])
+                    frame.attrs["planned"] = _planned(name, frame)
                 frame.attrs["name"] = name
             kept[name] = frame
         return kept[name]
@@ -178,6 +188,9 @@ class StoredResults(_Stored):
     def _contests(self, name, frame):
         from kanbook.results import contests
 
+        frame, unfinished = _finished(frame)
+        if unfinished and frame.empty:
+            return self._bullets(None, [f"{unfinished}."])
         if "minimal" in set(frame["family"]):
             lines, reference = _effects(frame), None
             lead = "Error with an extra / without, over all companies:"
@@ -186,6 +199,7 @@ class StoredResults(_Stored):
             if not contests.rivals(frame, reference) or frame["family"].nunique() > 10:
                 return self._bullets(*_extremes(frame))
             lines, lead = _summary(frame, reference), None
+            lines += [f"{unfinished}."] if unfinished else []
         figure = self._figure(name, frame, reference, " ".join(lines))
         return [*self._bullets(lead, lines), figure]
 
@@ -284,6 +298,33 @@ class StoredOutcomes(_Stored):
                 line += nodes.Text(f" {one.verdict}")
             lines += nodes.list_item("", line)
         return [lead, lines]
+
+
+def _planned(name, frame):
+    """How many tasks each class of a contest is to have; nothing if all of its runs are made."""
+    from kanbook.experiments import EXPERIMENTS, engine
+
+    experiment = EXPERIMENTS[name]
+    if frame.attrs["runs"] >= engine.total(experiment):
+        return {}
+    tasks = {(one["kind"], one["task"]) for one in experiment.make_tasks()}
+    kinds = dict.fromkeys(kind for kind, _ in sorted(tasks))
+    return {kind: sum(one == kind for one, _ in tasks) for kind in kinds}
+
+
+def _finished(frame):
+    """The rows of classes that have all their tasks, and words on the others, if there are any."""
+    planned = frame.attrs.get("planned") or {}
+    a, b = FIRST.get(frame.attrs.get("name"), ("KAN", "MLP"))
+    both = [set(frame.loc[frame["family"] == family, "task"]) for family in (a, b)]
+    made = frame[frame["task"].isin(both[0] & both[1])].groupby("kind")["task"].nunique()
+    short = {kind: of for kind, of in planned.items() if made.get(kind, 0) < of}
+    if not short:
+        return frame, ""
+    said = ", ".join(f"{kind} ({made.get(kind, 0)} of {of} tasks)" for kind, of in short.items())
+    rows = frame[~frame["kind"].isin(list(short))]
+    rows.attrs = frame.attrs
+    return rows, f"Unfinished, and not counted: {said}"
 
 
 def _is_contest(frame):
@@ -386,7 +427,11 @@ def _errors(frame):
 def _best(frame):
     lines = []
     for task, rows in _errors(frame).groupby("task", sort=False):
-        said = [f"{row.family} **{_short(row.error)}**" for row in rows.itertuples()]
+        said = [
+            f"{row.family} **{_short(row.error)}**"
+            + (f" (best of {row.settings})" if row.settings > 1 else "")
+            for row in rows.itertuples()
+        ]
         lines.append(f"{_task(task)}: {', '.join(said)}.")
     what = "Errors in turn" if "way" in frame else f"Root mean square errors {_where(frame)}"
     return f"{what}, medians over the seeds; of each family the best of its settings:", lines[:5]
@@ -438,29 +483,53 @@ def _first(frame):
             return "Error with / without: from {} to {}.".format(
                 *(f"**{end.ratio:.2f}** ({end.extra}, {_task(end.task)})" for end in ends)
             )
+        frame, unfinished = _finished(frame)
+        if unfinished and frame.empty:
+            return f"{unfinished}."
         family = _reference(frame)
         if frame["family"].nunique() <= 10:
             for contest, found in _ratios(frame, family):
                 rival, table = next(iter(found.items()))
-                return f"{_compared(family, rival, table.iloc[-1])}, equal {contest}."
+                said = f"{_compared(family, rival, table.iloc[-1])}, equal {contest}"
+                kinds = " and ".join(table["kind"][:-1])
+                return f"{said}, {kinds} only. {unfinished}." if unfinished else f"{said}."
         return _extremes(frame)[1][0]
     if "prediction_seconds" in frame:
         return _paces(frame)[0]
     if "outcome" in frame:
         return f"Found: {_found(frame)[0]}"
-    table = _errors(frame)
-    errors, settings = (
-        table.pivot(index="task", columns="family", values=name) for name in ("error", "settings")
-    )
+    return _paired(frame) or _best(frame)[1][0]
+
+
+def _paired(frame):
+    """KAN / MLP, the mean over pairs that are equal in what is set for both; "" without any."""
+    name = frame.attrs.get("name")
+    found = frame[frame["family"].isin(["KAN", "MLP"]) & frame["final"].notna()]
+    if name in PAIRS:
+        found = found[found["contestant"].isin(PAIRS[name])]
+    if "way" in found:
+        found = found[found["way"] == "in turn"]
+    kan, mlp = (found[found["family"] == family] for family in ("KAN", "MLP"))
+    keys = [key for key in EQUAL if key in found and set(kan[key]) & set(mlp[key])]
+    keys = [found[key].map(str) for key in keys] or [found["stage"]]
+    errors = found["final"] ** (1 if "test_error" in found else 0.5)
+    errors = errors.groupby([*keys, found["family"]]).agg(_middle).unstack()
     if not {"KAN", "MLP"} <= set(errors):
-        return _best(frame)[1][0]
+        return ""
     ratio = (errors["KAN"] / errors["MLP"]).dropna()
-    of = f"the mean of {len(ratio)} tasks" if len(ratio) > 1 else _task(ratio.index[0])
-    of += ", in turn" if "way" in frame else f", {_where(frame)}"
-    mean = math.exp(sum(map(math.log, ratio)) / len(ratio))
-    counts = {name: int(settings[name].max()) for name in ("KAN", "MLP")}
-    one, other = (f"best of {n} {name}s" if n > 1 else name for name, n in counts.items())
-    return f"{one[0].upper()}{one[1:]} / {other} **{judging.number(mean)}**, {of}."
+    a, b = PAIRS.get(name, ("KAN", "MLP"))
+    text = f"{_quoted(a)} / {_quoted(b)} **{_short(_middle(ratio))}**"
+    if len(ratio) > 1:
+        text += f" ({_short(ratio.min())} to {_short(ratio.max())}), the mean of {len(ratio)} pairs"
+    where = "in turn" if "way" in frame else _where(frame)
+    return f"{text}, {where}."
+
+
+def _middle(values):
+    """The geometric mean; the median, if one of the values is infinite."""
+    logs = [math.log(value) for value in values if 0 < value < math.inf]
+    whole = logs and len(logs) == len(values)
+    return math.exp(sum(logs) / len(logs)) if whole else values.median()
 
 
 def _task(name):

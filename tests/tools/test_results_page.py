@@ -1,10 +1,12 @@
 """The page of results: for contests a summary and a figure; rows and provenance folded."""
 
 import dataclasses
+import importlib
 import io
 import math
 import re
 
+import pandas
 import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
@@ -47,7 +49,9 @@ def build(tmp_path, monkeypatch):
     experiment = dataclasses.replace(next(iter(EXPERIMENTS.values())), name="formulas")
     monkeypatch.setattr(kanbook.experiments, "EXPERIMENTS", {"formulas": experiment})
 
-    def build(runs):
+    def build(runs, planned=None):
+        stored = importlib.import_module("stored")
+        monkeypatch.setattr(stored, "_planned", lambda name, frame: planned or {})
         table = Table(tmp_path / "formulas.jsonl", "formulas", 1)
         for run in runs:
             table.append(run, HOW)
@@ -90,6 +94,33 @@ def test_contests_have_a_summary_a_figure_and_folded_rows(build):
     assert math.isclose(table["median"][0], 0.045)
     assert "Made by" in folded and "Made by" not in above
     assert re.findall(r'<script defer="defer" src="_static/sort-tables.js', html)
+
+
+def test_an_unfinished_contest_says_so_and_pools_no_half_filled_class(build):
+    html, _, said = build(rows(), planned={"axes": 3, "generic": 8, "rotated": 8})
+    assert not said
+    words = "Unfinished, and not counted: generic (3 of 8 tasks), rotated (0 of 8 tasks)."
+    assert html.count(words) == 3  # in the list, in the section, and in its picture's words
+    assert "Equal parameters, 3 tasks: KAN / MLP <strong>0.30" in html
+    assert "equal parameters, axes only." in html and "6 tasks" not in html
+    html, _, said = build([], planned={"axes": 8, "generic": 8})
+    assert not said and "Unfinished, and not counted: axes (3 of 8 tasks), generic" in html
+
+
+def test_a_first_number_is_of_pairs_that_are_equal_in_what_is_set_for_both(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    stored = importlib.import_module("stored")
+    runs = [("KAN", 100, 0.1), ("KAN", 200, 0.4), ("MLP", 100, 0.2), ("MLP", 200, 0.2)]
+    frame = pandas.DataFrame(
+        [
+            {"task": "a", "size": size, "family": family, "final": error**2, "stage": "result"}
+            | {"test_loss": error**2}
+            for family, size, error in runs
+        ]
+    )
+    said = stored._paired(frame)
+    assert said == "KAN / MLP **1.00** (0.50 to 2.00), the mean of 2 pairs, on new samples."
+    assert stored._paired(frame[frame.family == "KAN"]) == ""
 
 
 def test_a_contest_without_rivals_has_its_rows(build):
