@@ -518,9 +518,10 @@ def _paired(frame):
         return ""
     ratio = (errors["KAN"] / errors["MLP"]).dropna()
     a, b = PAIRS.get(name, ("KAN", "MLP"))
-    text = f"{_quoted(a)} / {_quoted(b)} **{_short(_middle(ratio))}**"
+    text = f"{quoted(a)} / {quoted(b)} **{judging.number(_middle(ratio))}**"
     if len(ratio) > 1:
-        text += f" ({_short(ratio.min())} to {_short(ratio.max())}), the mean of {len(ratio)} pairs"
+        low, high = judging.number(ratio.min()), judging.number(ratio.max())
+        text += f" ({low} to {high}), the mean of {len(ratio)} pairs"
     where = "in turn" if "way" in frame else _where(frame)
     return f"{text}, {where}."
 
