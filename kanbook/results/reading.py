@@ -243,7 +243,7 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
             beyond a call of a function that does nothing: no cycles and no times. ``bytes`` are
             those of the program, code and numbers, for flash; ``linked_bytes`` with what it calls
             of the C library. ``parameters`` are a table's entries, too; ``multiply_adds`` and
-            ``functions`` are counted as ``"local"`` (:func:`~kanbook.count_operations`).
+            ``functions`` are counted as ``"local"`` (:func:`~kanbook.counting.count_operations`).
         path: of the file; the one that came with kanbook if not given.
 
     Returns:
