@@ -333,7 +333,8 @@ def knobs(rows: Rows) -> Found:
         who = "knob" if knob == "order" else "family"
         what = ("kinds",) if knob == "order" else ("lr", "batch_size", "depth")
         by = [name for name in what if name in part and part[name].nunique() > 1]
-        middle = np.sqrt(part.groupby([who, *by], dropna=False).final.median())
+        logs = np.log(part.final) / 2
+        middle = np.exp(logs.groupby([part[name] for name in [who, *by]], dropna=False).mean())
         spans[knob] = (middle.groupby(who).max() / middle.groupby(who).min()).max()
     said = ", ".join(f"{knob} {number(span)}" for knob, span in spans.items())
     verdict = "stands" if max(spans.values()) < 1.5 else "falls"
