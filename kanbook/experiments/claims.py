@@ -21,7 +21,7 @@ from ..results import contests
 from ..results.contests import TIE, side
 from .contests import ends
 from .judging import number, percent, ratio, show, word
-from .kinds import NAMES, over, phases, planned, singles
+from .kinds import NAMES, over, phases, planned, singles, with_methods
 from .rows import Phases, Waves, final_errors, products, solutions, where
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def beat(rows: Rows) -> Found:
     """KANs beat MLPs of as many parameters."""
     stored = [name for name in ("formulas", "tables", "pictures") if name in rows.names]
     found = {kind: row for name in stored for kind, row in rows.each(name).items()}
+    found["twelve formulas, by LM"] = over(rows("formulas-lm"))
     found["six formulas, the recipe"] = over(rows("recipe-lm"), "recipe")
     found |= {kind: over(frame) for kind, frame in singles(rows).items()}
     ways = {"a": "KAN ahead", "b": "MLP ahead", "little": "a little apart"}
@@ -361,15 +362,15 @@ def smooth(rows: Rows) -> Found:
     frame = rows("formulas", "parameters")
     frame = frame[[ends(task)[0] <= 3 for task in frame.task]]
     mlp, process = (ratio(frame, "KAN", rival) for rival in ("MLP", "gaussian process"))
-    least = ratio(rows("recipe-lm"), "recipe", "MLP")
+    squares = rows("formulas-lm")
+    both = with_methods(squares, frame)
+    least, other = ratio(squares, "KAN", "MLP"), ratio(both, "KAN", "gaussian process")
+    alike = [over(singles(rows)[f"a formula like a KAN{how}"]) for how in ("", ", turned")]
     text = f"{mlp.tasks} formulas of 2 or 3 inputs, by Adam: KAN / MLP {show(mlp)}; KAN / Gaussian "
-    text += f"process {show(process)}. By Levenberg-Marquardt, {least.tasks} formulas, KAN / MLP "
-    alike = [
-        over(singles(rows)[kind])
-        for kind in ("a formula like a KAN", "a formula like a KAN, turned")
-    ]
-    text += f"{show(least)}; a formula like a KAN {show(alike[0])}, turned {show(alike[1])}."
-    sides = map(side, [mlp, process, least, *alike])
+    text += f"process {show(process)}. By Levenberg-Marquardt {show(least)} ({least.tasks} "
+    text += f"formulas) and {show(other)} ({other.tasks}); KAN / MLP on a formula like a KAN "
+    text += f"{show(alike[0])}, turned {show(alike[1])}."
+    sides = map(side, [mlp, process, least, other, *alike])
     return Found(word(sides), text + _so_far(rows), not _so_far(rows))
 
 

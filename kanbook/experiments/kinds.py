@@ -16,7 +16,18 @@ from .rows import SIZES, where
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-__all__ = ["NAMES", "OWN", "fields", "kinds", "over", "phases", "planned", "singles", "solved"]
+__all__ = [
+    "NAMES",
+    "OWN",
+    "fields",
+    "kinds",
+    "over",
+    "phases",
+    "planned",
+    "singles",
+    "solved",
+    "with_methods",
+]
 
 NAMES = {"axes": "formulas, along the axes", "rotated": "the same, rotated"}
 NAMES |= {"generic": "formulas, generic", "regression": "tables, regression"}
@@ -59,6 +70,14 @@ def phases(frame: DataFrame) -> DataFrame:
     rows = frame[(frame.way == "in turn") & frame.contestant.isin(["KAN, two layers", "MLP"])]
     wrong = rows.test_error.where(~rows.task.str.endswith("digits"), 1 - rows.accuracy)
     return rows.assign(kind="learning in turn", test_error=wrong)
+
+
+def with_methods(networks: DataFrame, contest: DataFrame) -> DataFrame:
+    """Networks beside the field's own methods of another contest, which had the same samples."""
+    import pandas
+
+    own = contest[contest.baseline.notna() & contest.task.isin(networks.task)]
+    return pandas.concat([networks, own]).assign(contest="parameters", kind="formulas")
 
 
 def curves(frame: DataFrame) -> DataFrame:
@@ -154,6 +173,7 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
                     add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
         of = 0
         if name == "formulas":
+            add("twelve formulas, by LM", "MLP", load("formulas-lm"))
             add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")
             adam = contests.with_own(load("recipe-adam"), "recipe").query("contest == 'seconds'")
             add("the same, by Adam", "MLP, equal seconds", adam, a="recipe")

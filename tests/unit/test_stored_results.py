@@ -16,6 +16,7 @@ GROWING -= {
     "extras-pykan",
     "extras-lbfgs",
     "extras-lm",
+    "formulas-lm",
     "knots",
     "recipe-adam",
     "recipe-lm",
