@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import interpolate
 
 from kanbook import MLP, experiments, results, tasks
 from notebook_files import ROOT
@@ -30,19 +31,25 @@ def test_its_code_runs(tmp_path, monkeypatch, capsys):
     assert names["least"].loss[-1] < 1e-2 * names["history"].validation_loss[-1] < 1e-5
     assert "torch.Size([32, 4]) torch.Size([32, 4])" in capsys.readouterr().out
     if compiler := shutil.which("cc"):
-        (program,) = re.findall(r"^```c\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
-        Path("predict.c").write_text(program)
+        programs = re.findall(r"^```c\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+        Path("predict.c").write_text("".join(programs))
         options = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wdouble-promotion"]
         options += ["-shared", "-fPIC", "-lm", "-o", "./predict.so"]
         subprocess.run([compiler, "predict.c", *options], check=True)
-        predict = ctypes.CDLL("./predict.so").predict
-        predict.restype = ctypes.c_float
+        library = ctypes.CDLL("./predict.so")
+        predict, look_up = library.predict, library.look_up
+        predict.restype = look_up.restype = ctypes.c_float
         x = torch.cat([names["x"][:50], torch.tensor([[-7.0, 30.0], [20.0, 90.0]])])
         found = torch.tensor([predict((ctypes.c_float * 2)(*row)) for row in x.tolist()])
         low, high, mean, spread = (names[name] for name in ("low", "high", "mean", "spread"))
         u = (2 * (x - low) / (high - low) - 1).clamp(-1, 1)
         expected = mean + spread * names["model"](u)
         torch.testing.assert_close(found, expected.detach()[:, 0], rtol=1e-4, atol=0.05)
+        places = torch.cat([u, torch.tensor([[-1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])]).tolist()
+        found = [look_up((ctypes.c_float * 2)(*place)) for place in places]
+        grid, values = names["s"].double().numpy(), names["table"].detach().double().numpy()
+        between = interpolate.RegularGridInterpolator((grid, grid), values, bounds_error=False)
+        np.testing.assert_allclose(found, between(np.clip(places, grid[0], grid[-1])), atol=1e-5)
 
 
 def test_its_numbers_are_those_of_the_benchmark():
