@@ -54,17 +54,18 @@ def fair_race(
 
     ``fair_race(frame, "price")`` takes a table and the name of the column to predict. Samples are
     shuffled; 60 % train, 20 % choose, 20 % test, of classes each in these shares. A table is
-    prepared by what its training part shows (:func:`prepare`); columns of tensors are standardized
-    by their mean and deviation there. Networks are trained by Adam with a rate that falls to zero,
-    and keep the weights that did best on the samples that choose. So is the rate chosen, with a
-    seed that no result uses, and all that the others may choose (:mod:`.baselines`). Nothing but
-    the result is taken from the test samples.
+    prepared by what its training part shows
+    (:func:`~kanbook.experiments.own_table.prepare`); columns of tensors are standardized by their
+    mean and deviation there. Networks are trained by Adam with a rate that falls to zero, and keep
+    the weights that did best on the samples that choose. So is the rate chosen, with a seed that no
+    result uses, and all that the others may choose (:mod:`.baselines`). Nothing but the result is
+    taken from the test samples.
 
     Args:
         x: a ``pandas.DataFrame`` of 20 rows at least; or numbers of shape ``(N, I)``.
         y: the name of the column to predict, or such a column; or numbers of shape ``(N, O)`` or
             ``(N,)``, for classes ``(N,)``.
-        kind: "regression" or "classes"; if not given, found out for a table (see :func:`prepare`),
+        kind: "regression" or "classes"; if not given, found out for a table as ``prepare`` does,
             regression for tensors.
         contestants: which of ``CONTESTANTS``, and for numbers "gaussian process" and "polynomial",
             which suit few inputs and little noise. If not given, all of ``CONTESTANTS`` for a
@@ -89,7 +90,7 @@ def fair_race(
 
     Raises:
         TypeError, ValueError: x and y do not fit, are not finite or too few, a class has fewer than
-            5 samples, or as :func:`prepare`.
+            5 samples, or as ``prepare``.
         EngineError: a contestant needs scikit-learn, and it is not installed.
 
     Example:
