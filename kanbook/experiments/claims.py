@@ -365,11 +365,13 @@ def smooth(rows: Rows) -> Found:
     squares = rows("formulas-lm")
     both = with_methods(squares, frame)
     least, other = ratio(squares, "KAN", "MLP"), ratio(both, "KAN", "gaussian process")
-    alike = [over(singles(rows)[f"a formula like a KAN{how}"]) for how in ("", ", turned")]
+    single = singles(rows)
+    names = "a formula like a KAN, degree 3", "the same turned, degree 5"
+    alike = [over(single[name]) for name in names]
     text = f"{mlp.tasks} formulas of 2 or 3 inputs, by Adam: KAN / MLP {show(mlp)}; KAN / Gaussian "
     text += f"process {show(process)}. By Levenberg-Marquardt {show(least)} ({least.tasks} "
     text += f"formulas) and {show(other)} ({other.tasks}); KAN / MLP on a formula like a KAN "
-    text += f"{show(alike[0])}, turned {show(alike[1])}."
+    text += f"{show(alike[0])}, turned {show(alike[1])} (degree 5)."
     sides = map(side, [mlp, process, least, other, *alike])
     return Found(word(sides), text + _so_far(rows), not _so_far(rows))
 

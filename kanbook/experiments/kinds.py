@@ -98,8 +98,9 @@ def singles(load: Callable[[str], DataFrame]) -> dict[str, DataFrame]:
     squares = load("second-order").query("task == 'exp_sine' and optimizer == 'lm'")
     found = {"curves of one input": curves(load("functions-1d"))}
     found["eight tasks, fixed sizes"] = moved
-    found["a formula like a KAN"] = squares.query("parameters < 350")
-    found["a formula like a KAN, turned"] = load("digits").query("task == 'digits:turned exp_sine'")
+    turned = load("digits").query("task == 'digits:turned exp_sine'")
+    found["a formula like a KAN, degree 3"] = squares.query("parameters < 350")
+    found["the same turned, degree 5"] = turned
     photo = load("race").query("contestant in ['KAN', 'MLP, tanh']")
     found["a photograph, its own pixels"] = photo.assign(task="photograph")
     return {
