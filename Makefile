@@ -96,8 +96,10 @@ _build/sources.txt: FORCE
 	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' > $@
 FORCE:
 
-# From scratch each time: an incremental build keeps deleted pages, and hides a warning of the last run.
+# All pages are written, but those that did not change are not read again. What is neither a chapter nor
+# a page may change any of them, and a build that failed leaves no $(BOOK): then from scratch.
 $(BOOK): $(INSTALLED) $(SOURCES) _build/sources.txt
-	rm -rf $(HTML) _build/.doctrees _build/jupyter_execute $(BOOK)
+	rm -rf $(HTML) $(BOOK) \
+		$(if $(filter-out notebooks/%.ipynb book/%.md,$?),_build/.doctrees _build/jupyter_execute)
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@touch $@
