@@ -131,7 +131,7 @@ def _methods(rows: DataFrame) -> str:
         return "one spline"
     names = rows.drop_duplicates(["task", "baseline"]).baseline.value_counts()
     names.index = [
-        {"linear": "plane", "gaussian process": "Gaussian process"}.get(name, name)
+        {"gaussian process": "Gaussian process"}.get(name, name)
         for name in names.index
     ]
     return names.index[0] if len(names) == 1 else ", ".join(f"{k} {n}" for k, n in names.items())
