@@ -130,10 +130,7 @@ def _methods(rows: DataFrame) -> str:
     if "baseline" not in rows:
         return "one spline"
     names = rows.drop_duplicates(["task", "baseline"]).baseline.value_counts()
-    names.index = [
-        {"gaussian process": "Gaussian process"}.get(name, name)
-        for name in names.index
-    ]
+    names.index = [{"gaussian process": "Gaussian process"}.get(name, name) for name in names.index]
     return names.index[0] if len(names) == 1 else ", ".join(f"{k} {n}" for k, n in names.items())
 
 
