@@ -216,9 +216,25 @@ for n in (1, 2, 3):
 
 # D. Images
 
-judge("D 1", "pictures")(None)
-judge("D 2", "pictures")(None)
-judge("D 3", "pictures")(None)
+for n in (1000, 8000):
+    among = {"kind": f"{n} parameters", "said": f"{n:,} parameters"}
+    duel("D 1", "pictures", "KAN", "tie", "MLP", contest="parameters", **among)
+    duel("D 2", "pictures", "MLP", "ahead", "KAN", contest="seconds", **among)
+
+
+@judge("D 3", "pictures")
+def degree_one_learns_what_it_saw(frame):
+    tried = where(results.load("pictures", tuning=True), stage="search", family="KAN")
+    few = where(tried, degree=1)["config"].nunique()
+    for column, said in ("loss", "those they saw"), ("test_error", "the others"):
+        best = tried.loc[tried.groupby(["kind", "task"])[column].idxmin(), "degree"]
+        most = (best == 1).mean() > 0.5
+        yield (
+            {said: most if column == "loss" else not most},
+            f"on {said} the best KAN tried has degree 1 in **{(best == 1).sum()}** of {len(best)}",
+        )
+    yield {}, f"settings of degree 1: {few} of {tried['config'].nunique()}"
+
 
 # E. Starts
 
