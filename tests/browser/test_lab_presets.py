@@ -56,7 +56,7 @@ def test_update_by_hand_costs_first_and_pays_then(run):
     notes = run(PRESETS["leaving"], 601)
     moved = run(PRESETS["leaving"] | {"script": [[300, "update"]]}, 601)
     errors = [notes[300]["error"], *(moved[step]["error"] for step in (300, 400, 600))]
-    assert [f"{e:.3f}" for e in errors] == ["0.023", "0.045", "0.011", "0.006"]  # as in chapter 9
+    assert [f"{e:.3f}" for e in errors] == ["0.023", "0.045", "0.011", "0.006"]
     assert f"{notes[600]['error']:.3f}" == "0.015"
     assert [f"{n[600]['mlp']:.3f}" for n in (moved, notes)] == ["0.024", "0.036"]  # its optimizer
 
