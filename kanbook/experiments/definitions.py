@@ -10,7 +10,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import product
 from typing import Any
 
@@ -97,6 +97,10 @@ class Experiment:
 # --- building settings ---------------------------------------------------------------------------
 
 
+# The settings, with "kinds", that say how many parameters a network of given widths has.
+COUNTED = "model", "grid_size", "degree", "spline_weight", "base", "bias"
+
+
 def parameters(settings: Settings, widths: list[int]) -> int:
     """Number of trainable parameters, by the formulas; quick, so that many widths can be tried.
 
@@ -134,7 +138,22 @@ def sized(
     Raises:
         ValueError: no such widths come within 2 %.
     """
-    ends = ends or (inputs_of(settings), 1)
+    counted = {name: settings[name] for name in COUNTED if name in settings}
+    kinds, ends = tuple(settings.get("kinds", ())), ends or (inputs_of(settings), 1)
+    widths = _widths(target, hidden_layers, ends, tolerance, kinds=kinds, **counted)
+    if widths is None:
+        raise ValueError(
+            f"no widths with {hidden_layers} hidden layers come within {tolerance:.0%} of {target} "
+            f"parameters for {settings}"
+        )
+    return settings | {"widths": [*widths]}
+
+
+@cache
+def _widths(
+    target: int, hidden_layers: int, ends: tuple[int, int], tolerance: float, **settings: Any
+) -> list[int] | None:
+    """The search of `sized`, which asks the same for every task and every look at a contest."""
     best = (math.inf, math.inf), None
     for w in range(1, target):
         if (
@@ -147,12 +166,7 @@ def sized(
             off = abs(parameters(settings, widths) / target - 1)
             if off <= tolerance:
                 best = min(best, ((max(w, v) / min(w, v), off), widths))
-    if best[1] is None:
-        raise ValueError(
-            f"no widths with {hidden_layers} hidden layers come within {tolerance:.0%} of {target} "
-            f"parameters for {settings}"
-        )
-    return settings | {"widths": best[1]}
+    return best[1]
 
 
 def first_sized(choices: list[Settings], *target: int, **ends: tuple[int, int]) -> Settings:
