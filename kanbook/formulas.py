@@ -39,6 +39,7 @@ from .networks import KAN, Network
 __all__ = ["LIBRARY", "Formula", "Function", "candidates", "discover", "fade", "prune", "snap"]
 
 INF = math.inf
+BEAM = 3  # networks that the search keeps
 
 
 # --- fade and prune ------------------------------------------------------------------------------
@@ -319,7 +320,6 @@ def snap(
     *,
     like: nn.Module | None = None,
     library: Mapping[str, Function] | None = None,
-    beam: int = 3,
     progress: bool = False,
 ) -> Formula:
     """Put functions with a name in the place of curves, where the whole network stays as good.
@@ -342,17 +342,15 @@ def snap(
         like: a network of curves that the formula has to be as good as, such as the one before
             pruning; ``model`` itself if not given.
         library: functions by name; ``LIBRARY`` if not given.
-        beam: how many networks are kept.
         progress: show a progress bar over the edges.
 
     Raises:
         TypeError, ValueError: the model is not made of KAN layers, the samples do not fit it or
-            are not finite, the library is empty, or ``beam`` is no integer >= 1.
+            are not finite, or the library is empty.
 
     In the book: chapter 18.
     """
     _check_samples("x", x, "y", y)
-    check_integer("beam", beam, 1)
     library = LIBRARY if library is None else library
     if not library:
         raise ValueError(f"library={library!r}; expected at least one function")
@@ -368,7 +366,7 @@ def snap(
     first = _State(net, refit(net, x, y, 20))
     order = [(n, *edge) for n, layer in enumerate(first.net) for edge in layer.curves()]
     for each in (order[::-1], order):
-        found = _search(first, each, x, y, library, standard, beam, progress)
+        found = _search(first, each, x, y, library, standard, progress)
         curves = any(layer.curves() for layer in found.net)
         complete = not curves and standard.allows(found.loss, found.net, complete=True)
         if complete:
@@ -403,7 +401,7 @@ def _normalized(model: nn.Module, x: Tensor) -> Network:
     return net
 
 
-def _search(state, order, x, y, library, standard, beam, progress) -> _State:
+def _search(state, order, x, y, library, standard, progress) -> _State:
     """Edge by edge; keep the best few networks."""
     states = [_State(copy.deepcopy(state.net), state.loss)]
     for edge in tqdm(order, disable=not progress, unit="edge"):
@@ -413,7 +411,7 @@ def _search(state, order, x, y, library, standard, beam, progress) -> _State:
                 s.snaps += (Snap(*edge, None, None, s.loss, s.loss),)
             continue
         children.sort(key=lambda child: child.score)
-        keep = 1 if standard.exact(children[0].loss) else beam
+        keep = 1 if standard.exact(children[0].loss) else BEAM
         states = [c for c in children[:keep] if c.score < children[0].score + 60]
     states[0].loss = refit(states[0].net, x, y, 100)
     return states[0]

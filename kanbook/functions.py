@@ -377,14 +377,6 @@ class Formula:
             texts.append(str(expression.xreplace(floats)))
         return "\n".join(texts)
 
-    def latex(self, names: Sequence[str] | None = None, digits: int = 4) -> str:
-        """The first output in LaTeX, with so many digits of numbers that were not rounded."""
-        import sympy
-
-        expression = self.expression(names)
-        floats = {f: sympy.Float(f, digits) for f in expression.atoms(sympy.Float)}
-        return sympy.latex(expression.xreplace(floats))
-
 
 def _number(value: float, free: bool) -> Any:
     """A SymPy number; of one that is fixed, the fraction, or the part of pi, that it is."""

@@ -249,7 +249,7 @@ class StoredResults(_Stored):
     # Of the settings, first what names a row, then its losses; `results.load` has all the rest.
     LABELS = ("task", "size", "family", "contestant", "knob", "kinds", "part")
     LABELS += ("optimizer",)
-    HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "tanh_bias", "update_grid")
+    HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "update_grid")
     HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")
 
     def _rows(self, frame):

@@ -21,13 +21,12 @@ __all__ = [
     "make_model",
     "prepare",
     "rerun",
-    "rerun_start",
     "run",
     "run_trial",
 ]
 
 
-def rerun_start(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") -> dict:
+def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") -> dict:
     """Make a stored run again, or as much of its beginning as the time allows, and compare.
 
     Args:
@@ -47,6 +46,3 @@ def rerun_start(name: str, run: str, *, seconds: float = 10.0, device: str = "cp
     if run not in runs:
         raise ValueError(f"run={run!r}; expected one of the {len(runs)} stored runs of {name!r}")
     return rerun(runs[run], seconds=seconds, device=device)
-
-
-check = rerun_start  # its old name

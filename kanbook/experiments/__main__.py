@@ -117,7 +117,7 @@ def verify_table(name: str, options: argparse.Namespace) -> int:
             print(f"{'agrees' if good else 'DIFFERS'}: run {stored['run']}, {what}: {why}")
             continue
         found = engine.rerun(stored, seconds=options.seconds, device=options.device)
-        good, why = engine.judge(experiment, table, stored, found)
+        good, why = engine.judge(table, stored, found)
         wrong += not good
         run = f"run {stored['run']}, seed {stored['seed']}"
         run += f", {found['steps']} of {stored['settings']['steps']} steps"

@@ -44,7 +44,7 @@ class Contest:
     mean log error on the validation samples, is trained with the seeds that count.
 
     Attributes:
-        name, question, chapters, seeds, cost, version, early: as of an
+        name, question, chapters, seeds, cost, version: as of an
             :class:`~kanbook.experiments.definitions.Experiment`.
         make_tasks: what is learned: settings with "task", "kind" (the class of tasks, for the
             statistics), "size" (of the networks, in parameters) and "steps".
@@ -70,7 +70,6 @@ class Contest:
     seeds: int = 10
     cost: int = 0
     version: int = 1
-    early: float = 0.001
 
     @property
     def settings(self) -> list[Cell]:

@@ -45,7 +45,6 @@ class Experiment:
         tuning: share of the steps that a tuning run makes.
         cost: core minutes that all runs take, about, with the tuning.
         version: changes when a stored table no longer means the same.
-        early: relative difference that ``verify`` allows in the losses of the first 30 evaluations.
     """
 
     name: str
@@ -56,7 +55,6 @@ class Experiment:
     tuning: float = 0.25
     cost: int = 0
     version: int = 1
-    early: float = 0.001
 
     @cached_property
     def settings(self) -> list[Settings]:

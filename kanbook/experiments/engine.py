@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
 }
+EARLY = 0.001  # relative difference that `judge` allows in the first 30 losses
 # Of the range of a setting's seeds, see `judge`. Of the stored results, 97 % lie in that of their
 # other seeds, widened by the first; of the tuning runs, with two seeds, 96 % by the second.
 WIDER, WIDER_OF_FEW = 5.0, 10.0
@@ -538,9 +539,7 @@ def end(run: dict[str, Any], points: int | None = None) -> dict[str, float | Non
     return {"loss": losses[points - 1] if points <= len(losses) else None}
 
 
-def judge(
-    experiment: Experiment, table: Table, stored: dict[str, Any], found: dict[str, Any]
-) -> tuple[bool, str]:
+def judge(table: Table, stored: dict[str, Any], found: dict[str, Any]) -> tuple[bool, str]:
     """Whether what :func:`rerun` found agrees with a stored run, and by what.
 
     The beginning is judged strictly. The end is not: long trainings amplify the rounding errors in
@@ -552,8 +551,8 @@ def judge(
     Returns:
         Whether it agrees, and one line with what spoke and the numbers.
     """
-    begins = f"first 30 evaluations {found['early']:.1e} off, {experiment.early:.1e} allowed"
-    if found["early"] > experiment.early:
+    begins = f"first 30 evaluations {found['early']:.1e} off, {EARLY:.1e} allowed"
+    if found["early"] > EARLY:
         return False, begins
     if found["identical"]:
         return True, "to the last digit"
@@ -562,7 +561,7 @@ def judge(
     wider = WIDER if len(alike) >= 3 else WIDER_OF_FEW
     by = f"{len(alike)} seed(s)"
     if not any(name.startswith("curve") for name in found["changed"]):
-        alike, wider, by = [stored], 1 + experiment.early, "an equal curve"
+        alike, wider, by = [stored], 1 + EARLY, "an equal curve"
     ends = [end(run, found["points"]) for run in alike]
     good, texts = True, [begins]
     for name, loss in found["end"].items():

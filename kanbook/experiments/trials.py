@@ -72,7 +72,7 @@ def make_model(
     elif family == "mixture":
         options = {"kan": kan} if "kan" in settings["kinds"] else {}
         if "tanh" in settings["kinds"]:
-            options["tanh"] = {"bias": settings.get("tanh_bias", True)}
+            options["tanh"] = {"bias": True}
         model = networks.Mixture(
             widths, list(settings["kinds"]), activation=activation, **options, **where
         )

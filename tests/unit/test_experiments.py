@@ -365,9 +365,9 @@ def test_verify_some_rows(table, capsys, monkeypatch):
     (line,) = lines("1", "--cheapest")
     assert f"run {key}," in line
     monkeypatch.setattr(engine, "FOLDER", table.path.parent)
-    assert experiments.rerun_start("tiny", key)["identical"]
+    assert experiments.check("tiny", key)["identical"]
     with pytest.raises(ValueError, match=f"run='x'; expected one of the {KEYS} stored runs"):
-        experiments.rerun_start("tiny", "x")
+        experiments.check("tiny", "x")
 
 
 def test_verify_the_beginning_of_a_long_run(tmp_path, capsys, monkeypatch):
@@ -393,7 +393,7 @@ def test_a_stored_divergence_that_does_not_happen_again(table):
         found = engine.rerun(stored, seconds=seconds)
         assert found["early"] == 0
         ended = found["steps"] > 3  # later than the stored one diverged
-        good, why = engine.judge(TINY, table, stored, found)
+        good, why = engine.judge(table, stored, found)
         assert good != ended and ("inf to inf allowed" in why) == ended
 
 
@@ -425,7 +425,7 @@ def test_the_end_is_judged_by_the_spread_of_the_seeds(losses, end, found, good, 
     stored = next(iter(table.runs.values()))
     table.runs["other settings"] = stored | {"settings": KAN, "loss": 1e9, "test_loss": 0}
     again = {"early": 1e-9, "points": None, "changed": ["curve: loss", "loss"], "identical": False}
-    agrees, said = engine.judge(TINY, table, stored, again | {"end": end} | found)
+    agrees, said = engine.judge(table, stored, again | {"end": end} | found)
     assert agrees == good and why in said
 
 

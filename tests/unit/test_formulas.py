@@ -162,7 +162,6 @@ def test_prune_refuses_to_cut_an_output_off():
         (lambda m, x: candidates(x[:, 0], x[:, 1] * math.inf), ValueError, "y"),
         (lambda m, x: snap(m, x, x[:9]), ValueError, "y"),
         (lambda m, x: snap(m, x, x[:, :1], library={}), ValueError, "library={}"),
-        (lambda m, x: snap(m, x, x[:, :1], beam=0), ValueError, "beam=0"),
         (lambda m, x: snap(KAN([2, 1]), x.float(), x[:, :1].float()), ValueError, "float64"),
         (lambda m, x: discover(x, x[:, :1], [2, 1], attempts=0), ValueError, "attempts=0"),
         (lambda m, x: discover(x, x[:, :1], [3, 1]), ValueError, "widths"),
@@ -279,7 +278,6 @@ def test_snap_finds_a_formula_and_leaves_the_network_alone():
     assert torch.equal(torch.get_rng_state(), random)
     assert all(one.after < 100 * found.curve_loss for one in found.snaps)
     assert "x" in [name for name, _, _ in found.snaps[0].alternatives]
-    assert "e^" in found.latex()
     with pytest.raises(ValueError, match="names"):
         found.expression(["v"])
 
