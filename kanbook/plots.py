@@ -395,22 +395,13 @@ def plot_effects(effects: DataFrame) -> Figure:
     return figure
 
 
-def plot_ratios(
-    frame: DataFrame,
-    family: str = "KAN",
-    rivals: list[str] | None = None,
-    *,
-    by: str = "kind",
-    column: str = "test_error",
-) -> Figure:
+def plot_ratios(frame: DataFrame, family: str = "KAN", rivals: list[str] | None = None) -> Figure:
     """Draw how a family compares with its rivals on classes of tasks, as contests found it.
 
     Args:
         frame: rows as :mod:`kanbook.results.contests` reads them, of one contest or of several.
         family: whose error is divided by that of the rivals; left of 1 it is better.
         rivals: other families; all that compete with it if not given.
-        by: the column of the classes.
-        column: the error to compare.
 
     Returns:
         A figure with a part for each contest, in it a row for each class and rival, and for all
@@ -423,13 +414,13 @@ def plot_ratios(
         ValueError: the frame is empty, a rival has no task and seed in common with the family, or
             as :func:`~kanbook.results.contests.ratios`.
     """
-    _check_frame(frame, "contest", "family", by, column)
+    _check_frame(frame, "contest", "family", "kind", "test_error")
     found = contests.rivals(frame, family)
     rivals = found if rivals is None else rivals
     if not rivals or set(rivals) - set(found):
         raise ValueError(f"rivals={rivals!r}; expected some of {found}, who meet {family!r}")
     parts = {
-        contest: _ratio_rows(rows, family, rivals, by, column)
+        contest: _ratio_rows(rows, family, rivals)
         for contest, rows in frame.groupby("contest", sort=False)
         if contests.rivals(rows, family)
     }
@@ -464,22 +455,22 @@ def plot_ratios(
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
     rival = rivals[0] if len(rivals) == 1 else "rival"
-    name = _name(column)
-    ax.set_xlabel(f"{name}, {family} / {rival}\n(below 1: the {family} is better)")
+    ax.set_xlabel(f"test error, {family} / {rival}\n(below 1: the {family} is better)")
     return figure
 
 
-def _ratio_rows(frame: DataFrame, family: str, rivals: list[str], by: str, column: str) -> list:
+def _ratio_rows(frame: DataFrame, family: str, rivals: list[str]) -> list:
     """Label, means, tasks and style of each row; a label alone above the rivals of a class."""
     results, tasks = {}, {}
     for rival in set(rivals) & set(contests.rivals(frame, family)):
-        found = contests.ratios(frame, family, rival, by=by, column=column)
+        found = contests.ratios(frame, family, rival)
         results |= {(row[0], rival): row for row in found.itertuples(index=False)}
-        each = contests.per_task(frame, family, rival, by=by, column=column)
-        tasks |= {(name, rival): list(logs) for name, logs in each.groupby(by)["ratio"]}
+        each = contests.per_task(frame, family, rival)
+        tasks |= {(name, rival): list(logs) for name, logs in each.groupby("kind")["ratio"]}
         means = np.log(each["ratio"]).groupby(each["task"]).mean()
         tasks["all", rival] = list(np.exp(means))
-    classes = [name for name in dict.fromkeys(frame[by]) if any(name == key[0] for key in results)]
+    met = {name for name, _ in results}
+    classes = [name for name in dict.fromkeys(frame["kind"]) if name in met]
     rows = []
     for name in [*classes, "all"] if len(classes) > 1 else classes:  # of one class, all is the same
         of = [rival for rival in rivals if (name, rival) in results]
@@ -501,9 +492,7 @@ def _rival_color(rival: str) -> str:
 def _check_frame(frame: DataFrame, *columns: str) -> None:
     if len(frame) == 0:
         raise ValueError("frame has no rows; expected at least one run")
-    for column in columns:
-        if column not in frame:
-            raise ValueError(f"frame has no column {column!r}; expected one of {list(frame)}")
+    contests.check_columns(frame, *columns)
 
 
 def _style(kind: object, row: int) -> dict[str, str]:

@@ -22,24 +22,13 @@ LEVEL = 0.05  # of tests; intervals hold 95 %
 DIVERGED = 1.0  # the error of a run that diverged: that of predicting the mean
 
 
-def ratios(
-    frame: DataFrame,
-    a: str,
-    b: str,
-    *,
-    by: str = "kind",
-    column: str = "test_error",
-    correction: bool = True,
-) -> DataFrame:
+def ratios(frame: DataFrame, a: str, b: str) -> DataFrame:
     """Compare two families on classes of tasks: mean ratio of their errors, and what it proves.
 
     Args:
-        frame: rows of one contest, at most one result for each family, class, task and seed.
+        frame: rows of one contest, at most one result for each family, class, task and seed. The
+            test error of a run that diverged counts as 1, the relative RMSE of predicting the mean.
         a, b: families.
-        by: the column of the classes.
-        column: the error to compare, positive. That of a run that diverged counts as 1, which is
-            the relative RMSE of predicting the mean.
-        correction: correct p for the number of classes, by Holm's method.
 
     Returns:
         One row for each class, and last one for ``"all"``, whose unit is the task too:
@@ -49,8 +38,8 @@ def ratios(
           mean over the seeds; below 1, a is better;
         - ``low``, ``high``: its 95 % interval, by Student's t on the logarithms of the tasks. NaN
           where there is one task;
-        - ``p``: of the t test that the mean logarithm is 0, and ``p_holm``, the corrected one. The
-          row ``"all"`` is one hypothesis and needs no correction;
+        - ``p``: of the t test that the mean logarithm is 0, and ``p_holm``, corrected for the
+          number of classes by Holm's method; ``"all"`` is one hypothesis and needs no correction;
         - ``verdict``: ``"a"`` or ``"b"``, who is better, if ``p_holm`` < 0.05 and the ratio lies
           outside the tie zone, from 1 / 1.2 to 1.2; ``"tie"`` if the interval lies inside of it;
           otherwise ``"undecided"``.
@@ -64,44 +53,42 @@ def ratios(
     """
     import pandas
 
-    pairs = _pairs(frame, a, b, by, column)
-    tasks = pairs.groupby([by, "task"], sort=False)["log"].mean()
-    classes = [(name, logs.to_numpy()) for name, logs in tasks.groupby(by, sort=False)]
+    pairs = _pairs(frame, a, b)
+    tasks = pairs.groupby(["kind", "task"], sort=False)["log"].mean()
+    classes = [(name, logs.to_numpy()) for name, logs in tasks.groupby("kind", sort=False)]
     classes += [("all", tasks.groupby("task").mean().to_numpy())]
     table = pandas.DataFrame(
-        {by: name, "tasks": len(logs)} | interval(logs)._asdict() for name, logs in classes
+        {"kind": name, "tasks": len(logs)} | interval(logs)._asdict() for name, logs in classes
     )
-    lost = pairs.groupby(by, sort=False)["diverged"].sum()
+    lost = pairs.groupby("kind", sort=False)["diverged"].sum()
     table.insert(2, "diverged", [*lost, lost.sum()])
-    corrected = holm(table["p"][:-1]) if correction else table["p"][:-1]
-    table["p_holm"] = [*corrected, table["p"].iloc[-1]]
+    table["p_holm"] = [*holm(table["p"][:-1]), table["p"].iloc[-1]]
     sides = [side(row) for row in table.itertuples()]
     table["verdict"] = ["undecided" if one == "little" else one for one in sides]
     return table
 
 
-def per_task(
-    frame: DataFrame, a: str, b: str, *, by: str = "kind", column: str = "test_error"
-) -> DataFrame:
+def per_task(frame: DataFrame, a: str, b: str, *, column: str = "test_error") -> DataFrame:
     """Compare two families task by task, each by the pairs of its own seeds.
 
     Args:
-        frame, a, b, by, column: as of :func:`ratios`.
+        frame, a, b: as of :func:`ratios`.
+        column: the error to compare, positive.
 
     Returns:
-        One row for each class and task, with ``kind`` or what ``by`` names, ``task``, ``seeds``,
-        ``diverged`` (runs of both families), ``ratio`` a / b, a geometric mean over the seeds,
-        ``low`` and ``high``, its 95 % interval, and ``p`` of the paired t test on the logarithms,
-        not corrected for the number of tasks.
+        One row for each class and task, with ``kind``, ``task``, ``seeds``, ``diverged`` (runs of
+        both families), ``ratio`` a / b, a geometric mean over the seeds, ``low`` and ``high``, its
+        95 % interval, and ``p`` of the paired t test on the logarithms, not corrected for the
+        number of tasks.
 
     Raises:
         ValueError: as :func:`ratios`.
     """
     import pandas
 
-    groups = _pairs(frame, a, b, by, column).groupby([by, "task"], sort=False)
+    groups = _pairs(frame, a, b, column).groupby(["kind", "task"], sort=False)
     return pandas.DataFrame(
-        {by: name, "task": task, "seeds": len(runs), "diverged": runs["diverged"].sum()}
+        {"kind": name, "task": task, "seeds": len(runs), "diverged": runs["diverged"].sum()}
         | interval(runs["log"].to_numpy())._asdict()
         for (name, task), runs in groups
     )
@@ -113,7 +100,7 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
     Args:
         frame: rows of one factorial. Its families are subsets of the extras: ``"minimal"`` has
             none of them, the names of others are those of their extras, joined by ``" + "``.
-        column: as of :func:`ratios`.
+        column: as of :func:`per_task`.
 
     Returns:
         One row for each ``extra``, ``task`` and ``where``. Its effect is *main* over all companies,
@@ -132,7 +119,7 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
     """
     import pandas
 
-    _check(frame, "task", "seed", "family", "diverged", "seconds", column)
+    check_columns(frame, "task", "seed", "family", "diverged", "seconds", column)
     rows = _results(frame)
     rows = rows.assign(log=log_errors(rows, column), time=np.log(rows["seconds"].astype(float)))
     names = (
@@ -233,7 +220,7 @@ def with_own(frame: DataFrame, family: str = "KAN") -> DataFrame:
     """
     import pandas
 
-    _check(frame, "contest", "task", "family")
+    check_columns(frame, "contest", "task", "family")
     seconds = frame[frame["contest"] == "seconds"]
     own = (frame["family"] == family) & frame["task"].isin(seconds["task"])
     if seconds.empty or (seconds["family"] == family).any():
@@ -248,7 +235,7 @@ def rivals(frame: DataFrame, family: str = "KAN") -> list[str]:
         ValueError: the frame lacks a column.
     """
     keys = ["contest", "task", "seed"]
-    _check(frame, *keys, "family")
+    check_columns(frame, *keys, "family")
     rows = _results(frame)
     own = rows.loc[rows["family"] == family, keys].drop_duplicates()
     return [name for name in rows.merge(own, on=keys)["family"].unique() if name != family]
@@ -269,7 +256,7 @@ def medians(frame: DataFrame) -> DataFrame:
     Raises:
         ValueError: the frame lacks a column.
     """
-    _check(frame, "contest", "kind", "task", "family", "seed", "test_error", "diverged")
+    check_columns(frame, "contest", "kind", "task", "family", "seed", "test_error", "diverged")
     rows = _results(frame)
     rows = rows.assign(test_error=rows["test_error"].where(~_lost(rows), np.inf))
     columns = {
@@ -330,10 +317,10 @@ def holm(p):
     return corrected
 
 
-def _pairs(frame: DataFrame, a: str, b: str, by: str, column: str) -> DataFrame:
+def _pairs(frame: DataFrame, a: str, b: str, column: str = "test_error") -> DataFrame:
     """Log ratio of each pair of runs, of one class, task and seed; runs without a partner go."""
-    keys = [by, "task", "seed"]
-    _check(frame, *keys, "family", "diverged", column)
+    keys = ["kind", "task", "seed"]
+    check_columns(frame, *keys, "family", "diverged", column)
     if "contest" in frame and frame["contest"].nunique() > 1:
         raise ValueError(
             f"frame holds the contests {sorted(set(frame['contest']))}; expected one: "
@@ -348,7 +335,7 @@ def _pairs(frame: DataFrame, a: str, b: str, by: str, column: str) -> DataFrame:
         if own.duplicated(keys).any():
             raise ValueError(
                 f"frame holds several runs of {family!r} with the same {', '.join(keys)}; "
-                "expected one: choose a part of its rows, or other classes (by)"
+                "expected one: choose a part of its rows"
             )
         own = own.assign(log=log_errors(own, column))
         sides.append(own[[*keys, "log", "diverged"]])
@@ -392,7 +379,7 @@ def expected_least(values, n: int) -> float:
     return float(np.dot(shares, values))
 
 
-def _check(frame: DataFrame, *columns: str) -> None:
+def check_columns(frame: DataFrame, *columns: str) -> None:
     missing = [name for name in columns if name not in frame]
     if missing:
         raise ValueError(f"frame has no column {missing[0]!r}; expected one of {list(frame)}")

@@ -69,13 +69,12 @@ MEASURED |= {"spread", "quantiles"}
 MEASURED |= {"formula", "error", "wide_error", "equal", "complexity", "note", "outcome"}
 
 
-def summarize(frame, loss: str = "final"):
+def summarize(frame):
     """Medians with ranges: one row for each setting, over its seeds.
 
     Args:
         frame: as :func:`load` returns it, or some of its rows. Those that measured seconds of
             steps only, and have no loss, are left out.
-        loss: the column to sum up.
 
     Returns:
         A ``pandas.DataFrame`` with the settings that vary, ``parameters``, ``seeds``, ``median``,
@@ -90,16 +89,15 @@ def summarize(frame, loss: str = "final"):
         columns = {"seeds": ("seed", "nunique")} | counts | {"seconds": ("seconds", "median")}
         return groups.agg(**columns).reset_index()
     frame = frame[frame["curve"].notna()]
-    settings = [name for name in frame if name not in MEASURED | {loss}]
+    settings = [name for name in frame if name not in MEASURED]
     varied = [name for name in settings if frame[name].nunique(dropna=False) > 1]
-    frame = frame.assign(shown=frame[loss])
     groups = frame.groupby(varied or settings[:1], dropna=False, sort=False)
     columns = {
         "parameters": ("parameters", "first"),
         "seeds": ("seed", "nunique"),
-        "median": ("shown", "median"),
-        "least": ("shown", "min"),
-        "largest": ("shown", "max"),
+        "median": ("final", "median"),
+        "least": ("final", "min"),
+        "largest": ("final", "max"),
         "diverged": ("diverged", "sum"),
         "seconds": ("seconds", "median"),
     }
