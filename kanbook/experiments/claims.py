@@ -19,6 +19,7 @@ import numpy as np
 from .. import results
 from ..results import contests
 from ..results.contests import TIE, side
+from ..tasks.laws import LAWS
 from .contests import ends
 from .judging import number, percent, ratio, show, word
 from .kinds import NAMES, over, phases, planned, singles, with_methods
@@ -167,7 +168,7 @@ def slow(rows: Rows) -> Found:
 def formula(rows: Rows) -> Found:
     """A KAN can be read: it turns into a formula."""
     frame = rows("recovery")
-    held = frame[~frame.law.isin(["chirp", "ripples", "nearest"])]  # which no small KAN can hold
+    held = frame[[LAWS[law].holds for law in frame.law]]
     share = (held.outcome == "found").groupby(held.noise).mean()
     wrong = (held[held.noise == 0.01].outcome == "wrong").mean()
     verdict = "stands" if share.min() > 0.95 else "narrower" if share.min() > 0.5 else "falls"

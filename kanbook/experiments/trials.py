@@ -182,9 +182,12 @@ class Watch:
             self.history = training.fit(model, inputs, targets, **options)
         self.spent = self.seconds
 
+    @torch.no_grad()
     def error(self, model: nn.Module, samples: tuple[Tensor, Tensor]) -> float:
         """The mean squared error, NaN if the training diverged."""
-        return math.nan if self.history.diverged else mean_squared_error(model, *samples)
+        inputs, targets = samples
+        lost = self.history.diverged
+        return math.nan if lost else (model(inputs) - targets).square().mean().item()
 
     def told(self, model: nn.Module, loss: float) -> dict[str, Any]:
         """What every training tells of itself, in JSON types; see :func:`run_trial`."""
@@ -307,12 +310,6 @@ def fit_options(settings: Settings) -> dict[str, Any]:
 def spread(steps: int, points: int) -> set[int]:
     """So many steps at most (two or more), from the first to the last, ever farther apart."""
     return {round(steps ** (i / (points - 1))) for i in range(points)}
-
-
-@torch.no_grad()
-def mean_squared_error(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
-    """Over all samples, of shapes ``(N, I)`` and ``(N, O)``; NaN or infinite if outputs are."""
-    return (model(inputs) - targets).square().mean().item()
 
 
 @torch.enable_grad()
