@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
 MAX_DEGREE = 7
+
+
+def check_name(argument: str, value: str, known: Iterable[str]) -> None:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{argument}={value!r}; expected one of {', '.join(known)}")
 
 
 def check_integer(name: str, value: int, minimum: int, maximum: int | None = None) -> None:
@@ -221,3 +228,21 @@ def check_steps(name: str, value: object, steps: int) -> None:
         raise TypeError(f"{name}={value!r}; expected a collection of steps")
     for step in value:
         check_integer(f"{name}: step", step, 1, steps)
+
+
+def needed(module: str, install: str | None = None) -> ModuleType:
+    """Import a module that few need; ``install`` is what pip is told, if not the package's name.
+
+    Raises:
+        ImportError: it is not installed; the message says how to.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise not_installed(module, install) from error
+
+
+def not_installed(module: str, install: str | None = None) -> ImportError:
+    name = module.split(".")[0]
+    package = {"kan": "pykan", "sklearn": "scikit-learn", "skimage": "scikit-image"}.get(name, name)
+    return ImportError(f"{package} is not installed; run `pip install {install or package}`")

@@ -159,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # who read the output has gone, such as head: there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (results.ResultsError, engine.EngineError, ValueError) as error:
+    except (results.ResultsError, engine.EngineError, ImportError, ValueError) as error:
         print(f"kanbook.experiments: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

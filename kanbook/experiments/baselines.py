@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import check_name, needed
+
 __all__ = ["BASELINES", "Baseline", "fit"]
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -64,9 +66,7 @@ class Baseline:
 
 
 def sklearn(module: str) -> ModuleType:
-    from .engine import needed
-
-    return needed(f"sklearn.{module}", "scikit-learn")
+    return needed(f"sklearn.{module}")
 
 
 def error_of(predicted: np.ndarray, targets: np.ndarray, classes: bool) -> float:
@@ -254,7 +254,7 @@ def fit(
 
     Raises:
         ValueError: ``name`` or ``kind`` is unknown, or the baseline is not for classes.
-        EngineError: scikit-learn is not installed.
+        ImportError: scikit-learn is not installed.
 
     Example:
         >>> x = np.linspace(-1, 1, 40)[:, None]
@@ -262,9 +262,7 @@ def fit(
         >>> cubic.predict(np.array([[0.5]])).round(6)
         array([[0.125]])
     """
-    kinds = ("regression", "series", "classes")
-    if kind not in kinds:
-        raise ValueError(f"kind={kind!r}; expected one of {', '.join(kinds)}")
+    check_name("kind", kind, ("regression", "series", "classes"))
     names = FOR_CLASSES if kind == "classes" else tuple(BASELINES)
     if name not in names:
         raise ValueError(f"name={name!r}; expected for {kind} one of {', '.join(names)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import math
 import multiprocessing
 import os
@@ -22,6 +21,7 @@ import torch
 from tqdm import tqdm
 
 from .. import __version__
+from .._checks import check_name, needed
 from ..results import FOLDER, ResultsError, Table, digest, key
 from . import digits, equations, heats, recovery, sequence, trials, waves
 from .contests import Contest
@@ -56,8 +56,7 @@ def get(name: str) -> Experiment | Contest:
     Raises:
         ValueError: there is none of that name; the message lists those there are.
     """
-    if not isinstance(name, str) or name not in EXPERIMENTS:
-        raise ValueError(f"name={name!r}; expected one of {', '.join(EXPERIMENTS)}")
+    check_name("name", name, EXPERIMENTS)
     return EXPERIMENTS[name]
 
 
@@ -259,19 +258,6 @@ def check_device(device: str, here: bool = True) -> None:
         ) from error
 
 
-def needed(module: str, package: str | None = None) -> Any:
-    """Import what only running needs, from a package of that name if not given.
-
-    Raises:
-        EngineError: it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = package or module
-        raise EngineError(f"{package} is not installed; run `pip install {package}`") from error
-
-
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keep other processes from writing to the file of a table.
@@ -301,8 +287,8 @@ def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[
     """What runs are submitted to: a process for each core here, or the Dask cluster at an address.
 
     Raises:
-        EngineError: dask.distributed is not installed, nobody answers at the address, or the
-            cluster there has no workers.
+        EngineError: nobody answers at the address, or the cluster there has no workers.
+        ImportError: dask.distributed is not installed.
     """
     if scheduler is None:
         others = multiprocessing.active_children()

@@ -91,7 +91,7 @@ def fair_race(
     Raises:
         TypeError, ValueError: x and y do not fit, are not finite or too few, a class has fewer than
             5 samples, or as ``prepare``.
-        EngineError: a contestant needs scikit-learn, and it is not installed.
+        ImportError: a contestant needs scikit-learn, and it is not installed.
 
     Example:
         >>> x = torch.rand(60, 2)

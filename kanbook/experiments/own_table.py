@@ -108,7 +108,7 @@ def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepar
         TypeError, ValueError: the target is no column, has gaps, one value only, or words for
             regression; another column holds dates, nothing, an infinite number, or numbers among
             which there are words.
-        EngineError: scikit-learn is not installed.
+        ImportError: scikit-learn is not installed.
 
     Example:
         >>> from pandas import DataFrame

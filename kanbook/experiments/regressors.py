@@ -40,6 +40,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._checks import needed
 from ..tasks.laws import LAWS, numeric
 
 Outcome = tuple[str | None, dict[str, Any]]
@@ -263,8 +264,6 @@ class Search:
 
 def pykan(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int) -> Outcome:
     """PyKAN's first tutorial, step by step."""
-    from .engine import needed
-
     with contained() as folder:
         kan, widths = needed("kan", "pykan==0.2.8"), [*LAWS[name].widths]
         model = kan.KAN(widths, grid=3, k=3, seed=seed, auto_save=False, ckpt_path=folder)
@@ -276,8 +275,6 @@ def pykan_tuned(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: 
 
     All tries but the first have targets of mean 0 and spread 1.
     """
-    from .engine import needed
-
     best, tries, kept = (math.inf, None), [], len(inputs) // 5
     points, values = inputs.numpy(), targets[:, 0].numpy()
     with contained() as folder:
@@ -332,8 +329,6 @@ def operon(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int) 
     Of all formulas of which none was both smaller and more exact, that is returned with the least
     n log(squared error) + log(n) size.
     """
-    from .engine import needed
-
     sklearn = needed("pyoperon.sklearn", "pyoperon==0.6.2")
     start, rounds, front = time.process_time(), 0, {}
     points, values = inputs.numpy(), targets.numpy()[:, 0]

@@ -10,7 +10,14 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
-from .._checks import as_generator, check_dtype, check_integer, check_number, check_tensor
+from .._checks import (
+    as_generator,
+    check_dtype,
+    check_integer,
+    check_name,
+    check_number,
+    check_tensor,
+)
 
 __all__ = [
     "FORMULAS",
@@ -88,8 +95,7 @@ def function_1d(
         >>> targets.squeeze(-1)
         tensor([ 0.1000, -0.4500, -0.4115, -0.1483, -0.5000])
     """
-    if not isinstance(name, str) or name not in FUNCTIONS_1D:
-        raise ValueError(f"name={name!r}; expected one of {', '.join(FUNCTIONS_1D)}")
+    check_name("name", name, FUNCTIONS_1D)
     check_integer("n", n, 2)
     check_dtype(dtype)
     inputs = torch.linspace(-1, 1, n, device=device, dtype=dtype).unsqueeze(-1)
@@ -154,8 +160,7 @@ def formula(
     Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 3.1. In the book: chapters
     12 and 17.
     """
-    if not isinstance(name, str) or name not in FORMULAS:
-        raise ValueError(f"name={name!r}; expected one of {', '.join(FORMULAS)}")
+    check_name("name", name, FORMULAS)
     check_integer("n", n, 2)
     check_dtype(dtype)
     features, function = FORMULAS[name]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._checks import as_generator, check_integer, check_number
+from .._checks import as_generator, check_integer, check_name, check_number
 
 __all__ = ["LAWS", "Law", "law"]
 
@@ -91,8 +91,7 @@ def law(
 
     In the book: chapter 18.
     """
-    if not isinstance(name, str) or name not in LAWS:
-        raise ValueError(f"name={name!r}; expected one of {', '.join(LAWS)}")
+    check_name("name", name, LAWS)
     check_integer("n", n, 2)
     check_number("noise", noise, minimum=0)
     check_number("wider", wider, minimum=0, positive=True)

@@ -11,6 +11,7 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
+from .._checks import check_name
 from . import as_function
 from .tables import data_file
 
@@ -75,6 +76,5 @@ def picture(
         >>> inputs.shape, targets.shape
         (torch.Size([1024, 2]), torch.Size([1024, 1]))
     """
-    if not isinstance(name, str) or name not in PICTURES:
-        raise ValueError(f"name={name!r}; expected one of {', '.join(PICTURES)}")
+    check_name("name", name, PICTURES)
     return as_function(_luminance(name), size, device, dtype)

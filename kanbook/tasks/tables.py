@@ -5,20 +5,24 @@ They need the packages of the extra ``experiments``: ``pip install 'kanbook[expe
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .. import _checks
+from .._checks import check_name, not_installed
+
 __all__ = ["TABLES", "Table", "table"]
+
+EXTRA = "'kanbook[experiments]'"
+needed = partial(_checks.needed, install=EXTRA)
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,6 @@ class Table:
         return self.kind == "series"
 
 
-def needed(module: str) -> ModuleType:
-    """Import a module of a package that holds data.
-
-    Raises:
-        ImportError: it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise not_installed(module) from error
-
-
 def data_file(package: str, path: str) -> Path:
     """Where a package keeps a file, without importing the package.
 
@@ -65,16 +57,8 @@ def data_file(package: str, path: str) -> Path:
     """
     spec = importlib.util.find_spec(package)
     if spec is None:
-        raise not_installed(package)
+        raise not_installed(package, EXTRA)
     return Path(spec.origin).parent / path
-
-
-def not_installed(module: str) -> ImportError:
-    package = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
-    name = module.split(".")[0]
-    return ImportError(
-        f"{package.get(name, name)} is not installed; run `pip install 'kanbook[experiments]'`"
-    )
 
 
 def regression(inputs, targets, columns) -> Table:
@@ -295,6 +279,5 @@ def table(name: str) -> Table:
         >>> one.inputs.shape, one.targets.shape, one.kind
         (torch.Size([178, 13]), torch.Size([178]), 'classes')
     """
-    if not isinstance(name, str) or name not in TABLES:
-        raise ValueError(f"name={name!r}; expected one of {', '.join(TABLES)}")
+    check_name("name", name, TABLES)
     return _made(name)

@@ -30,7 +30,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
-from .._checks import as_generator, check_dtype, check_integer, check_number
+from .._checks import as_generator, check_dtype, check_integer, check_name, check_number
 
 __all__ = ["KINDS", "TARGETS", "Target", "in_ball", "rotation", "spread", "target"]
 
@@ -209,11 +209,6 @@ TARGETS = (
 )
 
 
-def check_name(name: str) -> None:
-    if not isinstance(name, str) or name not in TARGETS:
-        raise ValueError(f"name={name!r}; expected one of {', '.join(TARGETS)}")
-
-
 @cache
 def spread(name: str) -> float:
     """The standard deviation of a target over the ball, from 50,000 points of its own.
@@ -224,7 +219,7 @@ def spread(name: str) -> float:
     Raises:
         ValueError: ``name`` is unknown.
     """
-    check_name(name)
+    check_name("name", name, TARGETS)
     one = TARGETS[name]
     return one.function(in_ball(50_000, one.inputs, as_generator(3))).std().item()
 
@@ -261,7 +256,7 @@ def target(
         >>> inputs.shape, targets.shape
         (torch.Size([5, 2]), torch.Size([5, 1]))
     """
-    check_name(name)
+    check_name("name", name, TARGETS)
     check_integer("n", n, 2)
     check_number("noise", noise, minimum=0)
     check_dtype(dtype)

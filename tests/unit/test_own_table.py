@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kanbook import KAN, MLP, fit
-from kanbook.experiments import engine, fair_race, own_data, prepare
+from kanbook.experiments import fair_race, own_data, prepare
 from kanbook.tasks.tables import table
 
 QUICK = {"steps": 20, "rates": (0.1,), "seeds": 1, "contestants": ("linear", "KAN")}
@@ -210,7 +210,7 @@ def test_more_bad_input(monkeypatch):
     with pytest.raises(ValueError, match="contestants has 'forest'; expected some of"):
         fair_race(houses(), "price", contestants=("forest",))
     monkeypatch.setitem(sys.modules, "sklearn.compose", None)
-    with pytest.raises(engine.EngineError, match="scikit-learn is not installed"):
+    with pytest.raises(ImportError, match="scikit-learn is not installed"):
         prepare(houses(), "price")
 
 

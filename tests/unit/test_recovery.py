@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from kanbook.experiments import engine, recovery, regressors
+from kanbook._checks import needed
+from kanbook.experiments import recovery, regressors
 from kanbook.tasks.laws import law, numeric
 
 # --- the rivals ----------------------------------------------------------------------------------
@@ -38,8 +39,8 @@ def test_what_pykan_raises_is_an_outcome_and_what_we_raise_is_not(monkeypatch):
 
 
 def test_missing_rivals_are_named():
-    with pytest.raises(engine.EngineError, match="pip install nothing==1"):
-        engine.needed("nothing", "nothing==1")
+    with pytest.raises(ImportError, match="nothing is not installed; run `pip install nothing==1`"):
+        needed("nothing", "nothing==1")
 
 
 @pytest.mark.parametrize(
