@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ..results import FOLDER, Table, key
 from ..tasks.tables import TABLES, table
 from ..tasks.targets import KINDS, TARGETS
-from .definitions import EXPERIMENTS, Experiment, Settings, sized
+from .definitions import EXPERIMENTS, Experiment, Settings, evaluations, planned, sized
 
 SEARCH_SEEDS, FINALIST_SEEDS = (1000,), (1001, 1002)  # no result uses them
 # Seeds, at most, of what takes long and differs little between them.
@@ -104,15 +104,12 @@ class Contest:
 
     def work(self, cell: Cell, seeds: int) -> int:
         """The evaluations of all runs of a cell."""
-        first = self._candidates(cell)[0]
-        if "baseline" in first:
-            return 1000 * self._seeds(cell, seeds)
         tuned = 0.0
         if (tries := self.tries(cell)) > 1:
             tuned = self.share * tries * len(self.search_seeds)
             tuned += self.finalists * len(FINALIST_SEEDS)
-        cost = {"lbfgs": 25, "lm": 10}.get(first["optimizer"], 1)  # as in engine.evaluations
-        return round(cost * first["steps"] * (tuned + seeds))
+        once = evaluations(self._candidates(cell)[0])
+        return round(once * (tuned + self._seeds(cell, seeds)))
 
     def known(self, cells: Sequence[Cell], table: Table, seeds: int) -> list[dict[str, Any]]:
         """The runs that these cells are known to need, as far as the stored ones tell."""
@@ -122,21 +119,21 @@ class Contest:
         every = self._candidates(cell)
         seeds = self._seeds(cell, seeds)
         if len(every) == 1:  # nothing to choose
-            return self._planned("result", every, range(seeds))
+            return [planned("result", every[0], seed) for seed in range(seeds)]
         steps = every[0]["steps"]
         short = [one | {"steps": max(1, round(self.share * one["steps"]))} for one in every]
-        runs = self._planned("search", short, self.search_seeds)
+        runs = [planned("search", one, seed) for seed in self.search_seeds for one in short]
         if any(one["run"] not in table.runs for one in runs):
             return runs
         best = self._ranked("search", short, self.search_seeds, table)
         best = [one | {"steps": steps} for one in best[: max(1, self.finalists)]]
         if self.finalists:
-            finals = self._planned("finalist", best, FINALIST_SEEDS)
+            finals = [planned("finalist", one, seed) for seed in FINALIST_SEEDS for one in best]
             runs += finals
             if any(one["run"] not in table.runs for one in finals):
                 return runs
             best = self._ranked("finalist", best, FINALIST_SEEDS, table)
-        return runs + self._planned("result", best[:1], range(seeds))
+        return runs + [planned("result", best[0], seed) for seed in range(seeds)]
 
     def _candidates(self, cell: Cell) -> list[Settings]:
         task, contest, family = cell
@@ -148,11 +145,6 @@ class Contest:
         if contest == "seconds":
             run["steps"] = round(run["steps"] * pace(run)["KAN"] / pace(run)[family])
         return candidates(run, self.draws)
-
-    @staticmethod
-    def _planned(stage: str, every: Sequence[Settings], seeds: Sequence[int]) -> list[dict]:
-        runs = [{"stage": stage, "settings": one, "seed": seed} for seed in seeds for one in every]
-        return [{"run": key(**what)} | what for what in runs]
 
     @staticmethod
     def _ranked(stage: str, every: Sequence[Settings], seeds: Sequence[int], table: Table):

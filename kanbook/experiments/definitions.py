@@ -14,6 +14,7 @@ from functools import cache, cached_property, partial
 from itertools import product
 from typing import Any
 
+from ..results import key
 from ..tasks import FORMULAS, FUNCTIONS_1D
 from ..tasks.laws import LAWS
 from . import slices
@@ -90,6 +91,24 @@ class Experiment:
         if "lr" in settings or "measure" in settings:
             return settings
         return settings | {"lr": RATES[settings["optimizer"]][0]}
+
+
+def planned(stage: str, settings: Settings, seed: int) -> dict[str, Any]:
+    """A run that is still to be made, under the key that it will be stored with."""
+    what = {"stage": stage, "settings": settings, "seed": seed}
+    return {"run": key(**what)} | what
+
+
+def evaluations(settings: Settings) -> int:
+    """How often a run computes the loss and its gradient, about: its share of the time."""
+    if "law" in settings:
+        return settings["limit"]
+    if "measure" in settings:
+        return 85 * len(settings["models"])
+    if "baseline" in settings:
+        return 1000
+    steps = settings["steps"] * {"lbfgs": 25, "lm": 10}.get(settings["optimizer"], 1)
+    return steps + 10 * settings.get("then", 0)
 
 
 # --- building settings ---------------------------------------------------------------------------

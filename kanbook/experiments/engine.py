@@ -25,7 +25,7 @@ from .._checks import check_name, needed
 from ..results import FOLDER, ResultsError, Table, digest, key
 from . import digits, equations, heats, recovery, sequence, trials, waves
 from .contests import Contest
-from .definitions import EXPERIMENTS, TUNING_SEEDS, Experiment, Settings
+from .definitions import EXPERIMENTS, TUNING_SEEDS, Experiment, Settings, evaluations, planned
 
 # For the processes that train. On Linux, the C library would give the memory of large tensors back
 # to the system after every use; to keep it makes a KAN 1.4 times and a tanh KAN 1.9 times faster.
@@ -74,12 +74,6 @@ def path_of(experiment: Experiment, folder: Path | None = None) -> Path:
 
 
 # --- what is to be done --------------------------------------------------------------------------
-
-
-def planned(stage: str, settings: Settings, seed: int) -> dict[str, Any]:
-    """A run that is still to be made, under the key that it will be stored with."""
-    what = {"stage": stage, "settings": settings, "seed": seed}
-    return {"run": key(**what)} | what
 
 
 def tuning_tasks(experiment: Experiment) -> list[dict[str, Any]]:
@@ -154,18 +148,6 @@ def check_settings(experiment: Experiment, table: Table) -> None:
                 "have, so it was made by another version of the definition; use the commit that it "
                 "was made with, or move the file away and run it again"
             )
-
-
-def evaluations(settings: Settings) -> int:
-    """How often a run computes the loss and its gradient, about: its share of the time."""
-    if "law" in settings:
-        return settings["limit"]
-    if "measure" in settings:
-        return 85 * len(settings["models"])
-    if "baseline" in settings:
-        return 1000
-    steps = settings["steps"] * {"lbfgs": 25, "lm": 10}.get(settings["optimizer"], 1)
-    return steps + 10 * settings.get("then", 0)
 
 
 def work_of(experiment: Experiment | Contest, seeds: int) -> int:

@@ -42,10 +42,9 @@ OWN = "the field's own"
 def fields(frame: DataFrame) -> DataFrame:
     """Rows of the field's own methods: for each task the one with the least validation error."""
     rows = frame[frame.baseline.notna()]
-    logs = np.log(rows.validation_error).groupby([rows.kind, rows.task, rows.family]).mean()
-    best = {key[-1:] + key[:-1] for key in logs.groupby(["kind", "task"]).idxmin()}
-    kept = [key in best for key in zip(rows.family, rows.kind, rows.task, strict=True)]
-    return rows[kept].assign(family=OWN)
+    task = [rows.kind, rows.task]
+    means = np.log(rows.validation_error).groupby([*task, rows.family]).transform("mean")
+    return rows[means == means.groupby(task).transform("min")].assign(family=OWN)
 
 
 def solved(frame: DataFrame) -> DataFrame:
@@ -60,9 +59,8 @@ def solved(frame: DataFrame) -> DataFrame:
     rows["family"] = rows.model.map({"kan": "KAN", "mlp": "MLP", "collocation": OWN})
     kind = [rows[name].map(str) for name in ("degree", "activation", "grid_size")]
     rows["which"] = kind[0].str.cat(kind[1:])
-    middle = rows.groupby(["task", "family", "which"]).loss.median()
-    best = set(middle.groupby(["task", "family"]).idxmin())
-    return rows[[key in best for key in zip(rows.task, rows.family, rows.which, strict=True)]]
+    middle = rows.groupby(["task", "family", "which"]).loss.transform("median")
+    return rows[middle == middle.groupby([rows.task, rows.family]).transform("min")]
 
 
 def phases(frame: DataFrame) -> DataFrame:
@@ -83,9 +81,8 @@ def with_methods(networks: DataFrame, contest: DataFrame) -> DataFrame:
 def curves(frame: DataFrame) -> DataFrame:
     """The four curves of one input, 200 parameters: of each family the depth that fits better."""
     rows = frame[(frame["size"] == 200) & frame.family.isin(["KAN", "MLP"])]
-    middle = rows.groupby(["task", "family", "depth"]).loss.median()
-    best = set(middle.groupby(["task", "family"]).idxmin())
-    return rows[[key in best for key in zip(rows.task, rows.family, rows.depth, strict=True)]]
+    middle = rows.groupby(["task", "family", "depth"]).loss.transform("median")
+    return rows[middle == middle.groupby([rows.task, rows.family]).transform("min")]
 
 
 def singles(load: Callable[[str], DataFrame]) -> dict[str, DataFrame]:
