@@ -260,7 +260,7 @@ def _follow(layer: SplineLayer, samples: Tensor, grid_eps: float) -> Tensor:
 
 def _share_outside(layer: SplineLayer, samples: Tensor) -> float:
     """The share of samples outside the domain, by more than rounding."""
-    start, end = layer.knots[:, layer.degree], layer.knots[:, -layer.degree - 1]
+    start, end = layer.domain
     rounding = 1e-6 * (end - start)
     return ((samples < start - rounding) | (samples > end + rounding)).double().mean().item()
 

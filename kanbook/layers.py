@@ -72,6 +72,11 @@ class SplineLayer(nn.Module):
         """Number of grid intervals G on the domain."""
         return self.knots.shape[-1] - 2 * self.degree - 1
 
+    @property
+    def domain(self) -> tuple[Tensor, Tensor]:
+        """Its ends for each input, both of shape ``(I,)``."""
+        return self.knots[:, self.degree], self.knots[:, -self.degree - 1]
+
     @torch.no_grad()
     def set_grid(self, knots: Tensor, coef: Tensor) -> None:
         """Take over knots and coefficients of any grid size, as they are, without checks.
@@ -236,8 +241,8 @@ class KANLayer(SplineLayer):
     def reset_parameters(self, generator: int | torch.Generator | None = None) -> None:
         """Make every edge a straight line of random slope, and every option a no-op."""
         generator = as_generator(generator, self.coef.device)
-        a, b = self.knots[:, self.degree, None], self.knots[:, -self.degree - 1, None]
-        center = (a + b) / 2
+        a, b = self.domain
+        center = ((a + b) / 2).unsqueeze(1)
         # The coefficients of the line x: the mean of the k knots inside each support.
         if self.degree == 0:
             line = (self.knots[:, :-1] + self.knots[:, 1:]) / 2

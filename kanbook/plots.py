@@ -180,7 +180,7 @@ def plot_edges(model: nn.Module, inputs: Tensor) -> Figure:
                 clip_on=False,
                 in_layout=False,
             )
-            _shade_outside(ax, *_domain(layer, i), low, high)
+            _shade_outside(ax, *(end[i].item() for end in layer.domain), low, high)
             ax.set_title(f"{i} → {o}", fontsize=12, pad=2)
             ax.tick_params(labelsize=12, length=2)
             ax.locator_params(nbins=2)
@@ -537,10 +537,6 @@ def _edge_order(layer: KANLayer) -> list[tuple[int, int]]:
     """The edges (input, output) that are there."""
     every = torch.ones(layer.in_features, layer.out_features) if layer.mask is None else layer.mask
     return [(i, o) for i, o in every.nonzero().tolist()]
-
-
-def _domain(layer: KANLayer, i: int) -> tuple[float, float]:
-    return layer.knots[i, layer.degree].item(), layer.knots[i, -layer.degree - 1].item()
 
 
 def _shade_outside(ax: Axes, start: float, end: float, low: float, high: float) -> None:

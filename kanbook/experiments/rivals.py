@@ -107,7 +107,7 @@ class SplineActivation(SplineLayer):
         """Fit every spline to ``start`` on its domain."""
         if self.knots.is_meta:  # no values to fit
             return
-        a, b = self.knots[:, self.degree], self.knots[:, -self.degree - 1]
+        a, b = self.domain
         x = torch.lerp(a, b, torch.linspace(0, 1, 20 * self.grid_size + 1).to(a).unsqueeze(-1))
         y = self.start(x)
         check_like("start(x)", y, "knots", self.knots)
