@@ -244,7 +244,7 @@ def run(
         x = torch.cat([x, sample(equation, settings["points"] // 4, 20_000 + seed, True)])
     x, others = x.to(device), sample(equation, 2000, 9_999).to(device)
     targets, steps = torch.zeros(len(x), 1).to(x), settings["steps"]
-    fresh = {1 + round(steps / 2 * i / UPDATES) for i in range(1, UPDATES + 1)}
+    fresh = trials.in_first_half(steps, UPDATES)
     curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
     probes, spent, complete = [], 0.0, True
 

@@ -139,8 +139,8 @@ def run(
 
 def _train(data: Data, settings: Settings, seed: int, device: Any, **how: Any) -> dict[str, Any]:
     steps = settings["steps"]
-    n = settings.get("update_kept", 0)  # as "update_grid", but the optimizer goes on
-    kept = {round(steps / 2 * i / n) for i in range(1, n + 1)}
+    # As "update_grid", but the optimizer goes on; after a step, not before the next.
+    kept = {step - 1 for step in trials.in_first_half(steps, settings.get("update_kept", 0))}
     checks = {max(1, round(steps * i / CHECKS)) for i in range(1, CHECKS + 1)}
     best = {"error": math.inf, "step": 0, "model": None}
 

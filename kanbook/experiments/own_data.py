@@ -18,7 +18,9 @@ from ..counting import count_parameters
 from ..networks import KAN, MLP
 from ..training import fit
 from . import baselines
+from .definitions import parameters
 from .own_table import kind_of, prepare
+from .trials import in_first_half
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -218,11 +220,7 @@ def _networks(inputs: int, outputs: int, hidden: int, device: torch.device | str
     size = count_parameters(KAN(widths, generator=0))
     pairs = [(a, b) for a in range(1, round(size**0.5) + 2) for b in range(a, 2 * a + 1)]
     shapes = [[inputs, *pair, outputs] for pair in pairs]
-
-    def parameters(shape: list[int]) -> int:
-        return sum((i + 1) * o for i, o in zip(shape[:-1], shape[1:], strict=True))
-
-    closest = min(shapes, key=lambda shape: abs(parameters(shape) - size))
+    closest = min(shapes, key=lambda shape: abs(parameters({"model": "mlp"}, shape) - size))
     return {
         "KAN, one layer": lambda seed: KAN([inputs, outputs], generator=seed).to(device),
         "KAN": lambda seed: KAN(widths, generator=seed).to(device),
@@ -232,7 +230,7 @@ def _networks(inputs: int, outputs: int, hidden: int, device: torch.device | str
 
 def _train(model: nn.Module, train: Samples, choose: Samples, steps: int, rate: float) -> float:
     """Train, keep the weights that did best on the samples that choose, return the seconds."""
-    fresh = {1, *(1 + round(steps / 2 * i / FRESH) for i in range(1, FRESH + 1))}
+    fresh = {1, *in_first_half(steps, FRESH)}
     change = {"update_grid_at" if isinstance(model, KAN) else "restart_at": fresh}
     options = {"lr": rate, "schedule": lambda t: 1 - t, "validation": choose, "patience": steps}
     loss = nn.functional.cross_entropy if train[1].ndim == 1 else None

@@ -27,6 +27,7 @@ from torch import Tensor
 from .. import formulas
 from ..tasks.laws import LAWS, law, numeric
 from . import regressors
+from .trials import digits
 
 SAMPLES, N_TEST, WIDER = 1000, 2000, 1.3
 # Found: the error against the law without noise, on new points and on a domain 1.3 times as wide,
@@ -118,10 +119,10 @@ def run(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     formula, note = METHODS[settings["method"]](name, inputs, targets, settings["limit"], seed)
     seconds = time.process_time() - start
     result = {"formula": formula, "error": None, "wide_error": None, "equal": False}
-    result |= {"complexity": None, "seconds": float(f"{seconds:.4g}"), "note": note}
+    result |= {"complexity": None, "seconds": digits(seconds, 4), "note": note}
     if formula is not None:
         found = errors(formula, name)
-        result |= {k: float(f"{v:.4g}") if math.isfinite(v) else None for k, v in found.items()}
+        result |= {k: digits(v, 4) for k, v in found.items()}
         result |= {"equal": equal(formula, name), "complexity": complexity(formula)}
     return result
 
@@ -139,7 +140,7 @@ def _kanbook(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int
         if found.complete or time.process_time() - start + last > limit:
             break
     curves = sum(len(layer.curves()) for layer in found.network)
-    note = {"attempts": attempts, "curves": curves, "loss": float(f"{found.loss:.4g}")}
+    note = {"attempts": attempts, "curves": curves, "loss": digits(found.loss, 4)}
     return str(found.expression()) if found.complete else None, note
 
 

@@ -298,13 +298,18 @@ def fit_options(settings: Settings) -> dict[str, Any]:
         if share := settings.get("warmup"):  # of the steps, in which the rate rises first
             options["schedule"] = lambda t: min((t + 1e-3) / share, 1) * (1 - t)
     for key, name in (("update_grid", "update_grid_at"), ("restart", "restart_at")):
-        if n := settings.get(key):  # so many, evenly over the first half
-            options[name] = [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
+        if n := settings.get(key):
+            options[name] = in_first_half(steps, n)
     if settings.get("extend_grid"):  # [share of the steps, grid size]
         options["extend_grid_at"] = {1 + round(steps * s): g for s, g in settings["extend_grid"]}
         if settings.get("update_before"):  # before each extension, nowhere else
             options["update_grid_at"] = [*options["extend_grid_at"]]
     return options
+
+
+def in_first_half(steps: int, n: int) -> list[int]:
+    """So many steps, evenly over the first half."""
+    return [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
 
 
 def spread(steps: int, points: int) -> set[int]:
@@ -327,7 +332,7 @@ def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, li
     (model(inputs) - targets).square().mean().backward()
     outside, dead, gradient = [], [], []
     for layer, x in found:
-        a, b = layer.knots[:, layer.degree], layer.knots[:, -layer.degree - 1]
+        a, b = layer.domain
         out = (x < a) | (x > b)
         outside.append(digits(out.double().mean().item(), 4))
         beyond = (x < layer.knots[:, 0]) | (x > layer.knots[:, -1])
