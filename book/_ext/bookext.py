@@ -65,13 +65,6 @@ def drop_thebe(app, pagename, templatename, context, doctree):
     ]
 
 
-def empty_fontawesome(app, exception):
-    """Empties the theme's script of icons, 1.5 MB: the style sheet draws them with fonts."""
-    script = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
-    if exception is None and script.is_file():
-        script.write_text("// Not needed: the style sheet has the icons.\n", encoding="utf-8")
-
-
 class LiveFigures(SphinxPostTransform):
     """Keeps widget and picture of one output, of which MyST-NB would choose one.
 
@@ -178,5 +171,4 @@ def setup(app):
     app.connect("html-page-context", share_scripts, priority=800)  # after MyST-NB's
     app.connect("html-page-context", drop_thebe, priority=900)  # after those who add scripts
     app.connect("build-finished", copy_mathjax)
-    app.connect("build-finished", empty_fontawesome)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -49,6 +49,8 @@ def quicken_folder(folder):
         for path in folder.rglob("*.html")
         if path.relative_to(folder).parts[0] != "_static"
     }
+    # The theme's script of icons, 1.5 MB: the style sheet draws them with fonts.
+    (folder / "_static" / "scripts" / "fontawesome.js").unlink(missing_ok=True)
     words = used_words(folder, pages.values())
     joined = join_scripts(folder)
     ask_together(folder)
