@@ -69,7 +69,7 @@ clean: ## remove the built book and the environments
 
 # --- the environment ---------------------------------------------------------------------------
 
-$(BIN)/python:
+$(VENV)/bin/python:  # not of BIN: whoever sets it keeps .venv, which the recipe clears
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "make: no '$(PYTHON)' here; install Python 3.10 or newer, or name one: make book PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
