@@ -122,8 +122,7 @@ class TanhKAN(Network):
         ``(..., widths[0])`` to ``(..., widths[-1])``.
 
     Raises:
-        TypeError, ValueError: ``widths`` is not a sequence of two or more integers >= 1, or as
-            :class:`~kanbook.layers.TanhLayer`.
+        TypeError, ValueError: as :class:`KAN` and :class:`~kanbook.layers.TanhLayer`.
 
     Example:
         >>> from kanbook import count_parameters
@@ -164,9 +163,8 @@ class MLP(Network):
         ``(..., widths[0])`` to ``(..., widths[-1])``.
 
     Raises:
-        TypeError, ValueError: ``widths`` is not a sequence of two or more integers >= 1, or
-            ``activation`` cannot be called; in ``forward``, x has another last dimension, dtype or
-            device than the first layer.
+        TypeError, ValueError: as :class:`KAN`, or ``activation`` cannot be called; in ``forward``,
+            x has another last dimension, dtype or device than the first layer.
 
     Example:
         >>> from kanbook import count_parameters
@@ -213,8 +211,7 @@ class Mixture(Network):
         ``(..., widths[0])`` to ``(..., widths[-1])``.
 
     Raises:
-        TypeError, ValueError: ``widths`` is not a sequence of two or more integers >= 1; ``kinds``
-            is of another length or names an unknown kind; or as the layers.
+        TypeError, ValueError: as :class:`KAN` and the layers, or ``kinds`` does not fit.
 
     Example:
         >>> Mixture([2, 5, 1], ["linear", "kan"], kan={"grid_size": 3})

@@ -438,10 +438,6 @@ def _optimizer_maker(optimizer, lr):
 
     def make(model):
         updater = optimizer(_trainable(model), **({} if lr is None else {"lr": lr}))
-        if not isinstance(updater, torch.optim.Optimizer):
-            raise TypeError(
-                f"optimizer returned a {type(updater).__name__}; expected a torch.optim.Optimizer"
-            )
         return updater, [group["lr"] for group in updater.param_groups]
 
     return make

@@ -135,17 +135,14 @@ class SplineMLP(Network):
 
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
-        grid_size, degree, domain, start: of every
-            :class:`SplineActivation`.
+        grid_size, degree, domain, start: of every :class:`SplineActivation`.
         device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.
 
     Raises:
-        TypeError, ValueError: ``widths`` is not a sequence of two or more integers >= 1, or as
-            :class:`SplineActivation`; in ``forward``, x has another last
-            dimension, dtype or device than the first layer.
+        TypeError, ValueError: as :class:`~kanbook.networks.MLP` and :class:`SplineActivation`.
 
     Example:
         >>> from kanbook import count_parameters

@@ -36,8 +36,7 @@ def make_model(
 
     Args:
         settings: its ``model`` says which kind, the others are those of the kind.
-        generator: source of the random numbers, on the CPU, or a number to start one from;
-            PyTorch's global one if not given.
+        generator: as of :func:`kanbook.tasks.formula`.
         device: of the network.
 
     Raises:

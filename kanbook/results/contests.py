@@ -362,9 +362,6 @@ def expected_least(values, n: int) -> float:
         values: shape ``(N,)``; for the largest, give ``-values`` and take the result negative.
         n: how many are drawn, from 1 to N.
 
-    Raises:
-        ValueError: n is not from 1 to N.
-
     Example:
         >>> round(expected_least([3, 1, 2], 2), 6)  # of (1, 2), (1, 3) and (2, 3)
         1.333333
@@ -372,8 +369,6 @@ def expected_least(values, n: int) -> float:
     Source: the i-th least is the least of comb(N - i, n - 1) of the comb(N, n) draws.
     """
     values = np.sort(np.asarray(values, dtype=float))
-    if not 1 <= n <= len(values):
-        raise ValueError(f"n={n!r}; expected a number from 1 to {len(values)}, that of the values")
     draws = math.comb(len(values), n)
     shares = [math.comb(len(values) - i, n - 1) / draws for i in range(1, len(values) + 1)]
     return float(np.dot(shares, values))

@@ -74,8 +74,7 @@ def law(
         n: number of points, at least 2.
         noise: standard deviation of normal noise on the targets, in units of theirs.
         wider: factor on every range, about its center.
-        generator: source of the random numbers, on the CPU, or a number to start one from;
-            PyTorch's global one if not given.
+        generator: as of :func:`kanbook.tasks.formula`.
 
     Returns:
         Inputs (n, I) and targets (n, 1), float64; targets are NaN where the law is not defined.

@@ -240,8 +240,7 @@ def target(
         name: a key of ``TARGETS``.
         n: number of points, at least 2.
         noise: standard deviation of normal noise on the targets, in units of :func:`spread`.
-        generator: source of the random numbers, on the CPU, or a number to start one from;
-            PyTorch's global one if not given.
+        generator: as of :func:`kanbook.tasks.formula`.
         dtype: of the result.
 
     Returns:

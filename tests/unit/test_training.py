@@ -545,7 +545,6 @@ SHAPES = r"targets of shape \(40, 2\).*output of shape \(40, 1\)"
     [
         ({"optimizer": "adamw"}, ValueError, r"optimizer='adamw'.*'adam', 'sgd', 'lbfgs', 'lm'"),
         ({"optimizer": None}, ValueError, r"optimizer=None"),
-        ({"optimizer": list}, TypeError, r"optimizer returned a list; expected a torch.optim.Opt"),
         ({"steps": -1}, ValueError, r"steps=-1"),
         ({"steps": 2.5}, TypeError, r"steps=2.5"),
         ({"steps": True}, TypeError, r"steps=True"),
