@@ -1,7 +1,8 @@
-"""The built book in a browser: every page on a desktop and on a phone, in light and in dark.
+"""What a reader does with the built book, in a browser; and its links.
 
-`make book` builds it first. Needs a Chromium or Chrome; KANBOOK_BROWSER names one elsewhere. The
-pages come from a server of this test, and every request to another host is a failure: visitor.py.
+`make book` builds it first, and test_every_page.py looks at each page. Needs a Chromium or Chrome;
+KANBOOK_BROWSER names one elsewhere. The pages come from a server of this test, and every request to
+another host is a failure: visitor.py.
 """
 
 import functools
@@ -24,7 +25,6 @@ from figures import PAGE  # noqa: E402
 NOTEBOOK_PAGES = [page for page in PAGES if page.startswith("notebooks/")]
 
 pytestmark = NEEDS_BOOK
-ALL_PAGES = pytest.mark.parametrize("path", PAGES)
 
 
 @pytest.fixture(scope="module")
@@ -47,62 +47,6 @@ def fresh_desktop(browser, server):
     visitor = Visitor(browser, server, DESKTOP, "light")
     yield visitor
     visitor.context.close()
-
-
-LOOK = """() => {
-  const problems = [];
-  const root = document.documentElement;
-  if (root.scrollWidth > root.clientWidth) {
-    const scrolls = e => e && (getComputedStyle(e).overflowX !== "visible" ||
-      scrolls(e.parentElement.closest("article *")));
-    const wide = [...document.querySelectorAll("article *")].filter(e =>
-      e.getBoundingClientRect().right > root.clientWidth && !scrolls(e));
-    problems.push(`the page scrolls sideways: ${root.scrollWidth} px in ${root.clientWidth} px, ` +
-      wide.slice(0, 3).map(e => `<${e.localName} class="${e.className}">`).join(" "));
-  }
-  for (const image of document.images) {
-    const source = image.getAttribute("src");
-    if (image.getClientRects().length && image.complete && !image.naturalWidth)
-      problems.push(`broken image ${source}`);
-    const alt = image.getAttribute("alt");
-    if (!alt?.trim()) problems.push(`image without alt: ${source}`);
-    else if (/^\\S+\\.(png|svg|jpe?g|gif|webp)$/i.test(alt.trim()))
-      problems.push(`image whose alt is a file name: ${alt}`);
-  }
-  const maths = document.querySelectorAll("article .math").length;
-  const typeset = document.querySelectorAll("article .math mjx-container").length;
-  if (typeset < maths) problems.push(`${maths - typeset} of ${maths} formulas are not typeset`);
-  for (const error of document.querySelectorAll("mjx-merror, [data-mjx-error]"))
-    problems.push(`MathJax: ${error.getAttribute("data-mjx-error") || error.title}`);
-  const text = document.querySelector("article")?.cloneNode(true);
-  text?.querySelectorAll("pre, code, script, style, mjx-container").forEach(e => e.remove());
-  const raw = text?.textContent.match(/.{0,20}(\\$\\$|\\\\[(\\[]|\\\\[a-z]+\\{).{0,20}/);
-  if (raw) problems.push(`raw TeX in the text: ${raw[0]}`);
-  return problems;
-}"""
-
-
-def look(visitor):
-    return visitor.problems + visitor.page.evaluate(LOOK)
-
-
-# --- every page ----------------------------------------------------------------------------------
-
-
-@ALL_PAGES
-def test_page_on_a_desktop(desktop, path):
-    desktop.open(path, "light")
-    problems = look(desktop)
-    desktop.switch_to("dark")
-    assert not problems + look(desktop)
-
-
-@ALL_PAGES
-def test_page_on_a_phone(phone, path):
-    phone.open(path, "dark")
-    problems = look(phone)
-    phone.switch_to("light")
-    assert not problems + look(phone)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -294,7 +238,7 @@ def broken_links(path):
             yield f"{link}: no such place on that page"
 
 
-@ALL_PAGES
+@pytest.mark.parametrize("path", PAGES)
 def test_links_resolve(path):
     assert not list(broken_links(path))
 
