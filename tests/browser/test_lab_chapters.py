@@ -1,4 +1,4 @@
-"""What chapters 3 and 18 and the first page say that a reader will see in the KAN Lab."""
+"""What chapters 3 and 18 say that a reader will see in the KAN Lab."""
 
 from statistics import median
 
@@ -23,21 +23,27 @@ RUN = """([settings, actions]) => {
 }"""
 
 
-def races(actions, **settings):
-    """Notes of five races: before each action, and what it did."""
-    return run(RUN, [[settings | {"seed": seed}, actions] for seed in SEEDS])
+def races(actions, seeds=SEEDS, **settings):
+    """Notes of races: before each action, and what it did."""
+    return run(RUN, [[settings | {"seed": seed}, actions] for seed in seeds])
 
 
 def zigzag(actions=((1000, ""),), **settings):
     return races([*actions], task="zigzag", widths=[1, 5, 1], **settings)
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """Notes after a thousand steps and after two."""
+    return zigzag([(1000, ""), (1000, "")])
+
+
 def errors(found, name="kan"):
     return [notes[-1][name] for notes in found]
 
 
-def test_degree_1_wins_or_loses():
-    cubic, straight = errors(zigzag()), errors(zigzag(degree=1))
+def test_degree_1_wins_or_loses(plain):
+    cubic, straight = [one["kan"] for one, _ in plain], errors(zigzag(degree=1))
     assert (
         min(cubic) > 0.055 and max(cubic) < 0.085 and median(cubic) == pytest.approx(0.07, abs=0.01)
     )
@@ -46,7 +52,7 @@ def test_degree_1_wins_or_loses():
 
 @pytest.mark.parametrize("extra", ["bias", "spline_weight", "base"])
 def test_extras_change_little(extra):
-    found = errors(zigzag(**{extra: True}))
+    found = errors(zigzag(seeds=range(3), **{extra: True}))
     assert min(found) > 0.05 and max(found) < 0.11
 
 
@@ -58,10 +64,10 @@ def test_a_rate_of_1_throws_values_off_their_knots_and_an_update_mends_it():
     assert median(errors(found, "mlp")) > 0.9
 
 
-def test_more_knots_keep_the_error_and_then_lower_it():
+def test_more_knots_keep_the_error_and_then_lower_it(plain):
     falls = []
     for (fine, later), (_, without) in zip(
-        zigzag([(1000, "extend"), (1000, "")]), zigzag([(1000, ""), (1000, "")]), strict=True
+        zigzag([(1000, "extend"), (1000, "")]), plain, strict=True
     ):
         assert fine["after"] == pytest.approx(fine["kan"], rel=0.005)
         assert without["kan"] > 0.8 * fine["kan"]
@@ -73,12 +79,3 @@ def test_more_knots_keep_the_error_and_then_lower_it():
 def test_two_velocities_fade_to_few_edges():
     for *_, pruned in races([(200, "fade"), (2800, "prune"), (0, "")], task="velocities"):
         assert pruned["edges"] in (3, 6)
-
-
-def test_the_first_page_comes_down_to_few_edges():
-    """Of most seeds: in thousands of steps, rounding errors grow to other curves elsewhere."""
-    script = [(400, "fade"), (2600, "prune"), (300, "extend"), (400, "extend"), (300, "")]
-    found = races(script, task="exp_sine")
-    edges = sorted(notes[-1]["edges"] for notes in found)
-    assert edges[2] == 3 and edges[-1] <= 6
-    assert median(errors(found)) < 1.5e-3 and max(errors(found)) < 0.01

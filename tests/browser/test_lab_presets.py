@@ -1,8 +1,12 @@
-"""The small labs tell what they are said to: their settings and scripts, run in a blank page."""
+"""The small labs tell what they are said to: their settings and scripts, run in Node."""
 
+import functools
+import json
+
+import lab_node
 import pytest
 
-from kanbook.lab import PRESETS, KANLab, bundle
+from kanbook.lab import PRESETS, KANLab
 
 RUN = """([settings, until]) => {
   const race = new Race(settings), script = [...settings.script], notes = {};
@@ -22,37 +26,27 @@ RUN = """([settings, until]) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def run(browser):
-    """run(settings, until): what is noted at every hundredth step."""
-    page = browser.new_page()
-    page.evaluate(
-        """async text => {
-          const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-          window.Race = (await import(url)).Race;
-        }""",
-        bundle.script("race"),
-    )
-
-    def run(settings, until):
-        lab = KANLab(**settings)
-        names = ["task", "widths", "grid_size", "lr", "follow", "fade", "seed", "script"]
-        values = {name: getattr(lab, name) for name in names}
-        notes = page.evaluate(RUN, [values | {"widths": [*lab.widths]}, until])
-        return {int(step): note for step, note in notes.items()}
-
-    yield run
-    page.close()
+@functools.cache
+def raced(values, until):
+    (notes,) = lab_node.run(RUN, [[json.loads(values), until]])
+    return {int(step): note for step, note in notes.items()}
 
 
-def test_values_leave_their_knots(run):
-    notes = run(PRESETS["leaving"], 301)
+def run(settings, until):
+    """What is noted at every hundredth step."""
+    lab = KANLab(**settings)
+    names = ["task", "widths", "grid_size", "lr", "follow", "fade", "seed", "script"]
+    return raced(json.dumps({name: getattr(lab, name) for name in names}), until)
+
+
+def test_values_leave_their_knots():
+    notes = run(PRESETS["leaving"], 601)
     assert max(notes[0]["beyond"]) < 0.4 < 0.6 < max(notes[300]["beyond"])
     kept = run(PRESETS["leaving"] | {"follow": True}, 301)
     assert max(kept[300]["beyond"]) < 0.1
 
 
-def test_update_by_hand_costs_first_and_pays_then(run):
+def test_update_by_hand_costs_first_and_pays_then():
     notes = run(PRESETS["leaving"], 601)
     moved = run(PRESETS["leaving"] | {"script": [[300, "update"]]}, 601)
     errors = [notes[300]["error"], *(moved[step]["error"] for step in (300, 400, 600))]
@@ -61,7 +55,7 @@ def test_update_by_hand_costs_first_and_pays_then(run):
     assert [f"{n[600]['mlp']:.3f}" for n in (moved, notes)] == ["0.024", "0.036"]  # its optimizer
 
 
-def test_doubling_before_an_update_throws_the_network_back(run):
+def test_doubling_before_an_update_throws_the_network_back():
     scripts = [[300, "extend"]], [[300, "update"], [300, "extend"]]
     plain, careful = (run(PRESETS["leaving"] | {"script": script}, 601) for script in scripts)
     for notes, told in ((plain, ["0.6", "0.02", "0.02"]), (careful, ["0.05", "0.004", "0.002"])):
@@ -69,14 +63,14 @@ def test_doubling_before_an_update_throws_the_network_back(run):
     assert f"{plain[600]['error']:.3f}" == "0.015"
 
 
-def test_update_brings_the_knots_to_the_values(run):
+def test_update_brings_the_knots_to_the_values():
     notes, without = run(PRESETS["update"], 601), run(PRESETS["update"] | {"script": []}, 601)
     assert notes[100] == without[100]
     assert max(notes[100]["beyond"]) > 0.6 and max(notes[200]["beyond"]) < 0.01
     assert notes[600]["error"] < 0.5 * without[600]["error"]
 
 
-def test_extensions_lower_the_error(run):
+def test_extensions_lower_the_error():
     notes, without = (
         run(PRESETS["extension"], 1201),
         run(PRESETS["extension"] | {"script": []}, 1201),
@@ -87,7 +81,7 @@ def test_extensions_lower_the_error(run):
     assert errors[-1] < 0.15 * without[1200]["error"]
 
 
-def test_death_at_a_rate_of_one(run):
+def test_death_at_a_rate_of_one():
     notes, alive = run(PRESETS["death"], 601), run(PRESETS["death"] | {"lr": 0.05}, 601)
     assert 0.5 < notes[300]["error"] < 1.02 * notes[600]["error"]  # it learns no more
     assert min(notes[300]["beyond"]) > 0.5  # of most samples no hidden value has a curve
@@ -96,7 +90,7 @@ def test_death_at_a_rate_of_one(run):
     assert saved[600]["error"] < 0.3 * notes[600]["error"]
 
 
-def test_fade_leaves_few_edges(run):
+def test_fade_leaves_few_edges():
     notes = run(PRESETS["fade"], 2201)
     assert notes[1900]["edges"] == 15 and notes[2000]["edges"] <= 6
     assert notes[2200]["error"] < 0.02

@@ -36,9 +36,12 @@ def races():
 
 
 def test_a_seed_gives_the_same_race(races):
-    assert run(RACE, TO_COMPARE) == races
-    (other,) = run(RACE, [{"settings": {"seed": 4}, "steps": 200}])
-    assert other["errors"] != races[0]["errors"] and len(other["step"]) == 201
+    again = run(RACE, [one | {"steps": min(50, one["steps"])} for one in TO_COMPARE])
+    for race, found in zip(races, again, strict=True):
+        assert len(found["step"]) == min(51, len(race["step"]))
+        assert found["errors"] == [errors[: len(found["step"])] for errors in race["errors"]]
+    (other,) = run(RACE, [{"settings": {"seed": 4}, "steps": 50}])
+    assert other["errors"] != again[0]["errors"] and len(races[0]["step"]) == 201
 
 
 def test_node_and_chromium_agree(races, browser):
@@ -72,17 +75,29 @@ SHOW = """seed => {
   until(3600);
   race.extend();
   until(3900);
+  const edges = race.kan.layers.flatMap(({ kind }) => [...kind]).filter(kind => kind).length;
+  const { kan: curves } = race.errors();
   const { complete } = finish(race.snapAll());
   const functions = race.kan.layers.flatMap(layer =>
     [...layer.kind].flatMap((kind, e) => (kind === FUNCTION ? NAMES[layer.names[e]] : [])));
-  return { complete, functions, error: race.errors().kan, formula: race.formula()?.text ?? null };
+  const { kan: error } = race.errors();
+  return { edges, curves, complete, functions, error, formula: race.formula()?.text ?? null };
 }"""
 
 
 def test_fade_prune_extend_snap(record_property):
-    """exp(sin(pi x) + y^2) from samples, in nine of ten races; a straight edge more is no loss."""
+    """exp(sin(pi x) + y^2) from samples, in nine of ten races; a straight edge more is no loss.
+
+    Few edges are left, of most seeds: in thousands of steps, rounding errors grow to other curves
+    elsewhere.
+    """
     good, (x, _) = 0, samples(50, 2, 1)
-    for found in run(SHOW, [*range(10)]):
+    shown = run(SHOW, [*range(10)])
+    edges = sorted(found["edges"] for found in shown)
+    assert edges[6] == 3 and edges[-1] <= 6
+    errors = [found["curves"] for found in shown]
+    assert np.median(errors) < 1.5e-3 and max(errors) < 0.01
+    for found in shown:
         if not found["complete"] or {*found["functions"]} - {"x"} != {"exp", "sin", "x^2"}:
             continue
         names = {"x": x[:, 0], "y": x[:, 1], "exp": torch.exp, "sin": torch.sin, "pi": torch.pi}
