@@ -10,9 +10,13 @@ INSTALLED := $(VENV)/.$(EXTRA)
 BOOK := _build/.built
 HTML := _build/html
 COLAB := _build/colab/installed.txt
-# Slow, and only `make test-all` runs them.
-MORE := tests/notebooks/test_colab.py tests/notebooks/test_device.py tests/tools/test_publishing.py
-TWO_AT_A_TIME := $(BIN)/python -m pytest -n 2
+# Slow, and only `make test-all` runs them. The first runs two notebooks at a time by itself.
+ON_COLAB := tests/notebooks/test_colab.py
+MORE := tests/notebooks/test_device.py tests/tools/test_engines.py tests/tools/test_publishing.py
+PYTEST := $(BIN)/python -m pytest
+# In the order of their names, which begins with what takes longest: the browser.
+TWO_AT_A_TIME := $(PYTEST) -n 2 --durations=60 --durations-min=2
+BY_FILE := --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ON_COLAB) $(MORE))
 RERUN := $(BIN)/python tests/notebooks/portable.py
 
 # One thread: small matrices run slower on several, and times stay comparable.
@@ -36,21 +40,28 @@ book: $(BOOK) ## build the book as a web site in _build/html
 pdf: $(BOOK) ## print the whole book as _build/book.pdf
 	$(BIN)/python book/_tools/print_book.py
 
+define CHECK
+$(BIN)/ruff check .
+@$(BIN)/python book/_tools/browser.py || $(BIN)/python -m playwright install chromium 2>/dev/null || \
+	echo "make: tests in a browser are skipped: install Chromium or Chrome, or name one in KANBOOK_BROWSER"
+$(TWO_AT_A_TIME) $(BY_FILE)
+endef
+
 test: $(BOOK) ## run the tests: style, library, notebooks, book in a browser (ten minutes)
-	$(BIN)/ruff check .
-	@$(BIN)/python book/_tools/browser.py || $(BIN)/python -m playwright install chromium 2>/dev/null || \
-		echo "make: tests in a browser are skipped: install Chromium or Chrome, or name one in KANBOOK_BROWSER"
-	$(TWO_AT_A_TIME) --dist loadfile $(addprefix --ignore=,$(MORE))
+	$(CHECK)
 	$(RERUN) native
 
-test-all: test $(COLAB) ## run all tests: besides, notebooks as on Colab and on a pretended GPU, publishing
-	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 $(MORE)
+# The notebooks run once: as on Colab, where the same outputs are compared and the same times watched.
+test-all: $(BOOK) $(COLAB) ## run all tests: the notebooks as on Colab and on a pretended GPU, publishing
+	$(CHECK)
+	$(TWO_AT_A_TIME) $(MORE)
+	$(PYTEST) $(ON_COLAB)
 
 unit: $(INSTALLED) ## run the quick tests: all but those in a browser and the notebooks' re-run
-	$(TWO_AT_A_TIME) --dist loadfile $(addprefix --ignore=,tests/browser $(MORE))
+	$(TWO_AT_A_TIME) $(BY_FILE) --ignore=tests/browser
 
 colab: $(COLAB) ## run every notebook as on Colab (its versions, kanbook from the set-up cell) and an old processor
-	$(TWO_AT_A_TIME) --durations=0 --durations-min=1 tests/notebooks/test_colab.py
+	$(PYTEST) $(ON_COLAB)
 
 portable: $(INSTALLED) ## run every notebook as other processors would (ARGS=avx2: one setting)
 	$(RERUN) $(ARGS)

@@ -21,9 +21,17 @@ from xml.etree import ElementTree
 import numpy
 
 ROOT = Path(__file__).resolve().parents[2]
-# Also for tests/notebooks/test_colab.py.
+sys.path.append(str(ROOT / "book" / "_tools"))
+
+import notebook_files as notebooks  # noqa: E402
+
+# These, too, for tests/notebooks/test_colab.py.
 NBVAL = ["--nbval", "--nbval-cell-timeout=300"]
 NBVAL += [f"--nbval-sanitize-with={ROOT / 'tests' / 'notebooks' / 'nbval_sanitize.cfg'}"]
+TWO_AT_A_TIME = ["-n2", "--dist=loadfile", "--no-loadscope-reorder"]
+BUDGETS = ["-p", "tests.notebooks.notebook_budget"]
+# Two notebooks at a time slow one another down: hence twice the budget.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "KANBOOK_BUDGET_FACTOR": "2"}
 
 
 def numpy_without(*names):
@@ -43,14 +51,20 @@ SETTINGS = {
 }
 
 
+def longest_first(paths):
+    """By falling time budget, so that no long notebook is left to the end, alone."""
+
+    def budget(path):
+        return notebooks.read(path)["metadata"].get("kanbook", {}).get("budget_seconds") or 0
+
+    return sorted(paths, key=budget, reverse=True)
+
+
 def run(name, paths):
     """Runs notebooks; returns whether all was well, the number of cells, and which differ where."""
-    # Two notebooks at a time slow one another down: hence twice the budget.
-    environment = {"OMP_NUM_THREADS": "1", "KANBOOK_BUDGET_FACTOR": "2"} | os.environ
     command = [sys.executable, "-m", "pytest", *NBVAL, "--nbval-current-env", "--tb=short"]
-    command += ["-n2", "--dist=loadfile"]
-    if name == "native":
-        command += ["-p", "tests.notebooks.notebook_budget"]
+    command += [*TWO_AT_A_TIME, *(BUDGETS if name == "native" else [])]
+    environment = ENVIRONMENT | os.environ
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command += [f"--junit-xml={report}", *paths]
@@ -65,7 +79,8 @@ def run(name, paths):
 
 def main(arguments):
     names = [name for name in arguments if name in SETTINGS] or list(SETTINGS)
-    paths = [name for name in arguments if name not in SETTINGS] or ["notebooks"]
+    paths = [name for name in arguments if name not in SETTINGS]
+    paths = paths or longest_first(notebooks.find())
     results = {}
     for name in names:
         how = (f"{key}={value!r}" for key, value in SETTINGS[name].items())

@@ -1,11 +1,12 @@
 """Every notebook as on Colab: alone, unmodified, with Colab's versions and without kanbook.
 
-And as on an old processor (`default` of portable.py), which takes no run of its own this way.
+And as on an old processor (`default` of portable.py), which takes no run of its own this way. The
+outputs are compared and the time budgets watched as in `make test`.
 
 `make colab` makes the environment and runs this. The first notebook gets a small environment of its
 own on top of that one, and its set-up cell, which all have, installs kanbook there: from a git
 repository that holds the files as they are now, uncommitted ones included, and stands in for the
-one on GitHub. For the others kanbook is installed once. No network.
+one on GitHub. For the others kanbook is installed once, and they run two at a time. No network.
 """
 
 import json
@@ -14,11 +15,13 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections import defaultdict
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from colab_environment import FOLDER, INSTALLED, LINKS, VERSIONS, WHEELS, add_to_path, packages
-from portable import NBVAL, SETTINGS
+from portable import BUDGETS, ENVIRONMENT, NBVAL, SETTINGS, TWO_AT_A_TIME, longest_first
 
 import bake_repo
 import notebook_files as notebooks
@@ -27,10 +30,13 @@ from notebook_files import ROOT
 READY = INSTALLED.is_file() and INSTALLED.read_bytes() == VERSIONS.read_bytes()
 pytestmark = pytest.mark.skipif(not READY, reason="no Colab environment: run `make colab`")
 
-# IPython runs this in the kernel before the notebook: after every cell it notes what was imported.
+# IPython runs this in the kernel before the notebook: after every cell it notes what was imported,
+# in a file beside the notebook's folder.
 WITNESS = """\
-def witness(path):
-    import json, sys
+def witness():
+    import json, os, sys
+
+    path = os.getcwd() + ".json"
 
     def note(*_):
         names = {"kanbook", "torch"} & set(sys.modules)
@@ -40,7 +46,7 @@ def witness(path):
     get_ipython().events.register("post_run_cell", note)
 
 
-witness(%r)
+witness()
 del witness
 """
 # What steers git, pip, Python and Jupyter on this machine, and must not do so in the test.
@@ -48,12 +54,13 @@ STEERING = ("GIT_", "IPYTHON", "JUPYTER_", "MPL", "PIP_", "PYTEST_", "PYTHON")
 NO_GIT_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
-def run(command, folder, **settings):
+def run(command, folder, *, may_fail=False, **settings):
     """Runs a command with these environment variables; if it fails, so does the test."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    result = subprocess.run(command, cwd=folder, env=kept | settings, timeout=900, **options)
-    assert result.returncode == 0, f"{' '.join(map(str, command))}\n{result.stdout}"
+    result = subprocess.run(command, cwd=folder, env=ENVIRONMENT | kept | settings, **options)
+    assert may_fail or result.returncode == 0, f"{' '.join(map(str, command))}\n{result.stdout}"
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -115,36 +122,81 @@ def with_kernel(folder, environment):
     kernel.write_text(json.dumps({"argv": command, "display_name": "Colab", "language": "python"}))
     startup = folder / "ipython" / "profile_default" / "startup" / "witness.py"
     startup.parent.mkdir(parents=True)
-    startup.write_text(WITNESS % str(folder / "witness.json"))
+    startup.write_text(WITNESS)
     names = {"JUPYTER_CONFIG_DIR": folder, "JUPYTER_PATH": folder}
     return {name: str(path) for name, path in (names | {"IPYTHONDIR": folder / "ipython"}).items()}
 
 
-PATHS = notebooks.find()
+FIRST, *OTHERS = notebooks.find()
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_notebook_runs_on_colab(path, tmp_path, offline, equipped):
-    first = path == PATHS[0]
-    colab = make_environment(tmp_path / "environment") if first else equipped
-    settings = offline | with_kernel(tmp_path, colab) | SETTINGS["default"]
-    alone = tmp_path / "content"
-    alone.mkdir()
-    shutil.copy(path, alone)
+def place(path):
+    """The name of the folder that holds a copy of this notebook and nothing else."""
+    return "-".join(path.relative_to(ROOT / "notebooks").with_suffix("").parts)
+
+
+def run_notebooks(paths, environment, folder, **settings):
+    """Runs copies in one pytest, with an environment for their kernels.
+
+    Returns the process, the failures of each place, and the witness's files of each.
+    """
+    content, report = folder / "content", folder / "report.xml"
+    copies = []
+    for path in paths:
+        (content / place(path)).mkdir(parents=True)
+        copies.append(shutil.copy(path, content / place(path)))
+    command = [sys.executable, "-m", "pytest", *NBVAL, *BUDGETS, *TWO_AT_A_TIME, "--tb=short"]
+    command += ["-c", os.devnull, f"--rootdir={content}", f"--junit-xml={report}", *copies]
+    command += [f"--override-ini=pythonpath={ROOT / 'book' / '_tools'}", "-p", "no:cacheprovider"]
+    command.append("--nbval-kernel-name=colab")
+    settings |= with_kernel(folder / "jupyter", environment) | SETTINGS["default"]
+    result = run(command, ROOT, may_fail=True, **settings)
+    assert report.is_file(), result.stdout
+    failures, witnesses = defaultdict(list), {}
+    for cell in ElementTree.parse(report).iter("testcase"):
+        where = cell.get("classname").split(".")[0]
+        failures[where] += [one.text for one in cell if one.tag in ("failure", "error")]
+    for path in content.glob("*.json"):
+        witnesses[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+    return result, failures, witnesses
+
+
+def check_files(files, environment):
+    kanbook, torch = Path(files["kanbook"]).parent, Path(files["torch"]).parent
+    assert kanbook == packages(environment) / "kanbook", "not from the set-up cell"
+    assert torch == LINKS / "torch", "torch was replaced"
+
+
+def test_set_up_cell_installs_kanbook_and_nothing_else(tmp_path, offline):
+    colab = make_environment(tmp_path / "environment")
     before = set(packages(colab).iterdir())
-
-    nbval = [*NBVAL, "--nbval-kernel-name=colab", "-c", os.devnull, f"--rootdir={alone}"]
-    command = [sys.executable, "-m", "pytest", *nbval, "-p", "no:cacheprovider", "--quiet"]
-    run([*command, path.name], alone, **settings)
-
-    files = json.loads((tmp_path / "witness.json").read_text(encoding="utf-8"))
-    assert Path(files["kanbook"]).parent == packages(colab) / "kanbook", "not from the set-up cell"
-    assert Path(files["torch"]).parent == LINKS / "torch", "torch was replaced"
+    result, _, witnesses = run_notebooks([FIRST], colab, tmp_path, **offline)
+    assert result.returncode == 0, result.stdout
+    check_files(witnesses[place(FIRST)], colab)
     new = sorted(entry.name for entry in set(packages(colab).iterdir()) - before)
-    if not first:
-        assert not new, "more was installed"
-        return
     assert new[0] == "kanbook" and new[1].startswith("kanbook-") and len(new) == 2, new
     # Fails unless it is all there: Colab's versions, kanbook, and what kanbook requires.
     pip = [colab / "bin" / "python", "-m", "pip", "install", "--dry-run", "--quiet"]
-    run([*pip, "--requirement", VERSIONS, "kanbook"], alone, **settings)
+    run([*pip, "--requirement", VERSIONS, "kanbook"], tmp_path, **offline)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory, offline, equipped):
+    before = set(packages(equipped).iterdir())
+    folder = tmp_path_factory.mktemp("colab")
+    found = run_notebooks(longest_first(OTHERS), equipped, folder, **offline)
+    return *found, set(packages(equipped).iterdir()) - before
+
+
+def test_the_others_need_no_more_and_keep_their_time_budgets(ran):
+    result, *_, new = ran
+    assert result.returncode == 0, result.stdout
+    assert not new, "more was installed"
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_notebook_runs_on_colab(path, ran, equipped):
+    _, failures, witnesses, _ = ran
+    assert place(path) in failures, "no cell ran"
+    assert not failures[place(path)], "\n".join(failures[place(path)])
+    check_files(witnesses[place(path)], equipped)

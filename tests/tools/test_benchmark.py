@@ -116,20 +116,6 @@ def test_the_steps_of_chapter_16_and_a_part_that_fails(tmp_path, monkeypatch, ca
     assert kept == {"date": "yesterday"}, "of a part that fails, the old is kept"
 
 
-def test_the_engines_of_chapter_22(tmp_path):
-    for program in ("node", "clang"):
-        if not shutil.which(program):
-            pytest.skip(f"no {program} here")
-    for name in ("jax", "tinygrad"):
-        pytest.importorskip(name)
-    found = benchmark.run_job("engines", rounds=2)
-    benchmark.save(path := tmp_path / "benchmark.json", found, {})
-    frame = results.benchmark("engines", path=path).set_index("engine")
-    assert [*frame.index] == [*results.benchmark("engines").engine]
-    assert (frame.milliseconds > 0).all() and (frame.compile_seconds >= 0).all()
-    assert frame.compile_seconds["JAX"] > 10 * frame.compile_seconds["NumPy"]
-
-
 STORED = "program", "inputs", "dtype", "optimize"
 
 
