@@ -5,7 +5,8 @@ device "meta" (the one besides the CPU that every build of PyTorch knows), and r
 on a GPU refuses: NumPy and Matplotlib, calculations with a tensor that is elsewhere, random numbers
 from a generator of the CPU. Trainings are cut short and assertions only computed, not enforced:
 what is tested is where the tensors are, in every line of every cell. Left out are notebooks that
-set `device` to the CPU, in a line with the reason.
+set `device` to the CPU, in a line with the reason, and those that have neither a device nor a
+network.
 
 The class is a wrapper as PyTorch's notes "Extending PyTorch" describe it, names with _ included.
 """
@@ -26,7 +27,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 import kanbook
 import kanbook.experiments
 import notebook_files as notebooks
-from notebook_files import ROOT
+from notebook_files import ROOT, is_tagged
 
 GPU = "meta"
 STEPS = 2  # of each training
@@ -163,14 +164,18 @@ def portable(source):
     return re.sub(r"^( *)assert ", r"\1_ = ", source, flags=re.MULTILINE)
 
 
-def keeps_to_the_cpu(path):
-    """Whether a notebook sets its device so, with the reason behind it."""
-    return any(
-        'device = torch.device("cpu")  #' in c["source"] for c in notebooks.read(path)["cells"]
-    )
+PLACED = re.compile(r"\b(device|nn|model)\b|(KAN|MLP|Layer|Mixture)\(|(?<!splines\.)\bfit\(")
 
 
-MOVING = [path for path in notebooks.find() if not keeps_to_the_cpu(path)]
+def may_move(path):
+    """Whether a notebook has a device or a network, and does not keep to the CPU, with a reason."""
+    cells = [cell for cell in notebooks.read(path)["cells"] if cell["cell_type"] == "code"]
+    lessons = [cell["source"] for cell in cells if not is_tagged(cell, "setup")]
+    keeps = any('device = torch.device("cpu")  #' in source for source in lessons)
+    return not keeps and any(PLACED.search(source) for source in lessons)
+
+
+MOVING = [path for path in notebooks.find() if may_move(path)]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # trainings cut short, data out of reach
