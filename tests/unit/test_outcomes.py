@@ -15,8 +15,11 @@ VERDICTS = {  # of those whose rows are complete; who changes rows or a rule loo
 }
 
 
+pytestmark = pytest.mark.usefixtures("read_once")
+
+
 @pytest.fixture(scope="module")
-def found():
+def found(read_once):
     return {one.label: one for one in outcomes.outcomes()}
 
 
