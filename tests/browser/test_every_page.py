@@ -109,6 +109,7 @@ def test_nothing_is_wrong(visitor, path):
     visitor.switch_to("dark")
     found += page.evaluate(LOOK)
     if path in KINDS:
+        page.wait_for_timeout(500)  # colors fade into those of the dark
         found += page.evaluate(RUN, ONLY_CONTRAST)
     page.set_viewport_size(PHONE)
     page.evaluate(READ)  # meanwhile all is drawn anew in its new width
