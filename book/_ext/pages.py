@@ -137,18 +137,26 @@ class Tables(SphinxPostTransform):
 
 
 class Folds(SphinxPostTransform):
-    """A folded cell says what it holds."""
+    """A folded cell says what it holds; one without output joins the folded cell after it."""
 
     default_priority = 200  # after MyST-NB's HideInputCells
     formats = ("html",)
-    NAMES = {"tag_setup": "Set-up", "tag_hide-input": "Code", "tag_hide-output": "Output"}
+    NAMES = {"tag_setup": "Set-up", "tag_hide-output": "Output"}
 
     def run(self, **kwargs):
-        for cell in self.document.findall(nodes.container):
-            for fold in cell.children:
-                if isinstance(fold, HideCodeCellNode):
-                    names = [name for tag, name in self.NAMES.items() if tag in cell["classes"]]
-                    fold["name"] = names[0] if names else "Code and output"
+        before = None  # a folded cell of code alone
+        for cell in list(self.document.findall(nodes.container)):
+            found = [child for child in cell.children if isinstance(child, HideCodeCellNode)]
+            if not found:
+                continue
+            (fold,) = found
+            names = [name for tag, name in self.NAMES.items() if tag in cell["classes"]]
+            if before and not names and before.next_node(descend=False, siblings=True) is cell:
+                fold[:0] = before[0].children
+                before.parent.remove(before)
+            output = any("cell_output" in node["classes"] for node in fold.findall(nodes.container))
+            fold["name"] = names[0] if names else "Code and output" if output else "Code"
+            before = cell if cell.children == [fold] and fold["name"] == "Code" else None
 
 
 def visit_fold(self, node):

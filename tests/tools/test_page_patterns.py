@@ -68,10 +68,14 @@ def pages(tmp_path_factory):
     (folder / "solutions").mkdir()
     words = nb.new_markdown_cell("word " * 590)  # and about ten more
     cells = [nb.new_markdown_cell(OPENER), words, nb.new_markdown_cell(BODY)]
-    for tag in ("setup", "hide-input", "plain"):
-        cell = nb.new_code_cell("1\n" * 500, metadata={"tags": [tag, "hide-cell"]})
-        cells.append(cell)
-    cells[-2].metadata.tags.pop()
+    printed = [nb.new_output("stream", text="2\n")]
+    for tags, source, outputs in [
+        (["setup", "hide-cell"], "1\n" * 500, []),
+        (["hide-input"], "print(2)", printed),
+        (["hide-cell"], "one = 1", []),
+        (["hide-cell"], "print(1 + one)", printed),
+    ]:
+        cells.append(nb.new_code_cell(source, metadata={"tags": tags}, outputs=outputs))
     index = "# Book\n```{toctree}\n:caption: Solutions\nsolutions/one\n```\n"
     index += "```{toctree}\n:caption: Chapters\nchapter\n```\n"
     (folder / "index.md").write_text(index, encoding="utf-8")
@@ -135,8 +139,10 @@ def test_tables_and_folds_have_names(pages):
     assert "prose" in prose["class"] and "prose" not in numbers["class"]
     names = [[cell.get_text() for cell in table.select("th")] for table in (prose, numbers)]
     assert names == [["Row", "claim", "found"], ["Row", "a", "b"]]
-    folds = page.select("details.hide > summary")
-    assert [fold.get_text() for fold in folds] == ["Set-up", "Code", "Code and output"]
+    folds = page.select("details.hide")
+    names = [fold.select_one("summary").get_text() for fold in folds]
+    assert names == ["Set-up", "Code", "Code and output"]
+    assert folds[2].get_text().split()[3:] == ["one", "=", "1", "print(1", "+", "one)", "2"]
 
 
 def test_solutions_are_folded_except_among_them(pages):
