@@ -20,7 +20,7 @@ from .. import results
 from ..results import contests
 from ..results.contests import TIE, side
 from ..tasks.laws import LAWS
-from .contests import ends
+from ..tasks.targets import TARGETS
 from .judging import number, percent, ratio, show, word
 from .kinds import NAMES, over, phases, planned, singles, with_methods
 from .rows import Phases, Waves, final_errors, products, solutions, where
@@ -360,21 +360,25 @@ def digits(rows: Rows) -> Found:
 @claim(SAID, 12, 15, 17, 19, but="on formulas like a KAN, against an MLP")
 def smooth(rows: Rows) -> Found:
     """Smooth, two to four inputs, no noise: take a KAN."""
-    frame = rows("formulas", "parameters")
-    frame = frame[[ends(task)[0] <= 3 for task in frame.task]]
+    stored = rows("formulas", "parameters"), rows("formulas-lm")
+    frame, squares = (one[[_smooth(task) for task in one.task]] for one in stored)
     mlp, process = (ratio(frame, "KAN", rival) for rival in ("MLP", "gaussian process"))
-    squares = rows("formulas-lm")
     both = with_methods(squares, frame)
     least, other = ratio(squares, "KAN", "MLP"), ratio(both, "KAN", "gaussian process")
     single = singles(rows)
     names = "a formula like a KAN, degree 3", "the same turned, degree 5"
     alike = [over(single[name]) for name in names]
-    text = f"{mlp.tasks} formulas of 2 or 3 inputs, by Adam: KAN / MLP {show(mlp)}; KAN / Gaussian "
-    text += f"process {show(process)}. By Levenberg-Marquardt {show(least)} ({least.tasks} "
-    text += f"formulas) and {show(other)} ({other.tasks}); KAN / MLP on a formula like a KAN "
-    text += f"{show(alike[0])}, turned {show(alike[1])} (degree 5)."
+    text = f"{mlp.tasks} smooth formulas of 2 or 3 inputs, by Adam: KAN / MLP {show(mlp)}; KAN / "
+    text += f"Gaussian process {show(process)}. By Levenberg-Marquardt {show(least)} "
+    text += f"({least.tasks} formulas) and {show(other)} ({other.tasks}); KAN / MLP on a formula "
+    text += f"like a KAN {show(alike[0])}, turned {show(alike[1])} (degree 5)."
     sides = map(side, [mlp, process, least, other, *alike])
     return Found(word(sides), text + _so_far(rows), not _so_far(rows))
+
+
+def _smooth(task: str) -> bool:
+    one = TARGETS[task.removeprefix("formula:")]
+    return one.smooth and one.inputs <= 3
 
 
 @claim(SAID, 19, but="with some numbers of samples")

@@ -45,11 +45,13 @@ class Target:
         kind: "axes", "rotated" or "generic".
         inputs: their number d.
         function: from points (n, d) to values (n,), both float64.
+        smooth: whether it has no kinks (which come from absolute values).
     """
 
     kind: str
     inputs: int
     function: Callable[[Tensor], Tensor]
+    smooth: bool = True
 
 
 def in_ball(n: int, d: int, generator: torch.Generator | None) -> Tensor:
@@ -199,10 +201,13 @@ def rotated(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     return function(x @ rotation(x.shape[1]).T)
 
 
+KINKED = {"cliff", "skyline", "five_curves", "deep", "ten_curves"}
 TARGETS = (
-    {name: Target("axes", d, function) for name, (d, function) in AXES.items()}
+    {name: Target("axes", d, function, name not in KINKED) for name, (d, function) in AXES.items()}
     | {
-        f"rotated {name}": Target("rotated", d, partial(rotated, function=function))
+        f"rotated {name}": Target(
+            "rotated", d, partial(rotated, function=function), name not in KINKED
+        )
         for name, (d, function) in AXES.items()
     }
     | {name: Target("generic", d, function) for name, (d, function) in GENERIC.items()}

@@ -79,6 +79,18 @@ def test_no_target_is_a_plane_or_a_constant(name):
     assert left.var() > 0.1 * y.var()
 
 
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_kink_does_not_fade_under_the_microscope(name):
+    one = TARGETS[name]
+    ends = in_ball(20, one.inputs, torch.Generator().manual_seed(0)).reshape(10, 2, -1)
+    bends = []
+    for n in (1001, 10001):  # the change of slope from one piece of a line to the next
+        t = torch.linspace(0, 1, n, dtype=torch.float64).reshape(-1, 1, 1)
+        values = one.function(torch.lerp(ends[:, 0], ends[:, 1], t).flatten(0, 1))
+        bends.append((n - 1) * values.reshape(n, -1).diff(n=2, dim=0).abs().max())
+    assert (bends[0] / bends[1] > 5) == one.smooth
+
+
 def test_values_by_hand():
     def value(name, point):
         return TARGETS[name].function(torch.tensor([point], dtype=torch.float64)).item()
