@@ -13,6 +13,7 @@ import torch
 from scipy import interpolate
 
 from kanbook import MLP, experiments, results, tasks
+from kanbook.experiments import rivals
 from notebook_files import ROOT
 
 PAGE = ROOT / "book" / "use_in_your_project.md"
@@ -73,8 +74,8 @@ def test_the_answers_of_the_verdict_can_be_copied():
     y = x[:, :1] * x[:, 1:]
     names = {"baseline": experiments.baselines.fit, "experiments": experiments, "tasks": tasks}
     names |= {"train": (x[:40], y[:40]), "choose": (x[40:], y[40:]), "new": x, "MLP": MLP}
-    names |= {"x": torch.tensor(x, dtype=torch.float32), "F": 3}
-    lines = set(re.findall(r"^`((?:baseline|MLP).*?)`", text, re.M))
-    assert len(lines) >= 4
+    names |= {"x": torch.tensor(x, dtype=torch.float32), "F": 3, "d": 2, "rivals": rivals}
+    lines = set(re.findall(r"(?:^|; )`((?:baseline|MLP|rivals).*?)`", text, re.M))
+    assert len(lines) >= 5
     for line in lines:
         assert eval(line, names) is not None, line
