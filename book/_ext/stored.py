@@ -122,8 +122,6 @@ class StoredResults(_Stored):
         return found
 
     def _section(self, name, experiment):
-        from kanbook.experiments import engine
-
         section = nodes.section(ids=[f"results-{name}"])
         section += nodes.title(
             "", "", nodes.Text(f"{experiment.question} "), nodes.literal("", name)
@@ -133,7 +131,7 @@ class StoredResults(_Stored):
             section += self.parse_text_to_nodes(f"No rows yet. {self._facts(experiment)}")
             section += self._outcomes(name)
             return section
-        made, planned = frame.attrs["runs"], engine.total(experiment)
+        made, planned = frame.attrs["runs"], experiment.total()
         short = f"Not complete: {made:,} of {planned:,} runs are made, and this may change. "
         facts = f"{short if made < planned else ''}{self._facts(experiment)}"
         section += self.parse_text_to_nodes(facts)
@@ -302,10 +300,10 @@ class StoredOutcomes(_Stored):
 
 def _planned(name, frame):
     """How many tasks each class of a contest is to have; nothing if all of its runs are made."""
-    from kanbook.experiments import EXPERIMENTS, engine
+    from kanbook.experiments import EXPERIMENTS
 
     experiment = EXPERIMENTS[name]
-    if frame.attrs["runs"] >= engine.total(experiment):
+    if frame.attrs["runs"] >= experiment.total():
         return {}
     tasks = {(one["kind"], one["task"]) for one in experiment.make_tasks()}
     kinds = dict.fromkeys(kind for kind, _ in sorted(tasks))

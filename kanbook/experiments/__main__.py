@@ -12,7 +12,6 @@ from pathlib import Path
 from .. import results
 from ..results import contests
 from . import engine
-from .contests import Contest
 from .definitions import EXPERIMENTS, RATES
 
 
@@ -61,7 +60,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def show_list(options: argparse.Namespace) -> int:
     for name, experiment in EXPERIMENTS.items():
-        runs = engine.total(experiment)
+        runs = experiment.total()
         try:
             stored = len(engine.table_of(experiment, options.folder).runs)
             state = "stored" if stored >= runs else f"{stored} stored"
@@ -131,7 +130,7 @@ def show_table(options: argparse.Namespace) -> int:
     experiment = engine.get(options.name)
     frame = results.load(experiment.name, folder=options.folder)
     said = "test errors of the seeds: median, least, largest"
-    if isinstance(experiment, Contest):
+    if "contest" in frame:
         summary = contests.medians(frame)
     elif "prediction_seconds" in frame:
         summary, said = contests.paces(frame), "means of the configurations of a family"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import combinations, product
@@ -86,24 +86,28 @@ class Contest:
             return self.draws
         return len(self.rates) if cell.family in self.fixed() else 1
 
-    def parts(self) -> Iterator[list[Cell]]:
+    def parts(self) -> list[list[Cell]]:
         """What is run one after the other: tasks."""
-        for task in self.make_tasks():
-            yield self.cells(task)
+        return [self.cells(task) for task in self.make_tasks()]
 
     def total(self, seeds: int | None = None) -> int:
+        """How many runs there are."""
         seeds = self.seeds if seeds is None else seeds
-        tries = [self.tries(cell) for cell in self.settings]
+        cells = self.settings
+        tries = [self.tries(cell) for cell in cells]
         finals = self.finalists * len(FINALIST_SEEDS)
         tuned = [n * len(self.search_seeds) + finals for n in tries if n > 1]
-        return sum(self._seeds(cell, seeds) for cell in self.settings) + sum(tuned)
+        return sum(self._seeds(cell, seeds) for cell in cells) + sum(tuned)
 
     @staticmethod
     def _seeds(cell: Cell, seeds: int) -> int:
         return min(seeds, SLOW.get(cell.family, seeds))
 
-    def work(self, cell: Cell, seeds: int) -> int:
-        """The evaluations of all runs of a cell."""
+    def work(self, seeds: int) -> int:
+        """The evaluations of all runs."""
+        return sum(self._work(cell, seeds) for cell in self.settings)
+
+    def _work(self, cell: Cell, seeds: int) -> int:
         tuned = 0.0
         if (tries := self.tries(cell)) > 1:
             tuned = self.share * tries * len(self.search_seeds)
@@ -111,9 +115,9 @@ class Contest:
         once = evaluations(self._candidates(cell)[0])
         return round(once * (tuned + self._seeds(cell, seeds)))
 
-    def known(self, cells: Sequence[Cell], table: Table, seeds: int) -> list[dict[str, Any]]:
-        """The runs that these cells are known to need, as far as the stored ones tell."""
-        return [one for cell in cells for one in self._known(cell, table, seeds)]
+    def known(self, part: list[Cell], table: Table, seeds: int) -> list[dict[str, Any]]:
+        """The runs that a part is known to need, as far as the stored ones tell."""
+        return [one for cell in part for one in self._known(cell, table, seeds)]
 
     def _known(self, cell: Cell, table: Table, seeds: int) -> list[dict[str, Any]]:
         every = self._candidates(cell)

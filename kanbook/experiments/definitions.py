@@ -14,7 +14,7 @@ from functools import cache, cached_property, partial
 from itertools import product
 from typing import Any
 
-from ..results import key
+from ..results import Table, key
 from ..tasks import FORMULAS, FUNCTIONS_1D
 from ..tasks.laws import LAWS
 from . import slices
@@ -36,6 +36,8 @@ TOLERANCE = 0.02  # of parameter counts
 @dataclass(frozen=True)
 class Experiment:
     """One stored table: settings, and what they are to answer.
+
+    Of this and of a contest the engine asks the same: ``parts``, ``known``, ``total``, ``work``.
 
     Attributes:
         name: as in ``python -m kanbook.experiments run NAME``.
@@ -61,6 +63,29 @@ class Experiment:
     def settings(self) -> list[Settings]:
         return list(self.make_settings())
 
+    def parts(self) -> list[list[Settings]]:
+        """What is run one after the other: here, all settings at once."""
+        return [self.settings]
+
+    def known(self, part: list[Settings], table: Table, seeds: int) -> list[dict[str, Any]]:
+        """The runs that a part is known to need, as far as the stored ones tell.
+
+        First those that tune, then those that count, of all settings the first seed first.
+        """
+        tuned = [one for settings in part if (one := self.tuned(settings, table))]
+        results = [planned("result", settings, seed) for seed in range(seeds) for settings in tuned]
+        return [*self.tuning_runs(part), *results]
+
+    def total(self, seeds: int | None = None) -> int:
+        """How many runs there are."""
+        seeds = self.seeds if seeds is None else seeds
+        return len(self.tuning_runs(self.settings)) + seeds * len(self.settings)
+
+    def work(self, seeds: int) -> int:
+        """The evaluations of all runs."""
+        tuning = [one["settings"] for one in self.tuning_runs(self.settings)]
+        return sum(map(evaluations, tuning + seeds * self.settings))
+
     def rates(self, settings: Settings) -> tuple[float, ...]:
         """The learning rates that are tried for these settings; none if there is no choice."""
         if "lr" in settings or "measure" in settings:
@@ -76,6 +101,16 @@ class Experiment:
         settings = {k: v for k, v in settings.items() if k not in ("watch", "then")}
         return [settings | {"steps": steps, "lr": lr} for lr in self.rates(settings)]
 
+    def tuning_runs(self, part: list[Settings]) -> list[dict[str, Any]]:
+        """The short runs that choose learning rates; settings that tune alike share theirs."""
+        tasks = [
+            planned("tuning", tried, seed)
+            for settings in part
+            for tried in self.tuning_settings(settings)
+            for seed in TUNING_SEEDS
+        ]
+        return list({one["run"]: one for one in tasks}.values())
+
     def choose(self, settings: Settings, losses: Mapping[float, list[float | None]]) -> float:
         """Apply the rule to the losses of the tuning runs, by learning rate."""
 
@@ -84,13 +119,18 @@ class Experiment:
 
         return min(self.rates(settings), key=score)
 
-    def tuned(self, settings: Settings, lr: float | None) -> Settings:
-        """The settings of the runs that count."""
-        if lr is not None:
-            return settings | {"lr": lr}
+    def tuned(self, settings: Settings, table: Table) -> Settings | None:
+        """The settings of the runs that count; None as long as one that tunes is missing."""
         if "lr" in settings or "measure" in settings:
             return settings
-        return settings | {"lr": RATES[settings["optimizer"]][0]}
+        losses = {}
+        for tried in self.tuning_settings(settings):
+            runs = [table.runs.get(key("tuning", tried, seed)) for seed in TUNING_SEEDS]
+            if None in runs:
+                return None
+            losses[tried["lr"]] = [run["loss"] for run in runs]
+        lr = self.choose(settings, losses) if losses else RATES[settings["optimizer"]][0]
+        return settings | {"lr": lr}
 
 
 def planned(stage: str, settings: Settings, seed: int) -> dict[str, Any]:

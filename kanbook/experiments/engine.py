@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 from .. import __version__
 from .._checks import check_name, needed
-from ..results import FOLDER, ResultsError, Table, digest, key
+from ..results import FOLDER, ResultsError, Table, digest
 from . import digits, equations, heats, recovery, sequence, trials, waves
 from .contests import Contest
-from .definitions import EXPERIMENTS, TUNING_SEEDS, Experiment, Settings, evaluations, planned
+from .definitions import EXPERIMENTS, Experiment, evaluations
 
 # For the processes that train. On Linux, the C library would give the memory of large tensors back
 # to the system after every use; to keep it makes a KAN 1.4 times and a tanh KAN 1.9 times faster.
@@ -76,59 +76,13 @@ def path_of(experiment: Experiment, folder: Path | None = None) -> Path:
 # --- what is to be done --------------------------------------------------------------------------
 
 
-def tuning_tasks(experiment: Experiment) -> list[dict[str, Any]]:
-    """The short runs that choose learning rates; settings that tune alike share theirs."""
-    tasks = [
-        planned("tuning", tried, seed)
-        for settings in experiment.settings
-        for tried in experiment.tuning_settings(settings)
-        for seed in TUNING_SEEDS
-    ]
-    return list({one["run"]: one for one in tasks}.values())
-
-
-def result_settings(experiment: Experiment, settings: Settings, table: Table) -> list[Settings]:
-    """What these settings are with their learning rate, of all that are tried if still open."""
-    losses: dict[float, list[float | None]] = {}
-    for tried in experiment.tuning_settings(settings):
-        keys = [key("tuning", tried, seed) for seed in TUNING_SEEDS]
-        if not all(one in table.runs for one in keys):
-            return [experiment.tuned(settings, lr) for lr in experiment.rates(settings)]
-        losses[tried["lr"]] = [table.runs[one]["loss"] for one in keys]
-    return [experiment.tuned(settings, experiment.choose(settings, losses) if losses else None)]
-
-
-def result_tasks(experiment: Experiment, table: Table, seeds: int) -> list[dict[str, Any]]:
-    """The runs that count, as far as their learning rates are known; all first seeds first."""
-    found = [result_settings(experiment, settings, table) for settings in experiment.settings]
-    known = [settings[0] for settings in found if len(settings) == 1]
-    return [planned("result", settings, seed) for seed in range(seeds) for settings in known]
-
-
-def parts(experiment: Experiment | Contest) -> list[Any]:
-    """What is run one after the other: of a contest, its tasks."""
-    return list(experiment.parts()) if isinstance(experiment, Contest) else [experiment.settings]
-
-
-def known(
-    experiment: Experiment | Contest, table: Table, seeds: int, part: Any = None
-) -> list[dict[str, Any]]:
-    """All runs of an experiment, or of one of its parts, that the stored ones let us name."""
-    if not isinstance(experiment, Contest):
-        return [*tuning_tasks(experiment), *result_tasks(experiment, table, seeds)]
-    return experiment.known(experiment.settings if part is None else part, table, seeds)
+def known(experiment: Experiment | Contest, table: Table, seeds: int) -> list[dict[str, Any]]:
+    """All runs of an experiment that the stored ones let us name."""
+    return [one for part in experiment.parts() for one in experiment.known(part, table, seeds)]
 
 
 def missing(tasks: Iterable[dict[str, Any]], table: Table) -> list[dict[str, Any]]:
     return [one for one in tasks if one["run"] not in table.runs]
-
-
-def total(experiment: Experiment, seeds: int | None = None) -> int:
-    """How many runs the experiment has."""
-    seeds = experiment.seeds if seeds is None else seeds
-    if isinstance(experiment, Contest):
-        return experiment.total(seeds)
-    return len(tuning_tasks(experiment)) + seeds * len(experiment.settings)
 
 
 def check_settings(experiment: Experiment, table: Table) -> None:
@@ -138,9 +92,6 @@ def check_settings(experiment: Experiment, table: Table) -> None:
         ResultsError: there is one.
     """
     allowed = {(one["stage"], digest(one["settings"])) for one in known(experiment, table, 1)}
-    for settings in () if isinstance(experiment, Contest) else experiment.settings:
-        for one in result_settings(experiment, settings, table):
-            allowed.add(("result", digest(one)))
     for stored in table.runs.values():
         if (stored["stage"], digest(stored["settings"])) not in allowed:
             raise ResultsError(
@@ -148,14 +99,6 @@ def check_settings(experiment: Experiment, table: Table) -> None:
                 "have, so it was made by another version of the definition; use the commit that it "
                 "was made with, or move the file away and run it again"
             )
-
-
-def work_of(experiment: Experiment | Contest, seeds: int) -> int:
-    """The evaluations of all runs."""
-    if isinstance(experiment, Contest):
-        return sum(experiment.work(cell, seeds) for cell in experiment.settings)
-    every = [one["settings"] for one in tuning_tasks(experiment)] + seeds * experiment.settings
-    return sum(map(evaluations, every))
 
 
 # --- doing it ------------------------------------------------------------------------------------
@@ -370,12 +313,12 @@ def run(
         table = table_of(experiment, folder)
         check_settings(experiment, table)
         made = [one for one in known(experiment, table, seeds) if one["run"] in table.runs]
-        if len(made) == (count := total(experiment, seeds)):
+        if len(made) == (count := experiment.total(seeds)):
             return table
         check_device(device, here=scheduler is None)
         origin = {"commit": commit(), "command": command, "date": date.today().isoformat()}
         style = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}"
-        work = {"total": work_of(experiment, seeds)}
+        work = {"total": experiment.work(seeds)}
         work["initial"] = sum(evaluations(one["settings"]) for one in made)
         bar = tqdm(
             desc=experiment.name, **work, smoothing=0, bar_format=style, disable=not progress
@@ -392,10 +335,10 @@ def run(
         executor = stack.enter_context(workers(scheduler, processes))
         failures: list[str] = []
         tried: set[str] = set()  # one that failed is not made again
-        for part in parts(experiment):
+        for part in experiment.parts():
             while todo := [
                 one
-                for one in missing(known(experiment, table, seeds, part), table)
+                for one in missing(experiment.known(part, table, seeds), table)
                 if one["run"] not in tried
             ]:
                 tried.update(one["run"] for one in todo)

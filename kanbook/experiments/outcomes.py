@@ -26,7 +26,7 @@ import numpy as np
 
 from .. import results
 from ..results import contests
-from . import engine, rows
+from . import rows
 from .contests import ends
 from .definitions import EXPERIMENTS
 from .judging import Versus, number, percent, ratio, versus, versus_on, versus_runs
@@ -96,7 +96,7 @@ def _rows(name: str) -> DataFrame | None:
     if name not in results.names():
         return None
     frame = results.load(name)
-    if frame.attrs["runs"] < engine.total(EXPERIMENTS[name]):
+    if frame.attrs["runs"] < EXPERIMENTS[name].total():
         return None
     return contests.with_own(frame) if "contest" in frame else frame
 

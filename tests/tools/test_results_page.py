@@ -13,7 +13,7 @@ from sphinx.util.docutils import docutils_namespace
 
 import kanbook.experiments
 from kanbook import results
-from kanbook.experiments import EXPERIMENTS, engine
+from kanbook.experiments import EXPERIMENTS
 from kanbook.results import Table, contests, reading
 from notebook_files import ROOT
 
@@ -74,7 +74,7 @@ def test_contests_have_a_summary_a_figure_and_folded_rows(build):
     assert not said
     frame = results.load("formulas")
     above, folded = html.split("<details", 1)
-    planned = engine.total(next(iter(EXPERIMENTS.values())))
+    planned = next(iter(EXPERIMENTS.values())).total()
     assert f"Not complete: {len(frame)} of {planned:,} runs are made" in above
     for contest in ("parameters", "seconds"):
         found = contests.ratios(frame[frame.contest == contest], "KAN", "MLP").iloc[-1]

@@ -29,7 +29,7 @@ from kanbook.experiments import (
     make_model,
     trials,
 )
-from kanbook.experiments.definitions import RATES, TUNING_SEEDS, parameters
+from kanbook.experiments.definitions import RATES, TUNING_SEEDS, evaluations, parameters, planned
 
 distributed = pytest.importorskip("distributed")
 pytest.importorskip("filelock")
@@ -69,10 +69,9 @@ def cluster():
 def made_here(tmp_path_factory):
     """TINY's table, made in this process, one run after the other."""
     table = engine.table_of(TINY, tmp_path_factory.mktemp("here"))
-    for one in engine.tuning_tasks(TINY):
-        table.append(*engine.perform(one))
-    for one in engine.result_tasks(TINY, table, TINY.seeds):
-        table.append(*engine.perform(one))
+    while todo := engine.missing(engine.known(TINY, table, TINY.seeds), table):
+        for one in todo:
+            table.append(*engine.perform(one))
     return table
 
 
@@ -90,7 +89,7 @@ def test_on_a_cluster_the_rows_are_the_same(cluster, made_here, tmp_path, capsys
     arguments = ["run", "tiny", "--scheduler", cluster.scheduler_address]
     assert command(tmp_path, *arguments) == 0
     table = engine.table_of(TINY, tmp_path)
-    assert len(table.runs) == KEYS == engine.total(TINY) and rows(table) == rows(made_here)
+    assert len(table.runs) == KEYS == TINY.total() and rows(table) == rows(made_here)
     out, err = capsys.readouterr()
     assert out == f"{table.path}: {KEYS} runs\n"
     assert f", 0 of {KEYS} runs" in err and err.endswith(f" 00:00 left, {KEYS} of {KEYS} runs\n")
@@ -155,7 +154,7 @@ def test_interrupted_by_ctrl_c_and_killed_nothing_is_lost(cluster, tmp_path):
     content = table.path.read_bytes()
     assert content.startswith(kept), "nothing stored is made again"
     again = engine.table_of(SLOW_TINY, tmp_path)
-    wanted = engine.tuning_tasks(SLOW_TINY) + engine.result_tasks(SLOW_TINY, again, 9)
+    wanted = engine.known(SLOW_TINY, again, 9)
     assert {one["run"] for one in wanted} == set(again.runs)
     assert content.count(b'"stage"') == N_RATES * 2 + 9 == len(again.runs)
     one = again.runs[wanted[-1]["run"]]  # made after all of that
@@ -171,7 +170,7 @@ def test_a_worker_that_dies_has_its_run_repeated(cluster, tmp_path, after_the_fi
     assert worker.pid != pid, "the worker did not die"
     short, whole = table.runs.values()
     assert whole["settings"]["steps"] == 1500 and whole["complete"] and short["complete"]
-    here, _ = engine.perform(engine.planned("result", long, 0))
+    here, _ = engine.perform(planned("result", long, 0))
     assert without_times(whole) == without_times(here)
 
 
@@ -376,7 +375,7 @@ def test_verify_some_rows(table, capsys, monkeypatch):
 
 def test_verify_the_beginning_of_a_long_run(tmp_path, capsys, monkeypatch):
     long = FIXED | {"steps": 100}
-    stored, how = engine.perform(engine.planned("result", long, 0))
+    stored, how = engine.perform(planned("result", long, 0))
     found = engine.rerun(stored, seconds=1e-9)
     first = {"steps": 1, "early": 0, "points": 1, "changed": [], "identical": True}
     assert found == first | {"end": {"loss": stored["curve"]["loss"][0]}}
@@ -389,7 +388,7 @@ def test_verify_the_beginning_of_a_long_run(tmp_path, capsys, monkeypatch):
 
 
 def test_a_stored_divergence_that_does_not_happen_again(table):
-    stored, _ = engine.perform(engine.planned("result", FIXED | {"steps": 50}, 0))
+    stored, _ = engine.perform(planned("result", FIXED | {"steps": 50}, 0))
     stored |= {"loss": None, "diverged": True, "test_loss": None}
     stored["curve"] = {name: values[:3] for name, values in stored["curve"].items()}
     table.runs = {stored["run"]: stored}
@@ -424,7 +423,7 @@ SEEDS = "1.00e-04 to 1.00e-02 allowed by "
 def test_the_end_is_judged_by_the_spread_of_the_seeds(losses, end, found, good, why):
     table = results.Table("nowhere", "tiny", 1)
     for seed, loss in enumerate(losses):
-        run = engine.planned("result", FIXED, seed) | {"loss": loss, "test_loss": loss}
+        run = planned("result", FIXED, seed) | {"loss": loss, "test_loss": loss}
         table.runs[run["run"]] = run | {"curve": {"loss": [1.0, loss]}}
     stored = next(iter(table.runs.values()))
     table.runs["other settings"] = stored | {"settings": KAN, "loss": 1e9, "test_loss": 0}
@@ -518,7 +517,7 @@ def test_what_settings_stand_for():
     assert "schedule" not in least_squares
     chosen = sorted(trials.spread(20_000, 60))
     assert chosen[0] == 1 and chosen[-1] == 20_000 and len(chosen) <= 60
-    assert [engine.evaluations(MLP | {"optimizer": name}) for name in ("adam", "lbfgs")] == [4, 100]
+    assert [evaluations(MLP | {"optimizer": name}) for name in ("adam", "lbfgs")] == [4, 100]
 
 
 def test_what_a_run_measures():
@@ -560,7 +559,7 @@ def test_what_is_inside_a_network():
 
 def test_a_run_that_diverges_is_kept_and_marked(tmp_path):
     wild = MLP | {"optimizer": "sgd", "lr": 1e20, "steps": 50}
-    run, how = engine.perform(engine.planned("result", wild, 0))  # a warning would be an error
+    run, how = engine.perform(planned("result", wild, 0))  # a warning would be an error
     assert run["diverged"] and run["loss"] is None and run["test_loss"] is None
     assert run["complete"] and run["curve"]["step"][-1] < 50
     table = engine.table_of(of(wild), tmp_path)
@@ -583,18 +582,18 @@ def test_the_lowest_mean_log_loss_is_chosen():
 
 
 def test_results_wait_for_all_runs_that_tune(made_here, tmp_path):
-    tuning, table = engine.tuning_tasks(TINY), engine.table_of(TINY, tmp_path)
+    table = engine.table_of(TINY, tmp_path)
+    tuning = engine.known(TINY, table, 2)
     assert [one["seed"] for one in tuning[:2]] == list(TUNING_SEEDS)
     of_mlp = [one for one in tuning if one["settings"]["family"] == "MLP"]
     assert len(of_mlp) == N_RATES * 2 and all(one["settings"]["steps"] == 1 for one in tuning)
     products = dict.fromkeys(RATES["adam"], 1.0)
     for one in of_mlp:
-        assert engine.result_tasks(TINY, table, 2) == []
+        assert engine.known(TINY, table, 2) == tuning
         table.append(made_here.runs[one["run"]], {"commit": "?"})
         products[one["settings"]["lr"]] *= made_here.runs[one["run"]]["loss"]
     tuned = MLP | {"lr": min(products, key=products.get)}
-    found = [(one["settings"], one["seed"]) for one in engine.result_tasks(TINY, table, 2)]
-    assert found == [(tuned, 0), (tuned, 1)]
+    assert engine.known(TINY, table, 2) == tuning + [planned("result", tuned, s) for s in (0, 1)]
 
 
 # Those of contests are trained in test_heats.py, those with a runner of their own in its test; the
@@ -634,4 +633,4 @@ def test_seconds_of_steps():
     found = heats.time_steps(settings, rounds=1)["step_seconds"]
     assert len(found) == len(settings["models"]) and all(seconds > 0 for seconds in found)
     with pytest.raises(ValueError, match="measured seconds"):
-        engine.rerun(engine.planned("result", settings, 0))
+        engine.rerun(planned("result", settings, 0))

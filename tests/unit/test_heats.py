@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from kanbook import experiments, results, training
 from kanbook.experiments import EXPERIMENTS, contests, engine, heats, make_model
 from kanbook.experiments.contests import FAMILIES, FINALIST_SEEDS, SEARCH_SEEDS, Contest
-from kanbook.experiments.definitions import parameters
+from kanbook.experiments.definitions import evaluations, parameters, planned
 from kanbook.tasks import positional_encoding
 from kanbook.tasks.tables import table as read_table
 from kanbook.tasks.targets import TARGETS, target
@@ -180,7 +180,7 @@ def test_a_stage_waits_for_all_runs_of_the_one_before(made_here, tmp_path):
             assert {other["stage"] for other in left} == {stage}
             table.append(made_here.runs[one["run"]], {"commit": "?"})
     assert engine.missing(engine.known(ONE, table, 2), table) == []
-    assert len(table.runs) == engine.total(ONE) == SEARCH + FINALS + RESULTS
+    assert len(table.runs) == ONE.total() == SEARCH + FINALS + RESULTS
 
 
 PLAIN = {"model": "kan", "grid_size": 5, "degree": 3, "depth": 1}
@@ -194,7 +194,7 @@ def test_where_nothing_is_drawn_the_rate_is_chosen(tmp_path):
         AXES | {"size": 72}, **FIXED, rates=(0.003, 0.03), search_seeds=(1000, 1001), share=1.0
     )
     table = make_all(contest, tmp_path)
-    assert len(table.runs) == engine.total(contest) == 2 * (2 * 2 + 2)
+    assert len(table.runs) == contest.total() == 2 * (2 * 2 + 2)
     engine.check_settings(contest, table)
     for family in ("plain", "grows"):
         runs = [one for one in table.runs.values() if one["settings"]["family"] == family]
@@ -213,7 +213,7 @@ def test_where_nothing_is_chosen_only_results_are_made(tmp_path, optimizer):
     task = AXES | {"optimizer": optimizer, "steps": 3, "size": 72, "dtype": "float64"}
     contest = of(task, **FIXED, rates=(None,))
     table = make_all(contest, tmp_path)
-    assert len(table.runs) == engine.total(contest) == 2 * 2
+    assert len(table.runs) == contest.total() == 2 * 2
     assert all(one["stage"] == "result" and one["complete"] for one in table.runs.values())
 
 
@@ -238,7 +238,7 @@ def test_the_pace_is_the_mean_of_a_family(tmp_path, monkeypatch):
     assert all(set(contests.pace(task)) == set(FAMILIES) for task in tasks)
     models = [drawn(family, draws=2) for family in ("KAN", "MLP")]
     what = {"measure": "seconds", "task": AXES["task"], "size": 61, "models": sum(models, [])}
-    run = engine.planned("result", what, 0) | {"step_seconds": [1.0, 3.0, 0.1, 0.2]}
+    run = planned("result", what, 0) | {"step_seconds": [1.0, 3.0, 0.1, 0.2]}
     results.Table(tmp_path / "pace.jsonl", "pace", 1).append(run, {})
     monkeypatch.setattr(contests, "FOLDER", tmp_path)
     contests._pace.cache_clear()
@@ -252,7 +252,7 @@ def test_pace_measures_steps_and_predictions(monkeypatch):
     monkeypatch.setattr(heats, "time_steps", partial(heats.time_steps, rounds=1))
     (settings, *_) = EXPERIMENTS["pace"].settings
     few = settings | {"models": settings["models"][::16]}
-    made, _ = engine.perform(engine.planned("result", few, 0))
+    made, _ = engine.perform(planned("result", few, 0))
     for name in ("step_seconds", "prediction_seconds"):
         assert len(made[name]) == len(few["models"]) == 3 and min(made[name]) > 0
 
@@ -262,12 +262,12 @@ def test_pace_measures_steps_and_predictions(monkeypatch):
 
 def test_all_runs_are_there_and_counted(made_here):
     count = CELLS * (SEARCH + FINALS + RESULTS)
-    assert len(made_here.runs) == engine.total(TINY) == count
-    assert engine.total(TINY, 5) == count + CELLS * 3
+    assert len(made_here.runs) == TINY.total() == count
+    assert TINY.total(5) == count + CELLS * 3
     stages = [one["stage"] for one in made_here.runs.values()]
     assert [stages.count(name) for name in ("search", "finalist", "result")] == [12, 16, 8]
-    work = sum(engine.evaluations(one["settings"]) for one in made_here.runs.values())
-    assert engine.work_of(TINY, 2) == work
+    work = sum(evaluations(one["settings"]) for one in made_here.runs.values())
+    assert TINY.work(2) == work
     engine.check_settings(TINY, made_here)
 
 
@@ -277,12 +277,12 @@ def test_killed_in_every_stage_and_resumed_it_is_as_if_uninterrupted(made_here, 
         running = Running(DEFINITION, tmp_path, "--processes", "1")
         _, kept = running.end(signal.SIGKILL, kept, children=running.wait_for(stored))
         so_far = engine.table_of(TINY, tmp_path)
-        left = engine.missing(engine.known(TINY, so_far, 2, TINY.cells(AXES)), so_far)
+        left = engine.missing(TINY.known(TINY.cells(AXES), so_far, 2), so_far)
         assert [*so_far.runs.values()][-1]["stage"] == left[0]["stage"] == stage, "in the middle"
     again = make_all(TINY, tmp_path)
     content = again.path.read_bytes()
     assert content.startswith(kept), "nothing stored is made again"
-    assert content.count(b'"stage"') == len(again.runs) == engine.total(TINY)
+    assert content.count(b'"stage"') == len(again.runs) == TINY.total()
     assert rows(engine.table_of(TINY, tmp_path)) == rows(made_here)
     assert engine.run(TINY, folder=tmp_path).path.read_bytes() == content, "nothing is left to do"
 
@@ -355,8 +355,8 @@ def test_a_baseline_only_has_the_seeds_that_count(tmp_path, monkeypatch):
     wine |= {"task": "table:wine", "kind": "classes"}
     contest = of(AXES, wine, families={"parameters": ("mean",)}, seeds=3)
     table = make_all(contest, tmp_path)
-    assert len(table.runs) == engine.total(contest) == 2 * 3
-    assert engine.work_of(contest, 3) == 6 * 1000
+    assert len(table.runs) == contest.total() == 2 * 3
+    assert contest.work(3) == 6 * 1000
     engine.check_settings(contest, table)
     for one in table.runs.values():
         data = heats.make_data(one["settings"], one["seed"])
@@ -525,7 +525,7 @@ def test_the_best_look_at_the_validation_samples_counts(settings):
 
 def test_a_run_that_is_lost_from_the_start_has_no_error(tmp_path):
     lost = DIVERGES | {"lr": 1e30}
-    made, how = engine.perform(engine.planned("search", lost, 0))
+    made, how = engine.perform(planned("search", lost, 0))
     assert made["diverged"] and made["complete"] and made["curve"]["step"] in ([], [1])
     assert made["test_error"] is None or made["test_error"] > 1e3
     results.Table(tmp_path / "tiny.jsonl", "tiny", 1).append(made, how)
@@ -589,7 +589,7 @@ def kinds_of(contest):
     }
     kinds, table = {}, results.Table("nowhere", contest.name, 1)
     for cell in (cell for task in one_each.values() for cell in contest.cells(task)):
-        runs = engine.known(contest, table, 1, [cell]) if cell.contest == "parameters" else ()
+        runs = contest.known([cell], table, 1) if cell.contest == "parameters" else ()
         for one in (run["settings"] for run in runs if "baseline" not in run["settings"]):
             what = ("model", "activation", "start", "tanh", "domain", "base")
             kind = frozenset(one), cell.task["task"], *(str(one.get(name)) for name in what)

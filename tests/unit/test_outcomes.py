@@ -1,10 +1,12 @@
 """What became of the hypotheses: every one is judged by its rows, and the numbers are theirs."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from kanbook import results
-from kanbook.experiments import EXPERIMENTS, engine, outcomes
+from kanbook.experiments import EXPERIMENTS, outcomes
 
 VERDICTS = {  # of those whose rows are complete; who changes rows or a rule looks again
     "holds": "F 6, F 7, F 8, F 10, H 3, H 4, H 5, I 2, I 3, I 4, I 5, I 6, I 7, J 1, J 3, J 4, "
@@ -39,9 +41,10 @@ def test_the_verdicts_are_those_of_the_rows(found):
 
 
 def test_open_is_what_lacks_rows(found):
+    @functools.cache
     def complete(name):
         made = name in results.names() and results.load(name).attrs["runs"]
-        return made >= engine.total(EXPERIMENTS[name])
+        return made >= EXPERIMENTS[name].total()
 
     for one in found.values():
         assert (one.verdict == "open") != all(map(complete, one.experiments)), one.label
