@@ -7,7 +7,6 @@ no MathJax without a formula.
 
 import base64
 import hashlib
-import html
 import io
 import json
 import posixpath
@@ -68,7 +67,7 @@ def quicken_folder(folder):
         text = PRELOAD.sub("", text).replace(AUTO, LOOKED_UP)
         text = scripts_that_wait(text, f"{root}_static/{joined}", path.name == "search.html")
         text = text.replace('<img alt="Colab logo"', '<img loading="lazy" alt="Colab logo"')
-        path.write_text(describe(text), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
 
 
 def address(tag):
@@ -299,25 +298,6 @@ def scripts_that_wait(text, joined, searches):
         return found[0].replace("<script", "<script defer", 1)
 
     return SCRIPT.sub(waiting, text)
-
-
-# --- for search engines --------------------------------------------------------------------------
-
-
-def describe(text):
-    """The page with its first sentences as description, unless it has one."""
-    if 'name="description"' in text:
-        return text
-    article = text[text.find("<article") :]
-    for found in re.finditer(r"<p\b[^>]*>(.*?)</p>", article, re.DOTALL):
-        words = html.unescape(re.sub(r"<[^>]*>", "", found[1])).split()
-        if len(words) < 5:
-            continue
-        said = " ".join(words)
-        said = said if len(said) <= 160 else said[:159].rsplit(" ", 1)[0] + "…"
-        meta = f'<meta name="description" content="{html.escape(said)}" />\n'
-        return text.replace("</title>", f"</title>\n{meta}", 1)
-    return text
 
 
 def setup(app):
