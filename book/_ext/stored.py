@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from kanbook.experiments import judging
-from kanbook.experiments.judging import quoted
+from kanbook.experiments.judging import number, quoted, show
 
 # In the order of a reader's questions; what is not named comes last.
 GROUPS = {
@@ -148,11 +148,9 @@ class StoredResults(_Stored):
 
     def _chapters(self, experiment):
         links = []
-        for number in experiment.chapters:
-            docs = [
-                doc for doc in self.env.found_docs if doc.startswith(f"notebooks/{number:02d}_")
-            ]
-            links += [f"{{doc}}`{number} </{docs[0]}>`" if docs else str(number)]
+        for n in experiment.chapters:
+            docs = [doc for doc in self.env.found_docs if doc.startswith(f"notebooks/{n:02d}_")]
+            links += [f"{{doc}}`{n} </{docs[0]}>`" if docs else str(n)]
         return f"Chapter{'s' if len(links) > 1 else ''} {', '.join(links)}"
 
     def _outcomes(self, name):
@@ -287,12 +285,12 @@ class StoredOutcomes(_Stored):
         lines = nodes.bullet_list()
         for part, ones in groupby(found, lambda one: one.label.partition(" ")[0]):
             line = nodes.paragraph()
-            for number, one in enumerate(ones):
+            for i, one in enumerate(ones):
                 uri = self.env.app.builder.get_relative_uri("book/plan", "book/results")
                 label = one.label.partition(" ")[2]
                 link = nodes.reference("", label, internal=True)
                 link["refuri"] = f"{uri}#results-{one.experiments[-1]}"
-                line += [nodes.Text("; " if number else f"{part}: "), link]
+                line += [nodes.Text("; " if i else f"{part}: "), link]
                 line += nodes.Text(f" {one.verdict}")
             lines += nodes.list_item("", line)
         return [lead, lines]
@@ -300,14 +298,9 @@ class StoredOutcomes(_Stored):
 
 def _planned(name, frame):
     """How many tasks each class of a contest is to have; nothing if all of its runs are made."""
-    from kanbook.experiments import EXPERIMENTS
+    from kanbook.experiments import EXPERIMENTS, kinds
 
-    experiment = EXPERIMENTS[name]
-    if frame.attrs["runs"] >= experiment.total():
-        return {}
-    tasks = {(one["kind"], one["task"]) for one in experiment.make_tasks()}
-    kinds = dict.fromkeys(kind for kind, _ in sorted(tasks))
-    return {kind: sum(one == kind for one, _ in tasks) for kind in kinds}
+    return {} if frame.attrs["runs"] >= EXPERIMENTS[name].total() else kinds.planned(name)
 
 
 def _finished(frame):
@@ -339,12 +332,6 @@ def _compared(a, b, row):
     return str(judging.Versus(quoted(a), quoted(b), row))
 
 
-def _short(x):
-    if x < 1e-3 or x > 1000:  # a loss
-        return f"{x:.1e}"
-    return f"{x:.2f}" if 0.095 <= x < 9.95 else f"{x:.2g}" if x < 1 else f"{x:.0f}"
-
-
 def _ratios(frame, family):
     """For each contest, its rows and how the family compares with each rival; the MLP first."""
     from kanbook.results import contests
@@ -366,7 +353,7 @@ def _summary(frame, family):
     for contest, found in _ratios(frame, family):
         first, table = next(iter(found.items()))
         of = table.iloc[-1]
-        classes = [f"{row.kind}: {judging.number(row.ratio)}" for row in table[:-1].itertuples()]
+        classes = [f"{row.kind}: {number(row.ratio)}" for row in table[:-1].itertuples()]
         classes = f" ({'; '.join(classes)})" if 1 < len(classes) < 7 else ""
         lines.append(f"Equal {contest}, {of.tasks} tasks: {_compared(family, first, of)}{classes}.")
         said = []
@@ -385,11 +372,8 @@ def _effects(frame):
     where = "main" if "main" in set(found["where"]) else "alone"
     lines = []
     for task, rows in found[found["where"] == where].groupby("task", sort=False):
-        said = [
-            f"{row.extra} **{row.ratio:.2f}** [{row.low:.2f}, {row.high:.2f}]"
-            for row in rows.itertuples()
-        ]
-        lines.append(f"{_task(task)}: {', '.join(said)}.")
+        said = ", ".join(f"{row.extra} {show(row, '**')}" for row in rows.itertuples())
+        lines.append(f"{_task(task)}: {said}.")
     return lines
 
 
@@ -401,7 +385,7 @@ def _extremes(frame):
     for task, rows in contests.medians(frame).groupby("task", sort=False):
         rows = rows.sort_values("median")
         best, worst = (
-            f"“{row['family']}” **{_short(row['median'])}**"
+            f"“{row['family']}” **{number(row['median'])}**"
             for _, row in rows.iloc[[0, -1]].iterrows()
         )
         lines.append(f"{_task(task)}: from {best} to {worst}.")
@@ -426,7 +410,7 @@ def _best(frame):
     lines = []
     for task, rows in _errors(frame).groupby("task", sort=False):
         said = [
-            f"{row.family} **{_short(row.error)}**"
+            f"{row.family} **{number(row.error)}**"
             + (f" (best of {row.settings})" if row.settings > 1 else "")
             for row in rows.itertuples()
         ]
@@ -479,7 +463,7 @@ def _first(frame):
             found = found[found["where"].isin(["main"])] if "main" in set(found["where"]) else found
             ends = [found.loc[of] for of in (found["ratio"].idxmin(), found["ratio"].idxmax())]
             return "Error with / without: from {} to {}.".format(
-                *(f"**{end.ratio:.2f}** ({end.extra}, {_task(end.task)})" for end in ends)
+                *(f"**{number(end.ratio)}** ({end.extra}, {_task(end.task)})" for end in ends)
             )
         frame, unfinished = _finished(frame)
         if unfinished and frame.empty:
@@ -516,9 +500,9 @@ def _paired(frame):
         return ""
     ratio = (errors["KAN"] / errors["MLP"]).dropna()
     a, b = PAIRS.get(name, ("KAN", "MLP"))
-    text = f"{quoted(a)} / {quoted(b)} **{judging.number(_middle(ratio))}**"
+    text = f"{quoted(a)} / {quoted(b)} **{number(_middle(ratio))}**"
     if len(ratio) > 1:
-        low, high = judging.number(ratio.min()), judging.number(ratio.max())
+        low, high = number(ratio.min()), number(ratio.max())
         text += f" ({low} to {high}), the mean of {len(ratio)} pairs"
     where = "in turn" if "way" in frame else _where(frame)
     return f"{text}, {where}."
@@ -569,7 +553,7 @@ class StoredBenchmark(SphinxDirective):
             found += self.parse_text_to_nodes(_folded_table(title, frame))
             made += [frame.attrs["provenance"]] if frame.attrs["provenance"] not in made else []
         for how in made:
-            versions = ", ".join(f"{name} {number}" for name, number in how["versions"].items())
+            versions = ", ".join(f"{name} {version}" for name, version in how["versions"].items())
             text = (
                 f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
                 f"{how['processor']}, {how['cores']} cores, Python {how['python']}, {versions}."

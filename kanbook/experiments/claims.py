@@ -130,7 +130,7 @@ def beat(rows: Rows) -> Found:
 def _so_far(rows: Rows) -> str:
     """How many of the formulas that are planned have run, if not all."""
     runs = rows("formulas", "parameters").groupby("family").task.unique()
-    done, of = len(set(runs["KAN"]) & set(runs["MLP"])), planned("formulas")
+    done, of = len(set(runs["KAN"]) & set(runs["MLP"])), planned("formulas").total()
     return f" {done} of {of} planned formulas have run." if done < of else ""
 
 

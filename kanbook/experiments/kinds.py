@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,10 +117,10 @@ def over(frame: DataFrame, a: str = "KAN", b: str = "MLP") -> Series:
     return row
 
 
-def planned(name: str, kind: str = "") -> int:
-    """How many tasks a contest is to have, of one kind or of all."""
-    tasks = EXPERIMENTS[name].make_tasks()
-    return len({one["task"] for one in tasks if kind in ("", one["kind"])})
+def planned(name: str) -> Counter[str]:
+    """How many tasks of each kind a contest is to have."""
+    tasks = {(one["kind"], one["task"]) for one in EXPERIMENTS[name].make_tasks()}
+    return Counter(kind for kind, _ in sorted(tasks))
 
 
 def _methods(rows: DataFrame) -> str:
@@ -160,7 +161,7 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
         groups = contests.with_own(load(name)).groupby("kind", sort=False) if name in stored else ()
         for kind, part in groups:
             equal = part[part.contest == "parameters"]
-            of = planned(name, kind) if name == "formulas" else 0  # others need packages of data
+            of = planned(name)[kind] if name == "formulas" else 0  # others need packages of data
             if kind in NAMES:
                 add(kind, "MLP", equal)
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
