@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch import nn
 
 from .layers import KANLayer, SplineLayer, TanhLayer
-from .networks import Activation
+from .networks import Activation, in_a_row
 
 __all__ = ["Operations", "count_operations", "count_parameters"]
 
@@ -106,7 +105,7 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
         raise ValueError(f"convention={convention!r}; expected 'shared', 'edge' or 'local'")
     multiply_adds = functions = 0
     width = None  # number of outputs of the module before
-    for module in _in_a_row(model):
+    for module in in_a_row(model):
         if isinstance(module, Activation):
             if width is None:
                 raise ValueError(f"model starts with {module}; expected a layer before it")
@@ -142,15 +141,6 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
         else:
             multiply_adds += edges
     return Operations(multiply_adds, functions)
-
-
-def _in_a_row(model: nn.Module) -> Iterator[nn.Module]:
-    """The modules of a nested ``nn.Sequential``; one that occurs twice comes twice."""
-    if isinstance(model, nn.Sequential):
-        for module in model:
-            yield from _in_a_row(module)
-    else:
-        yield model
 
 
 def _basis_operations(layer: SplineLayer, convention: str) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from . import splines
 from ._checks import check_features, check_integer
 from .layers import KANLayer
+from .networks import in_a_row
 
 __all__ = ["along"]
 
@@ -66,7 +67,7 @@ def along(model: nn.Module, x: Tensor, direction: int | Tensor, order: int) -> T
     In the book: chapter 20.
     """
     check_integer("order", order, 0)
-    modules = list(model) if isinstance(model, nn.Sequential) else [model]
+    modules = in_a_row(model)
     for module in modules:
         if not isinstance(module, KANLayer | nn.Linear) and [*module.parameters()]:
             raise TypeError(

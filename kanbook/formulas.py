@@ -34,7 +34,7 @@ from ._checks import (
 from .counting import count_parameters
 from .functions import LIBRARY, Formula, FormulaLayer, Function, Snap, candidates
 from .layers import KANLayer
-from .networks import KAN, Network
+from .networks import KAN, Network, in_a_row
 
 __all__ = ["LIBRARY", "Formula", "Function", "candidates", "discover", "fade", "prune", "snap"]
 
@@ -52,7 +52,7 @@ def edges(model: nn.Module, x: Tensor) -> list[Tensor]:
         TypeError: a module of the model is no :class:`~kanbook.layers.KANLayer`.
     """
     found = []
-    for layer in model if isinstance(model, nn.Sequential) else [model]:
+    for layer in in_a_row(model):
         if not isinstance(layer, (KANLayer, FormulaLayer)):
             raise TypeError(
                 f"model holds a {type(layer).__name__}; expected KAN layers in a row, such as KAN"
@@ -145,7 +145,6 @@ def prune(model: nn.Module, x: Tensor, threshold: float = 0.03) -> Network:
 @torch.no_grad()
 def _keep(model: nn.Module, x: Tensor, alive: Sequence[Tensor]) -> Network | None:
     """A copy with these edges, (I, O) for each layer; None if nothing would reach an output."""
-    model = model if isinstance(model, nn.Sequential) else [model]
     alive = [a.clone() for a in alive]
     for _ in alive:
         for before, after in pairwise(alive):
@@ -157,7 +156,7 @@ def _keep(model: nn.Module, x: Tensor, alive: Sequence[Tensor]) -> Network | Non
     nodes = [slice(None), *(a.any(1) for a in alive[1:]), slice(None)]
     layers = []
     for layer, values, a, (rows, columns) in zip(
-        model, edges(nn.Sequential(*model), x), alive, pairwise(nodes), strict=True
+        in_a_row(model), edges(model, x), alive, pairwise(nodes), strict=True
     ):
         layer = copy.deepcopy(layer)
         mask = a.to(layer.coef)

@@ -48,6 +48,13 @@ class Activation(nn.Module):
         return getattr(self.function, "__name__", type(self.function).__name__)
 
 
+def in_a_row(model: nn.Module) -> list[nn.Module]:
+    """The modules of a nested ``nn.Sequential``; one that occurs twice comes twice."""
+    if not isinstance(model, nn.Sequential):
+        return [model]
+    return [one for module in model for one in in_a_row(module)]
+
+
 def linear_layer(
     in_features: int,
     out_features: int,

@@ -18,7 +18,7 @@ from .. import splines
 from .._checks import check_finite
 from ..functions import LIBRARY, Candidate, FormulaLayer
 from ..layers import KANLayer
-from ..networks import KAN
+from ..networks import KAN, in_a_row
 from .widget import MAX_DEGREE
 
 silu = nn.functional.silu
@@ -30,7 +30,7 @@ def to_page(model: nn.Module) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: a page could not compute it; the message says why.
     """
-    layers = list(model) if isinstance(model, nn.Sequential) else [model]
+    layers = in_a_row(model)
     for layer in layers:
         if not isinstance(layer, (KANLayer, FormulaLayer)):
             raise TypeError(

@@ -70,7 +70,8 @@ def test_of_an_mlp_as_by_autograd(activation):
     model, x = MLP([2, 5, 5, 3], activation, generator=0, **DOUBLE), points(9, 2)
     direction = torch.tensor([0.3, -2.0], **DOUBLE)
     expected = by_autograd(model, x, direction, 4)
-    torch.testing.assert_close(derivatives.along(model, x, direction, 4), expected)
+    for same in (model, nn.Sequential(model[:2], model[2:])):
+        torch.testing.assert_close(derivatives.along(same, x, direction, 4), expected)
 
 
 def test_of_a_mixture_and_of_a_pruned_kan():

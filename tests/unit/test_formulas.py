@@ -115,6 +115,8 @@ def test_pruned_network_is_the_same_function(options):
     numbers = 8 + 2 * bool(options)
     assert count_parameters(small) == 10 * numbers + 5 * bool(options)
     assert not small[0].edges(x)[:, 0, 1].any()
+    nested = torch.nn.Sequential(model[:1], model[1])
+    assert torch.equal(state(prune(nested, x, threshold=1e-9)), state(small))
 
 
 @pytest.mark.parametrize("options", [{}, OPTIONS], ids=["minimal", "all options"])
