@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from contextlib import contextmanager
 from numbers import Real
 
 import anywidget
@@ -22,15 +23,13 @@ class Number(traitlets.Float):
         return super().validate(obj, float(value) if isinstance(value, Real) else value)
 
 
-class trait_errors:
+@contextmanager
+def trait_errors():
     """Inside, the errors of kanbook's checks become those that traits raise."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if kind in (TypeError, ValueError):
-            raise traitlets.TraitError(str(error)) from None
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise traitlets.TraitError(str(error)) from None
 
 
 class LivingFigure(anywidget.AnyWidget):
