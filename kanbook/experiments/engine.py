@@ -23,7 +23,7 @@ from tqdm import tqdm
 from .. import __version__
 from .._checks import check_name, needed
 from ..results import FOLDER, ResultsError, Table, digest
-from . import digits, equations, heats, recovery, sequence, trials, waves
+from . import contest_run, digits, equations, recovery, sequence, trials, waves
 from .contests import Contest
 from .definitions import EXPERIMENTS, Experiment, evaluations
 
@@ -115,7 +115,7 @@ def perform(one: dict[str, Any], device: str = "cpu") -> tuple[dict[str, Any], d
         if "law" in one["settings"]:
             measured |= recovery.run(one["settings"], one["seed"])
         else:
-            measured |= heats.time_steps(one["settings"])
+            measured |= contest_run.time_steps(one["settings"])
     else:
         measured = train(one, device=device)
     return one | measured, machine(device)
@@ -125,7 +125,7 @@ def train(one: dict[str, Any], **options: Any) -> dict[str, Any]:
     """Make a run that trains: one of a contest, of a kind of ``RUNNERS``, or of the older kind."""
     if "contest" in one["settings"]:
         points = POINTS_OF_CONTESTS[one["stage"]]
-        return heats.run(one["settings"], one["seed"], points=points, **options)
+        return contest_run.run(one["settings"], one["seed"], points=points, **options)
     run = RUNNERS.get(one["settings"]["task"].partition(":")[0], trials.run_trial)
     return run(one["settings"], one["seed"], points=POINTS[one["stage"]], **options)
 

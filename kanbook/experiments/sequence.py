@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from .. import splines, training
 from ..layers import run_and_record
-from . import heats, trials
+from . import contest_run, trials
 from .definitions import ALL, EXPERIMENTS, Experiment, Settings, kan, mlp, sized
 
 Samples = tuple[Tensor, Tensor]
@@ -66,7 +66,7 @@ def make_data(settings: Mapping[str, Any], seed: int) -> Data:
     dtype, scale = getattr(torch, settings["dtype"]), settings.get("input_scale", 1)
     name = settings["task"].partition(":")[2]
     if name == "digits":  # two of them in a phase
-        data = heats.make_data(settings | {"task": "table:digits"}, seed)
+        data = contest_run.make_data(settings | {"task": "table:digits"}, seed)
         return Data(*([(x[y // 2 == p], y[y // 2 == p]) for p in range(5)] for x, y in data[:3]))
 
     def uniform(*shape: int) -> Tensor:

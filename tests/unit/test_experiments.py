@@ -23,8 +23,8 @@ from kanbook import experiments, results, tasks
 from kanbook.experiments import (
     EXPERIMENTS,
     Experiment,
+    contest_run,
     engine,
-    heats,
     make_data,
     make_model,
     trials,
@@ -596,8 +596,8 @@ def test_results_wait_for_all_runs_that_tune(made_here, tmp_path):
     assert engine.known(TINY, table, 2) == tuning + [planned("result", tuned, s) for s in (0, 1)]
 
 
-# Those of contests are trained in test_heats.py, those with a runner of their own in its test; the
-# others train nothing, or no network of ours.
+# Those of contests are trained in test_contest_run.py, those with a runner of their own in its
+# test; the others train nothing, or no network of ours.
 TRAINED = [name for name, one in EXPERIMENTS.items() if isinstance(one, Experiment)]
 TRAINED = [name for name in TRAINED if name != "pace" and "recovery" not in name]
 TRAINED = [
@@ -630,7 +630,7 @@ def test_every_kind_of_setting_can_be_trained(name):
 
 def test_seconds_of_steps():
     (settings, *_) = [s for s in EXPERIMENTS["cold-case-finale"].settings if "measure" in s]
-    found = heats.time_steps(settings, rounds=1)["step_seconds"]
+    found = contest_run.time_steps(settings, rounds=1)["step_seconds"]
     assert len(found) == len(settings["models"]) and all(seconds > 0 for seconds in found)
     with pytest.raises(ValueError, match="measured seconds"):
         engine.rerun(planned("result", settings, 0))

@@ -16,7 +16,7 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, log_loss
 
 from kanbook import experiments, results, training
-from kanbook.experiments import EXPERIMENTS, contests, engine, heats, make_model
+from kanbook.experiments import EXPERIMENTS, contest_run, contests, engine, make_model
 from kanbook.experiments.contests import FAMILIES, FINALIST_SEEDS, SEARCH_SEEDS, Contest
 from kanbook.experiments.definitions import evaluations, parameters, planned
 from kanbook.tasks import positional_encoding
@@ -115,7 +115,7 @@ def test_two_families_draw_different_rates():
 @pytest.mark.parametrize("optimizer", ["lbfgs", "lm"])
 def test_other_optimizers_need_no_rate(optimizer):
     (one,) = drawn("KAN", AXES | {"optimizer": optimizer}, draws=1)
-    assert "lr" not in one and heats.run(one | {"steps": 2}, 0)["complete"]
+    assert "lr" not in one and contest_run.run(one | {"steps": 2}, 0)["complete"]
 
 
 # What is chosen
@@ -249,7 +249,7 @@ def test_the_pace_is_the_mean_of_a_family(tmp_path, monkeypatch):
 
 
 def test_pace_measures_steps_and_predictions(monkeypatch):
-    monkeypatch.setattr(heats, "time_steps", partial(heats.time_steps, rounds=1))
+    monkeypatch.setattr(contest_run, "time_steps", partial(contest_run.time_steps, rounds=1))
     (settings, *_) = EXPERIMENTS["pace"].settings
     few = settings | {"models": settings["models"][::16]}
     made, _ = engine.perform(planned("result", few, 0))
@@ -359,7 +359,7 @@ def test_a_baseline_only_has_the_seeds_that_count(tmp_path, monkeypatch):
     assert contest.work(3) == 6 * 1000
     engine.check_settings(contest, table)
     for one in table.runs.values():
-        data = heats.make_data(one["settings"], one["seed"])
+        data = contest_run.make_data(one["settings"], one["seed"])
         assert one["parameters"] == 7 and one["note"] == "a note" and not one["diverged"]
         if data.classes:
             shares = [(data.train[1] == c).double().mean().item() for c in range(3)]
@@ -381,10 +381,10 @@ PARTS = ("train", "validation", "test")
 
 @pytest.mark.parametrize("task", [FORMULA, PICTURE, WINE], ids=lambda one: one["task"])
 def test_who_has_the_same_seed_has_the_same_samples(task):
-    plain = heats.make_data(task, 3)
+    plain = contest_run.make_data(task, 3)
     for family in FAMILIES:
         for settings in drawn(family, task | {"size": 300}):
-            data = heats.make_data(settings, 3)
+            data = contest_run.make_data(settings, 3)
             for part in PARTS:
                 (x, y), (x0, y0) = getattr(data, part), getattr(plain, part)
                 if frequencies := settings.get("frequencies"):
@@ -392,13 +392,13 @@ def test_who_has_the_same_seed_has_the_same_samples(task):
                 scaled = (x0 * settings.get("input_scale", 1)).to(x.dtype)
                 torch.testing.assert_close(x, scaled, rtol=1e-4, atol=1e-4)
                 assert torch.equal(y, y0)
-    other = heats.make_data(task, 4)
+    other = contest_run.make_data(task, 4)
     assert all(not torch.equal(getattr(plain, x)[0], getattr(other, x)[0]) for x in PARTS)
 
 
 @pytest.mark.parametrize("task", [FORMULA, PICTURE, WINE], ids=lambda one: one["task"])
 def test_the_inputs_to_learn_from_fill_the_domain(task):
-    data = heats.make_data(task | {"dtype": "float64"}, 0)
+    data = contest_run.make_data(task | {"dtype": "float64"}, 0)
     x, y = data.train
     assert x.dtype == torch.float64
     for end in (-x.min(0).values, x.max(0).values):
@@ -420,13 +420,13 @@ def test_parts_have_no_sample_in_common(monkeypatch, task, sizes, series):
     """Every target is made the number of its sample here."""
     kind = "series" if series else "regression"
     number = lambda x: torch.arange(len(x), dtype=torch.float64).unsqueeze(1)  # noqa: E731
-    wine, picture = read_table("wine"), heats.picture
+    wine, picture = read_table("wine"), contest_run.picture
     numbered = replace(wine, targets=number(wine.inputs), kind=kind)
-    monkeypatch.setattr(heats, "table", lambda name: numbered)
+    monkeypatch.setattr(contest_run, "table", lambda name: numbered)
     monkeypatch.setattr(
-        heats, "picture", lambda *args, **how: (picture(*args, **how)[0], number(range(144)))
+        contest_run, "picture", lambda *args, **how: (picture(*args, **how)[0], number(range(144)))
     )
-    data = heats.make_data(task | {"dtype": "float64"}, 0)
+    data = contest_run.make_data(task | {"dtype": "float64"}, 0)
     found = [getattr(data, part)[1].flatten() for part in PARTS]
     assert [len(y) for y in found] == sizes
     gaps = torch.cat(found).sort().values.diff()
@@ -439,7 +439,7 @@ def test_parts_have_no_sample_in_common(monkeypatch, task, sizes, series):
 
 def test_the_targets_of_the_test_have_no_noise():
     settings = FORMULA | {"noise": 0.5, "dtype": "float64"}
-    data = heats.make_data(settings, 5)
+    data = contest_run.make_data(settings, 5)
     generator, clean = torch.Generator().manual_seed(10_005), TARGETS["cliff"].function
     x, y = target("cliff", 60, noise=0.5, generator=generator, dtype=torch.float64)
     v, w = target("cliff", 30, noise=0.5, generator=generator, dtype=torch.float64)
@@ -455,32 +455,32 @@ def test_the_targets_of_the_test_have_no_noise():
 
 def test_unknown_tasks_and_widths_are_refused():
     with pytest.raises(ValueError, match="task='sine'; expected formula:, picture: or table:NAME"):
-        heats.make_data(RUN | {"task": "sine"}, 0)
+        contest_run.make_data(RUN | {"task": "sine"}, 0)
     (one,) = drawn("MLP", draws=1)
     for widths in ([3, 5, 1], [2, 5, 2]):
         with pytest.raises(ValueError, match="widths="):
-            heats.run(one | {"widths": widths}, 0)
+            contest_run.run(one | {"widths": widths}, 0)
 
 
 # Errors
 
 
 def test_errors_of_numbers_against_numpy():
-    data = heats.make_data(FORMULA | {"noise": 0.3}, 0)
+    data = contest_run.make_data(FORMULA | {"noise": 0.3}, 0)
     predict = lambda x: x.sum(1, keepdim=True) * 0.3  # noqa: E731
-    found = heats.errors(predict, data.test, data)
+    found = contest_run.errors(predict, data.test, data)
     y = data.test[1].numpy().astype("float64")
     miss = np.abs(predict(data.test[0]).numpy() - y) / np.std(y, ddof=1)
     wanted = {"error": np.sqrt(np.mean(miss**2)), "p90": np.percentile(miss, 90)}
     assert found == pytest.approx(wanted, rel=1e-6)
-    mean = heats.errors(lambda x: torch.full((len(x), 1), y.mean()), data.test, data)["error"]
+    mean = contest_run.errors(lambda x: torch.full((len(x), 1), y.mean()), data.test, data)["error"]
     assert mean == pytest.approx(1, abs=1e-3), "the mean has error 1"
 
 
 def test_errors_of_classes_against_scikit_learn():
-    data = heats.make_data(WINE, 0)
+    data = contest_run.make_data(WINE, 0)
     logits = torch.randn(len(data.test[0]), 3, generator=torch.Generator().manual_seed(0))
-    found = heats.errors(lambda x: logits, data.test, data)
+    found = contest_run.errors(lambda x: logits, data.test, data)
     p, y = softmax(logits.double().numpy(), axis=1), data.test[1].numpy()
     wanted = {"error": log_loss(y, p), "accuracy": accuracy_score(y, p.argmax(1))}
     assert found == pytest.approx(wanted, rel=1e-6)
@@ -499,10 +499,10 @@ DIVERGES |= {"noise": 0.0, "widths": [2, 1], "start": "lines", "grid_size": 5}
 
 @pytest.mark.parametrize("settings", [OVERFITS, DIVERGES], ids=["overfits", "diverges"])
 def test_the_best_look_at_the_validation_samples_counts(settings):
-    found, steps = heats.run(settings, 1, points=5), settings["steps"]
+    found, steps = contest_run.run(settings, 1, points=5), settings["steps"]
     best = found["best_step"]
     assert found["diverged"] == (settings is DIVERGES) and found["complete"]
-    data = heats.make_data(settings, 1)
+    data = contest_run.make_data(settings, 1)
 
     def after(count):
         """Errors on the validation and the test samples after so many of all steps."""
@@ -512,7 +512,8 @@ def test_the_best_look_at_the_validation_samples_counts(settings):
         factor = (lambda t: 1.0) if settings is DIVERGES else lambda t: 1 - t * count / steps
         how = {"optimizer": settings["optimizer"], "lr": rate, "schedule": factor}
         training.fit(model, *data.train, steps=count, **how)
-        return [heats.errors(model, one, data)["error"] for one in (data.validation, data.test)]
+        parts = data.validation, data.test
+        return [contest_run.errors(model, part, data)["error"] for part in parts]
 
     assert 1 < best < steps
     validation, test = after(best)
@@ -535,7 +536,7 @@ def test_a_run_that_is_lost_from_the_start_has_no_error(tmp_path):
 
 def test_classes_are_learned(monkeypatch):
     (one,) = drawn("MLP", WINE | {"size": 300}, draws=1)
-    found = heats.run(one | {"steps": 60, "lr": 0.01, "batch_size": 32}, 0)
+    found = contest_run.run(one | {"steps": 60, "lr": 0.01, "batch_size": 32}, 0)
     assert found["accuracy"] > 0.9 and found["test_error"] < 0.3 and "p90" not in found
     assert found["loss"] < found["curve"]["loss"][0] == pytest.approx(math.log(3), rel=0.5)
 
@@ -549,8 +550,8 @@ def test_steps_are_timed_as_they_are_trained(monkeypatch):
         asked.append((options.get("batch_size"), options.get("loss")))
         return fit(*args, **options)
 
-    monkeypatch.setattr(heats.training, "fit", watched)
-    found = heats.time_steps({"models": models, "inputs": 13}, rounds=1)
+    monkeypatch.setattr(contest_run.training, "fit", watched)
+    found = contest_run.time_steps({"models": models, "inputs": 13}, rounds=1)
     assert asked[-6:] == [(32, torch.nn.functional.cross_entropy)] * 6
     for times in (found["step_seconds"], found["prediction_seconds"]):
         assert len(times) == 2 and min(times) > 0
@@ -560,13 +561,13 @@ def test_a_run_depends_on_settings_and_seed_only():
     settings = [OVERFITS | {"steps": 5, "batch_size": 8}, *drawn("MLP", draws=1)]
     settings[1] |= {"steps": 5}
     before = copy.deepcopy(settings), random.getstate(), torch.get_num_threads()
-    first = [without_times(heats.run(one, 3)) for one in settings]
+    first = [without_times(contest_run.run(one, 3)) for one in settings]
     torch.manual_seed(99)
     state = torch.get_rng_state()
-    assert [without_times(heats.run(one, 3)) for one in settings[::-1]][::-1] == first
+    assert [without_times(contest_run.run(one, 3)) for one in settings[::-1]][::-1] == first
     assert torch.equal(torch.get_rng_state(), state)
     assert (settings, random.getstate(), torch.get_num_threads()) == before
-    other = [heats.run(one, 4) for one in settings]
+    other = [contest_run.run(one, 4) for one in settings]
     assert all(a["loss"] != b["loss"] for a, b in zip(first, other, strict=True))
 
 
@@ -604,7 +605,7 @@ def test_every_kind_of_setting_can_be_trained(name):
     for one in kinds:
         growth = one.get("extend_grid")
         few = one | {"steps": 4 if growth else 2, "pixels": 16}
-        found = heats.run(few | {"samples": 20 if "formula" in few["task"] else 400}, 0)
+        found = contest_run.run(few | {"samples": 20 if "formula" in few["task"] else 400}, 0)
         assert found["complete"] and not found["diverged"] and found["test_error"] < 100
         grown = one | ({"grid_size": growth[-1][1]} if growth else {})
         assert found["parameters"] == parameters(grown, one["widths"])
