@@ -1,8 +1,9 @@
 r"""Derivatives of a network in its inputs, of any order, without a graph for each order.
 
-On a line through x, every number in a network is a function of one variable t, and near t = 0 a
-series :math:`z_0 + z_1 t + z_2 t^2 + \dots`. What a layer makes of the series of its inputs is
-again a series: a linear layer maps each term by itself; a curve f, expanded at :math:`z_0`, gives
+This is automatic differentiation in Taylor mode. On a line through x, every number in a network is
+a function of one variable t, and near t = 0 a series :math:`z_0 + z_1 t + z_2 t^2 + \dots`. What a
+layer makes of the series of its inputs is again a series: a linear layer maps each term by itself;
+a curve f, expanded at :math:`z_0`, gives
 
 .. math:: f(z) = \sum_m \frac{f^{(m)}(z_0)}{m!} \, h^m, \qquad h = z_1 t + z_2 t^2 + \dots
 

@@ -39,12 +39,12 @@ __all__ = [
     "sample",
 ]
 
+Jet = tuple[Tensor, Tensor, Tensor]  # values, with first and second derivatives along the axes
+
 PI = math.pi
 VISCOSITY = 0.05 / PI  # five times the usual one; the front has a slope of about 25
 UPDATES = 10  # of a KAN's knots, with a fresh optimizer, in the first half; for MLPs that alone
-WEIGHT = (
-    0.1  # of the residual inside, where the boundary is penalized: its square, 0.01, is PyKAN's
-)
+WEIGHT = 0.1  # of the residual inside, if the boundary is penalized; its square is PyKAN's 0.01
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,14 @@ class Equation:
             ``(I, N, 1)`` but for u itself, ``(N, 1)``; what is left of the equation, ``(N, 1)``.
         solution: of points, shape ``(N, 1)``.
         start: what u is where ``window`` is 0; it fulfils the conditions on the boundary.
-        window: 0 on the boundary. It and ``start`` are given with first and second derivatives
-            along the axes, like u.
+        window: 0 on the boundary. It and ``start`` are given with derivatives, like u.
     """
 
     inputs: int
     residual: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
     solution: Callable[[Tensor], Tensor]
-    start: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
-    window: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+    start: Callable[[Tensor], Jet]
+    window: Callable[[Tensor], Jet]
 
 
 def _columns(*columns: Tensor) -> Tensor:
@@ -73,12 +72,12 @@ def _columns(*columns: Tensor) -> Tensor:
     return torch.stack(columns).unsqueeze(-1)
 
 
-def _nothing(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _nothing(x: Tensor) -> Jet:
     zero = torch.zeros_like(x.T).unsqueeze(-1)
     return zero[0], zero, zero
 
 
-def _box(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _box(x: Tensor) -> Jet:
     """The product of 1 - x^2 over the inputs, one or two."""
     sides = 1 - x**2
     others = torch.ones_like(x) if x.shape[1] == 1 else sides.flip(1)
@@ -109,12 +108,12 @@ def _burgers_residual(x: Tensor, u: Tensor, slopes: Tensor, bends: Tensor) -> Te
     return 2 * slopes[0] + u * slopes[1] - VISCOSITY * bends[1]  # 2: d/dt of the scaled time
 
 
-def _wave(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _wave(x: Tensor) -> Jet:
     s, c, zero = (PI * x[:, 1]).sin(), (PI * x[:, 1]).cos(), torch.zeros(len(x)).to(x)
     return -s.unsqueeze(1), _columns(zero, -PI * c), _columns(zero, PI**2 * s)
 
 
-def _from_the_start(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _from_the_start(x: Tensor) -> Jet:
     """t (1 - x^2), with t = (1 + first input) / 2."""
     t, x = (1 + x[:, 0]) / 2, x[:, 1]
     value, zero = t * (1 - x**2), torch.zeros_like(x)
@@ -142,8 +141,8 @@ EQUATIONS = {
 }
 
 
-def dressed(equation: Equation, x: Tensor, *network: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """start + window * network, with its first and second derivatives along the axes."""
+def trial_solution(equation: Equation, x: Tensor, *network: Tensor) -> Jet:
+    """start + window * network: right on the boundary, whatever the network is."""
     start, window, (n, slopes, bends) = equation.start(x), equation.window(x), network
     return (
         start[0] + window[0] * n,
@@ -158,9 +157,9 @@ class Residual(nn.Module):
     Args:
         network: maps ``(N, I)`` to ``(N, 1)``.
         equation: a key of ``EQUATIONS``.
-        built_in: the solution is start + window * network, right on the boundary whatever the
-            network is; else it is the network itself, and points on the boundary are to be among
-            those that it is trained on: there the residual is u - start.
+        built_in: the solution is start + window * network; else it is the network itself, and
+            points on the boundary are to be among those that it is trained on: there the residual
+            is u - start.
 
     Shape:
         ``(N, I)`` to ``(N, 1)``.
@@ -176,7 +175,7 @@ class Residual(nn.Module):
         every = derivatives.along(self.network, x, axes, 2)
         u = every[0, 0], every[1], every[2]
         if self.built_in:
-            return self.equation.residual(x, *dressed(self.equation, x, *u))
+            return self.equation.residual(x, *trial_solution(self.equation, x, *u))
         inside = WEIGHT * self.equation.residual(x, *u)
         on_boundary = self.equation.window(x)[0].abs() < 1e-12
         return torch.where(on_boundary, u[0] - self.equation.start(x)[0], inside)
@@ -314,7 +313,7 @@ class TensorSpline:
             self.knots.append(torch.cat([-ends, line, ends]))
         self.size = math.prod(grid_size + degree for grid_size in grid_sizes)
 
-    def functions(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def functions(self, x: Tensor) -> Jet:
         """All functions at points ``(N, I)``, with first and second derivatives along the axes.
 
         Shapes ``(N, size)``, ``(I, N, size)`` twice.
@@ -342,7 +341,7 @@ class TensorSpline:
 
 
 def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tuple[Tensor, float]:
-    """Least squares of the residual, by Gauss's rule of k + 1 points in each interval and input.
+    """Least-squares collocation, with the k + 1 points of Gauss's rule in each interval and input.
 
     Linear equations take one step; others are made linear where the solution is, and solved again:
     the step of Gauss and Newton, halved while it leads to more.
@@ -364,8 +363,8 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tupl
     least = math.inf
     # How u and its derivatives depend on the coefficients: no matter where, they are linear.
     zero = [torch.zeros_like(one[..., :1]) for one in functions]
-    first = dressed(equation, x, *zero)
-    slopes = [a - b for a, b in zip(dressed(equation, x, *functions), first, strict=True)]
+    first = trial_solution(equation, x, *zero)
+    slopes = [a - b for a, b in zip(trial_solution(equation, x, *functions), first, strict=True)]
     length = 1.0
     for _ in range(steps):
         u = [(a + b @ coef).requires_grad_() for a, b in zip(first, slopes, strict=True)]
@@ -399,7 +398,7 @@ def _run_collocation(settings: Mapping[str, Any], equation: Equation) -> dict[st
     seconds = trials.digits(watch.seconds, 4)
 
     def solution(x: Tensor) -> Tensor:
-        return dressed(equation, x, *(one @ coef for one in spline.functions(x)))[0]
+        return trial_solution(equation, x, *(one @ coef for one in spline.functions(x)))[0]
 
     test_loss = trials.digits(error(equation, solution) ** 2, 6)
     found = trials.told_at_once(spline.size, seconds, trials.digits(square, 6))
@@ -415,13 +414,8 @@ TIMES_AND_PLACES = [(16, 31, 5), (11, 45, 5), (8, 62, 3), (8, 62, 5), (14, 71, 5
 def settings() -> Iterable[Settings]:
     """Equations, sizes, boundaries and networks; hypotheses in ``plan.md``."""
     adam = {"optimizer": "adam", "steps": 1000, "dtype": "float64"}
-    once = {
-        "family": "splines",
-        "model": "collocation",
-        "optimizer": "none",
-        "steps": 1,
-        "lr": None,
-    }
+    once = {"family": "splines", "model": "collocation", "optimizer": "none"}
+    once |= {"steps": 1, "lr": None}
 
     def task(name: str, points: int, boundary: str = "built in") -> Settings:
         return adam | {"task": f"equation:{name}", "points": points, "boundary": boundary}

@@ -72,7 +72,7 @@ def test_collocation_of_a_linear_equation(grid_size, degree, below):
     spline = TensorSpline([grid_size], degree)
     coef, _ = equations.collocate(equation, spline)
     x = torch.linspace(-1, 1, 101, dtype=torch.float64).unsqueeze(1)
-    u = equations.dressed(equation, x, *(one @ coef for one in spline.functions(x)))[0]
+    u = equations.trial_solution(equation, x, *(one @ coef for one in spline.functions(x)))[0]
 
     def system(t, y):
         p = torch.tensor(t).unsqueeze(1)
