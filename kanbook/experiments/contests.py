@@ -7,7 +7,6 @@ who takes part: on which tasks, with which settings to draw from, and in which o
 from __future__ import annotations
 
 import contextlib
-import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 from ..results import FOLDER, Table, key
 from ..tasks.tables import TABLES, table
 from ..tasks.targets import KINDS, TARGETS
-from .definitions import EXPERIMENTS, Experiment, Settings, evaluations, planned, sized
+from .definitions import EXPERIMENTS, Experiment, Settings, evaluations, planned, score, sized
 
 SEARCH_SEEDS, FINALIST_SEEDS = (1000,), (1001, 1002)  # no result uses them
 # Seeds, at most, of what takes long and differs little between them.
@@ -154,12 +153,11 @@ class Contest:
     def _ranked(stage: str, every: Sequence[Settings], seeds: Sequence[int], table: Table):
         """Best first, by the mean log error on the validation samples; lost runs come last."""
 
-        def score(settings: Settings) -> float:
+        def scored(settings: Settings) -> float:
             runs = [table.runs[key(stage, settings, seed)] for seed in seeds]
-            found = [None if run["diverged"] else run["validation_error"] for run in runs]
-            return sum(math.inf if x is None else math.log(max(x, 1e-300)) for x in found)
+            return score(None if run["diverged"] else run["validation_error"] for run in runs)
 
-        return sorted(every, key=score)
+        return sorted(every, key=scored)
 
 
 # --- who takes part ------------------------------------------------------------------------------
@@ -296,17 +294,16 @@ NETWORKS = ("KAN", "MLP", "spline MLP", "tanh after the sum")
 def formulas(size: int = 1000, names: Sequence[str] | None = None, **more: Any) -> list[Settings]:
     return [
         RUN
-        | {"task": f"formula:{name}", "kind": TARGETS[name].kind, "samples": 1000}
-        | {"size": size}
+        | {"task": f"formula:{name}", "kind": TARGETS[name].kind, "samples": 1000, "size": size}
         | more
         for name in names or TARGETS
     ]
 
 
-def formulas_in_64_bits(optimizer: str) -> list[Settings]:
-    """Four of each class, fitted by L-BFGS or Levenberg-Marquardt."""
-    names = [name for kind in KINDS for name in [n for n in TARGETS if TARGETS[n].kind == kind][:4]]
-    return formulas(500, names, optimizer=optimizer, steps=60, dtype="float64")
+def some_of_each(number: int, size: int, first: int = 0, **more: Any) -> list[Settings]:
+    """So many formulas of each class, counted from the first."""
+    of = [[name for name in TARGETS if TARGETS[name].kind == kind] for kind in KINDS]
+    return formulas(size, [name for names in of for name in names[first : first + number]], **more)
 
 
 def noisy() -> list[Settings]:
@@ -362,11 +359,11 @@ EXTRAS: dict[str, Settings] = {
 }
 
 
-def subsets(least: int = 0, most: int = 5) -> dict[str, Settings]:
-    """A KAN with every subset of the extras, of so many of them, by its name."""
+def subsets(most: int = 5) -> dict[str, Settings]:
+    """A KAN with every subset of the extras, of at most so many of them or all, by its name."""
     found = {}
     minimal = {"model": "kan", "grid_size": 6, "degree": 3, "depth": 2}
-    for n in (n for n in range(6) if least <= n <= most or n == 5):
+    for n in sorted({*range(most + 1), 5}):
         for names in combinations(EXTRAS, n):
             options = [EXTRAS[name] for name in names]
             settings = minimal | {k: v for one in options for k, v in one.items()}
@@ -393,16 +390,10 @@ def as_pykan() -> dict[str, Settings]:
     return {name: layer | options for name, options in every.items()}
 
 
-def two_of_each(size: int = 1040, first: int = 0, **more: Any) -> list[Settings]:
-    """Two formulas of each class, counted from the first."""
-    of = [[name for name in TARGETS if TARGETS[name].kind == kind] for kind in KINDS]
-    return formulas(size, [name for names in of for name in names[first : first + 2]], **more)
-
-
 def for_knots() -> list[Settings]:
     portrait = for_extras()[0]
     pictures = [portrait | {"task": f"picture:{one}", "kind": "picture"} for one in PICTURES[:2]]
-    return two_of_each(steps=1000) + pictures
+    return some_of_each(2, 1040, steps=1000) + pictures
 
 
 def knots() -> dict[str, Settings]:
@@ -566,7 +557,7 @@ EXPERIMENTS.update(
                 f"formulas-{optimizer}",
                 f"Who learns them best with {name}?",
                 (11, 17, 21),
-                partial(formulas_in_64_bits, optimizer),
+                partial(some_of_each, 4, 500, optimizer=optimizer, steps=60, dtype="float64"),
                 {"parameters": NETWORKS},
                 draws=8,
                 share=1.0,
@@ -621,8 +612,8 @@ EXPERIMENTS.update(
                 f"And what is left of it with {name}?",
                 (11, 12, 21),
                 partial(for_extras, optimizer=optimizer, dtype="float64", steps=40),
-                {"parameters": tuple(subsets(0, 1))},
-                fixed=partial(subsets, 0, 1),
+                {"parameters": tuple(subsets(1))},
+                fixed=partial(subsets, 1),
                 rates=(None,),
                 seeds=5,
                 cost=10,
@@ -654,7 +645,7 @@ EXPERIMENTS.update(
                 f"climbs-{optimizer}",
                 f"More knots in the middle of training, or from the start, with {name}?",
                 (10, 12),
-                partial(two_of_each, optimizer=optimizer, **how),
+                partial(some_of_each, 2, 1040, optimizer=optimizer, **how),
                 {"parameters": tuple(climbs())},
                 fixed=climbs,
                 rates=rates,
@@ -670,7 +661,7 @@ EXPERIMENTS.update(
             "recipe-adam",
             "Does the recipe work where nothing was chosen, with Adam?",
             (12, 21),
-            partial(two_of_each, 1000, first=2),
+            partial(some_of_each, 2, 1000, first=2),
             {"parameters": tuple(recipe("adam")), "seconds": ("MLP",)},
             fixed=partial(recipe, "adam"),
             seeds=5,
@@ -680,7 +671,7 @@ EXPERIMENTS.update(
             "recipe-lm",
             "And with Levenberg-Marquardt?",
             (12, 21),
-            partial(two_of_each, 500, first=2, optimizer="lm", steps=60, dtype="float64"),
+            partial(some_of_each, 2, 500, first=2, optimizer="lm", steps=60, dtype="float64"),
             {"parameters": (*recipe("lm"), "MLP")},
             fixed=partial(recipe, "lm"),
             rates=(None,),

@@ -113,11 +113,7 @@ class Experiment:
 
     def choose(self, settings: Settings, losses: Mapping[float, list[float | None]]) -> float:
         """Apply the rule to the losses of the tuning runs, by learning rate."""
-
-        def score(lr: float) -> float:
-            return sum(math.inf if x is None else math.log(max(x, 1e-300)) for x in losses[lr])
-
-        return min(self.rates(settings), key=score)
+        return min(self.rates(settings), key=lambda lr: score(losses[lr]))
 
     def tuned(self, settings: Settings, table: Table) -> Settings | None:
         """The settings of the runs that count; None as long as one that tunes is missing."""
@@ -131,6 +127,11 @@ class Experiment:
             losses[tried["lr"]] = [run["loss"] for run in runs]
         lr = self.choose(settings, losses) if losses else RATES[settings["optimizer"]][0]
         return settings | {"lr": lr}
+
+
+def score(errors: Iterable[float | None]) -> float:
+    """What is least for the best: the sum of logarithms, infinite if a run was lost (None)."""
+    return sum(math.inf if x is None else math.log(max(x, 1e-300)) for x in errors)
 
 
 def planned(stage: str, settings: Settings, seed: int) -> dict[str, Any]:
