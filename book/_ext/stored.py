@@ -6,11 +6,15 @@ import re
 from itertools import groupby
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from kanbook.experiments import judging
-from kanbook.experiments.judging import number, quoted, show
+from kanbook import experiments, plots, results
+from kanbook._figures import picture as svg
+from kanbook.experiments import kinds, outcomes
+from kanbook.experiments.judging import Versus, number, quoted, show, task_name
+from kanbook.results import contests
 
 # In the order of a reader's questions; what is not named comes last.
 GROUPS = {
@@ -29,7 +33,6 @@ FIRST = {"knots": ("moved, kept", "still, kept"), "extras-pykan": ("update", "st
 FIRST |= {"recipe-adam": ("recipe", "all intervals at once"), "recipe-lm": ("recipe", "MLP")}
 FIRST |= dict.fromkeys(("climbs-adam", "climbs-lbfgs"), ("5, 10, 20", "20"))
 
-
 # Where contestants of a family differ, the pair that the first number is of.
 PAIRS = {"race": ("KAN", "MLP, tanh"), "cold-case-finale": ("splines + all three", "MLP")}
 PAIRS |= {"digits": ("KAN, degree 3", "MLP"), "sequence": ("KAN, two layers", "MLP")}
@@ -39,13 +42,13 @@ EQUAL = ("task", "size", "depth", "part", "steps", "samples", "frequencies", "op
 EQUAL += ("batch_size", "boundary", "places", "dtype", "suspect")
 
 
-def _grouped(names):
-    """Names of experiments by their group."""
-    groups = {title: those.split() for title, those in GROUPS.items()}
-    named = {name for those in groups.values() for name in those}
-    groups["Others"] = [name for name in names if name not in named]
-    groups = {title: [name for name in those if name in names] for title, those in groups.items()}
-    return {title: those for title, those in groups.items() if those}
+def _grouped():
+    """Titles of groups, and the experiments of each."""
+    every, named = experiments.EXPERIMENTS, " ".join(GROUPS.values()).split()
+    others = " ".join(name for name in every if name not in named)
+    for title, names in (GROUPS | {"Others": others}).items():
+        if group := [every[name] for name in names.split() if name in every]:
+            yield title, group
 
 
 class _Stored(SphinxDirective):
@@ -53,9 +56,6 @@ class _Stored(SphinxDirective):
 
     def load(self, name):
         """An experiment's rows, with those that stand for two contests; None if there are none."""
-        from kanbook import results
-        from kanbook.results import contests
-
         kept = self.env.temp_data.setdefault("stored-rows", {})
         if name not in kept:
             self.env.note_dependency(results.__file__)
@@ -65,16 +65,14 @@ class _Stored(SphinxDirective):
                 frame = None
             else:
                 self.env.note_dependency(str(results.FOLDER / f"{name}.jsonl"))
-                if _is_contest(frame):
-                    frame = contests.with_own(frame, FIRST.get(name, ("KAN",))[0])
-                    frame.attrs["planned"] = _planned(name, frame)
                 frame.attrs["name"] = name
+                if "contest" in frame:
+                    frame = contests.with_own(frame, _pair(frame)[0])
+                    frame.attrs["planned"] = _planned(name, frame)
             kept[name] = frame
         return kept[name]
 
     def outcomes(self):
-        from kanbook.experiments import outcomes
-
         kept = self.env.temp_data
         if "stored-outcomes" not in kept:
             self.env.note_dependency(outcomes.__file__)
@@ -87,18 +85,15 @@ class StoredList(_Stored):
     """One line for each experiment: its question, a link, and its first number."""
 
     def run(self):
-        from kanbook.experiments import EXPERIMENTS
-
         found = []
-        for title, names in _grouped(EXPERIMENTS).items():
+        for title, group in _grouped():
             found += self.parse_text_to_nodes(f"**{title}**")
             lines = nodes.bullet_list()
-            for name in names:
-                line = nodes.paragraph()
-                link = nodes.reference("", EXPERIMENTS[name].question, refid=f"results-{name}")
-                link["internal"] = True
-                line += [link, nodes.Text(" ")]
-                frame = self.load(name)
+            for experiment in group:
+                line, where = nodes.paragraph(), f"results-{experiment.name}"
+                line += nodes.reference("", experiment.question, refid=where, internal=True)
+                line += nodes.Text(" ")
+                frame = self.load(experiment.name)
                 first = "No rows yet." if frame is None else _first(frame)
                 for one in self.parse_text_to_nodes(first):
                     line += one.children
@@ -111,17 +106,16 @@ class StoredResults(_Stored):
     """One section for each experiment: question, summary, figure, outcomes; folded, its rows."""
 
     def run(self):
-        from kanbook.experiments import EXPERIMENTS
-
         found = []
-        for title, names in _grouped(EXPERIMENTS).items():
-            group = nodes.section(ids=[nodes.make_id(f"results-of-{title}")])
-            group += nodes.title("", title)
-            group += [self._section(name, EXPERIMENTS[name]) for name in names]
-            found.append(group)
+        for title, group in _grouped():
+            section = nodes.section(ids=[nodes.make_id(f"results-of-{title}")])
+            section += nodes.title("", title)
+            section += map(self._section, group)
+            found.append(section)
         return found
 
-    def _section(self, name, experiment):
+    def _section(self, experiment):
+        name = experiment.name
         section = nodes.section(ids=[f"results-{name}"])
         section += nodes.title(
             "", "", nodes.Text(f"{experiment.question} "), nodes.literal("", name)
@@ -135,7 +129,7 @@ class StoredResults(_Stored):
         short = f"Not complete: {made:,} of {planned:,} runs are made, and this may change. "
         facts = f"{short if made < planned else ''}{self._facts(experiment)}"
         section += self.parse_text_to_nodes(facts)
-        if _is_contest(frame):
+        if "contest" in frame:
             section += self._contests(name, frame)
         else:
             section += self._settings(frame)
@@ -155,35 +149,27 @@ class StoredResults(_Stored):
 
     def _outcomes(self, name):
         """What became of the hypotheses; of several experiments, under the last."""
-        lines = []
+        lines, others = [], set()
         for one in self.outcomes():
-            if one.experiments[-1] == name:
+            last = one.experiments[-1]
+            if last == name:
                 end = f": {one.because}." if one.because else ", until all rows are made."
-                lines.append(f"- **{one.label}** *{one.hypothesis}* **{one.verdict.title()}**{end}")
-        others = {
-            one.experiments[-1]
-            for one in self.outcomes()
-            if name in one.experiments and one.experiments[-1] != name
-        }
+                lines.append(f"**{one.label}** *{one.hypothesis}* **{one.verdict.title()}**{end}")
+            elif name in one.experiments:
+                others.add(last)
         found = []
         if lines:
-            lead = "What became of the hypotheses ({doc}`plan`):" if self._has("plan") else None
-            lead = lead or "What became of the hypotheses:"
-            found += self.parse_text_to_nodes("\n".join([lead, "", *lines]))
+            plan = " ({doc}`plan`)" if "book/plan" in self.env.found_docs else ""
+            found += self._bullets(f"What became of the hypotheses{plan}:", lines)
         for other in sorted(others):
             line = nodes.paragraph("", "More of its hypotheses are judged under ")
-            line += nodes.reference("", "", nodes.literal("", other), refid=f"results-{other}")
-            line[-1]["internal"] = True
+            where, code = f"results-{other}", nodes.literal("", other)
+            line += nodes.reference("", "", code, refid=where, internal=True)
             line += nodes.Text(".")
             found.append(line)
         return found
 
-    def _has(self, name):
-        return f"book/{name}" in self.env.found_docs
-
     def _contests(self, name, frame):
-        from kanbook.results import contests
-
         frame, unfinished = _finished(frame)
         if unfinished and frame.empty:
             return self._bullets(None, [f"{unfinished}."])
@@ -204,12 +190,6 @@ class StoredResults(_Stored):
         return self.parse_text_to_nodes(f"{lead}\n\n{text}" if lead else text)
 
     def _figure(self, name, frame, reference, summary):
-        import matplotlib.pyplot as plt
-
-        from kanbook import plots
-        from kanbook._figures import picture as draw
-        from kanbook.results import contests
-
         with plt.rc_context():
             plots.use_style()
             if reference is None:
@@ -218,7 +198,7 @@ class StoredResults(_Stored):
                 drawn = plots.plot_ratios(frame, reference)
             picture = Path(self.env.doctreedir) / f"results-{name}.svg"
             picture.parent.mkdir(parents=True, exist_ok=True)
-            picture.write_text(draw(drawn)[0]["image/svg+xml"], encoding="utf-8")
+            picture.write_text(svg(drawn)[0]["image/svg+xml"], encoding="utf-8")
             plt.close(drawn)
         what = f"the error of {quoted(reference)} divided by a rival's. A grey dot is a task; the"
         what += " marker is the mean over the tasks of a class (how many, in brackets)"
@@ -243,17 +223,13 @@ class StoredResults(_Stored):
         return self._bullets(*_best(frame))
 
     # Of the settings, first what names a row, then its losses; `results.load` has all the rest.
-    LABELS = ("task", "size", "family", "contestant", "knob", "kinds", "part")
-    LABELS += ("optimizer",)
+    LABELS = ("task", "size", "family", "contestant", "knob", "kinds", "part", "optimizer")
     HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "update_grid")
     HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")
 
     def _rows(self, frame):
-        from kanbook import results
-        from kanbook.results import contests
-
         made = _provenance(frame)
-        if _is_contest(frame):
+        if "contest" in frame:
             table = contests.medians(frame)
             title = f"{len(table)} rows: test error of a family on a task"
         elif "prediction_seconds" in frame:
@@ -298,48 +274,40 @@ class StoredOutcomes(_Stored):
 
 def _planned(name, frame):
     """How many tasks each class of a contest is to have; nothing if all of its runs are made."""
-    from kanbook.experiments import EXPERIMENTS, kinds
-
-    return {} if frame.attrs["runs"] >= EXPERIMENTS[name].total() else kinds.planned(name)
+    done = frame.attrs["runs"] >= experiments.EXPERIMENTS[name].total()
+    return {} if done else kinds.planned(name)
 
 
 def _finished(frame):
     """The rows of classes that have all their tasks, and words on the others, if there are any."""
-    planned = frame.attrs.get("planned") or {}
-    a, b = FIRST.get(frame.attrs.get("name"), ("KAN", "MLP"))
-    both = [set(frame.loc[frame["family"] == family, "task"]) for family in (a, b)]
-    made = frame[frame["task"].isin(both[0] & both[1])].groupby("kind")["task"].nunique()
-    short = {kind: of for kind, of in planned.items() if made.get(kind, 0) < of}
+    a, b = (set(frame.loc[frame["family"] == family, "task"]) for family in _pair(frame))
+    made = frame[frame["task"].isin(a & b)].groupby("kind")["task"].nunique()
+    short = {kind: of for kind, of in frame.attrs["planned"].items() if made.get(kind, 0) < of}
     if not short:
         return frame, ""
     said = ", ".join(f"{kind} ({made.get(kind, 0)} of {of} tasks)" for kind, of in short.items())
-    rows = frame[~frame["kind"].isin(list(short))]
-    rows.attrs = frame.attrs
-    return rows, f"Unfinished, and not counted: {said}"
+    return frame[~frame["kind"].isin([*short])], f"Unfinished, and not counted: {said}"
 
 
-def _is_contest(frame):
-    return {"contest", "test_error"} <= set(frame)
+def _pair(frame):
+    """Who is compared with whom first."""
+    return FIRST.get(frame.attrs["name"], ("KAN", "MLP"))
 
 
 def _reference(frame):
-    families = list(dict.fromkeys(frame["family"]))
-    first = FIRST.get(frame.attrs.get("name"), ("KAN",))[0]
+    first, families = _pair(frame)[0], list(frame["family"])
     return first if first in families else families[0]
 
 
 def _compared(a, b, row):
-    return str(judging.Versus(quoted(a), quoted(b), row))
+    return str(Versus(quoted(a), quoted(b), row))
 
 
 def _ratios(frame, family):
     """For each contest, its rows and how the family compares with each rival; the MLP first."""
-    from kanbook.results import contests
-
     for contest, rows in frame.groupby("contest", sort=False):
         rivals = contests.rivals(rows, family)
-        rival = FIRST.get(frame.attrs.get("name"), ("KAN", "MLP"))[1]
-        rivals.sort(key=lambda name: name != rival)
+        rivals.sort(key=lambda name: name != _pair(frame)[1])
         found = {rival: contests.ratios(rows, family, rival) for rival in rivals}
         if found:
             yield contest, found
@@ -364,23 +332,23 @@ def _summary(frame, family):
     return lines
 
 
-def _effects(frame):
-    """What extras are worth, a line for each task: the main effects, or those alone."""
-    from kanbook.results import contests
-
+def _main_effects(frame):
+    """What extras are worth over all companies, or alone where they have none."""
     found = contests.effects(frame)
-    where = "main" if "main" in set(found["where"]) else "alone"
+    return found[found["where"] == ("main" if "main" in set(found["where"]) else "alone")]
+
+
+def _effects(frame):
+    """A line for each task."""
     lines = []
-    for task, rows in found[found["where"] == where].groupby("task", sort=False):
+    for task, rows in _main_effects(frame).groupby("task", sort=False):
         said = ", ".join(f"{row.extra} {show(row, '**')}" for row in rows.itertuples())
-        lines.append(f"{_task(task)}: {said}.")
+        lines.append(f"{task_name(task)}: {said}.")
     return lines
 
 
 def _extremes(frame):
     """Of many families, the best and the worst on each task."""
-    from kanbook.results import contests
-
     lines = []
     for task, rows in contests.medians(frame).groupby("task", sort=False):
         rows = rows.sort_values("median")
@@ -388,14 +356,12 @@ def _extremes(frame):
             f"“{row['family']}” **{number(row['median'])}**"
             for _, row in rows.iloc[[0, -1]].iterrows()
         )
-        lines.append(f"{_task(task)}: from {best} to {worst}.")
+        lines.append(f"{task_name(task)}: from {best} to {worst}.")
     return f"Median test errors, the best and the worst of {frame['family'].nunique()}:", lines[:5]
 
 
 def _errors(frame):
     """Root mean square errors: for each task, of each family, the least median and its setting."""
-    from kanbook import results
-
     frame = frame[frame["way"] == "in turn"] if "way" in frame else frame
     table = results.summarize(frame)
     root = 1 if "test_error" in frame else 0.5
@@ -414,7 +380,7 @@ def _best(frame):
             + (f" (best of {row.settings})" if row.settings > 1 else "")
             for row in rows.itertuples()
         ]
-        lines.append(f"{_task(task)}: {', '.join(said)}.")
+        lines.append(f"{task_name(task)}: {', '.join(said)}.")
     what = "Errors in turn" if "way" in frame else f"Root mean square errors {_where(frame)}"
     return f"{what}, medians over the seeds; of each family the best of its settings:", lines[:5]
 
@@ -427,8 +393,6 @@ def _where(frame):
 
 
 def _paces(frame):
-    from kanbook.results import contests
-
     keys = ["task", "inputs", "size"]
     table = contests.paces(frame).set_index([*keys, "family"])
     lines = []
@@ -455,15 +419,12 @@ def _found(frame):
 
 def _first(frame):
     """The first number of an experiment."""
-    from kanbook.results import contests
-
-    if _is_contest(frame):
+    if "contest" in frame:
         if "minimal" in set(frame["family"]):
-            found = contests.effects(frame)
-            found = found[found["where"].isin(["main"])] if "main" in set(found["where"]) else found
+            found = _main_effects(frame)
             ends = [found.loc[of] for of in (found["ratio"].idxmin(), found["ratio"].idxmax())]
             return "Error with / without: from {} to {}.".format(
-                *(f"**{number(end.ratio)}** ({end.extra}, {_task(end.task)})" for end in ends)
+                *(f"**{number(end.ratio)}** ({end.extra}, {task_name(end.task)})" for end in ends)
             )
         frame, unfinished = _finished(frame)
         if unfinished and frame.empty:
@@ -473,8 +434,8 @@ def _first(frame):
             for contest, found in _ratios(frame, family):
                 rival, table = next(iter(found.items()))
                 said = f"{_compared(family, rival, table.iloc[-1])}, equal {contest}"
-                kinds = " and ".join(table["kind"][:-1])
-                return f"{said}, {kinds} only. {unfinished}." if unfinished else f"{said}."
+                classes = " and ".join(table["kind"][:-1])
+                return f"{said}, {classes} only. {unfinished}." if unfinished else f"{said}."
         return _extremes(frame)[1][0]
     if "prediction_seconds" in frame:
         return _paces(frame)[0]
@@ -515,11 +476,6 @@ def _middle(values):
     return math.exp(sum(logs) / len(logs)) if whole else values.median()
 
 
-def _task(name):
-    kind, _, rest = name.replace("_", " ").partition(":")
-    return f"{kind} {rest}" if rest.isdigit() else rest or kind
-
-
 def _provenance(frame):
     return "\n\n".join(
         f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
@@ -544,8 +500,6 @@ class StoredBenchmark(SphinxDirective):
     }
 
     def run(self):
-        from kanbook import results
-
         self.env.note_dependency(str(results.FOLDER / "benchmark.json"))
         found, made = [], []
         for part, title in self.TITLES.items():

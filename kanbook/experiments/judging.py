@@ -16,8 +16,8 @@ from ..results import contests
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Versus", "number", "percent", "quoted", "ratio", "show", "versus", "versus_on"]
-__all__ += ["versus_runs", "word"]
+__all__ = ["Versus", "number", "percent", "quoted", "ratio", "show", "task_name", "versus"]
+__all__ += ["versus_on", "versus_runs", "word"]
 
 ONE_CONTEST = {"contest": ""}  # the caller knows that no run of these two is there twice
 
@@ -47,6 +47,12 @@ def _end(x: float) -> str:
 def quoted(family: str) -> str:
     """The name of a family among other words."""
     return family if family in ("KAN", "MLP") else f"“{family}”"
+
+
+def task_name(task: str) -> str:
+    """The name of a task among other words: "five curves", "waves 50"."""
+    kind, _, name = task.replace("_", " ").partition(":")
+    return f"{kind} {name}" if name.isdigit() else name or kind
 
 
 def ratio(frame: DataFrame, a: str, b: str, kind: str = "all") -> Any:

@@ -29,7 +29,7 @@ from ..results import contests
 from . import rows
 from .contests import ends
 from .definitions import EXPERIMENTS
-from .judging import Versus, number, percent, ratio, versus, versus_on, versus_runs
+from .judging import Versus, number, percent, ratio, task_name, versus, versus_on, versus_runs
 from .rows import Phases, Waves, products, solutions, where
 
 if TYPE_CHECKING:
@@ -263,11 +263,7 @@ def starts_are_close_and_power_law_is_ahead_at_20(frame):
 
 def main_effects(frame: DataFrame, extra: str) -> Iterator[tuple[str, Versus]]:
     for row in where(contests.effects(frame), where="main", extra=extra).itertuples():
-        yield name_of(row.task), Versus("with", "without", row)
-
-
-def name_of(task: str) -> str:
-    return task.partition(":")[2].replace("_", " ")
+        yield task_name(row.task), Versus("with", "without", row)
 
 
 @judge("F 1", "extras-factorial")
@@ -291,7 +287,7 @@ def updates_and_extension_do_not_add_up(frame):
         logs = runs.pivot(index="extras", columns="seed", values="log")
         found = contests.wider(rows.interaction(logs, "update", "extension"))
         one = Versus("effect of both", "product of the two", found)
-        yield {task: one.more}, f"{name_of(task)}: {one}"
+        yield {task: one.more}, f"{task_name(task)}: {one}"
 
 
 duel("F 4", "extras-pykan", "update, optimizer kept", "ahead", "still")
