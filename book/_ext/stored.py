@@ -496,6 +496,7 @@ class StoredBenchmark(SphinxDirective):
         "steps": "Time of a call of chapter 16's layers, kanbook's = 1",
         "tanh": "Time of a training step of chapter 13's networks, tanh after the sum = 1",
         "engines": "Milliseconds of a step of chapter 22's network in each engine",
+        "derivatives": "Milliseconds of a Laplacian and its gradient, by autograd and by series",
         "microcontroller": "Instructions and bytes of one prediction on an emulated Cortex-M4F",
     }
 

@@ -236,12 +236,15 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
             with one tanh after the sum in the same framework. Other ratios say nothing.
             ``"engines"``: milliseconds of a step of chapter 22's network in each engine, with
             quartiles, and ``compile_seconds``: what its first three steps took beyond three later
-            ones (for JavaScript, with the start of Node). ``"microcontroller"``: ``instructions``
-            of one prediction on an emulated Cortex-M4F, the mean of 500 inputs in the domain,
-            beyond a call of a function that does nothing: no cycles and no times. ``bytes`` are
-            those of the program, code and numbers, for flash; ``linked_bytes`` with what it calls
-            of the C library. ``parameters`` are a table's entries, too; ``multiply_adds`` and
-            ``functions`` are counted as ``"local"`` (:func:`~kanbook.counting.count_operations`).
+            ones (for JavaScript, with the start of Node). ``"derivatives"``: milliseconds of the
+            Laplacian at 1,000 points and its gradient in the parameters, by ``autograd`` and by
+            :func:`~kanbook.derivatives.along`, and their ``ratio``, with quartiles.
+            ``"microcontroller"``: ``instructions`` of one prediction on an emulated Cortex-M4F, the
+            mean of 500 inputs in the domain, beyond a call of a function that does nothing: no
+            cycles and no times. ``bytes`` are those of the program, code and numbers, for flash;
+            ``linked_bytes`` with what it calls of the C library. ``parameters`` are a table's
+            entries, too; ``multiply_adds`` and ``functions`` are counted as ``"local"``
+            (:func:`~kanbook.counting.count_operations`).
         path: of the file; the one that came with kanbook if not given.
 
     Returns:
