@@ -87,19 +87,16 @@ class Experiment:
         return sum(map(evaluations, tuning + seeds * self.settings))
 
     def rates(self, settings: Settings) -> tuple[float, ...]:
-        """The learning rates that are tried for these settings; none if there is no choice."""
-        if "lr" in settings or "measure" in settings:
-            return ()
-        rates = RATES[settings["optimizer"]]
-        return rates if len(rates) > 1 else ()
+        """The learning rates to choose from; none if the settings name theirs, or need none."""
+        return () if "lr" in settings or "measure" in settings else RATES[settings["optimizer"]]
 
     def tuning_settings(self, settings: Settings) -> list[Settings]:
-        """The short runs that choose a learning rate for these settings."""
-        if not self.rates(settings):
+        """The short runs that choose a learning rate for these settings, if there are several."""
+        if len(rates := self.rates(settings)) < 2:
             return []
         steps = max(1, round(self.tuning * settings["steps"]))
         settings = {k: v for k, v in settings.items() if k not in ("watch", "then")}
-        return [settings | {"steps": steps, "lr": lr} for lr in self.rates(settings)]
+        return [settings | {"steps": steps, "lr": lr} for lr in rates]
 
     def tuning_runs(self, part: list[Settings]) -> list[dict[str, Any]]:
         """The short runs that choose learning rates; settings that tune alike share theirs."""
@@ -117,7 +114,7 @@ class Experiment:
 
     def tuned(self, settings: Settings, table: Table) -> Settings | None:
         """The settings of the runs that count; None as long as one that tunes is missing."""
-        if "lr" in settings or "measure" in settings:
+        if not (rates := self.rates(settings)):
             return settings
         losses = {}
         for tried in self.tuning_settings(settings):
@@ -125,8 +122,7 @@ class Experiment:
             if None in runs:
                 return None
             losses[tried["lr"]] = [run["loss"] for run in runs]
-        lr = self.choose(settings, losses) if losses else RATES[settings["optimizer"]][0]
-        return settings | {"lr": lr}
+        return settings | {"lr": self.choose(settings, losses) if losses else rates[0]}
 
 
 def score(errors: Iterable[float | None]) -> float:
