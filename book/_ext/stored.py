@@ -353,8 +353,7 @@ def _extremes(frame):
     for task, rows in contests.medians(frame).groupby("task", sort=False):
         rows = rows.sort_values("median")
         best, worst = (
-            f"“{row['family']}” **{number(row['median'])}**"
-            for _, row in rows.iloc[[0, -1]].iterrows()
+            f"“{row['family']}” **{row['median']:.2g}**" for _, row in rows.iloc[[0, -1]].iterrows()
         )
         lines.append(f"{task_name(task)}: from {best} to {worst}.")
     return f"Median test errors, the best and the worst of {frame['family'].nunique()}:", lines[:5]
@@ -376,7 +375,7 @@ def _best(frame):
     lines = []
     for task, rows in _errors(frame).groupby("task", sort=False):
         said = [
-            f"{row.family} **{number(row.error)}**"
+            f"{row.family} **{row.error:.2g}**"
             + (f" (best of {row.settings})" if row.settings > 1 else "")
             for row in rows.itertuples()
         ]
