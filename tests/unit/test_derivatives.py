@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from helpers import generator, shaken
 from scipy.interpolate import BSpline
 from torch import nn
 
@@ -28,19 +29,8 @@ def by_autograd(model, x, direction, order):
     return torch.stack(found)
 
 
-def shaken(model, seed=0):
-    """So that no edge is a line any more."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, **DOUBLE))
-    return model
-
-
 def points(n, inputs, seed=0):
-    return (
-        2.4 * torch.rand(n, inputs, generator=torch.Generator().manual_seed(seed), **DOUBLE) - 1.2
-    )
+    return 2.4 * torch.rand(n, inputs, generator=generator(seed), **DOUBLE) - 1.2
 
 
 @pytest.mark.parametrize("options", [{}, EXTRAS], ids=["minimal", "extras"])

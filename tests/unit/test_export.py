@@ -12,6 +12,7 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from helpers import generator, shaken
 from scipy.interpolate import BSpline
 from torch import nn
 from torch.nn import functional as F
@@ -24,15 +25,6 @@ DOUBLE = {"dtype": torch.float64}
 SINGLE = {"dtype": torch.float32}
 
 
-def shake(model, seed=0):
-    """Every parameter somewhere else, so that nothing is a no-op and no value falls on a knot."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 0.3 * torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p)
-    return model
-
-
 def random_kan(seed, dtype=torch.float64):
     """Any KAN there can be: of all degrees, with any extras, on moved knots, pruned."""
     r = random.Random(seed)
@@ -41,8 +33,8 @@ def random_kan(seed, dtype=torch.float64):
     options["base"] = r.choice([None, *(alike[0] for alike in FUNCTIONS.values())])
     options["domain"] = r.choice([(-1.0, 1.0), (-2.0, 3.0), (0.1, 0.7)])
     widths = [r.randint(1, 4) for _ in range(r.randint(2, 4))]
-    model = shake(KAN(widths, **options), seed)
-    x = torch.randn(40, widths[0], generator=torch.Generator().manual_seed(seed)).to(dtype)
+    model = shaken(KAN(widths, **options), seed)
+    x = torch.randn(40, widths[0], generator=generator(seed)).to(dtype)
     if seed % 4 >= 2:
         update_grid(model, x)
     if seed % 2:
@@ -76,7 +68,7 @@ def networks(dtype):
     knots = torch.tensor([-1.0] * 4 + [-0.5, 0.1, 0.25, 0.5] + [1.0] * 4, dtype=dtype)
     for layer in found["clamped"]:
         layer.set_grid(knots.expand(layer.in_features, -1), layer.coef.detach())
-    return {name: shake(model) for name, model in found.items()}
+    return {name: shaken(model, 0) for name, model in found.items()}
 
 
 def every(dtype):
@@ -91,8 +83,7 @@ def features(model):
 def points(model):
     """On every knot of the first layer, a rounding error beside it, and anywhere, far out too."""
     inputs, knots = features(model)
-    generator = torch.Generator().manual_seed(1)
-    anywhere = torch.randn(60, inputs, generator=generator, **DOUBLE)
+    anywhere = torch.randn(60, inputs, generator=generator(1), **DOUBLE)
     found = [anywhere, 3 * anywhere]
     if knots is not None:
         on = knots.double().T
@@ -135,7 +126,7 @@ def test_a_round_trip_changes_no_bit(dtype, tmp_path):
 
 def test_the_description_is_what_another_program_needs():
     options = {"bias": True, "spline_weight": True, "base": F.silu}
-    model = shake(KAN([3, 2], grid_size=4, degree=2, **options, **DOUBLE))
+    model = shaken(KAN([3, 2], grid_size=4, degree=2, **options, **DOUBLE), 0)
     x = torch.rand(50, 3, **DOUBLE) * 2 - 1
     update_grid(model, x)
     model[0].mask = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], **DOUBLE)

@@ -8,6 +8,7 @@ import pytest
 import scipy.optimize
 import sympy
 import torch
+from helpers import generator, shaken
 from torch.nn.utils import parameters_to_vector
 
 from kanbook import (
@@ -30,16 +31,7 @@ OPTIONS = {"bias": True, "spline_weight": True, "base": torch.nn.functional.silu
 
 
 def points(n=60, inputs=2, seed=1):
-    g = torch.Generator().manual_seed(seed)
-    return 2 * torch.rand(n, inputs, generator=g, **F64) - 1
-
-
-def shaken(model, seed=5):
-    g = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=g, **F64)
-    return model
+    return 2 * torch.rand(n, inputs, generator=generator(seed), **F64) - 1
 
 
 def state(model):
@@ -304,7 +296,7 @@ def test_own_library():
 
 def test_discover_is_seeded_and_finds_through_noise():
     x = points(300, inputs=1)
-    noise = torch.randn(300, 1, generator=torch.Generator().manual_seed(2), **F64)
+    noise = torch.randn(300, 1, generator=generator(2), **F64)
     y = torch.exp(-2 * x) + 0.02 * noise
     one, other = (discover(x, y, [1, 1, 1], generator=3) for _ in range(2))
     assert str(one) == str(other) == "exp(-2*x1)"
@@ -317,7 +309,7 @@ def test_a_network_that_has_not_learned_is_no_noise():
     model = KAN([2, 1], generator=0, **F64)  # cannot learn it
     fit(model, x, y, steps=50)
     assert not Standard(model, x, y, doublings=2).noisy
-    noise = torch.randn(500, 1, generator=torch.Generator().manual_seed(2), **F64)
+    noise = torch.randn(500, 1, generator=generator(2), **F64)
     assert Standard(model, x, x.sum(1, keepdim=True) + noise, doublings=2).noisy
 
 

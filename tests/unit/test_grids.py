@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from helpers import generator, shaken
 from scipy.interpolate import BSpline
 from torch import nn
 
@@ -13,16 +14,9 @@ from kanbook import KAN, MLP, SplineActivation, extend_grid, fit, splines, tasks
 FLAGS = {"bias": True, "spline_weight": True, "base": nn.functional.silu}
 
 
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def make(widths=(2, 4, 1), seed=0, dtype=torch.float64, **options):
     """A KAN with curved edges and spline weights that are not 1."""
-    model = KAN(list(widths), dtype=dtype, generator=seed, **options)
-    for parameter in model.parameters():
-        parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator(seed), dtype=dtype)
-    return model
+    return shaken(KAN(list(widths), dtype=dtype, generator=seed, **options), seed, 0.2)
 
 
 def samples(n=500, inputs=2, seed=1, dtype=torch.float64):

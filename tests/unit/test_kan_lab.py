@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+from helpers import shaken
 
 import kanbook
 from kanbook import KAN, MLP, KANLab, TanhKAN, formulas, tasks
@@ -114,17 +115,6 @@ def test_unknown_setting_is_named():
 # --- networks ------------------------------------------------------------------------------------
 
 
-def scrambled(model, seed):
-    """All numbers at random, as after a training."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(
-                torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-            )
-    return model
-
-
 def assert_same(model, found, tolerance=1e-14):
     assert isinstance(found, KAN)
     x = 3 * torch.rand(200, model[0].in_features, dtype=torch.float64) - 1.5
@@ -142,7 +132,7 @@ def test_model_comes_back(options, dtype):
     options = options | {"base": silu if options["base"] else None, "dtype": dtype}
     for seed, (degree, size) in enumerate(itertools.product(range(6), (1, 4))):
         shape = {"degree": degree, "grid_size": size, "domain": (-1.5, 2.0)}
-        model = scrambled(KAN([2, 3, 2, 1], **shape, **options), seed)
+        model = shaken(KAN([2, 3, 2, 1], generator=seed, **shape, **options), seed, 1)
         kanbook.update_grid(model, 2 * torch.rand(50, 2, dtype=dtype) - 1)
         lab = KANLab(model)
         assert (lab.widths, lab.degree, lab.grid_size) == ((2, 3, 2, 1), degree, size)
@@ -154,7 +144,7 @@ def test_model_comes_back(options, dtype):
 
 def test_model_that_was_pruned_comes_back():
     x = 2 * torch.rand(100, 2, dtype=torch.float64) - 1
-    model = scrambled(KAN([2, 4, 1], dtype=torch.float64, bias=True, base=silu, generator=0), 0)
+    model = shaken(KAN([2, 4, 1], dtype=torch.float64, bias=True, base=silu, generator=0), 1, 1)
     small = formulas.prune(model, x, 0.5)
     assert small[0].mask is not None or small[1].mask is not None
     found = KANLab(small).model()
@@ -167,8 +157,8 @@ def snapped(seed):
     """A network with curves and functions side by side, fixed numbers and missing edges."""
     layers, rng = [], np.random.default_rng(seed)
     for inputs, outputs in ((2, 3), (3, 1)):
-        kan = KANLayer(inputs, outputs, dtype=torch.float64, bias=seed % 2 == 1)
-        layer = FormulaLayer(scrambled(kan, seed))
+        options = {"bias": seed % 2 == 1, "dtype": torch.float64, "generator": seed}
+        layer = FormulaLayer(shaken(KANLayer(inputs, outputs, **options), seed, 1))
         layer.splines.mask[0, 0] = float(rng.integers(2))
         last = inputs * outputs if seed % 3 else inputs * outputs - 1  # in some, no curve is left
         for e in range(1, last):

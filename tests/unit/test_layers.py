@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from helpers import generator
 from torch import nn
 
 from kanbook import KAN, KANLayer, Mixture, SplineMLP, TanhKAN, fit, splines
@@ -15,10 +16,6 @@ OPTIONS = [
     {"bias": bias, "spline_weight": weight, "base": base}
     for bias, weight, base in itertools.product([False, True], [False, True], [None, torch.sin])
 ]
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("options", OPTIONS)

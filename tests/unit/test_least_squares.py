@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import scipy.optimize
 import torch
+from helpers import generator, shaken
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -17,18 +18,8 @@ F64 = {"dtype": torch.float64}
 
 
 def samples(n=40, inputs=2, outputs=1, dtype=torch.float64):
-    g = torch.Generator().manual_seed(3)
-    x = 2 * torch.rand(n, inputs, generator=g, dtype=dtype) - 1
+    x = 2 * torch.rand(n, inputs, generator=generator(3), dtype=dtype) - 1
     return x, torch.stack([torch.sin((o + 2) * x.prod(1)) for o in range(outputs)], 1)
-
-
-def shaken(model):
-    """Every parameter moved, so that no option is a no-op."""
-    g = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=g, dtype=torch.float64)
-    return model
 
 
 class Twice(nn.Module):
@@ -118,7 +109,7 @@ def test_ends_where_scipy_does(make):
     x, _ = samples(400)
     model = shaken(make())
     y = model(x).detach()
-    y += 0.01 * torch.randn(y.shape, generator=torch.Generator().manual_seed(0), **F64)
+    y += 0.01 * torch.randn(y.shape, generator=generator(0), **F64)
     start = 0.97 * parameters_to_vector(model.parameters()).detach()
     vector_to_parameters(start.clone(), model.parameters())
     other = copy.deepcopy(model)

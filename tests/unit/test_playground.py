@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+from helpers import assert_close, float64
 from random_splines import KINDS, random_spline
 from scipy.interpolate import BSpline
 
@@ -23,10 +24,6 @@ from kanbook import SplinePlayground, splines, tasks
 from kanbook.lab.playground import MAX_DEGREE, MAX_GRID_SIZE, Spline
 
 DEGREES = range(MAX_DEGREE + 1)
-
-
-def float64(values):
-    return torch.tensor(values, dtype=torch.float64)
 
 
 def state(p):
@@ -43,10 +40,6 @@ def assert_one_spline(p):
     assert len(p.knots) == p.grid_size + 2 * k + 1 and len(p.coefs) == p.grid_size + k
     assert p.domain == (p.knots[k], p.knots[-k - 1])
     assert p.knots == sorted(p.knots)
-
-
-def assert_close(actual, expected, tolerance=1e-12):
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
 
 
 # --- traits --------------------------------------------------------------------------------------

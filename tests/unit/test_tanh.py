@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 import torch
+from helpers import generator, kept_bytes
 
 from kanbook import (
     MLP,
@@ -21,10 +22,6 @@ from kanbook import (
     splines,
     tasks,
 )
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def random_layers():
@@ -94,16 +91,9 @@ def test_jacobian_equals_finite_differences(tanh):
 
 
 def test_a_tanh_after_the_sum_keeps_no_number_an_edge():
-    model, x, kept = TanhLayer(20, 30, tanh="sum"), torch.zeros(2000, 20, requires_grad=True), {}
-
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        model(x)
-    assert sum(kept.values()) <= 4 * (2000 * (20 + 20 + 30) + 2 * 20 * 30)  # x, x^2, y; a, b
+    model, x = TanhLayer(20, 30, tanh="sum"), torch.zeros(2000, 20, requires_grad=True)
+    _, kept = kept_bytes(lambda: model(x))
+    assert kept <= 4 * (2000 * (20 + 20 + 30) + 2 * 20 * 30)  # x, x^2, y; a, b
 
 
 @pytest.fixture
@@ -129,17 +119,10 @@ def test_tanh_layer_in_parts_equals_the_sum_of_its_edges(in_parts, shape, dtype)
 
 
 def test_tanh_layer_keeps_one_number_an_edge_and_sample():
-    layer, x, kept = TanhLayer(20, 30), torch.zeros(2000, 20), {}
-
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        y = layer(x)
+    layer, x = TanhLayer(20, 30), torch.zeros(2000, 20)
+    y, kept = kept_bytes(lambda: layer(x))
     edges = 4 * 20 * 30 * 2000
-    assert y.shape == (2000, 30) and edges <= sum(kept.values()) < 1.1 * edges
+    assert y.shape == (2000, 30) and edges <= kept < 1.1 * edges
 
 
 def test_tanh_layer_in_parts_can_be_transformed(in_parts):

@@ -1,0 +1,38 @@
+"""What tests of many files share."""
+
+import numpy as np
+import torch
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def float64(values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def assert_close(actual, expected, atol=1e-12):
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
+
+
+def shaken(model, seed=5, size=0.3):
+    """The model, each of its numbers moved at random: no line, no option without effect is left."""
+    numbers = generator(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += size * torch.randn(p.shape, generator=numbers, dtype=torch.float64).to(p)
+    return model
+
+
+def kept_bytes(function):
+    """What a forward pass gives, and how many bytes it keeps for the backward pass."""
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        return function(), sum(kept.values())
