@@ -1,16 +1,18 @@
-"""A network is the same on both sides: kanbook's modules and engine.js, in a blank page."""
+"""A network is the same on both sides: kanbook's modules and engine.js, in Node."""
 
 import itertools
 
 import numpy as np
-import pytest
 import torch
+from helpers import generator, shaken
+from lab_node import run
 
 from kanbook import KAN, KANLab, count_parameters, formulas, update_grid
 from kanbook.functions import LIBRARY, Candidate, FormulaLayer
-from kanbook.lab import bundle, kan_lab, transfer
+from kanbook.lab import kan_lab, transfer
 from kanbook.networks import Network
 
+F64 = {"dtype": torch.float64}
 silu = torch.nn.functional.silu
 OPTIONS = [
     {"bias": bias, "spline_weight": weight, "base": silu if base else None}
@@ -18,40 +20,25 @@ OPTIONS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def page(browser):
-    """A page with what the scripts export: engine, race, tasks."""
-    page = browser.new_page()
-    for name in ("engine", "race", "tasks"):
-        page.evaluate(
-            """async ([name, text]) => {
-              const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-              window[name] = await import(url);
-            }""",
-            [name, bundle.script(name)],
-        )
-    yield page
-    page.close()
+def places(n, seed, width=1):
+    return width * (2 * torch.rand(n, 2, generator=generator(seed), **F64) - 1)
 
 
 def scrambled(model, seed):
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.copy_(torch.randn(p.shape, generator=generator, dtype=p.dtype))
+    shaken(model, seed, 1)
     if model[0].degree > 0:  # else the knots are exactly where steps of the layer before end
-        update_grid(model, 2 * torch.rand(50, 2, generator=generator, dtype=torch.float64) - 1)
+        update_grid(model, places(50, seed))
     return model
 
 
 def networks():
     for seed, (options, degree) in enumerate(itertools.product(OPTIONS, range(6))):
-        model = KAN([2, 3, 2, 1], degree=degree, grid_size=4, dtype=torch.float64, **options)
+        model = KAN([2, 3, 2, 1], degree=degree, grid_size=4, generator=seed, **options, **F64)
         yield scrambled(model, seed)
-    x = 2 * torch.rand(100, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 1
-    yield formulas.prune(scrambled(KAN([2, 4, 3, 1], dtype=torch.float64, bias=True), 0), x, 0.4)
+    model = scrambled(KAN([2, 4, 3, 1], bias=True, generator=0, **F64), 0)
+    yield formulas.prune(model, places(100, 1), 0.4)
     for seed in range(len(LIBRARY)):
-        model = scrambled(KAN([2, 2, 1], dtype=torch.float64), seed)
+        model = scrambled(KAN([2, 2, 1], generator=seed, **F64), seed)
         layers = [FormulaLayer(layer) for layer in model]
         names = np.roll([*LIBRARY], seed)
         edges = [(0, 0, 0), (0, 1, 1), (1, 0, 0), (1, 1, 0)]  # and one or two curves stay
@@ -63,19 +50,14 @@ def networks():
         yield Network(*layers)
 
 
-def test_page_computes_the_same_and_sends_it_back(page):
-    generator = torch.Generator().manual_seed(0)
-    x = 3 * torch.rand(300, 2, generator=generator, dtype=torch.float64) - 1.5
-    columns = x.T.flatten().tolist()
-    models = list(networks())
-    found = page.evaluate(
-        """([x, networks]) => networks.map(network => {
-          const net = engine.Network.from(network);
-          const y = [...net.predict(Float64Array.from(x), x.length / 2)].map(String);
-          return [y, net.toJSON(), net.count()];
-        })""",
-        [columns, [transfer.to_page(model) for model in models]],
-    )
+def test_page_computes_the_same_and_sends_it_back():
+    x, models = places(300, 0, 1.5), list(networks())
+    work = """([x, networks]) => networks.map(network => {
+      const net = Network.from(network);
+      const y = [...net.predict(Float64Array.from(x), x.length / 2)].map(String);
+      return [y, net.toJSON(), net.count()];
+    })"""
+    (found,) = run(work, [[x.T.flatten().tolist(), [*map(transfer.to_page, models)]]])
     for model, (y, network, count) in zip(models, found, strict=True):
         expected = model(x).squeeze(1).detach().numpy()
         named = isinstance(model[0], FormulaLayer)
@@ -89,29 +71,24 @@ def test_page_computes_the_same_and_sends_it_back(page):
         assert count == count_parameters(model)
 
 
-@pytest.mark.parametrize("options", OPTIONS[:1] + OPTIONS[-1:], ids=["plain", "all"])
-def test_both_start_from_the_same_lines(page, options):
-    for seed, (degree, domain) in enumerate(itertools.product(range(6), [(-1, 1), (-2.0, 3.5)])):
-        shape = {"degree": degree, "grid_size": 7, "domain": domain}
-        start = transfer.start((2, 4, 3, 1), 2**31 - 1 - seed, **shape, **options)
-        settings = shape | options | {"base": options["base"] is not None, "seed": 2**31 - 1 - seed}
-        numbers = page.evaluate(
-            "([widths, settings]) => new engine.Network(widths, settings).toJSON()",
-            [[2, 4, 3, 1], settings],
-        )
-        there = transfer.from_page(numbers)
+def test_both_start_from_the_same_lines():
+    starts, cases = [], []
+    every = itertools.product((OPTIONS[0], OPTIONS[-1]), range(6), [(-1, 1), (-2.0, 3.5)])
+    for number, (options, degree, domain) in enumerate(every):
+        seed, shape = 2**31 - 1 - number, {"degree": degree, "grid_size": 7, "domain": domain}
+        starts.append(transfer.start((2, 4, 3, 1), seed, **shape, **options))
+        cases.append(shape | options | {"base": options["base"] is not None, "seed": seed})
+    found = run("settings => new Network([2, 4, 3, 1], settings).toJSON()", cases)
+    for start, there in zip(starts, map(transfer.from_page, found), strict=True):
         for a, b in zip(start.state_dict().values(), there.state_dict().values(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-14, atol=1e-14)
 
 
-def test_both_know_the_same_settings_and_tasks(page):
+def test_both_know_the_same_settings_and_tasks():
     lab = KANLab()
-    defaults = page.evaluate("race.DEFAULTS")
+    work = """portrait => [DEFAULTS, Object.fromEntries(Object.keys(TASKS).map(
+      name => [name, makeTask(name, { portrait }).inputs]))]"""
+    ((defaults, inputs),) = run(work, [[0] * 48**2])
     own = {name: getattr(lab, name) for name in defaults}
     assert own | {"widths": [*lab.widths], "domain": [*lab.domain]} == defaults
-    inputs = page.evaluate(
-        """portrait => Object.fromEntries(Object.keys(tasks.TASKS).map(
-          name => [name, tasks.makeTask(name, { portrait }).inputs]))""",
-        [0] * 48**2,
-    )
     assert inputs == kan_lab.TASKS
