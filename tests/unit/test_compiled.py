@@ -15,9 +15,11 @@ WAYS = {"dense": 1000, "gathered": 1}  # from how many functions on to gather
 HAS_COMPILER = any(map(shutil.which, ("g++", "c++", "clang++")))
 
 
-@pytest.mark.parametrize("way, grid_size", [("dense", 1), ("dense", 12), ("gathered", 12)])
-@pytest.mark.parametrize("degree", [0, 1, 3, 5])
-def test_values_and_gradients_equal_the_eager_ones(way, degree, grid_size, monkeypatch):
+@pytest.mark.parametrize(
+    "way, grid_size, degree",
+    [("dense", 1, 3), *((way, 12, degree) for way in WAYS for degree in (0, 1, 3))],
+)
+def test_values_and_gradients_equal_the_eager_ones(way, grid_size, degree, monkeypatch):
     monkeypatch.setattr(compiled, "MANY", WAYS[way])
     monkeypatch.setattr(compiled, "_one_thread", lambda: True)
     torch.compiler.reset()
@@ -38,7 +40,8 @@ def test_values_and_gradients_equal_the_eager_ones(way, degree, grid_size, monke
             torch.testing.assert_close(value / scale, reference / scale, rtol=0, atol=1e-12)
         spoiled = x.detach().clone()
         spoiled[1, 1] = torch.nan
-        assert function(spoiled, coef, knots, degree).isnan().nonzero()[:, 0].tolist() == [1, 1]
+        y = function(spoiled.requires_grad_(), coef, knots, degree)  # else it is compiled again
+        assert y.isnan().nonzero()[:, 0].tolist() == [1, 1]
 
 
 def counting_backend():
@@ -110,20 +113,17 @@ def test_machine_code_is_as_accurate_as_its_numbers(grid_size):
     exact = copy.deepcopy(layer).double()
     torch.compiler.reset()
     function = torch.compile(layer, fullgraph=True)
-    for batch in (64, 33):
-        x = torch.cat(
-            [2.4 * torch.rand(batch, 17, generator=random) - 1.2, layer.knots.T]
-        ).requires_grad_()
-        z = x.detach().double().requires_grad_()
-        y = function(x)
-        bases = splines.cox_de_boor(z, exact.knots, 3)
-        expected = torch.einsum("bin,ion->bo", bases, exact.coef)
-        expected = expected + torch.nn.functional.silu(z) @ exact.base_weight
-        grads = torch.autograd.grad(y.sum(), (x, layer.coef))
-        references = torch.autograd.grad(expected.sum(), (z, exact.coef))
-        for value, reference in zip((y, *grads), (expected, *references), strict=True):
-            error = (value.double() - reference).abs().max() / reference.abs().max()
-            assert error < 1e-5, (batch, error)
+    x = torch.cat([2.4 * torch.rand(33, 17, generator=random) - 1.2, layer.knots.T])
+    z = x.requires_grad_().detach().double().requires_grad_()
+    y = function(x)
+    bases = splines.cox_de_boor(z, exact.knots, 3)
+    expected = torch.einsum("bin,ion->bo", bases, exact.coef)
+    expected = expected + torch.nn.functional.silu(z) @ exact.base_weight
+    grads = torch.autograd.grad(y.sum(), (x, layer.coef))
+    references = torch.autograd.grad(expected.sum(), (z, exact.coef))
+    for value, reference in zip((y, *grads), (expected, *references), strict=True):
+        assert (value.double() - reference).abs().max() < 1e-5 * reference.abs().max()
     spoiled = x.detach().clone()
     spoiled[2, 3] = torch.nan
-    assert function(spoiled).isnan().any(1).nonzero().flatten().tolist() == [2]
+    y = function(spoiled.requires_grad_())
+    assert y.isnan().any(1).nonzero().flatten().tolist() == [2]

@@ -303,7 +303,7 @@ def make_model(name):
     return model
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", ["all", "activation"])  # other knots: test_compiled.py
 def test_torch_compile_gives_the_same(name):
     model = make_model(name)
     x = torch.rand(20, 2, dtype=torch.float64, generator=_generator()).requires_grad_()
