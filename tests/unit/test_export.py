@@ -400,11 +400,8 @@ def test_what_cannot_be_a_program(write):
 
 # --- PyTorch's own way out -----------------------------------------------------------------------
 
-EXPORTED = [*(f"kan-{seed}" for seed in range(6)), "mlp-tanh", "tanh-edge-bias", "tanh-sum-bias"]
-EXPORTED += ["tanh-None", "mixture", "kan-layer", "wide"]
 
-
-@pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.parametrize("name", ["kan-0", "kan-1", "kan-3", "tanh-edge-bias", "mixture", "wide"])
 def test_torch_export_works_for_any_batch(models, name):
     model = models[name]
     x = points(model)
