@@ -8,7 +8,6 @@ import pytest
 import notebook_files as notebooks
 from kanbook import KANLab, SplinePlayground
 from kanbook.lab import bundle
-from notebook_files import ROOT
 
 WIDGETS = pytest.mark.parametrize("kind", [SplinePlayground, KANLab])
 
@@ -60,16 +59,16 @@ def test_script_holds_each_file_once_in_a_scope_of_its_own(tmp_path, monkeypatch
     assert re.sub(r"\n+", "\n", bundle.script("c")) == JOINED
 
 
-@pytest.mark.parametrize(
-    "path", notebooks.find(), ids=lambda path: path.relative_to(ROOT).as_posix()
-)
-def test_notebook_stores_the_current_script(path):
+def test_notebooks_store_the_current_scripts():
     current = {
         kind.__name__: kind().get_state(["_esm", "_css"]) for kind in (SplinePlayground, KANLab)
     }
-    widgets = notebooks.read(path)["metadata"].get("widgets", {})
-    for model in (model for content in widgets.values() for model in content["state"].values()):
-        name = model["state"].get("_anywidget_id", "").rpartition(".")[2]
-        if name in current:
-            stored = {key: model["state"][key] for key in current[name]}
-            assert stored == current[name], f"{path.name}: an old {name}; run `make notebooks`"
+    found, old = [], []
+    for path in notebooks.find():
+        for content in notebooks.read(path)["metadata"].get("widgets", {}).values():
+            for state in (model["state"] for model in content["state"].values()):
+                name = state.get("_anywidget_id", "").rpartition(".")[2]
+                found += [path.name] if name in current else []
+                if any(state[key] != text for key, text in current.get(name, {}).items()):
+                    old.append(f"{path.name}: an old {name}; run `make notebooks`")
+    assert found and not old
