@@ -60,13 +60,6 @@ def test_shapes_and_gradients(shape):
     assert x.grad.shape == shape and layer.coef.grad.shape == layer.coef.shape
 
 
-@pytest.mark.parametrize("degree", [0, 3])
-def test_nan_makes_its_own_sample_nan_and_no_other(degree):
-    layer = KANLayer(2, 3, degree=degree, generator=generator())
-    y = layer(torch.tensor([[0.1, 0.2], [0.1, torch.nan]]))
-    assert torch.isfinite(y[0]).all() and torch.isnan(y[1]).all()
-
-
 def test_attributes():
     layer = KANLayer(3, 2, grid_size=7, degree=2, domain=(0.0, 2.0))
     assert layer.knots.shape == (3, 12) and layer.coef.shape == (3, 2, 9)
