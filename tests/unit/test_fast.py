@@ -285,7 +285,6 @@ def test_nothing_is_kept_from_inference_mode():
 
 
 OPTIONS = {
-    "plain": {},
     "all": {"bias": True, "spline_weight": True, "base": torch.nn.functional.silu},
     "adaptive": {"bias": True},
     "activation": {},

@@ -38,15 +38,6 @@ def test_kan_is_its_layers_in_a_row():
     assert count_parameters(model) == (2 * 5 + 5 * 3 + 3 * 1) * (4 + 2)
 
 
-def test_tanh_kan_is_its_layers_in_a_row():
-    model = TanhKAN([2, 5, 1], bias=True, generator=0)
-    assert [type(m) for m in model] == [TanhLayer] * 2
-    x = torch.rand(7, 2)
-    torch.testing.assert_close(model(x), model[1](model[0](x)))
-    assert count_parameters(model) == 2 * 15 + 6
-    assert count_parameters(TanhKAN([2, 5, 1])) == 2 * 15
-
-
 @pytest.mark.parametrize(
     "tanh, places",
     [("edge", ["edge"] * 3), ("sum", ["sum", "sum", None]), (None, [None] * 3)],

@@ -150,17 +150,6 @@ def test_tanh_layer_attributes():
         assert TanhKAN([3, 4, 2], tanh=tanh)(torch.zeros(3)).tolist() == [0, 0]
 
 
-def test_tanh_layer_depends_on_its_generator_only():
-    state = torch.get_rng_state()
-    one, two, three = (TanhLayer(3, 2, generator=g) for g in (5, 5, generator(5)))
-    for same in (two, three):
-        assert torch.equal(one.a, same.a) and torch.equal(one.b, same.b)
-    one.reset_parameters(6)
-    assert not torch.equal(one.b, two.b)
-    one.reset_parameters(5)
-    assert torch.equal(one.b, two.b) and torch.equal(state, torch.get_rng_state())
-
-
 # The spline activation
 
 
@@ -252,7 +241,7 @@ def test_autocast_leaves_layers_in_their_own_precision(layer, in_parts):
     torch.testing.assert_close(result, expected)
 
 
-@pytest.mark.parametrize("place", range(3), ids=map(str, PLACES))
+@pytest.mark.parametrize("place", range(2), ids=PLACES[:2])
 def test_torch_compile_gives_the_same(in_parts, place):
     layer = random_layers()[place]
     compiled = torch.compile(copy.deepcopy(layer), backend="aot_eager", fullgraph=True)
