@@ -183,11 +183,7 @@ X = torch.zeros(5, 2)
         (lambda: KANLayer(2, 1, dtype="float32"), TypeError, r"dtype='float32'; expected a float"),
         (lambda: KANLayer(2, 1, generator=-1), ValueError, r"generator=-1"),
         (lambda: KANLayer(2, 1, generator="0"), TypeError, r"generator='0'"),
-        (lambda: KANLayer(2, 1)(X.mT), ValueError, r"x has shape \(2, 5\).*\(\.\.\., 2\)"),
-        (lambda: KANLayer(2, 1)(torch.tensor(0.0)), ValueError, r"x has shape \(\)"),
-        (lambda: KANLayer(2, 1)(X.long()), TypeError, r"x has dtype torch.int64"),
         (lambda: KANLayer(2, 1)(X.double()), TypeError, r"x has dtype torch.float64"),
-        (lambda: KANLayer(2, 1)(X.to("meta")), ValueError, r"x is on device meta"),
     ],
 )
 def test_bad_input_is_named(call, error, message):
