@@ -190,16 +190,6 @@ class Spy(nn.Linear):
         return super().forward(x)
 
 
-def test_mini_batches_see_every_sample_in_a_new_order():
-    x, y = problem(10)
-    model = Spy(1, 1)
-    fit(model, x, y, steps=8, batch_size=3, generator=0)
-    assert [len(batch) for batch in model.seen] == [3, 3, 3, 1] * 2
-    first, second = sum(model.seen[:4], []), sum(model.seen[4:], [])
-    assert sorted(first) == sorted(second) == sorted(x.squeeze(-1).tolist())
-    assert first != second != sorted(second)
-
-
 def test_lbfgs_stays_on_one_batch_within_a_step():
     x, y = problem(10)
     model = Spy(1, 1)
