@@ -45,27 +45,6 @@ def test_every_table(name):
     assert torch.equal(again.inputs, one.inputs) and torch.equal(again.targets, one.targets)
 
 
-@pytest.mark.parametrize(
-    ("name", "noise", "formula"),
-    [
-        (
-            "friedman1",
-            1,
-            lambda a, b, c, d, e, *_: (
-                10 * torch.sin(torch.pi * a * b) + 20 * (c - 0.5) ** 2 + 10 * d + 5 * e
-            ),
-        ),
-        ("friedman2", 125, lambda a, b, c, d: torch.hypot(a, b * c - 1 / (b * d))),
-        ("friedman3", 0.1, lambda a, b, c, d: torch.atan2(b * c - 1 / (b * d), a)),
-    ],
-)
-def test_friedman(name, noise, formula):
-    one = table(name)
-    errors = one.targets[:, 0] - formula(*one.inputs.T)
-    assert errors.std().item() == pytest.approx(noise, rel=0.07)
-    assert abs(errors.mean().item()) < 0.1 * noise
-
-
 def test_diamonds():
     one = table("diamonds")
     column = dict(zip(one.columns, one.inputs.T, strict=True))

@@ -39,15 +39,6 @@ def test_an_image_of_any_size_keeps_the_mean(size):
     assert targets.mean().item() == pytest.approx(PORTRAIT.mean(), abs=1e-12)
 
 
-@pytest.mark.parametrize("size", [8, 32, 128])
-def test_a_pixel_is_the_mean_of_the_block_it_covers(size):
-    _, targets = tasks.image(size, dtype=torch.float64)
-    n = 128 // size
-    for i, j in [(0, 0), (0, size - 1), (size - 1, 0), (size // 2, size // 3)]:
-        block = PORTRAIT[i * n : (i + 1) * n, j * n : (j + 1) * n]
-        assert targets.view(size, size)[i, j].item() == pytest.approx(block.mean(), abs=1e-12)
-
-
 def test_a_pixel_that_covers_parts_of_others():
     """100 pixels of 1.28 each, in one direction and then the other, by numerical integration."""
     fine = np.repeat(np.repeat(PORTRAIT, 25, 0), 25, 1)  # 32 fine pixels for each of the 100
