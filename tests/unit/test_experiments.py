@@ -140,15 +140,11 @@ def test_interrupted_by_ctrl_c_and_killed_nothing_is_lost(cluster, tmp_path):
     assert "interrupted; what was made is stored" in err and "Traceback" not in err
     assert kept.count(b'"stage"') >= 2
 
-    # kill -9, which gives it no chance to end the others.
-    running = Running(DEFINITION, tmp_path, "--processes", "1")
-    _, kept = running.end(signal.SIGKILL, kept, children=running.wait_for(4))
-
-    for stored in (8, 13):  # and again on a cluster, at moments that nobody chose
-        running = Running(DEFINITION, tmp_path, "--scheduler", cluster.scheduler_address)
-        running.wait_for(stored)
-        time.sleep(random.Random(stored).random() / 5)
-        _, kept = running.end(signal.SIGKILL, kept)
+    # kill -9 on a cluster, at a moment that nobody chose; on processes of its own: test_heats.py.
+    running = Running(DEFINITION, tmp_path, "--scheduler", cluster.scheduler_address)
+    running.wait_for(8)
+    time.sleep(random.Random(8).random() / 5)
+    _, kept = running.end(signal.SIGKILL, kept)
 
     table = engine.run(SLOW_TINY, folder=tmp_path, scheduler=cluster.scheduler_address)
     content = table.path.read_bytes()
