@@ -104,6 +104,6 @@ def test_narrow_widths_that_cannot_be_are_refused():
 
 
 def test_a_run_of_the_cold_case():
-    settings = definitions.EXPERIMENTS["cold-case"].settings[-3] | {"steps": 20}
+    settings = definitions.EXPERIMENTS["cold-case"].settings[-3] | {"steps": 20, "positions": 2000}
     run = trials.run_trial(settings, 0)
     assert run["test_loss"] < 0.1 and run["complete"]
