@@ -182,16 +182,14 @@ LIVE_ONLY = "import ipywidgets\nipywidgets.IntSlider(description='degree')"
 
 def test_runner_stores_what_a_second_run_repeats(tmp_path):
     sources = (WIDGETS, "import os\nos.environ['OMP_NUM_THREADS']", LIVE_ONLY)
-    path = store(tmp_path / "a.ipynb", *sources)
+    path, twin = store(tmp_path / "a.ipynb", *sources), tmp_path / "b.ipynb"
     content = notebooks.read(path)
     content["cells"][2]["metadata"] = {"tags": ["live-only"]}
-    path.write_text(notebooks.dump(content))
-    assert run(path, "--check").returncode == 1
-    assert '"outputs": []' in path.read_text(), "--check must not write"
-    first = run(path)
-    assert first.returncode == 0, first.stderr
-    text = path.read_text()
-    notebook = notebooks.read(path)
+    for each in (path, twin):
+        each.write_text(notebooks.dump(content))
+    ran = run(path, twin)  # a kernel for each
+    assert ran.returncode == 0, ran.stderr
+    text, notebook = path.read_text(), notebooks.read(path)
     assert "00000000000000000000000000000001" in text, "widget ids are numbered"
     assert not re.search(r"at 0x(?!0{12}\b)|ipykernel_[1-9]", text)
     assert [cell["execution_count"] for cell in notebook["cells"]] == [1, 2, 3]
@@ -200,9 +198,32 @@ def test_runner_stores_what_a_second_run_repeats(tmp_path):
     assert notebook["cells"][1]["outputs"][0]["data"]["text/plain"] == ["'1'"]
     assert sorted(notebook["metadata"]) == ["kanbook", "kernelspec", "language_info", "widgets"]
     assert "version" not in notebook["metadata"]["language_info"]
-    assert "unchanged" in run(path).stdout
-    assert path.read_text() == text
-    assert [p.name for p in tmp_path.iterdir()] == ["a.ipynb"], "no temporary file is left"
+    assert twin.read_text() == text
+    assert {*tmp_path.iterdir()} == {path, twin}, "no temporary file is left"
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """here(argument, ..., execute=): the tool in this process, with no kernel."""
+    for name in ("OMP_NUM_THREADS", "JUPYTER_PREFER_ENV_PATH", "MPLBACKEND"):
+        monkeypatch.setenv(name, "1")  # which it sets, and the test's end undoes
+
+    def here(*arguments, execute=None):
+        monkeypatch.setattr(run_notebooks, "execute", execute)
+        status = run_notebooks.main([*map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return here
+
+
+def test_check_compares_and_writes_nothing(tmp_path, here):
+    path = store(tmp_path / "a.ipynb", "x = 1")
+    before = path.read_text()
+    steps = [(["--check"], 1, "differs"), ([], 0, "stored"), ([], 0, "unchanged")]
+    for options, status, said in [*steps, (["--check"], 0, "unchanged")]:
+        ran = here(path, *options, execute=lambda notebook, *_: (notebook, 1.0))
+        assert ran.returncode == status and f"{said}, 1.0 s of 60 s" in ran.stdout
+        assert (path.read_text() == before) == (said == "differs")
 
 
 def refused(run, path, message):
@@ -228,15 +249,7 @@ def test_runner_leaves_a_failing_notebook_alone(tmp_path, sources, budget, messa
     refused(run, store(tmp_path / "a.ipynb", *sources, budget=budget), message)
 
 
-def test_runner_refuses_before_anything_runs(tmp_path, monkeypatch, capsys):
-    for name in ("OMP_NUM_THREADS", "JUPYTER_PREFER_ENV_PATH", "MPLBACKEND"):
-        monkeypatch.setenv(name, "1")  # which it sets, and the test's end undoes
-    monkeypatch.setattr(run_notebooks, "execute", None)
-
-    def here(path):
-        status = run_notebooks.main([str(path)])
-        return subprocess.CompletedProcess(path, status, stderr=capsys.readouterr().err)
-
+def test_runner_refuses_before_anything_runs(tmp_path, here):
     refused(here, store(tmp_path / "a.ipynb", "x = 1", budget=None), "states no time budget")
     refused(here, store(tmp_path / "b.ipynb", "x = 1", " "), "is empty")
     refused(here, tmp_path / "c.ipynb", "no such notebook")
