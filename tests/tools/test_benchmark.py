@@ -101,8 +101,12 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
 def test_the_steps_of_chapter_16_and_a_part_that_fails(tmp_path, monkeypatch, capsys):
     path = tmp_path / "benchmark.json"
     benchmark.save(path, {"training": TRAINED}, {"date": "yesterday"})
-    assert benchmark.run_job("accuracy", seeds=0, ladder=[]) == {}  # without the number of steps
-    assert "accuracy threads 1: failed: TypeError" in capsys.readouterr().out
+    (broken := tmp_path / "python").write_text("#!/bin/sh\necho ValueError: no >&2\nexit 1\n")
+    broken.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr(benchmark.sys, "executable", str(broken))
+        assert benchmark.run_job("accuracy") == {}
+    assert "accuracy threads 1: failed: ValueError: no" in capsys.readouterr().out
     real = benchmark.run_job
     job = lambda name, **more: real(name, calls=1, rounds=3) if name == "steps" else {}  # noqa: E731
     monkeypatch.setattr(benchmark, "run_job", job)
