@@ -169,43 +169,6 @@ def test_adam_of_mlp(widths):
     assert_close(result["network"]["theta"], numbers_of(model), 0, 1e-12)
 
 
-# --- gradients -----------------------------------------------------------------------------------
-
-GRADIENTS = """({ network, fade, ...samples }) => {
-  const net = Network.from(network), { x, y, n } = samplesOf(samples), { theta, free } = net;
-  const total = () => {
-    const spreads = net.observe(x, n).flatMap(layer => [...layer.spreads]);
-    const missing = net.layers.flatMap(layer => [...layer.kind].map(kind => kind === MISSING));
-    return lossOf(net.tape(x, n), y) + fade * spreads.reduce((sum, s, e) =>
-      missing[e] ? sum : sum + Math.sqrt(s * s + 1e-6), 0);
-  };
-  gradientOf(net.tape(x, n), y, fade);
-  const gradient = net.gradient.slice(), step = 1e-4;
-  const differences = theta.map((value, p) => {
-    if (!free[p]) return 0;
-    const at = distance => {
-      theta[p] = value + distance * step;
-      return total();
-    };
-    const slope = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step); // fourth order
-    theta[p] = value;
-    return slope;
-  });
-  return { gradient, differences, free };
-}"""
-
-
-@pytest.mark.parametrize("fade", [0, 0.05])
-@pytest.mark.parametrize("degree", [2, 3, 5])
-def test_gradients(degree, fade):
-    """With all options; smooth enough for differences only from degree 2 on."""
-    x, y = samples(80, 2, degree)
-    model = scrambled([2, 4, 3, 1], degree, masked=True, degree=degree, **OPTIONS)
-    (found,) = run(GRADIENTS, [as_case(model, x, y, fade=fade)])
-    assert sum(found["free"]) == count_parameters(model)
-    assert_close(found["gradient"], found["differences"], 1e-6, 1e-6)
-
-
 # --- grids ---------------------------------------------------------------------------------------
 
 GRIDS = """({ network, x, n, changes, probe }) => {
@@ -265,18 +228,6 @@ def test_grids(grid_eps):
             expected = model(probe).flatten()
             assert_close(found["y"], expected, 0, 1e-10 * expected.abs().max().item())
         assert model[0].grid_size == 14
-
-
-def test_extension_keeps_the_function():
-    """A multiple of the old grid, of knots as uneven as the samples."""
-    x, _ = samples(150, 2, 0)
-    model = scrambled([2, 4, 3, 1], 0, **OPTIONS)
-    update_grid(model, x**3, grid_eps=0.02)
-    case = {"network": transfer.to_page(model), "x": columns(x**3), "n": 150}
-    case |= {"changes": [("extend", 5), ("extend", 10), ("extend", 20)], "probe": columns(x**3)}
-    (found,) = run(GRIDS, [case])
-    for one in found:
-        assert_close(one["y"], model(x**3).flatten(), 0, 1e-11)
 
 
 def test_knots_stay_where_values_fill_them():
