@@ -1,15 +1,12 @@
 """Widgets in the pages that Sphinx builds: their scripts are files, their pictures stay."""
 
-import io
 import json
 import re
 
 import pytest
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
+import sphinx_build
 
 from kanbook import KANLab
-from notebook_files import ROOT
 
 LAB = """\
 ```{{kan-lab}}
@@ -22,9 +19,8 @@ STATE = re.compile(
 
 
 @pytest.fixture
-def build(tmp_path, monkeypatch):
+def build(tmp_path):
     """build(options, ...): the folder of two pages with labs, and what Sphinx warned of."""
-    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
 
     def build(*labs):
         page, index = (
@@ -33,14 +29,7 @@ def build(tmp_path, monkeypatch):
         )
         (tmp_path / "page.md").write_text(page, encoding="utf-8")
         (tmp_path / "index.md").write_text(index + "```{toctree}\npage\n```", encoding="utf-8")
-        said = io.StringIO()
-        settings = {"extensions": ["myst_nb", "bookext"], "exclude_patterns": ["out"]}
-        settings["html_static_path"] = [str(ROOT / "book" / "_static")]
-        out = tmp_path / "out"
-        options = {"confoverrides": settings, "status": None, "warning": said}
-        with docutils_namespace():  # leave nothing behind for the next build
-            Sphinx(tmp_path, None, out, out / "doctrees", "html", **options).build()
-        return out, said.getvalue()
+        return sphinx_build.build(tmp_path, ["myst_nb", "bookext"])
 
     return build
 

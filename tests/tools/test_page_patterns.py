@@ -1,12 +1,9 @@
 """What pages of the book make of plain patterns: cards, callouts, margin notes, tables, folds."""
 
-import io
-
 import nbformat.v4 as nb
 import pytest
+import sphinx_build
 from bs4 import BeautifulSoup
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
 
 from notebook_files import ROOT
 
@@ -85,21 +82,10 @@ def pages(tmp_path_factory):
     for name, own in (("chapter", cells), ("solutions/one", [nb.new_markdown_cell(solution)])):
         nb_text = nb.writes(nb.new_notebook(cells=own, metadata=KERNEL))
         (folder / f"{name}.ipynb").write_text(nb_text, encoding="utf-8")
-    said = io.StringIO()
-    settings = {
-        "extensions": ["myst_nb", "pages"],
-        "nb_execution_mode": "off",
-        "html_theme": "sphinx_book_theme",
-        "exclude_patterns": ["out"],
-        "templates_path": [str(ROOT / "book" / "_templates")],
-        "html_static_path": [str(ROOT / "book" / "_static")],
-    }
-    out = folder / "out"
-    with pytest.MonkeyPatch.context() as patch, docutils_namespace():
-        patch.syspath_prepend(ROOT / "book" / "_ext")
-        options = {"confoverrides": settings, "status": None, "warning": said}
-        Sphinx(folder, None, out, out / "doctrees", "html", **options).build()
-    assert not said.getvalue()
+    settings = {"nb_execution_mode": "off", "html_theme": "sphinx_book_theme"}
+    settings |= {"templates_path": [str(ROOT / "book" / "_templates")]}
+    out, said = sphinx_build.build(folder, ["myst_nb", "pages"], **settings)
+    assert not said
     return [
         BeautifulSoup((out / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
         for name in ("chapter", "solutions/one")
