@@ -1,7 +1,8 @@
-"""The spline playground in the built book: what a reader sees and does, without any kernel.
+"""The spline playground: what a reader sees and does, without any kernel.
 
-What is drawn is read from the page as numbers and compared with kanbook. Nothing waits for a clock:
-the history, which tells gestures apart by their time, sees a fixed one.
+In the built book as far as the book matters, else in a page with nothing besides. What is drawn is
+read from the page as numbers and compared with kanbook. Nothing waits for a clock: the history,
+which tells gestures apart by their time, sees a fixed one.
 """
 
 import json
@@ -9,19 +10,14 @@ import re
 
 import numpy as np
 import pytest
-import torch
-from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
+from helpers import float64
+from visitor import DESKTOP, HTML, PAGES, PHONE, Visitor
 
 from kanbook import SplinePlayground, splines
 from kanbook.lab.playground import MAX_DEGREE
 from notebook_files import ROOT
 
 PATH = "notebooks/02_playground.html"
-
-pytestmark = [
-    NEEDS_BOOK,
-    pytest.mark.skipif(PATH not in PAGES, reason="no chapter of the playground in _build/html"),
-]
 
 # What a playground shows, as numbers.
 READ = """root => {
@@ -50,6 +46,12 @@ READ = """root => {
   return shown;
 }"""
 TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# What it reads out, and where a control is then.
+PLACED = """async (root, control) => {
+  for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+  const { x, y } = control.getBoundingClientRect();
+  return [root.querySelector(".readout").textContent, x, y];
+}"""
 
 
 class Playground:
@@ -129,10 +131,6 @@ def assert_close(actual, expected, atol=1e-9):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
 
 
-def float64(values):
-    return torch.tensor(values, dtype=torch.float64)
-
-
 def pieces(d):
     """The lines of a path in data units: one array of corners (N, 2) for each."""
     parts = [[corner.split() for corner in part.split("L")] for part in d.split("M")[1:]]
@@ -157,22 +155,30 @@ def unit(shown):
 
 
 @pytest.fixture(scope="module")
-def desktop(browser, server):
-    visitor = Visitor(browser, server, DESKTOP, "light")
+def book(server):
+    """The address of the built book, with the playground's chapter."""
+    if PATH not in PAGES:
+        pytest.skip("no chapter of the playground in _build/html: run `make book`")
+    return server
+
+
+@pytest.fixture(scope="module")
+def desktop(browser, book):
+    visitor = Visitor(browser, book, DESKTOP, "light")
     yield visitor
     visitor.context.close()
 
 
 @pytest.fixture
-def phone(browser, server):
-    visitor = Visitor(browser, server, PHONE, "light", has_touch=True, is_mobile=True)
+def phone(browser, book):
+    visitor = Visitor(browser, book, PHONE, "light", has_touch=True, is_mobile=True)
     yield visitor
     assert not visitor.problems
     visitor.context.close()
 
 
 def arrive(visitor):
-    visitor.page.emulate_media(media="screen", reduced_motion="no-preference")
+    visitor.page.emulate_media(media="screen")
     # Until all formulas are set, what lies below them moves.
     playground = Playground(visitor.open(PATH, "light"))
     playground.pause()
@@ -180,16 +186,25 @@ def arrive(visitor):
 
 
 @pytest.fixture
-def playground(desktop):
+def in_book(desktop):
     yield arrive(desktop)
     assert not desktop.problems
+
+
+@pytest.fixture
+def playground(put):
+    page = put(['"one"'], one=SplinePlayground().get_state())
+    playground = Playground(page)
+    playground.pause()
+    yield playground
+    assert not page.problems
 
 
 # --- the page ------------------------------------------------------------------------------------
 
 
-def test_alive_in_the_book_and_a_picture_in_print(desktop, playground):
-    page, shown = desktop.page, playground.shown()
+def test_alive_in_the_book_and_a_picture_in_print(desktop, in_book):
+    page, shown = desktop.page, in_book.shown()
     assert (shown["degree"], shown["grid_size"], shown["domain"]) == (3, 5, [-1, 1])
     assert len(shown["coefs"]) == 8 and len(shown["knots"]) == 4
     images = page.locator(".live-figure img").all()
@@ -200,18 +215,19 @@ def test_alive_in_the_book_and_a_picture_in_print(desktop, playground):
     assert page.locator(".live-figure.is-live").count() == len(images) == len(set(plots)) >= 2
     assert not any(image.is_visible() for image in images)
     page.emulate_media(media="print")
-    assert playground.root.is_hidden()
+    assert in_book.root.is_hidden()
     assert all(image.is_visible() and image.get_attribute("alt") for image in images)
 
 
-def test_without_scripts_the_picture_stands_in(browser, server):
-    visitor = Visitor(browser, server, PHONE, "light", java_script_enabled=False)
-    visitor.page.goto(server + PATH)
+def test_without_scripts_the_picture_stands_in(browser, book):
+    visitor = Visitor(browser, book, PHONE, "light", java_script_enabled=False)
+    visitor.page.goto(book + PATH)
     images = visitor.page.locator(".live-figure img").all()
     assert images and all(image.is_visible() for image in images)
     visitor.context.close()
 
 
+@pytest.mark.usefixtures("book")
 def test_book_opened_from_disk(browser):
     visitor = Visitor(browser, HTML.as_uri() + "/", DESKTOP, "light")
     playground = Playground(visitor.open(PATH))
@@ -226,6 +242,7 @@ def put(browser):
     page = browser.new_page(viewport=DESKTOP)
     page.problems = []
     page.on("console", lambda message: page.problems.append(message.text))
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
 
     def put(views, background="white", **states):
         script = '<script type="application/vnd.jupyter.widget-%s+json">%s</script>'
@@ -236,7 +253,9 @@ def put(browser):
             f'<body style="background: {background}">'
             + script % ("state", "{ torn")
             + script % ("state", json.dumps({"state": models}))
+            + '<a href="#">before</a>'
             + "".join(f'<div class="live-figure">{figure}</div>' for figure in figures)
+            + '<a href="#">after</a>'
         )
         page.add_script_tag(path=ROOT / "book" / "_static" / "afm-host.js")
         page.locator(".kan-playground .curve[d]").first.wait_for(state="attached")
@@ -320,7 +339,8 @@ def test_theme_follows_the_page_with_contrast(put, background):
     assert not page.problems
 
 
-def test_theme_follows_the_switch(desktop, playground):
+@pytest.mark.usefixtures("in_book")
+def test_theme_follows_the_switch(desktop):
     for theme in ("dark", "light"):
         desktop.switch_to(theme)
         desktop.page.wait_for_selector(f".kan-playground[data-theme={theme}]")
@@ -472,29 +492,29 @@ def test_probe_lists_what_is_alive(playground, degree):
     assert "Alive" not in playground.shown()["readout"]
 
 
-@pytest.mark.parametrize("width", [360, 640, 1280])
-def test_controls_stay_in_place_whatever_is_read_out(browser, server, width):
+def test_controls_stay_in_place_whatever_is_read_out(desktop, in_book):
     """Else a click is lost: they move between its press and its release."""
-    visitor = Visitor(browser, server, {"width": width, "height": 1200}, "light")
-    playground = arrive(visitor)
-    mouse, undo = visitor.page.mouse, playground.button("undo")
-    before = playground.set(degree=5)["coefs"]
-    playground.set(grid_size=20)
-    playground.in_the_middle()
-    plot, button = playground.root.locator("svg").first.bounding_box(), undo.bounding_box()
-    said = ""
-    for share in np.linspace(0.12, 0.95, 60):
-        mouse.move(plot["x"] + share * plot["width"], plot["y"] + 100)
-        said = max(said, playground.shown()["readout"], key=len)
-        assert undo.bounding_box() == button, said
-    assert "outside the domain" in said and len(said) > 110
-    mouse.move(button["x"] + button["width"] / 2, button["y"] + button["height"] / 2)
-    mouse.down()
-    playground.shown()  # a slow press: what was read out is gone when it ends
-    mouse.up()
-    assert playground.shown()["coefs"] == before
-    assert not visitor.problems
-    visitor.context.close()
+    mouse, undo = desktop.page.mouse, in_book.button("undo")
+    for width in (360, 640, 1280):
+        desktop.page.set_viewport_size({"width": width, "height": 1200})
+        before = in_book.set(degree=5)["coefs"]
+        in_book.set(grid_size=20)
+        in_book.in_the_middle()
+        plot, button = in_book.root.locator("svg").first.bounding_box(), undo.bounding_box()
+        said = ""
+        for share in np.linspace(0.12, 0.95, 40):
+            mouse.move(plot["x"] + share * plot["width"], plot["y"] + 100)
+            text, *place = in_book.root.evaluate(PLACED, undo.element_handle())
+            said = max(said, text, key=len)
+            assert place == [button["x"], button["y"]], (width, said)
+        assert "outside the domain" in said and len(said) > 110
+        mouse.move(button["x"] + button["width"] / 2, button["y"] + button["height"] / 2)
+        mouse.down()
+        in_book.shown()  # a slow press: what was read out is gone when it ends
+        mouse.up()
+        assert in_book.shown()["coefs"] == before
+        in_book.press("reset")
+    desktop.page.set_viewport_size(DESKTOP)
 
 
 def swipe(page, start, end, steps=8):
@@ -726,9 +746,9 @@ def test_descent_ends_with_what_is_done_next(playground, name, value, steps):
     assert [playground.press("undo")["coefs"] for _ in range(steps)][-1] == start
 
 
-def test_descent_without_motion(desktop, playground):
+def test_descent_without_motion(playground):
     """One jump of 100 steps of gradient descent at the largest safe rate."""
-    desktop.page.emulate_media(reduced_motion="reduce")
+    playground.page.emulate_media(reduced_motion="reduce")
     coefs = float64(playground.set(target="sine", degree=1, grid_size=4)["coefs"])
     shown, p = playground.press("descend"), SplinePlayground(1, 4, target="sine")
     assert shown["status"] == "gradient descent: 100 steps"
@@ -768,8 +788,9 @@ def test_history_and_reset(playground):
             assert playground.button(direction).is_disabled()
 
 
-def test_copied_text_runs_in_python(desktop, playground):
+def test_copied_text_runs_in_python(desktop, in_book):
     desktop.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    playground = in_book
     drag_about(playground)
     names = playground.as_python()
     text = playground.root.locator("textarea").input_value()
