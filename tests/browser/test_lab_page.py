@@ -12,7 +12,7 @@ import time
 
 import pytest
 import torch
-from visitor import DESKTOP, PHONE, Visitor, serve
+from visitor import DESKTOP, PHONE, Visitor, serve, swipe
 
 from kanbook import KANLab
 from notebook_files import ROOT
@@ -497,16 +497,6 @@ def test_drawn_curve_is_learned(put):
     assert lab.step == 0 and lab.button("Play").is_visible()
 
 
-def swipe(page, points):
-    """One finger, as the browser gets it from a screen."""
-    session = page.context.new_cdp_session(page)
-    for i, (x, y) in enumerate(points):
-        event = {"type": "touchMove" if i else "touchStart", "touchPoints": [{"x": x, "y": y}]}
-        session.send("Input.dispatchTouchEvent", event)
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    session.detach()
-
-
 def test_finger_draws_without_scrolling(put):
     lab = put(state(task="drawn"), **PHONE_OPTIONS)
     target = lab.root.locator(".target .truth").get_attribute("d")
@@ -580,12 +570,6 @@ def test_views_of_one_widget_share_the_race(put):
     two.press("Play")
     one.press("Pause")
     assert two.button("Play").is_visible()
-
-
-def test_trained_network_from_python_is_shown(put):
-    shown = KANLab(widths=(2, 3, 1), task="product", seed=5)
-    lab = put(state(shown.model(), task="product"))
-    assert "[2, 3, 1]" in lab.text(".numbers") and lab.edges.count() == 9
 
 
 # --- phone, motion, sight, theme -----------------------------------------------------------------

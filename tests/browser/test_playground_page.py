@@ -11,7 +11,7 @@ import re
 import numpy as np
 import pytest
 from helpers import float64
-from visitor import DESKTOP, HTML, PAGES, PHONE, Visitor
+from visitor import DESKTOP, HTML, PAGES, PHONE, Visitor, swipe
 
 from kanbook import SplinePlayground, splines
 from kanbook.lab.playground import MAX_DEGREE
@@ -517,29 +517,18 @@ def test_controls_stay_in_place_whatever_is_read_out(desktop, in_book):
     desktop.page.set_viewport_size(DESKTOP)
 
 
-def swipe(page, start, end, steps=8):
-    """One finger, as the browser gets it from a screen."""
-    session = page.context.new_cdp_session(page)
-    for i in range(steps + 1):
-        x, y = (a + (b - a) * i / steps for a, b in zip(start, end, strict=True))
-        event = {"type": "touchMove" if i else "touchStart", "touchPoints": [{"x": x, "y": y}]}
-        session.send("Input.dispatchTouchEvent", event)
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    session.detach()
-
-
 def test_finger_drags_points_and_knots_and_scrolls_beside_them(phone):
     playground, page = arrive(phone), phone.page
     before = playground.in_the_middle()
     scrolled = page.evaluate("scrollY")
     x, y = before["at"]["coefs"][3]
-    swipe(page, (x + 6, y - 8), (x + 10, y - 88))
+    swipe(page, np.linspace((x + 6, y - 8), (x + 10, y - 88), 9).tolist())
     after = playground.shown()
     moved = np.array(after["coefs"]) - before["coefs"]
     assert np.flatnonzero(moved).tolist() == [3]
     assert moved[3] == pytest.approx(80 / unit(before)[1], abs=0.02)
     x, y = after["at"]["knots"][1]
-    swipe(page, (x, y + 8), (x + 12, y + 40))
+    swipe(page, np.linspace((x, y + 8), (x + 12, y + 40), 9).tolist())
     shown = playground.shown()
     moved = shown["knots"][1] - before["knots"][1]
     assert moved == pytest.approx(12 / unit(before)[0], abs=0.02)
@@ -547,7 +536,7 @@ def test_finger_drags_points_and_knots_and_scrolls_beside_them(phone):
     box = playground.root.locator("svg").first.bounding_box()
     x = box["x"] + box["width"] - 14  # beside the outermost point
     y = box["y"] + (40 if abs(shown["at"]["coefs"][-1][1] - box["y"] - 40) > 60 else 150)
-    swipe(page, (x, y), (x, y - 150), steps=15)
+    swipe(page, np.linspace((x, y), (x, y - 150), 16).tolist())
     page.wait_for_function(f"scrollY > {scrolled} + 60")
     assert playground.shown()["coefs"] == shown["coefs"]
 

@@ -45,6 +45,16 @@ def serve(folder):
         thread.join()
 
 
+def swipe(page, points):
+    """One finger, as the browser gets it from a screen."""
+    session = page.context.new_cdp_session(page)
+    for i, (x, y) in enumerate(points):
+        event = {"type": "touchMove" if i else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        session.send("Input.dispatchTouchEvent", event)
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    session.detach()
+
+
 class Visitor:
     """One browser window that notes everything that goes wrong on a page.
 
