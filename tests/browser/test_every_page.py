@@ -57,16 +57,19 @@ RUN = """async rules => {
   return found.flatMap(rule => rule.nodes.map(node =>
     `${rule.id}: ${node.html.slice(0, 160)} (${node.any[0]?.message ?? rule.help})`));
 }""".replace("UNHEARD", UNHEARD)
-# The keyboard is given what scrolls when a reader comes near. So the page is read first.
+# The keyboard is given what scrolls, and a widget starts, when a reader is a window's height away.
+# So the page is read first, a frame for every two windows.
 READ = """async () => {
-  for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) {
+  for (let y = 0; y < document.documentElement.scrollHeight; y += 2 * innerHeight) {
     scrollTo({ top: y, behavior: "instant" });
-    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+    await new Promise(requestAnimationFrame);
   }
 }"""
 REACHED = """[...document.querySelectorAll("pre, .text_html")].every(
   box => box.scrollWidth <= box.clientWidth || box.tabIndex === 0
-    || box.closest("details:not([open])"))"""
+    || box.closest("details:not([open])"))
+  && [...document.querySelectorAll(".live-figure:not(.is-live)")].every(
+  figure => figure.closest("details:not([open])"))"""
 # All pages share one style sheet.
 KINDS = {
     "book/intro.html",
