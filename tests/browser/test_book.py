@@ -49,18 +49,12 @@ def fresh_desktop(browser, server):
     visitor.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_first_visit_follows_the_system(browser, server, scheme):
-    visitor = Visitor(browser, server, DESKTOP, scheme)
-    page = visitor.open(NOTEBOOK_PAGES[0])
-    assert page.evaluate("document.documentElement.dataset.theme") == scheme
-    assert not visitor.problems
-    visitor.context.close()
-
-
-def test_front_door_leads_to_the_first_page(fresh_desktop):
+def test_front_door_leads_to_the_first_page_which_loads_no_mathjax(fresh_desktop):
+    loaded = []
+    fresh_desktop.page.on("request", lambda request: loaded.append(request.url))
     fresh_desktop.page.goto(fresh_desktop.server)
     fresh_desktop.page.wait_for_url("**/book/intro.html")
+    assert not [url for url in loaded if re.search("mathjax|searchindex|webfonts", url)]
     # its one flaw is that of any page without an icon: the browser asks for /favicon.ico
     assert not [problem for problem in fresh_desktop.problems if "host" in problem]
 
@@ -115,6 +109,12 @@ def test_a_drawing_is_shown_and_loaded_in_one_look(browser, server, scheme):
     if scheme == "dark":  # what is white in a drawing has the page's color
         page_color = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert page_color == f"rgb({', '.join(str(int(PAGE[i : i + 2], 16)) for i in (1, 3, 5))})"
+    page.set_viewport_size({"width": 390, "height": 844})  # on a phone, its text is legible
+    shrunk = page.locator("article img.drawing:visible").evaluate_all(
+        "all => all.map(i => i.getBoundingClientRect().width / i.getAttribute('width'))"
+    )
+    assert min(shrunk) * 13 * 96 / 72 >= 11  # of 13 points, the size of kanbook.plots.use_style
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert not visitor.problems
     visitor.context.close()
 
@@ -130,26 +130,6 @@ def test_a_film_is_a_still_where_less_motion_is_wanted(fresh_desktop):
         page.wait_for_timeout(1000)
         assert (film.screenshot() != first) == moves
     assert not fresh_desktop.problems
-
-
-def test_text_of_a_drawing_is_legible_on_a_phone(browser, server):
-    visitor = Visitor(browser, server, {"width": 390, "height": 844}, "light")
-    page = visitor.open("notebooks/12_ladder.html")
-    widths = page.locator("article img.drawing:visible").evaluate_all(
-        "all => all.map(i => i.getBoundingClientRect().width / i.getAttribute('width'))"
-    )
-    assert min(widths) * 13 * 96 / 72 >= 11  # of 13 points, the size of kanbook.plots.use_style
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    visitor.context.close()
-
-
-def test_page_without_formula_loads_no_mathjax(browser, server):
-    visitor = Visitor(browser, server, DESKTOP, "light")
-    loaded = []
-    visitor.page.on("request", lambda request: loaded.append(request.url))
-    visitor.open("book/intro.html")
-    assert not [url for url in loaded if re.search("mathjax|searchindex|webfonts", url)]
-    visitor.context.close()
 
 
 def test_search_finds_a_chapter(desktop):

@@ -133,8 +133,10 @@ def phone(browser, server):
 
 @pytest.mark.parametrize("path", sorted(KINDS))
 def test_first_load_on_a_phone_in_the_dark(phone, path):
-    found = phone.open(path, "dark").evaluate(LOOK)
-    assert not phone.problems + found, "\n".join(phone.problems + found)
+    page = phone.open(path, "dark")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"  # as the system's
+    found = phone.problems + page.evaluate(LOOK)
+    assert not found, "\n".join(found)
 
 
 def test_every_kind_is_a_page():
