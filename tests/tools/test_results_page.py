@@ -2,14 +2,12 @@
 
 import dataclasses
 import importlib
-import io
 import math
 import re
 
 import pandas
 import pytest
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
+import sphinx_build
 
 import kanbook.experiments
 from kanbook import results
@@ -57,14 +55,10 @@ def build(tmp_path, monkeypatch):
             table.append(run, HOW)
         page = "# Results\n\n```{stored-list}\n```\n\n## All\n\n```{stored-results}\n```\n"
         (tmp_path / "index.md").write_text(page, encoding="utf-8")
-        settings = {"extensions": ["myst_nb", "sphinx_design", "bookext"]}
-        settings |= {"exclude_patterns": ["out"], "myst_enable_extensions": ["colon_fence"]}
-        settings["html_static_path"] = [str(ROOT / "book" / "_static")]
-        out, said = tmp_path / "out", io.StringIO()
-        options = {"confoverrides": settings, "status": None, "warning": said}
-        with docutils_namespace():  # leave nothing behind for the next build
-            Sphinx(tmp_path, None, out, out / "doctrees", "html", **options).build()
-        return (out / "index.html").read_text(encoding="utf-8"), out, said.getvalue()
+        extensions = ["myst_nb", "sphinx_design", "bookext"]
+        settings = {"myst_enable_extensions": ["colon_fence"]}
+        out, said = sphinx_build.build(tmp_path, extensions, **settings)
+        return (out / "index.html").read_text(encoding="utf-8"), out, said
 
     return build
 
