@@ -14,11 +14,11 @@ import time
 import nbformat
 import numpy as np
 import pytest
-import torch
+from helpers import float64
+from ipywidgets.embed import dependency_state
 from visitor import Visitor
 
-from kanbook import splines
-from notebook_files import ROOT
+from kanbook import SplinePlayground, splines
 
 SECONDS = 30  # longer than anything takes
 PAGE_CONFIG = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
@@ -45,17 +45,15 @@ display(slider)
 # --- the server ----------------------------------------------------------------------------------
 
 
-def write_notebook(path, *sources):
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    metadata["kanbook"] = {"budget_seconds": SECONDS}
+def write_notebook(path, *cells, **metadata):
+    metadata |= {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
 
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory):
     """The address of a JupyterLab with two notebooks: live.ipynb has three cells to fill;
-    saved.ipynb holds the outputs of a run, as those of the book."""
+    saved.ipynb holds what a run stores, as those of the book."""
     folder = tmp_path_factory.mktemp("jupyter")
     variables = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "IPYTHON"))}
     for kind in ("CONFIG", "DATA", "RUNTIME"):
@@ -63,11 +61,14 @@ def jupyter(tmp_path_factory):
     variables |= {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_PREFER_ENV_PATH": "1"}
     variables |= {"JUPYTER_TOKEN": secrets.token_hex(), "OMP_NUM_THREADS": "1"}
     (folder / "notebooks").mkdir()
-    write_notebook(folder / "notebooks" / "live.ipynb", IMPORTS, "", "")
-    saved = folder / "notebooks" / "saved.ipynb"
-    write_notebook(saved, "import kanbook\n\nkanbook.SplinePlayground(coefs=[0.5] * 8)")
-    run = [sys.executable, ROOT / "book" / "_tools" / "run_notebooks.py", saved]
-    subprocess.run(run, env=variables, check=True)
+    code = nbformat.v4.new_code_cell
+    write_notebook(folder / "notebooks" / "live.ipynb", code(IMPORTS), code(), code())
+    p = SplinePlayground(coefs=[0.5] * 8)
+    output = nbformat.v4.new_output("display_data", p._repr_mimebundle_()[0])
+    models = {"version_major": 2, "version_minor": 0, "state": dependency_state([p], False)}
+    widgets = {"application/vnd.jupyter.widget-state+json": models}
+    saved = code("SplinePlayground()", outputs=[output])
+    write_notebook(folder / "notebooks" / "saved.ipynb", saved, widgets=widgets)
     (folder / "config" / "labconfig").mkdir(parents=True)
     page_config = folder / "config" / "labconfig" / "page_config.json"
     page_config.write_text(json.dumps(PAGE_CONFIG), encoding="utf-8")
@@ -88,10 +89,6 @@ def jupyter(tmp_path_factory):
             yield json.loads(found)["url"], variables["JUPYTER_TOKEN"]
         finally:
             server.terminate()  # and it ends its kernels
-
-
-def float64(values):
-    return torch.tensor(values, dtype=torch.float64)
 
 
 # --- the page ------------------------------------------------------------------------------------
