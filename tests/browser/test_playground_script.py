@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers import assert_close, float64
 from random_splines import KINDS, random_spline
 
 from kanbook import SplinePlayground, splines
@@ -11,14 +12,6 @@ from kanbook.lab.playground import MAX_DEGREE, Spline
 from notebook_files import ROOT
 
 DEGREES = range(MAX_DEGREE + 1)
-
-
-def float64(values):
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def assert_close(actual, expected, tolerance=1e-12):
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
 
 
 @pytest.fixture(scope="module")
