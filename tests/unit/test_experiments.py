@@ -140,7 +140,7 @@ def test_interrupted_by_ctrl_c_and_killed_nothing_is_lost(cluster, tmp_path):
     assert "interrupted; what was made is stored" in err and "Traceback" not in err
     assert kept.count(b'"stage"') >= 2
 
-    # kill -9 on a cluster, at a moment that nobody chose; on processes of its own: test_contest_run.py.
+    # kill -9 on a cluster, at a moment that nobody chose; of its own: test_contest_run.py.
     running = Running(DEFINITION, tmp_path, "--scheduler", cluster.scheduler_address)
     running.wait_for(8)
     time.sleep(random.Random(8).random() / 5)
