@@ -283,7 +283,7 @@ def image(rows: Rows) -> Found:
     end = final_errors(rows("cold-case-finale"), 20_000)
     names = {"bare": "splines", "with the extras": "splines + all three"}
     found = {name: results.compare(end[who], end["MLP"]) for name, who in names.items()}
-    text = f"Rebuilt, KAN / MLP after 20,000 steps: {each(found)}."
+    text = f"Rebuilt, KAN / MLP after 20,000 steps (a failure: above 5): {each(found)}."
     worst = max(one.ratio for one in found.values())
     return Found("stands" if worst > 5 else "hardly" if worst > TIE else "falls", text)
 
@@ -369,8 +369,8 @@ def smooth(rows: Rows) -> Found:
     names = "a formula like a KAN, degree 3", "the same turned, degree 5"
     alike = [over(single[name]) for name in names]
     text = f"{mlp.tasks} smooth formulas of 2 or 3 inputs, by Adam: KAN / MLP {show(mlp)}; KAN / "
-    text += f"Gaussian process {show(process)}. By Levenberg-Marquardt {show(least)} "
-    text += f"({least.tasks} formulas) and {show(other)} ({other.tasks}); KAN / MLP on a formula "
+    text += f"Gaussian process {show(process)}. By Levenberg-Marquardt KAN / MLP {show(least)} "
+    text += f"({least.tasks}), KAN / process {show(other)} ({other.tasks}); KAN / MLP on a formula "
     text += f"like a KAN {show(alike[0])}, turned {show(alike[1])} (degree 5)."
     sides = map(side, [mlp, process, least, other, *alike])
     return Found(word(sides), text + _so_far(rows), not _so_far(rows))
