@@ -60,9 +60,9 @@ RUN = """async rules => {
 # The keyboard is given what scrolls, and a widget starts, when a reader is a window's height away.
 # So the page is read first, a frame for every two windows.
 READ = """async () => {
-  for (let y = 0; y < document.documentElement.scrollHeight; y += 2 * innerHeight) {
+  for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) {
     scrollTo({ top: y, behavior: "instant" });
-    await new Promise(requestAnimationFrame);
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
   }
 }"""
 REACHED = """[...document.querySelectorAll("pre, .text_html")].every(
