@@ -47,7 +47,7 @@ $(BIN)/ruff check .
 $(TWO_AT_A_TIME) $(BY_FILE)
 endef
 
-test: $(BOOK) ## run the tests: style, library, notebooks, book in a browser (17 minutes)
+test: $(BOOK) ## run the tests: style, library, notebooks, book in a browser (15 minutes)
 	$(CHECK)
 	$(RERUN) native
 
