@@ -119,11 +119,15 @@ def beat(rows: Rows) -> Found:
     found["twelve formulas, by LM"] = over(rows("formulas-lm"))
     found["six formulas, the recipe"] = over(rows("recipe-lm"), "recipe")
     found |= {kind: over(frame) for kind, frame in singles(rows).items()}
-    ways = {"a": "KAN ahead", "b": "MLP ahead", "little": "a little apart"}
-    ways |= {"tie": "tie", "undecided": "undecided"}
-    groups = {way: {k: row for k, row in found.items() if side(row) == way} for way in ways}
-    said = "; ".join(f"{ways[way]}: {each(those)}" for way, those in groups.items() if those)
-    text = f"KAN / MLP. {said[0].upper()}{said[1:]}.{_so_far(rows)}"
+    ways = {"a": "ahead", "b": "behind", "little": "a little apart", "tie": "level"}
+    parts = []
+    for way, said in ways.items():
+        those = {NAMES.get(kind, kind): row for kind, row in found.items() if side(row) == way}
+        names = [f"{kind}: {show(row)}" for kind, row in those.items()] if way in "ab" else those
+        parts += [f"{said} in {len(those)} ({'; '.join(names)})"] if those else []
+    undecided = list(map(side, found.values())).count("undecided")
+    text = f"Of {len(found)} kinds of work the KAN is {', '.join(parts)}, undecided in "
+    text += f"{undecided}; all stand in the picture above.{_so_far(rows)}"
     return Found(word(map(side, found.values())), text, not _so_far(rows))
 
 
@@ -368,10 +372,10 @@ def smooth(rows: Rows) -> Found:
     single = singles(rows)
     names = "a formula like a KAN, degree 3", "the same turned, degree 5"
     alike = [over(single[name]) for name in names]
-    text = f"{mlp.tasks} smooth formulas of 2 or 3 inputs, by Adam: KAN / MLP {show(mlp)}; KAN / "
-    text += f"Gaussian process {show(process)}. By Levenberg-Marquardt KAN / MLP {show(least)} "
-    text += f"({least.tasks}), KAN / process {show(other)} ({other.tasks}); KAN / MLP on a formula "
-    text += f"like a KAN {show(alike[0])}, turned {show(alike[1])} (degree 5)."
+    text = "Smooth formulas of 2 or 3 inputs, by Adam and by Levenberg-Marquardt. KAN / Gaussian "
+    text += f"process: {show(process)} and {show(other)}. KAN / MLP: {show(mlp)} and "
+    text += f"{show(least)}; on a formula like a KAN {show(alike[0])}, the same turned "
+    text += f"{show(alike[1])}."
     sides = map(side, [mlp, process, least, other, *alike])
     return Found(word(sides), text + _so_far(rows), not _so_far(rows))
 

@@ -95,6 +95,13 @@ class Versus:
     def tie(self) -> bool | None:
         return None if self.side == "undecided" else self.side == "tie"
 
+    def within(self, factor: float) -> bool | None:
+        """Whether the interval lies within this factor, on both sides; None if it only meets it."""
+        low, high = self.found.low, self.found.high
+        if low > 1 / factor and high < factor:
+            return True
+        return None if low < factor and high > 1 / factor else False
+
     @property
     def not_ahead(self) -> bool | None:
         """Whether it is not better; None if that is undecided, and its mean says it is."""

@@ -153,6 +153,8 @@ def duel(
         yield {claim or text: getattr(one, wanted)}, text
 
 
+LM = "Levenberg-Marquardt"
+
 # A. Formulas
 
 for contest in ("parameters", "seconds"):
@@ -181,8 +183,34 @@ def own_methods_beat_every_network(frame):
 
 among = {"contest": "parameters"}
 duel("A 5", "formulas", "KAN", "not_ahead", "spline MLP", "rotated", said="rotated", **among)
-judge("A 6", "formulas", "tanh-readings")(None)
-judge("A 7", "formulas", "formulas-lbfgs", "formulas-lm")(None)
+
+
+@judge("A 6", "formulas", "tanh-readings")
+def one_tanh_after_the_sum_is_near_the_mlp_and_the_best_reading(frame, readings):
+    import pandas
+
+    first, frame = "tanh after the sum", where(frame, contest="parameters")
+    for kind in ("axes", "rotated", "generic"):
+        one = versus(frame, first, "MLP", kind)
+        yield {"within 1.5": one.within(1.5)}, f"{kind}: {one}"
+    both = pandas.concat([where(frame, kind="axes"), readings])
+    for other in ("tanh at the node", "tanh on every edge"):
+        one = versus(both, first, other)
+        yield {"ahead of both": one.ahead}, f"axes: {one}"
+
+
+@judge("A 7", "formulas", "formulas-lbfgs", "formulas-lm")
+def second_order_widens_the_lead_along_the_axes_alone(adam, *others):
+    adam = where(adam, contest="parameters")
+    for name, frame in zip(("L-BFGS", LM), others, strict=True):
+        axes, before = where(frame, kind="axes"), where(adam, kind="axes")
+        gap = rows.log_ratios(axes, "KAN", "MLP") - rows.log_ratios(before, "KAN", "MLP")
+        one = Versus(f"(KAN / MLP by {name})", "(by Adam)", contests.interval(gap.dropna()))
+        yield {"grows along the axes": one.less}, f"axes: {one}"
+        one = versus(frame, "KAN", "MLP", "rotated")
+        yield {"none rotated": one.not_ahead}, f"rotated, {name}: {one}"
+
+
 duel("A dense", "formulas-dense", "KAN", "ahead", "MLP", "axes", said="axes", **among)
 duel("A dense", "formulas-dense", "KAN", "not_ahead", "MLP", "rotated", said="rotated", **among)
 
@@ -337,7 +365,7 @@ def updated_climb_is_ahead_of_updated_20(adam, lbfgs):
         yield claimed, f"{name}: {updated}; {plain}"
 
 
-ONCE, LM = "all intervals at once", "Levenberg-Marquardt"
+ONCE = "all intervals at once"
 duel("F 11", "recipe-adam", "recipe", "ahead", ONCE, said="Adam")
 duel("F 11", "recipe-lm", "recipe", "ahead", ONCE, said=LM)
 
@@ -367,7 +395,17 @@ def both_do_better_with_levenberg_marquardt(adam, lm):
 
 # G. An audit
 
-judge("G 1", "race-audit")(None)
+
+@judge("G 1", "race-audit", "scaling")
+def jump_is_the_rates(audit, scaling):
+    """Whether a common rate takes away more than half of it, counted in logarithms."""
+    chosen = where(scaling, family="KAN", depth=2)
+    few, many = (where(chosen, size=n)["final"] ** 0.5 for n in (5000, 10_000))
+    same = where(audit, contestant="KAN, rate 0.01, 5,000 parameters")["final"] ** 0.5
+    jump, left = (np.median(errors) / np.median(many) for errors in (few, same))
+    said = f"error with 5,000 / with 10,000 parameters, rates chosen **{number(jump)}**, "
+    yield {"the rate's": np.log(left) < np.log(jump) / 2}, f"{said}both 0.01 **{number(left)}**"
+
 
 # H. A cold case
 
