@@ -36,7 +36,7 @@ FIRST |= dict.fromkeys(("climbs-adam", "climbs-lbfgs"), ("5, 10, 20", "20"))
 # Where contestants of a family differ, the pair that the first number is of.
 PAIRS = {"race": ("KAN", "MLP, tanh"), "cold-case-finale": ("splines + all three", "MLP")}
 PAIRS |= {"digits": ("KAN, degree 3", "MLP"), "sequence": ("KAN, two layers", "MLP")}
-PAIRS |= {"waves": ("KAN, G = 20", "MLP, tanh")}
+PAIRS |= {"waves": ("KAN, G = 20", "MLP, tanh, Fourier features")}
 # What is equal in a pair.
 EQUAL = ("task", "size", "depth", "part", "steps", "samples", "frequencies", "optimizer", "knob")
 EQUAL += ("batch_size", "boundary", "places", "dtype", "suspect")
@@ -138,7 +138,8 @@ class StoredResults(_Stored):
         return section
 
     def _facts(self, experiment):
-        return f"{self._chapters(experiment)}; about {experiment.cost} core minutes to make."
+        minutes = "minute" if experiment.cost == 1 else "minutes"
+        return f"{self._chapters(experiment)}; about {experiment.cost} core {minutes} to make."
 
     def _chapters(self, experiment):
         links = []
@@ -162,7 +163,8 @@ class StoredResults(_Stored):
             plan = " ({doc}`plan`)" if "book/plan" in self.env.found_docs else ""
             found += self._bullets(f"What became of the hypotheses{plan}:", lines)
         for other in sorted(others):
-            line = nodes.paragraph("", "More of its hypotheses are judged under ")
+            words = "More of its" if lines else "Its"
+            line = nodes.paragraph("", f"{words} hypotheses are judged under ")
             where, code = f"results-{other}", nodes.literal("", other)
             line += nodes.reference("", "", code, refid=where, internal=True)
             line += nodes.Text(".")
@@ -175,7 +177,9 @@ class StoredResults(_Stored):
             return self._bullets(None, [f"{unfinished}."])
         if "minimal" in set(frame["family"]):
             lines, reference = _effects(frame), None
-            lead = "Error with an extra / without, over all companies:"
+            alone = set(_main_effects(frame)["where"]) == {"alone"}
+            beside = "alone" if alone else "the mean over all sets of the others"
+            lead = f"Error with an extra / without, {beside}:"
         else:
             reference = _reference(frame)
             if not contests.rivals(frame, reference) or frame["family"].nunique() > 10:
@@ -200,13 +204,14 @@ class StoredResults(_Stored):
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_text(svg(drawn)[0]["image/svg+xml"], encoding="utf-8")
             plt.close(drawn)
-        what = f"the error of {quoted(reference)} divided by a rival's. A grey dot is a task; the"
-        what += " marker is the mean over the tasks of a class (how many, in brackets)"
+        what = f"the error of {quoted(reference)} divided by a rival's. A gray dot is a task; the"
+        what += " marker is the mean over the tasks of a class (how many, in parentheses), the line"
+        what += " its 95 % interval. Filled: there is a verdict."
         if reference is None:
-            what = "the error of a KAN with an extra divided by that without; the diamond is the"
-            what += " mean over all subsets of the others"
-        caption = f"{name}: {what}, the line its 95 % interval. Filled: there is a verdict. Shaded:"
-        caption += " ratios that make no difference in practice."
+            what = "the error of a KAN with an extra / that without: alone (circle), beside"
+            what += " all others (square), and the mean over all sets of the others (diamond), with"
+            what += " 95 % intervals. Filled: the interval does not hold 1."
+        caption = f"{name}: {what} Shaded: ratios that make no difference in practice."
         figure = nodes.figure(ids=[f"fig-results-{name}"])
         uri = f"/{os.path.relpath(picture, self.env.srcdir)}"
         figure += nodes.image(uri=uri, alt=summary.replace("**", ""))
@@ -435,7 +440,7 @@ def _first(frame):
                 said = f"{_compared(family, rival, table.iloc[-1])}, equal {contest}"
                 classes = " and ".join(table["kind"][:-1])
                 return f"{said}, {classes} only. {unfinished}." if unfinished else f"{said}."
-        return _extremes(frame)[1][0]
+        return f"Median test errors, {_extremes(frame)[1][0]}"
     if "prediction_seconds" in frame:
         return _paces(frame)[0]
     if "outcome" in frame:
