@@ -30,7 +30,7 @@ __all__ = [
     "with_methods",
 ]
 
-NAMES = {"axes": "formulas, along the axes", "rotated": "the same, rotated"}
+NAMES = {"axes": "formulas, along the axes", "rotated": "formulas, rotated"}
 NAMES |= {"generic": "formulas, generic", "regression": "tables, regression"}
 NAMES |= {"classes": "tables, classes", "series": "time series"}
 NAMES |= {

@@ -182,7 +182,7 @@ def test_what_is_unfinished_says_so(by_kind, table):
     assert kinds.planned("formulas") == {"axes": 8, "rotated": 8, "generic": 8}
     rows = by_kind.loc[by_kind.index.get_level_values("rival") == "MLP"].droplevel("rival")
     assert (rows.planned >= rows.tasks).all()
-    assert rows.planned["formulas, along the axes"] == rows.planned["the same, rotated"] == 8
+    assert rows.planned["formulas, along the axes"] == rows.planned["formulas, rotated"] == 8
     wanted = {task for task, _ in errors(raw("formulas"), family="KAN", contest="parameters")}
     for said in ("KANs beat MLPs of as many", "Smooth, two to four inputs"):
         row = table[table.index.str.startswith(said)].iloc[0]
