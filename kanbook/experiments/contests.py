@@ -525,7 +525,7 @@ EXPERIMENTS.update(
         ),
         Contest(
             "formulas",
-            "Who learns which smooth functions best, each family at its best?",
+            "Who learns which formulas best, each family at its best?",
             (4, 12, 15, 21),
             formulas,
             {

@@ -56,10 +56,13 @@ def first_page(request):
     return " ".join(page.split())
 
 
+def kan_to_mlp(name):
+    frame = results.load(name).query("contest == 'parameters'")
+    return contests.ratios(frame, "KAN", "MLP").set_index("kind")
+
+
 def test_first_page_says_what_tables_gave(first_page):
-    frame = results.load("tables")
-    frame = frame[frame.contest == "parameters"]
-    found = contests.ratios(frame, "KAN", "MLP").set_index("kind")
+    found = kan_to_mlp("tables")
     numbers, series = found.loc["regression"], found.loc["series"]
     assert (numbers.tasks, series.tasks) == (6, 3)
     assert numbers.verdict == series.verdict == "tie"
@@ -68,9 +71,7 @@ def test_first_page_says_what_tables_gave(first_page):
 
 
 def test_first_page_says_what_formulas_gave(first_page):
-    frame = results.load("formulas")
-    frame = frame[frame.contest == "parameters"]
-    found = contests.ratios(frame, "KAN", "MLP").set_index("kind")
+    found = kan_to_mlp("formulas")
     axes, turned = found.loc["axes"], found.loc["rotated"]
     assert (axes.tasks, turned.tasks) == (8, 8)
     assert (axes.verdict, turned.verdict) == ("undecided", "b")
