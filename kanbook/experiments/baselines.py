@@ -14,6 +14,8 @@ likelihood of its training part, as is usual.
 - "gaussian process": the kernel exp(-r^2 / 2) with one length for each input, and white noise
   (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, chapters 2 and 5).
 - "boosted trees": gradient boosting on histograms (Ke et al., "LightGBM", 2017), stopped early.
+- "interpolation": a radial function at every sample, r, r^2 log r (a thin plate) or r^3, and a
+  plane, through the samples or near them (Wahba, "Spline Models for Observational Data", 1990).
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ TREES = {
     "min_samples_leaf": (5, 20),
 }
 TREES_AT_MOST, BLOCK, PATIENCE = 1000, 50, 50  # trees between looks, and without a better one
+KERNELS, SMOOTHINGS = ("linear", "thin_plate_spline", "cubic"), (0.0, *np.logspace(-6, 0, 7))
 SAMPLES, FIRST = 2000, 500  # that a Gaussian process sees; that its restarts see
 
 
@@ -230,12 +233,24 @@ def boosted_trees(train: Arrays, validation: Arrays, classes: bool, seed: int) -
     return Baseline(lambda x: predict(model, x), None, note)
 
 
+def interpolation(train: Arrays, validation: Arrays, classes: bool, seed: int) -> Baseline:
+    """For distinct inputs, some thousand at most: the time is cubic in their number."""
+    make, found = needed("scipy.interpolate").RBFInterpolator, []
+    for kernel, smoothing in itertools.product(KERNELS, SMOOTHINGS):
+        model = make(*train, kernel=kernel, smoothing=smoothing, degree=1)
+        error = error_of(model(validation[0]), validation[1], classes)
+        found.append((error, f"{kernel}, smoothing {smoothing:.0e}", model))
+    _, note, model = min(found, key=lambda one: one[0])
+    return Baseline(model, train[1].size + train[0].shape[1] + 1, note)
+
+
 BASELINES = {
     "linear": linear,
     "additive": additive,
     "polynomial": polynomial,
     "gaussian process": gaussian_process,
     "boosted trees": boosted_trees,
+    "interpolation": interpolation,
 }
 FOR_CLASSES = ("linear", "additive", "boosted trees")
 

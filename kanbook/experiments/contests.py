@@ -592,7 +592,7 @@ EXPERIMENTS.update(
             "Who paints the pixels best that it was not shown?",
             (5, 15, 21),
             pictures,
-            {"parameters": NETWORKS, "seconds": ("MLP",)},
+            {"parameters": (*NETWORKS, "interpolation"), "seconds": ("MLP",)},
             seeds=5,
             cost=115,
         ),

@@ -248,6 +248,9 @@ for n in (1000, 8000):
     among = {"kind": f"{n} parameters", "said": f"{n:,} parameters"}
     duel("D 1", "pictures", "KAN", "tie", "MLP", contest="parameters", **among)
     duel("D 2", "pictures", "MLP", "ahead", "KAN", contest="seconds", **among)
+    for network in ("KAN", "MLP", "spline MLP", "tanh after the sum"):
+        every = among | {"contest": "parameters", "claim": among["kind"]}
+        duel("D 4", "pictures", "interpolation", "ahead", network, **every)
 
 
 @judge("D 3", "pictures")

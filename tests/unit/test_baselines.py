@@ -52,6 +52,7 @@ def wave(x):
         ("polynomial", wave, 1e-7),
         ("gaussian process", wave, 1e-3),
         ("boosted trees", wave, 0.25),
+        ("interpolation", wave, 1e-2),
     ],
 )
 def test_each_finds_what_it_can_hold(name, function, limit):

@@ -27,7 +27,7 @@ def found(read_once):
 
 def test_every_hypothesis_of_the_plan_is_there_once(found):
     texts = outcomes.hypotheses()
-    assert set(texts) <= set(found) and len(texts) == 61
+    assert set(texts) <= set(found) and len(texts) == 62
     assert texts["B 1"].startswith("With 20 % noise") and texts["L 6"].endswith("thousandth.")
     for one in found.values():
         assert set(one.experiments) <= set(EXPERIMENTS) and one.hypothesis
