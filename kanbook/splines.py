@@ -236,7 +236,7 @@ def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) ->
     ``ridge=0`` and data that leave some basis functions untouched there are many minimizers; the
     one of smallest norm is returned, in which an untouched function has coefficient 0. With
     samples few and uneven, a minimizer may swing widely *between* them; a small ridge calms it, at
-    the price of a small bias towards zero. Exercise 5 of chapter 1 measures it: for 60 noisy
+    the price of a small bias towards zero. Exercise 4 of chapter 1 measures it: for 60 noisy
     samples and 43 coefficients, 0.03 did best of 0.003, 0.03 and 0.3, and each was far better than
     none.
 
