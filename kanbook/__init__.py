@@ -2,8 +2,9 @@
 
 An evening's read, in this order: ``splines`` (curves), ``layers`` (a curve on every edge),
 ``networks`` (layers in a row), ``counting`` (what they cost), ``grids`` (moving knots),
-``training`` (one loop); then ``functions`` and ``formulas`` (from curves to formulas); last
-``fast`` (the same sum, fast), ``compiled`` (for a compiler) and ``export`` (JSON, C, JavaScript).
+``training`` (one loop), ``derivatives`` (of any order); then ``functions`` and ``formulas`` (from
+curves to formulas); last ``fast`` (the same sum, fast), ``compiled`` (for a compiler) and
+``export`` (JSON, C, JavaScript).
 
 The workshop, loaded when it is first used: ``plots`` (pictures), ``tasks`` (what to learn), ``lab``
 (a curve and a network to touch), ``results`` and ``experiments`` (the stored runs behind the book's
@@ -27,8 +28,8 @@ _WORKSHOP = {
     "SplineActivation": "experiments.rivals",
     "SplineMLP": "experiments.rivals",
     "SplinePlayground": "lab",
-    **dict.fromkeys(["experiments", "export", "formulas", "functional", "functions", "lab"]),
-    **dict.fromkeys(["plots", "results", "tasks"]),
+    **dict.fromkeys(["derivatives", "experiments", "export", "formulas", "functional"]),
+    **dict.fromkeys(["functions", "lab", "plots", "results", "tasks"]),
 }
 
 __all__ = [

@@ -175,7 +175,7 @@ def _window(
 def _recursion(
     x: Tensor, window: list[Tensor], k: int, zero: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The values of the k + 1 living functions, and the last ratios, as in :func:`_alive`."""
+    """The values of the k + 1 living functions, and the last ratios, as in ``fast._alive``."""
     left = [x - t for t in window[:k]]
     right = [t - x for t in window[k:]]
     functions, ratios = [torch.ones_like(x)], []
@@ -216,7 +216,7 @@ def _collect(
 
 
 def _slope_of(grad_values: Sequence[Tensor], ratios: list[Tensor], k: int, x: Tensor) -> Tensor:
-    """As :func:`_slope`."""
+    """As ``fast._slope``."""
     total = torch.zeros_like(x)
     for ratio, low, high in zip(ratios, grad_values, grad_values[1:], strict=False):
         total = total + ratio * (high - low)

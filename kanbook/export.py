@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from . import _programs
-from ._checks import as_generator, check_dtype, check_finite, check_knots
+from ._checks import check_finite, check_knots
 from .layers import KANLayer, TanhLayer
-from .networks import KAN, MLP, Activation, Mixture, Network, TanhKAN, linear_layer
+from .networks import KAN, MLP, Activation, Mixture, Network, TanhKAN
 
 __all__ = ["from_dict", "load", "save", "to_c", "to_dict", "to_javascript"]
 
@@ -132,40 +132,27 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}"
 
 
-def from_dict(
-    data: Mapping[str, Any],
-    *,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
-) -> nn.Module:
-    """Return the network that :func:`to_dict` described: the same kind, the same numbers.
-
-    Args:
-        data: what :func:`to_dict` returned.
-        device: where the network shall be.
-        dtype: of its numbers; the one that they had if not given.
+def from_dict(data: Mapping[str, Any]) -> nn.Module:
+    """Return the network that :func:`to_dict` described: the same kind, dtype and numbers.
 
     Raises:
-        TypeError, ValueError: ``data`` is no such description; what is wrong in it is named.
+        TypeError, ValueError, RuntimeError: ``data`` is no such description; what is wrong in it
+            is named.
 
     Example:
         >>> model, x = KAN([2, 5, 1], base=F.silu), torch.rand(10, 2)
         >>> torch.equal(from_dict(to_dict(model))(x), model(x))
         True
     """
-    check_dtype(dtype)
-    if not isinstance(data, Mapping):
-        raise TypeError(f"data is a {type(data).__name__}; expected a dict, as to_dict returns it")
     for key, expected in (("format", "kanbook"), ("version", 1)):
         if data.get(key) != expected:
             raise ValueError(f"data[{key!r}] is {data.get(key)!r}; expected {expected!r}")
     try:
-        dtype = dtype or DTYPES[_one_of(DTYPES, data, "data", "dtype")]
+        dtype = DTYPES[_one_of(DTYPES, data, "data", "dtype")]
         classes = NETWORKS | {layer.__name__: layer for layer in LAYERS.values()}
         network = classes[_one_of(classes, data, "data", "network")]
         layers = [
-            _restore(f"data['layers'][{i}]", layer, {"device": device, "dtype": dtype})
-            for i, layer in enumerate(data["layers"])
+            _restore(f"data['layers'][{i}]", layer, dtype) for i, layer in enumerate(data["layers"])
         ]
     except KeyError as error:
         raise ValueError(f"data lacks {error}; expected what to_dict returns") from None
@@ -183,8 +170,7 @@ def _one_of(known: Iterable[str], data: Mapping[str, Any], place: str, key: str)
     return value
 
 
-@torch.no_grad()
-def _restore(place: str, data: Mapping[str, Any], where: dict[str, Any]) -> nn.Module:
+def _restore(place: str, data: Mapping[str, Any], dtype: torch.dtype) -> nn.Module:
     kind = _one_of(LAYERS, data, place, "kind")
     if kind == "activation":
         return Activation(FUNCTIONS[_one_of(FUNCTIONS, data, place, "function")][0])
@@ -196,33 +182,19 @@ def _restore(place: str, data: Mapping[str, Any], where: dict[str, Any]) -> nn.M
         if data["base"] is not None:
             options["base"] = FUNCTIONS[_one_of(FUNCTIONS, data, place, "base")][0]
     inputs, outputs = (data[name] for name in ("in_features", "out_features"))
-    # A generator of its own: the global one stays as it is.
+    # The global generator stays as it is.
     if kind == "linear":
-        layer = linear_layer(inputs, outputs, generator=as_generator(0, where["device"]), **where)
-        layer.bias = layer.bias if options["bias"] else None
+        options["device"] = torch.get_default_device()
+        layer = nn.utils.skip_init(nn.Linear, inputs, outputs, dtype=dtype, **options)
     else:
-        layer = LAYERS[kind](inputs, outputs, generator=0, **options, **where)
-    if arrays.get("mask") is not None:
-        layer.mask = layer.coef.new_empty(inputs, outputs)
-    for name, values in arrays.items():
-        own = getattr(layer, name)
-        if own is not None:
-            array = _array(f"{place}[{name!r}]", values, own)
-            if name == "knots":
-                check_knots(array, layer.degree, name=f"{place}['knots']")
-            own.copy_(array)
+        layer = LAYERS[kind](inputs, outputs, generator=0, dtype=dtype, **options)
+    there = {name: values for name, values in arrays.items() if values is not None}
+    layer.load_state_dict(
+        {name: torch.tensor(values, dtype=dtype, device="cpu") for name, values in there.items()}
+    )
+    if kind == "kan":
+        check_knots(layer.knots, layer.degree, name=f"{place}['knots']")
     return layer
-
-
-def _array(place: str, values: Any, like: Tensor) -> Tensor:
-    expected = f"numbers of shape {tuple(like.shape)}"
-    try:
-        array = torch.tensor(values, dtype=like.dtype, device="cpu")
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{place} is no array; expected {expected}") from error
-    if array.shape != like.shape:
-        raise ValueError(f"{place} has shape {tuple(array.shape)}; expected {expected}")
-    return array
 
 
 def save(model: nn.Module, path: str | PathLike[str]) -> None:
@@ -238,19 +210,14 @@ def save(model: nn.Module, path: str | PathLike[str]) -> None:
     Path(path).write_text(json.dumps(to_dict(model), allow_nan=False) + "\n", encoding="utf-8")
 
 
-def load(
-    path: str | PathLike[str],
-    *,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
-) -> nn.Module:
-    """Return the network that :func:`save` wrote to a file; the rest as :func:`from_dict`."""
+def load(path: str | PathLike[str]) -> nn.Module:
+    """Return the network that :func:`save` wrote to a file; errors as :func:`from_dict`."""
     text = Path(path).read_text(encoding="utf-8")
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"path={str(path)!r} is no JSON; expected a file of save") from error
-    return from_dict(data, device=device, dtype=dtype)
+    return from_dict(data)
 
 
 def to_c(model: nn.Module, name: str = "kan", *, dtype: torch.dtype = torch.float64) -> str:
@@ -285,8 +252,8 @@ def to_c(model: nn.Module, name: str = "kan", *, dtype: torch.dtype = torch.floa
     if dtype not in (torch.float64, torch.float32):
         raise ValueError(f"dtype={dtype!r}; expected torch.float64 or torch.float32")
     data = to_dict(model)
-    if dtype == torch.float32:  # of numbers that are rounded, and still are knots and finite
-        data = to_dict(from_dict(data, dtype=dtype))
+    if dtype == torch.float32:  # of numbers that are rounded, and still finite
+        data = to_dict(from_dict(data).float())
     return _programs.write_c(data, name, single=dtype == torch.float32)
 
 

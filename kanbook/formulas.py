@@ -257,7 +257,8 @@ class Standard:
 @torch.no_grad()
 def _neighbors_agree(x: Tensor, residuals: Tensor) -> bool:
     """Whether residuals (N, O) of nearest neighbors among samples x (N, I) are correlated."""
-    x, r = x[:2000] / x.std(0), residuals[:2000]
+    spread = x.std(0)
+    x, r = (x / spread)[:2000, spread > 1e-12], residuals[:2000]  # of inputs that vary
     distance = torch.cdist(x, x).fill_diagonal_(INF)
     r = (r - r.mean(0)) / r.std(0)
     agreement = (r * r[distance.argmin(1)]).mean(0)

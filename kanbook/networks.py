@@ -211,7 +211,7 @@ class Mixture(Network):
         kinds: ``"kan"``, ``"tanh"`` or ``"linear"`` for each layer, ``len(widths) - 1`` of them.
         activation: function applied after a linear layer, ``torch.tanh`` say.
         kan: options of every KAN layer: ``{"grid_size": 3}``, say.
-        tanh: options of every tanh layer: ``{"bias": True}``, say; ``"sum"`` as in a TanhKAN.
+        tanh: options of every tanh layer: ``{"bias": True}``, say.
         device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
 
     Shape:
@@ -250,15 +250,12 @@ class Mixture(Network):
                 f"{len(widths) - 1} layers of widths={widths!r}"
             )
         where = _where(device, dtype, generator)
-        tanh = dict(tanh or {})
         modules: list[nn.Module] = []
-        for n, (kind, (i, o)) in enumerate(zip(kinds, pairwise(widths), strict=True), 1):
+        for kind, (i, o) in zip(kinds, pairwise(widths), strict=True):
             if kind == "kan":
                 modules.append(KANLayer(i, o, **(kan or {}), **where))
             elif kind == "tanh":
-                if n == len(kinds) and tanh.get("tanh") == "sum":
-                    tanh["tanh"] = None
-                modules.append(TanhLayer(i, o, **tanh, **where))
+                modules.append(TanhLayer(i, o, **(tanh or {}), **where))
             else:
                 modules += [linear_layer(i, o, **where), Activation(activation)]
         super().__init__(*(modules[:-1] if kinds[-1] == "linear" else modules))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -29,7 +28,6 @@ __all__ = [
     "draw_kan",
     "draw_mlp",
     "plot_basis",
-    "plot_edges",
     "plot_effects",
     "plot_medians",
     "plot_ratios",
@@ -79,7 +77,6 @@ def plot_basis(
     degree: int,
     *,
     coef: Tensor | None = None,
-    total: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw every basis function over its support, the knots, and the domain (white, not gray).
@@ -89,14 +86,13 @@ def plot_basis(
         degree: k, 0 to 7.
         coef: shape ``(n,)``; if given, each function is drawn times its coefficient, and their
             sum, the spline, on top.
-        total: draw the plain sum of the basis functions.
         ax: where to draw; a new figure if not given.
 
     Raises:
         TypeError, ValueError: as :func:`kanbook.splines.basis`; ``knots`` is not one vector.
 
     Example:
-        >>> ax = plot_basis(splines.uniform_knots(4, 2), 2, total=True)
+        >>> ax = plot_basis(splines.uniform_knots(4, 2), 2)
     """
     check_knots(knots, degree)
     if knots.ndim != 1:
@@ -119,72 +115,10 @@ def plot_basis(
         )
     if coef is not None:
         ax.plot(*_numpy(x, curves.sum(-1)), **ROLES["KAN"], linewidth=2.6, label="spline")
-    if total:
-        ax.plot(*_numpy(x, bases.sum(-1)), color="black", linewidth=2.2, label="sum of all")
     ax.plot(*_numpy(knots, torch.zeros_like(knots)), **ROLES["knots"], markersize=11, label="knots")
     _shade_outside(ax, knots[degree].item(), knots[-degree - 1].item(), low, high)
     ax.set_xlabel("x")
     return ax
-
-
-def plot_edges(model: nn.Module, inputs: Tensor) -> Figure:
-    """Draw every learned edge function of a network, layer by layer, as a grid of small curves.
-
-    Each curve is drawn over the range of values that really reach it when ``inputs`` go through
-    the model; where that range leaves the domain of the knots, the background is gray. Ticks along
-    the bottom are the knots. All curves of a layer share one vertical scale, so that a flat curve
-    is an edge that does little.
-
-    Args:
-        model: a :class:`~kanbook.networks.KAN`, or any module that contains KAN layers.
-        inputs: shape ``(N, I)``.
-
-    Returns:
-        A figure with a block for each KAN layer, rows of one input each, columns of one output
-        each (a layer with a single output: one row).
-
-    Raises:
-        TypeError, ValueError: ``model`` holds no KAN layer, or as its ``forward``.
-
-    In the book: chapter 3.
-    """
-    layers = _recorded_inputs(model, inputs)
-    shapes = [
-        (1, i) if o == 1 else (i, o)
-        for i, o in ((m.in_features, m.out_features) for m, _ in layers)
-    ]
-    width = max(5.6, 0.9 * max(columns for _, columns in shapes))
-    heights = [0.6 + 1.3 * rows for rows, _ in shapes]
-    figure = plt.figure(figsize=(width, sum(heights)))
-    blocks = figure.subfigures(len(layers), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for number, (block, (layer, x), shape) in enumerate(
-        zip(blocks, layers, shapes, strict=True), 1
-    ):
-        block.suptitle(f"layer {number}: {layer.in_features} to {layer.out_features}", fontsize=13)
-        axes = block.subplots(*shape, sharey=True, squeeze=False).ravel()
-        points, curves = _edge_curves(layer, x)
-        places = itertools.product(range(layer.in_features), range(layer.out_features))
-        present = _edge_order(layer)
-        for ax, (i, o) in zip(axes, places, strict=True):
-            if (i, o) not in present:
-                ax.set_axis_off()
-                continue
-            ax.plot(*_numpy(points[:, i], curves[:, i, o]), **ROLES["KAN"])
-            low, high = points[0, i].item(), points[-1, i].item()
-            inner = layer.knots[i, layer.degree : -layer.degree or None]
-            inner = inner[(inner >= low) & (inner <= high)]
-            ax.plot(
-                *_numpy(inner, torch.zeros_like(inner)),
-                **{**ROLES["knots"], "markersize": 6},
-                transform=ax.get_xaxis_transform(),
-                clip_on=False,
-                in_layout=False,
-            )
-            _shade_outside(ax, *(end[i].item() for end in layer.domain), low, high)
-            ax.set_title(f"{i} → {o}", fontsize=12, pad=2)
-            ax.tick_params(labelsize=12, length=2)
-            ax.locator_params(nbins=2)
-    return figure
 
 
 def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axes:
@@ -204,12 +138,6 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
     In the book: chapter 3.
     """
     layers = _recorded_inputs(model, inputs)
-    for (below, _), (above, _) in itertools.pairwise(layers):
-        if below.out_features != above.in_features:
-            raise ValueError(
-                f"model has a KAN layer with {below.out_features} outputs before one with "
-                f"{above.in_features} inputs; expected KAN layers in a row, nothing between"
-            )
     most = max(len(_edge_order(layer)) for layer, _ in layers)
     if most > 60:
         raise ValueError(f"model has a layer of {most} edges; expected at most 60 to draw them")
@@ -316,18 +244,12 @@ def plot_medians(frame: DataFrame, by: str, *, loss: str = "loss", ax: Axes | No
     for row, kind in enumerate(kinds):
         runs = frame[frame[by] == kind][loss]
         finite = runs[np.isfinite(runs)]
-        style = _style(kind, row)
+        color = _color(kind, row)
         if len(finite):
-            ax.plot(
-                [finite.min(), finite.max()],
-                [row, row],
-                color=style["color"],
-                linewidth=3,
-                alpha=0.35,
-            )
-            ax.plot(finite, [row] * len(finite), "|", color=style["color"], markersize=9)
+            ax.plot([finite.min(), finite.max()], [row, row], color=color, linewidth=3, alpha=0.35)
+            ax.plot(finite, [row] * len(finite), "|", color=color, markersize=9)
         if np.isfinite(runs.median()):
-            ax.plot(runs.median(), row, "o", color=style["color"], markersize=7)
+            ax.plot(runs.median(), row, "o", color=color, markersize=7)
         if len(finite) < len(runs):
             text = f" {len(runs) - len(finite)} of {len(runs)} diverged"
             ax.text(1, row, text, transform=ax.get_yaxis_transform(), va="center", fontsize=12)
@@ -335,7 +257,7 @@ def plot_medians(frame: DataFrame, by: str, *, loss: str = "loss", ax: Axes | No
     ax.set_yticks(range(len(kinds)), [str(kind) for kind in kinds])
     ax.set_ylim(len(kinds) - 0.5, -0.5)
     ax.grid(axis="x", alpha=0.3)
-    ax.set_xlabel(_name(loss))
+    ax.set_xlabel(loss)
     return ax
 
 
@@ -395,13 +317,12 @@ def plot_effects(effects: DataFrame) -> Figure:
     return figure
 
 
-def plot_ratios(frame: DataFrame, family: str = "KAN", rivals: list[str] | None = None) -> Figure:
+def plot_ratios(frame: DataFrame, family: str = "KAN") -> Figure:
     """Draw how a family compares with its rivals on classes of tasks, as contests found it.
 
     Args:
         frame: rows as :mod:`kanbook.results.contests` reads them, of one contest or of several.
         family: whose error is divided by that of the rivals; left of 1 it is better.
-        rivals: other families; all that compete with it if not given.
 
     Returns:
         A figure with a part for each contest, in it a row for each class and rival, and for all
@@ -411,14 +332,13 @@ def plot_ratios(frame: DataFrame, family: str = "KAN", rivals: list[str] | None 
         is a tie. The tie zone is shaded.
 
     Raises:
-        ValueError: the frame is empty, a rival has no task and seed in common with the family, or
+        ValueError: the frame is empty, no family has a task and seed in common with this one, or
             as :func:`~kanbook.results.contests.ratios`.
     """
     _check_frame(frame, "contest", "family", "kind", "test_error")
-    found = contests.rivals(frame, family)
-    rivals = found if rivals is None else rivals
-    if not rivals or set(rivals) - set(found):
-        raise ValueError(f"rivals={rivals!r}; expected some of {found}, who meet {family!r}")
+    rivals = contests.rivals(frame, family)
+    if not rivals:
+        raise ValueError(f"family={family!r} has no task and seed in common with another")
     parts = {
         contest: _ratio_rows(rows, family, rivals)
         for contest, rows in frame.groupby("contest", sort=False)
@@ -495,26 +415,17 @@ def _check_frame(frame: DataFrame, *columns: str) -> None:
     contests.check_columns(frame, *columns)
 
 
-def _style(kind: object, row: int) -> dict[str, str]:
-    """Color and line style of a kind of run: its role if its name begins with one."""
-    name = str(kind)
+def _color(kind: object, row: int) -> str:
+    """That of a role if the name of a kind of run begins with one."""
     for role in ("KAN", "MLP", "tanh"):
-        if name == role or name.startswith((f"{role} ", f"{role},")):
-            first = name in (role, f"{role} KAN", f"{role}, tanh", f"{role} edge")
-            return ROLES[role] if first else ROLES[role] | {"linestyle": LINE_STYLES[row % 3]}
-    return {"color": SERIES[row % len(SERIES)], "linestyle": LINE_STYLES[row % len(LINE_STYLES)]}
-
-
-def _name(column: str) -> str:
-    names = {"loss": "loss (mean squared error)", "test_loss": "loss on test samples"}
-    return names.get(column, column.replace("_", " "))
+        if str(kind) == role or str(kind).startswith((f"{role} ", f"{role},")):
+            return ROLES[role]["color"]
+    return SERIES[row % len(SERIES)]
 
 
 def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, Tensor]]:
     """Every KAN layer of the model with the values that reach it, in the order of use."""
     check_tensor("inputs", inputs)
-    if inputs.numel() == 0:
-        raise ValueError(f"inputs has shape {tuple(inputs.shape)}; expected at least one sample")
     calls = run_and_record(model, inputs)[1]
     recorded = [(layer, x) for layer, x in calls if isinstance(layer, KANLayer)]
     if not recorded:
@@ -526,7 +437,6 @@ def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, T
 
 def _edge_curves(layer: KANLayer, x: Tensor) -> tuple[Tensor, Tensor]:
     """Points over the range of x, shape (200, I), and every edge's values there, (200, I, O)."""
-    x = x.reshape(-1, layer.in_features)
     low, high = x.min(0).values, x.max(0).values
     points = low + (high - low) * torch.linspace(0, 1, 200, dtype=x.dtype, device=x.device)[:, None]
     with torch.no_grad():

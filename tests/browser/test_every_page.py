@@ -2,8 +2,8 @@
 
 Nothing is broken or too wide, every formula is typeset, no request leaves, and axe-core finds
 nothing to object to. Contrast is three quarters of its time: it is looked at in light and dark on
-one page of each kind. Those pages are loaded on a phone, too, in the dark, and axe-core tries all
-its rules there; on the others, which have the same menus, that what scrolls can be reached.
+one page of each kind. In a phone's width axe-core tries all its rules on those, and on the others,
+which have the same menus, that what scrolls can be reached. Two are loaded on a phone, too.
 """
 
 from importlib.resources import files
@@ -58,7 +58,7 @@ RUN = """async rules => {
     `${rule.id}: ${node.html.slice(0, 160)} (${node.any[0]?.message ?? rule.help})`));
 }""".replace("UNHEARD", UNHEARD)
 # The keyboard is given what scrolls, and a widget starts, when a reader is a window's height away.
-# So the page is read first, a frame for every two windows.
+# So the page is read first, through a window five times as high.
 READ = """async () => {
   for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) {
     scrollTo({ top: y, behavior: "instant" });
@@ -80,6 +80,8 @@ KINDS = {
     "notebooks/21_verdict.html",
     "search.html",
 }
+FADED = """() => Promise.allSettled(document.getAnimations()
+  .filter(one => one instanceof CSSTransition).map(one => one.finished))"""
 ONLY_CONTRAST = {"runOnly": ["color-contrast"]}
 NO_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
 ONLY_WIDTH = {"runOnly": ["scrollable-region-focusable"]}  # the rule that the width decides
@@ -94,9 +96,20 @@ def visitor(browser, server):
     visitor.context.close()
 
 
+TRIM = """document.querySelectorAll("table.stored-results tbody tr:nth-child(n + 6)")
+  .forEach(row => row.remove())"""  # folded, and alike
+
+
 def axe(page, rules):
     page.wait_for_function(REACHED)
+    page.evaluate(TRIM)
     return page.evaluate(RUN, rules)
+
+
+def read(page, window):
+    page.set_viewport_size(window | {"height": 5 * window["height"]})
+    page.evaluate(READ)
+    page.set_viewport_size(window)
 
 
 @pytest.mark.parametrize("path", VISITED)
@@ -105,22 +118,18 @@ def test_nothing_is_wrong(visitor, path):
     page = visitor.open(path, "light")
     listing = path.startswith("_modules/")  # whose template is not ours: without axe
     page.evaluate(AXE)
-    page.evaluate(READ)
+    read(page, DESKTOP)
     found = page.evaluate(LOOK)
     if not listing:
         found += axe(page, {} if path in KINDS else NO_CONTRAST)
     visitor.switch_to("dark")
-    found += page.evaluate(LOOK)
     if path in KINDS:
-        page.wait_for_timeout(500)  # colors fade into those of the dark
+        page.evaluate(FADED)  # colors fade into those of the dark
         found += page.evaluate(RUN, ONLY_CONTRAST)
-    page.set_viewport_size(PHONE)
-    page.evaluate(READ)  # meanwhile all is drawn anew in its new width
+    read(page, PHONE)  # meanwhile all is drawn anew in its new width
     found += page.evaluate(LOOK)
     if not listing:
         found += axe(page, NO_CONTRAST if path in KINDS else ONLY_WIDTH)
-    visitor.switch_to("light")
-    found += page.evaluate(LOOK)
     assert not visitor.problems + found, "\n".join(visitor.problems + found)
 
 
@@ -131,7 +140,7 @@ def phone(browser, server):
     visitor.context.close()
 
 
-@pytest.mark.parametrize("path", sorted(KINDS))
+@pytest.mark.parametrize("path", ["book/intro.html", "notebooks/03_minimal_kan.html"])
 def test_first_load_on_a_phone_in_the_dark(phone, path):
     page = phone.open(path, "dark")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"  # as the system's

@@ -291,7 +291,7 @@ def test_linked_slider(lab, link):
         control.focus()
         lab.press("ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowRight", "ArrowRight")
         before = lab.agreed(degree=degree), lab.ask("changes")
-    lab.page.wait_for_timeout(1000)
+    lab.page.wait_for_timeout(400)
     assert (lab.agreed(), lab.ask("changes")) == before  # the two do not chase each other
     assert lab.ask("slider.value") == 5
     assert slider.locator(".widget-readout").inner_text() == "5"

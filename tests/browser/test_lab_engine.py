@@ -193,7 +193,7 @@ def uneven(x):
     }
 
 
-@pytest.mark.parametrize("grid_eps", [0, 0.02, 0.5, 1])
+@pytest.mark.parametrize("grid_eps", [0, 0.02])
 def test_grids(grid_eps):
     """An update, then 5 to 10 to 14: hidden values start beyond their knots, or far inside."""
     made, seed = [], 0

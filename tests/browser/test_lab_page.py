@@ -111,7 +111,9 @@ class Lab:
 
 
 def state(*args, **settings):
-    return {k: v for k, v in KANLab(*args, **settings).get_state().items() if k != "layout"}
+    """Of a lab that trains ten steps a frame, not two: tests wait for steps."""
+    lab = KANLab(*args, **{"speed": 10, **settings})
+    return {k: v for k, v in lab.get_state().items() if k != "layout"}
 
 
 @pytest.fixture
@@ -179,10 +181,15 @@ def test_from_load_to_a_formula_by_buttons_alone(put):
     assert not formula.is_visible() and lab.status == "undone: Snap"
 
 
-def test_noisy_task_says_so_and_shows_its_samples(put):
-    lab = put(state(task="noisy"))
+def test_noisy_task_says_so_and_a_wide_middle_layer_is_a_matrix(put):
+    lab = put(state(task="noisy"), state(widths=(2, 5, 5, 1)), background="#14171a")
+    assert lab.root.get_attribute("data-theme") == "dark"
     assert "noise" in lab.text(".fair")
     assert lab.root.locator(".target circle").count() == 40
+    boxes = [edge.bounding_box() for edge in Lab(lab.page, 1).edges.all()]
+    assert len(boxes) == 40
+    columns, rows = ([round(box[side]) for box in boxes[10:35]] for side in "xy")
+    assert len(set(columns)) == len(set(rows)) == 5
 
 
 def test_curves_race_and_pictures_move_while_it_trains(put):
@@ -221,6 +228,7 @@ def test_edges_that_lead_nowhere_are_dead(put):
     with torch.no_grad():
         model[1].coef[0] = 0
     lab = put(state(model))
+    assert lab.root.get_attribute("data-theme") == "light"
     dead = [edge.get_attribute("class").strip() == "dead" for edge in lab.edges.all()]
     assert dead == [True, True, False, False, False, False, True, False, False]
     assert "nothing goes on from there" in lab.edges.first.get_attribute("aria-label")
@@ -251,14 +259,6 @@ def test_changed_settings_are_marked(put):
     assert slider.input_value() == "10" and "G = 10" in lab.text(".numbers")
     lab.set(grid_size=5)
     assert "G = 5" in lab.text(".numbers") and lab.events() == []
-
-
-def test_matrix_of_a_wide_middle_layer(put):
-    lab = put(state(widths=(2, 5, 5, 1)))
-    boxes = [edge.bounding_box() for edge in lab.edges.all()]
-    assert len(boxes) == 40
-    columns, rows = ([round(box[side]) for box in boxes[10:35]] for side in "xy")
-    assert len(set(columns)) == len(set(rows)) == 5
 
 
 def test_settings_begin_a_new_race_or_change_this_one(put):
@@ -635,9 +635,3 @@ def test_pauses_out_of_sight(put):
     assert lab.step == step
     lab.page.evaluate("scrollTo(0, 0)")
     lab.wait_for(step + 20)
-
-
-@pytest.mark.parametrize("background, theme", [("white", "light"), ("#14171a", "dark")])
-def test_theme(put, background, theme):
-    lab = put(state(), background=background)
-    assert lab.root.get_attribute("data-theme") == theme

@@ -86,15 +86,15 @@ SHOW = """seed => {
 
 
 def test_fade_prune_extend_snap(record_property):
-    """exp(sin(pi x) + y^2) from samples, in four of five races; a straight edge more is no loss.
+    """exp(sin(pi x) + y^2) from samples, in two of three races; a straight edge more is no loss.
 
     Few edges are left, of most seeds: in thousands of steps, rounding errors grow to other curves
     elsewhere.
     """
     good, (x, _) = 0, samples(50, 2, 1)
-    shown = run(SHOW, [*range(5)])
+    shown = run(SHOW, [*range(3)])
     edges = sorted(found["edges"] for found in shown)
-    assert edges[3] == 3 and edges[-1] <= 6
+    assert edges[1] == 3 and edges[-1] <= 6
     errors = [found["curves"] for found in shown]
     assert np.median(errors) < 1.5e-3 and max(errors) < 0.01
     for found in shown:
@@ -104,8 +104,8 @@ def test_fade_prune_extend_snap(record_property):
         value = eval(found["formula"], {}, names)
         assert_close(value, torch.exp(torch.sin(torch.pi * x[:, 0]) + x[:, 1] ** 2), 1e-6)
         good += found["error"] < 1e-4
-    record_property("races that end in the formula, of five", good)
-    assert good >= 4
+    record_property("races that end in the formula, of three", good)
+    assert good >= 2
 
 
 def test_the_kan_loses_on_forty_noisy_points():

@@ -175,8 +175,10 @@ WIDGETS = """\
 import sys, warnings
 print(object()); print("err", file=sys.stderr); print(object())
 warnings.warn("careful")
-import kanbook
-kanbook.SplinePlayground()"""
+import anywidget
+class Own(anywidget.AnyWidget):
+    _esm = "export default {}"
+Own()"""
 LIVE_ONLY = "import ipywidgets\nipywidgets.IntSlider(description='degree')"
 
 

@@ -580,6 +580,7 @@ def test_the_beginning_only(made_here):
 CONTESTS = [name for name, one in EXPERIMENTS.items() if isinstance(one, Contest)]
 # What is a number, or says who it is and where.
 NAMES = {"config", "contest", "family", "kind", "lr", "samples", "size", "steps", "task", "widths"}
+NAMES |= {"batch_size", "frequencies", "input_scale", "pixels"}
 
 
 def every_setting():
@@ -587,7 +588,8 @@ def every_setting():
     for name in CONTESTS:
         contest, table, one_each = EXPERIMENTS[name], results.Table("nowhere", name, 1), {}
         for task in contest.make_tasks():
-            one_each[task["task"][:7], "table" in task["task"] and task["kind"]] = task
+            where = task["task"].partition(":")[0]
+            one_each[where, where == "table" and task["kind"]] = task
         for where, task in one_each.items():
             cells = [cell for cell in contest.cells(task) if cell.contest == "parameters"]
             for run in contest.known(cells, table, 1):

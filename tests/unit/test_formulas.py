@@ -304,6 +304,13 @@ def test_discover_finds_through_noise():
     assert found.loss == pytest.approx(0.02**2, rel=0.2)
 
 
+def test_an_input_that_never_varies_hides_nothing():
+    x = 2 * torch.rand(500, 1, generator=generator(1), **F64) - 1
+    left = torch.sin(9 * x)  # what curves have not learned
+    still = torch.cat([x, torch.full_like(x, 0.5)], dim=1)
+    assert formulas._neighbors_agree(x, left) and formulas._neighbors_agree(still, left)
+
+
 def test_a_network_that_has_not_learned_is_no_noise():
     x = points(500)
     y = torch.sin(3 * x.sum(1, keepdim=True))

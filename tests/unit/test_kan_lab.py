@@ -130,7 +130,7 @@ OPTIONS = [dict(zip(FLAGS, on, strict=True)) for on in itertools.product([False,
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_model_comes_back(options, dtype):
     options = options | {"base": silu if options["base"] else None, "dtype": dtype}
-    for seed, (degree, size) in enumerate(itertools.product(range(6), (1, 4))):
+    for seed, (degree, size) in enumerate(zip(range(6), (1, 4) * 3, strict=True)):
         shape = {"degree": degree, "grid_size": size, "domain": (-1.5, 2.0)}
         model = shaken(KAN([2, 3, 2, 1], generator=seed, **shape, **options), seed, 1)
         kanbook.update_grid(model, 2 * torch.rand(50, 2, dtype=dtype) - 1)

@@ -29,7 +29,7 @@ def test_samples(name):
     assert torch.equal(again, inputs)
     assert ((noisy - targets).std() / targets.std()).item() == pytest.approx(0.05, rel=0.15)
     assert recovery.errors(LAWS[name].formula, name)["error"] == 0
-    assert recovery.equal(LAWS[name].formula, name)
+    assert not LAWS[name].holds or recovery.equal(LAWS[name].formula, name)
 
 
 @pytest.mark.parametrize(

@@ -59,14 +59,6 @@ def test_shapes_and_gradients(shape):
     assert x.grad.shape == shape and layer.coef.grad.shape == layer.coef.shape
 
 
-def test_attributes():
-    layer = KANLayer(3, 2, grid_size=7, degree=2, domain=(0.0, 2.0))
-    assert layer.knots.shape == (3, 12) and layer.coef.shape == (3, 2, 9)
-    assert (layer.grid_size, layer.degree, layer.in_features, layer.out_features) == (7, 2, 3, 2)
-    assert layer.spline_weight is None and layer.base_weight is None and layer.bias is None
-    assert repr(layer) == "KANLayer(3, 2, grid_size=7, degree=2)"
-
-
 @pytest.mark.parametrize("degree", [1, 2, 3, 7])
 @pytest.mark.parametrize("domain", [(-1.0, 1.0), (0.0, 1.0), (2.0, 10.0)])
 def test_edges_start_as_straight_lines(degree, domain):

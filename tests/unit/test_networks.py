@@ -47,8 +47,6 @@ def test_tanh_kan_says_where_its_layers_take_the_tanh(tanh, places):
     assert [layer.tanh for layer in model] == places
     assert [layer.tanh for layer in TanhKAN([2, 1], tanh=tanh)] == places[-1:]
     assert count_parameters(model) == 2 * (10 + 20 + 4) + 10
-    mixture = Mixture([2, 5, 4, 3, 1], ["tanh"] * 3 + ["kan"], tanh={"tanh": tanh})
-    assert [layer.tanh for layer in mixture[:3]] == [tanh] * 3
 
 
 def test_mlp_equals_its_formula_and_starts_like_torch():
@@ -89,7 +87,6 @@ def test_node_tanh_starts_as_tanh_and_is_a_parabola_inside():
     [
         (KAN, "kan", {"grid_size": 3, "degree": 2, "bias": True, "base": nn.functional.silu}),
         (TanhKAN, "tanh", {"bias": True}),
-        (TanhKAN, "tanh", {"bias": True, "tanh": "sum"}),
         (MLP, "linear", {}),
     ],
 )

@@ -12,7 +12,6 @@ from helpers import generator, kept_bytes
 
 from kanbook import (
     MLP,
-    KANLayer,
     SplineActivation,
     SplineMLP,
     TanhKAN,
@@ -174,13 +173,6 @@ def test_spline_activation_starts_as_the_least_squares_fit(start, domain):
     layer.coef.data.zero_()
     layer.reset_parameters()
     torch.testing.assert_close(layer.coef[0, 0].detach(), expected, rtol=0.02, atol=0.02)
-
-
-def test_spline_activation_is_stored_like_a_kan_layer():
-    layer, kan = SplineActivation(3, grid_size=7, degree=2), KANLayer(3, 1, grid_size=7, degree=2)
-    assert layer.coef.shape == kan.coef.shape and torch.equal(layer.knots, kan.knots)
-    assert (layer.degree, layer.grid_size, layer.features) == (2, 7, 3)
-    assert repr(layer) == "SplineActivation(3, grid_size=7, degree=2)"
 
 
 def test_spline_activation_domain():

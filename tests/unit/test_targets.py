@@ -7,16 +7,9 @@ import pytest
 import torch
 from scipy import special, stats
 
-from kanbook.tasks.targets import KINDS, TARGETS, in_ball, rotation, spread, target
+from kanbook.tasks.targets import TARGETS, in_ball, rotation, spread, target
 
 AXES = [name for name, one in TARGETS.items() if one.kind == "axes"]
-
-
-def test_eight_of_each_kind_with_the_same_numbers_of_inputs():
-    assert len(TARGETS) == 24
-    for kind in KINDS:
-        inputs = [one.inputs for one in TARGETS.values() if one.kind == kind]
-        assert inputs == [2, 2, 3, 3, 5, 5, 10, 10]
 
 
 @pytest.mark.parametrize("d", [2, 3, 5, 10])

@@ -7,7 +7,6 @@ import pytest
 
 import notebook_files as notebooks
 from kanbook import KANLab, SplinePlayground
-from kanbook.lab import bundle
 
 WIDGETS = pytest.mark.parametrize("kind", [SplinePlayground, KANLab])
 
@@ -23,40 +22,6 @@ def test_script_asks_for_nothing(kind, record_property):
     assert sum(size.values()) < 60_000
     for name in size:
         record_property(f"{kind.__name__}: {name}, bytes compressed", size[name])
-
-
-FILES = {
-    "a": "export const a = 1, unused = 2;\nconst own = 3;\n",
-    "b": 'import { a } from "./a.js";\nconst own = 4;\nexport function b() {\n  return own;\n}\n',
-    "c": 'import { b } from "./b.js";\nimport {\n  a,\n} from "./a.js";\nexport default [a, b];\n',
-}
-JOINED = """\
-const $a = (() => {
-const a = 1, unused = 2;
-const own = 3;
-return { a };
-})();
-const $b = (() => {
-const { a } = $a;
-const own = 4;
-function b() {
-  return own;
-}
-return { b };
-})();
-const { b } = $b;
-const {
-  a,
-} = $a;
-export default [a, b];
-"""
-
-
-def test_script_holds_each_file_once_in_a_scope_of_its_own(tmp_path, monkeypatch):
-    for name, text in FILES.items():
-        (tmp_path / f"{name}.js").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(bundle, "FOLDER", tmp_path)
-    assert re.sub(r"\n+", "\n", bundle.script("c")) == JOINED
 
 
 def test_notebooks_store_the_current_scripts():
