@@ -403,8 +403,8 @@ def both_do_better_with_levenberg_marquardt(adam, lm):
 def jump_is_the_rates(audit, scaling):
     """Whether a common rate takes away more than half of it, counted in logarithms."""
     chosen = where(scaling, family="KAN", depth=2)
-    few, many = (where(chosen, size=n)["final"] ** 0.5 for n in (5000, 10_000))
-    same = where(audit, contestant="KAN, rate 0.01, 5,000 parameters")["final"] ** 0.5
+    few, many = (where(chosen, size=n)["loss"] ** 0.5 for n in (5000, 10_000))
+    same = where(audit, contestant="KAN, rate 0.01, 5,000 parameters")["loss"] ** 0.5
     jump, left = (np.median(errors) / np.median(many) for errors in (few, same))
     said = f"error with 5,000 / with 10,000 parameters, rates chosen **{number(jump)}**, "
     yield {"the rate's": np.log(left) < np.log(jump) / 2}, f"{said}both 0.01 **{number(left)}**"
