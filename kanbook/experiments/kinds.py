@@ -161,8 +161,9 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
         groups = contests.with_own(load(name)).groupby("kind", sort=False) if name in stored else ()
         for kind, part in groups:
             equal = part[part.contest == "parameters"]
-            of = planned(name)[kind] if name == "formulas" else 0  # others need packages of data
-            if kind in NAMES:
+            # Tables need packages of data.
+            of = planned(name)[kind] if name in ("formulas", "pictures") else 0
+            if kind in NAMES and not (name == "pictures" and equal.task.nunique() < of):
                 add(kind, "MLP", equal)
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
                 if "baseline" in equal:

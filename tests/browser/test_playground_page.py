@@ -238,22 +238,13 @@ def test_book_opened_from_disk(browser):
     visitor.context.close()
 
 
-@pytest.fixture(scope="module")
-def blank(browser):
-    """One page for all tests that need no book."""
+@pytest.fixture
+def put(browser):
+    """A page with nothing but widgets and their host: put([name of a view, ...], name=state)."""
     page = browser.new_page(viewport=DESKTOP)
+    page.problems = []
     page.on("console", lambda message: page.problems.append(message.text))
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def put(blank):
-    """A page with nothing but widgets and their host: put([name of a view, ...], name=state)."""
-    page, blank.problems = blank, []
-    page.goto("about:blank")  # nothing is left of the test before
-    page.emulate_media(reduced_motion="no-preference")
 
     def put(views, background="white", **states):
         script = '<script type="application/vnd.jupyter.widget-%s+json">%s</script>'
@@ -273,7 +264,8 @@ def put(blank):
         assert "cannot be read" in page.problems.pop(0)
         return page
 
-    return put
+    yield put
+    page.close()
 
 
 def test_two_views_of_one_widget_stay_in_step(put):
@@ -505,7 +497,7 @@ def test_controls_stay_in_place_whatever_is_read_out(desktop, in_book):
         in_book.in_the_middle()
         plot, button = in_book.root.locator("svg").first.bounding_box(), undo.bounding_box()
         said = ""
-        for share in np.linspace(0.12, 0.95, 20):
+        for share in np.linspace(0.12, 0.95, 40):
             mouse.move(plot["x"] + share * plot["width"], plot["y"] + 100)
             text, *place = in_book.root.evaluate(PLACED, undo.element_handle())
             said = max(said, text, key=len)
