@@ -154,8 +154,8 @@ def half(rows: Rows) -> Found:
     found = [pairs(runs["KAN", a], best[b]) for a, b in zip(sizes, sizes[1:], strict=False)]
     sides = ["a" if one.ratio <= 1 else "b" for one in found]
     said = "; ".join(f"{a:,}: {show(one)}" for a, one in zip(sizes, found, strict=False))
-    text = "On the pixels of a photograph (4,096), three seeds, KAN of a size / MLP of twice that "
-    text += "(the better of tanh and, from 10,000, SiLU): "
+    text = "On a photograph's 4,096 pixels, KAN of a size / MLP of twice that (the better of tanh "
+    text += "and, from 10,000, SiLU), with the range of pairs of seeds: "
     return Found(word(sides), f"{text}{said}.")
 
 
@@ -207,7 +207,7 @@ def climb(rows: Rows) -> Found:
     return Found(word(sides), text)
 
 
-@claim(PAPER, 20, but="by Adam level with a tanh MLP of 100 times the size")
+@claim(PAPER, 20, but="by Adam about as accurate as a tanh MLP of 100 times the size")
 def hundred(rows: Rows) -> Found:
     """Differential equations: 100 times more accurate with 100 times fewer parameters."""
     plane = rows("equations"), "poisson-2d"
