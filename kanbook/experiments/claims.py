@@ -72,7 +72,8 @@ class Rows:
 
     def each(self, name: str, rival: str = "MLP") -> dict[str, Any]:
         """KAN / rival at equal parameters, for each class of tasks."""
-        found = contests.ratios(self(name, "parameters"), "KAN", rival).set_index("kind").drop("all")
+        found = contests.ratios(self(name, "parameters"), "KAN", rival)
+        found = found.set_index("kind").drop("all")
         if name == "pictures":  # a class counts when all of it has run
             found = found[[row.tasks == planned(name)[kind] for kind, row in found.iterrows()]]
         return dict(found.iterrows())
