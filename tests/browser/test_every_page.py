@@ -58,8 +58,8 @@ RUN = """async rules => {
     `${rule.id}: ${node.html.slice(0, 160)} (${node.any[0]?.message ?? rule.help})`));
 }""".replace("UNHEARD", UNHEARD)
 # The keyboard is given what scrolls, and a widget starts, when a reader is a window's height away.
-# So the page is read first, a frame for every two windows. Both begin when the page is idle, after the
-# host of the widgets, which asked before: who has read on by then is not near any more.
+# So the page is read first, a frame for every two windows: once it is idle, for which the host of
+# widgets waits, too, and asked before. What is read sooner is not near any more when it listens.
 READ = """async () => {
   await new Promise(done => requestIdleCallback(done, { timeout: 3000 }));
   for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) {
