@@ -144,6 +144,8 @@ def from_dict(data: Mapping[str, Any]) -> nn.Module:
         >>> torch.equal(from_dict(to_dict(model))(x), model(x))
         True
     """
+    if not isinstance(data, Mapping):
+        raise TypeError(f"data is a {type(data).__name__}; expected a dict, as to_dict returns it")
     for key, expected in (("format", "kanbook"), ("version", 1)):
         if data.get(key) != expected:
             raise ValueError(f"data[{key!r}] is {data.get(key)!r}; expected {expected!r}")

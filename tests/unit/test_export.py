@@ -211,6 +211,7 @@ def broken(**changes):
 @pytest.mark.parametrize(
     "data, error, message",
     [
+        ([1, 2], TypeError, "data is a list; expected a dict"),
         ({}, ValueError, r"data\['format'\] is None; expected 'kanbook'"),
         (broken(version=2), ValueError, r"data\['version'\] is 2; expected 1"),
         (broken(network="RNN"), ValueError, r"data\['network'\] is 'RNN'; expected 'KAN', 'MLP'"),
