@@ -12,7 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from kanbook import experiments, plots, results
 from kanbook._figures import picture as svg
-from kanbook.experiments import kinds, outcomes
+from kanbook.experiments import outcomes
 from kanbook.experiments.judging import Versus, number, quoted, show, task_name
 from kanbook.results import contests
 
@@ -68,7 +68,6 @@ class _Stored(SphinxDirective):
                 frame.attrs["name"] = name
                 if "contest" in frame:
                     frame = contests.with_own(frame, _pair(frame)[0])
-                    frame.attrs["planned"] = _planned(name, frame)
             kept[name] = frame
         return kept[name]
 
@@ -172,9 +171,6 @@ class StoredResults(_Stored):
         return found
 
     def _contests(self, name, frame):
-        frame, unfinished = _finished(frame)
-        if unfinished and frame.empty:
-            return self._bullets(None, [f"{unfinished}."])
         if "minimal" in set(frame["family"]):
             lines, reference = _effects(frame), None
             alone = set(_main_effects(frame)["where"]) == {"alone"}
@@ -185,7 +181,6 @@ class StoredResults(_Stored):
             if not contests.rivals(frame, reference) or frame["family"].nunique() > 10:
                 return self._bullets(*_extremes(frame))
             lines, lead = _summary(frame, reference), None
-            lines += [f"{unfinished}."] if unfinished else []
         figure = self._figure(name, frame, reference, " ".join(lines))
         return [*self._bullets(lead, lines), figure]
 
@@ -275,23 +270,6 @@ class StoredOutcomes(_Stored):
                 line += nodes.Text(f" {one.verdict}")
             lines += nodes.list_item("", line)
         return [lead, lines]
-
-
-def _planned(name, frame):
-    """How many tasks each class of a contest is to have; nothing if all of its runs are made."""
-    done = frame.attrs["runs"] >= experiments.EXPERIMENTS[name].total()
-    return {} if done else kinds.planned(name)
-
-
-def _finished(frame):
-    """The rows of classes that have all their tasks, and words on the others, if there are any."""
-    a, b = (set(frame.loc[frame["family"] == family, "task"]) for family in _pair(frame))
-    made = frame[frame["task"].isin(a & b)].groupby("kind")["task"].nunique()
-    short = {kind: of for kind, of in frame.attrs["planned"].items() if made.get(kind, 0) < of}
-    if not short:
-        return frame, ""
-    said = ", ".join(f"{kind} ({made.get(kind, 0)} of {of} tasks)" for kind, of in short.items())
-    return frame[~frame["kind"].isin([*short])], f"Unfinished, and not counted: {said}"
 
 
 def _pair(frame):
@@ -430,16 +408,11 @@ def _first(frame):
             return "Error with / without: from {} to {}.".format(
                 *(f"**{number(end.ratio)}** ({end.extra}, {task_name(end.task)})" for end in ends)
             )
-        frame, unfinished = _finished(frame)
-        if unfinished and frame.empty:
-            return f"{unfinished}."
         family = _reference(frame)
         if frame["family"].nunique() <= 10:
             for contest, found in _ratios(frame, family):
                 rival, table = next(iter(found.items()))
-                said = f"{_compared(family, rival, table.iloc[-1])}, equal {contest}"
-                classes = " and ".join(table["kind"][:-1])
-                return f"{said}, {classes} only. {unfinished}." if unfinished else f"{said}."
+                return f"{_compared(family, rival, table.iloc[-1])}, equal {contest}."
         return f"Median test errors, {_extremes(frame)[1][0]}"
     if "prediction_seconds" in frame:
         return _paces(frame)[0]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from ..results.contests import TIE, side
 from ..tasks.laws import LAWS
 from ..tasks.targets import TARGETS
 from .judging import number, percent, ratio, show, word
-from .kinds import NAMES, over, phases, planned, singles, solved, with_methods
+from .kinds import NAMES, over, phases, singles, solved, with_methods
 from .rows import Phases, Waves, final_errors, products, solutions, where
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ class Found(NamedTuple):
 
     word: str
     numbers: str
-    whole: bool = True  # all tasks that were planned have run
 
 
 Judge = Callable[["Rows"], Found]
@@ -59,11 +57,10 @@ class Claim(NamedTuple):
 
 
 class Rows:
-    """The stored rows of a folder (``None``: those of kanbook), each table read once."""
+    """The stored rows, each table read once."""
 
-    def __init__(self, folder: Path | str | None = None) -> None:
-        self.names = results.names(folder)
-        self._load = cache(lambda name: results.load(name, folder=folder))
+    def __init__(self) -> None:
+        self._load = cache(results.load)
 
     def __call__(self, name: str, contest: str = "") -> DataFrame:
         """The rows of an experiment, or of one of its two contests."""
@@ -73,10 +70,7 @@ class Rows:
     def each(self, name: str, rival: str = "MLP") -> dict[str, Any]:
         """KAN / rival at equal parameters, for each class of tasks."""
         found = contests.ratios(self(name, "parameters"), "KAN", rival)
-        found = found.set_index("kind").drop("all")
-        if name == "pictures":  # a class counts when all of it has run
-            found = found[[row.tasks == planned(name)[kind] for kind, row in found.iterrows()]]
-        return dict(found.iterrows())
+        return dict(found.set_index("kind").drop("all").iterrows())
 
 
 def each(found: Mapping[str, Any], names: Mapping[str, str] = NAMES) -> str:
@@ -116,14 +110,15 @@ def claim(who: str, *chapters: int, but: str = "") -> Callable[[Judge], Judge]:
 )
 def beat(rows: Rows) -> Found:
     """KANs beat MLPs of as many parameters."""
-    names = [n for n in ("formulas", "noise", "tables", "pictures") if n in rows.names]
+    names = "formulas", "noise", "tables", "pictures"
     found = {kind: row for n in names for kind, row in rows.each(n).items() if kind in NAMES}
     found["twelve formulas, by LM"] = over(rows("formulas-lm"))
     found["six formulas, the recipe"] = over(rows("recipe-lm"), "recipe")
     found["equations"] = over(solved(rows("equations")))
     found["learning in turn"] = over(phases(rows("sequence")))
     found |= {kind: over(frame) for kind, frame in singles(rows).items()}
-    ways = {"a": "ahead", "b": "behind", "little": "a little apart", "tie": "level"}
+    ways = {"a": "ahead", "b": "behind", "little a": "a little ahead"}
+    ways |= {"little b": "a little behind", "tie": "level"}
     parts = []
     for way, said in ways.items():
         those = {NAMES.get(kind, kind): row for kind, row in found.items() if side(row) == way}
@@ -131,15 +126,7 @@ def beat(rows: Rows) -> Found:
         parts += [f"{said} in {len(those)} ({'; '.join(names)})"] if those else []
     undecided = list(map(side, found.values())).count("undecided")
     text = f"Of {len(found)} kinds of work the KAN is {', '.join(parts)}, undecided in "
-    text += f"{undecided}.{_so_far(rows)}"
-    return Found(word(map(side, found.values())), text, not _so_far(rows))
-
-
-def _so_far(rows: Rows) -> str:
-    """How many of the formulas that are planned have run, if not all."""
-    runs = rows("formulas", "parameters").groupby("family").task.unique()
-    done, of = len(set(runs["KAN"]) & set(runs["MLP"])), planned("formulas").total()
-    return f" {done} of {of} planned formulas have run." if done < of else ""
+    return Found(word(map(side, found.values())), f"{text}{undecided}.")
 
 
 @claim(SAID, 15)
@@ -184,12 +171,11 @@ def formula(rows: Rows) -> Found:
     laws = set(held.law)
     text = f"{len(laws)} laws that a small KAN can hold: found in {percent(share[0.0])} of runs; "
     text += f"with 1 % noise {percent(share[0.01])}, and {percent(wrong)} wrong formulas."
-    if "recovery-rivals" in rows.names:
-        frame = rows("recovery-rivals").query("noise == 0 and law in @laws")
-        share = (frame.outcome == "found").groupby(frame.method).mean()
-        names = {"pykan": "PyKAN's tutorial", "pykan, tuned": "PyKAN tuned by us"}
-        names |= {"operon": "Operon, no network"}
-        text += "".join(f" {names[m]}: {percent(share[m])}." for m in names if m in share)
+    frame = rows("recovery-rivals").query("noise == 0 and law in @laws")
+    share = (frame.outcome == "found").groupby(frame.method).mean()
+    names = {"pykan": "PyKAN's tutorial", "pykan, tuned": "PyKAN tuned by us"}
+    names |= {"operon": "Operon, no network"}
+    text += "".join(f" {names[m]}: {percent(share[m])}." for m in names)
     return Found(verdict, text)
 
 
@@ -254,7 +240,8 @@ def update(rows: Rows) -> Found:
     frame = rows("knots")
     ways = {"with one Adam": "kept", "with fresh ones": "fresh"}
     found = {name: ratio(frame, f"moved, {how}", f"still, {how}") for name, how in ways.items()}
-    sides = ["little" if row.ratio < 1 and row.p < 0.05 else "undecided" for row in found.values()]
+    less = [row.ratio < 1 and row.p < 0.05 for row in found.values()]
+    sides = ["little a" if one else "undecided" for one in less]
     return Found(word(sides), f"Moved / still, eight tasks: {each(found)}.")
 
 
@@ -382,7 +369,7 @@ def smooth(rows: Rows) -> Found:
     text += f"{show(least)}; on a formula like a KAN {show(alike[0])}, the same turned "
     text += f"{show(alike[1])}."
     sides = map(side, [mlp, process, least, other, *alike])
-    return Found(word(sides), text + _so_far(rows), not _so_far(rows))
+    return Found(word(sides), text)
 
 
 def _smooth(task: str) -> bool:
@@ -401,33 +388,27 @@ def noisy(rows: Rows) -> Found:
 @claim(SAID, 15, but="at some sizes")
 def painted(rows: Rows) -> Found:
     """For a picture: take an MLP."""
-    found = rows.each("pictures") if "pictures" in rows.names else {}
-    if not found:
-        text = "Pixels that were not shown: our contest of 6 pictures is not complete."
-        return Found("open", text, whole=False)
+    found = rows.each("pictures")
     text = f"Pixels that were not shown, KAN / MLP: {each(found)}."
     return Found(word(map(side, found.values()), "b"), text)
 
 
-def table(folder: Path | str | None = None) -> DataFrame:
+def table() -> DataFrame:
     """All claims with their verdicts.
-
-    Args:
-        folder: of the stored runs; those that came with kanbook if not given.
 
     Returns:
         ``claim``, ``who`` made it, ``verdict``, one of ``WORDS``, ``numbers``, ``chapters``,
-        ``but``, what is left of a claim that is narrower or hardly holds; ``whole``, whether all
-        planned tasks have run; and ``first``, whether many ask it: these come first.
+        ``but``, what is left of a claim that is narrower or hardly holds; and ``first``, whether
+        many ask it: these come first.
     """
     import pandas
 
-    rows = Rows(folder)
+    rows = Rows()
     order = sorted(CLAIMS, key=lambda one: (*FIRST, one.judge.__name__).index(one.judge.__name__))
     lines = [(one, one.judge(rows)) for one in order]
     return pandas.DataFrame(
         {"claim": one.said, "who": one.who, "verdict": found.word, "numbers": found.numbers}
-        | {"chapters": one.chapters, "whole": found.whole}
+        | {"chapters": one.chapters}
         | {"but": one.but if found.word in ("narrower", "hardly") else ""}
         | {"first": one.judge.__name__ in FIRST}
         for one, found in lines
@@ -450,7 +431,6 @@ def _markdown(frame: DataFrame) -> str:
     for row in frame.itertuples():
         links = ", ".join(f"[{n}]({files[n - 1]}.ipynb)" for n in row.chapters)
         said = row.claim.rstrip(".")
-        word = f"**{row.verdict}{'' if row.whole else ' so far'}**"
-        word += f": {row.but}" if row.but else ""
+        word = f"**{row.verdict}**: {row.but}" if row.but else f"**{row.verdict}**"
         lines.append(f"| {said} *({row.who})* | {word} | {row.numbers} | {links} |")
     return "\n".join(lines)

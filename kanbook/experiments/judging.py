@@ -82,9 +82,9 @@ class Versus:
 
     @property
     def side(self) -> str:
-        """Of the sides "undecided" has "little": the interval allows more and less than 20 %."""
+        """A "little" better is "undecided" here: the interval allows more and less than 20 %."""
         found = contests.side(self.found)
-        return "undecided" if found == "little" else found
+        return "undecided" if "little" in found else found
 
     @property
     def ahead(self) -> bool | None:
@@ -152,6 +152,6 @@ def word(sides: Iterable[str], wanted: str = "a") -> str:
         return "stands"
     if every.count(wanted) >= len(every) / 5:
         return "narrower"
-    if {wanted, "little"} & set(every):
+    if {wanted, f"little {wanted}"} & set(every):
         return "hardly"
     return "open" if set(every) <= {"undecided"} else "falls"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import results
 from ..results import contests
-from .definitions import EXPERIMENTS
 from .rows import SIZES, where
 
 if TYPE_CHECKING:
@@ -24,7 +21,6 @@ __all__ = [
     "kinds",
     "over",
     "phases",
-    "planned",
     "singles",
     "solved",
     "with_methods",
@@ -117,12 +113,6 @@ def over(frame: DataFrame, a: str = "KAN", b: str = "MLP") -> Series:
     return row
 
 
-def planned(name: str) -> Counter[str]:
-    """How many tasks of each kind a contest is to have."""
-    tasks = {(one["kind"], one["task"]) for one in EXPERIMENTS[name].make_tasks()}
-    return Counter(kind for kind, _ in sorted(tasks))
-
-
 def _methods(rows: DataFrame) -> str:
     """Which methods the field's own are, by the number of tasks: "boosted trees 5, additive 1"."""
     if "baseline" not in rows:
@@ -132,22 +122,18 @@ def _methods(rows: DataFrame) -> str:
     return names.index[0] if len(names) == 1 else ", ".join(f"{k} {n}" for k, n in names.items())
 
 
-def kinds(folder: Path | str | None = None) -> DataFrame:
+def kinds() -> DataFrame:
     """KAN / rival for each kind of task that the book tested, from what is stored of it.
 
     Returns:
         One row for each ``kind`` and ``rival``: "MLP", with equal parameters, "MLP, equal seconds",
         and "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``
         and ``high`` as of :func:`~kanbook.results.contests.ratios` (of one task over its seeds),
-        ``each`` the tasks' ratios;
-        ``planned``, how many tasks there are to be, and ``methods``, which the field's own are.
+        ``each`` the tasks' ratios; ``methods``, which the field's own are.
     """
     import pandas
 
-    stored, found = results.names(folder), []
-
-    def load(name: str) -> DataFrame:
-        return results.load(name, folder=folder)
+    load, found = results.load, []
 
     def add(kind: str, rival: str, frame: DataFrame, a: str = "KAN", b: str = "MLP") -> None:
         if {a, b} <= set(frame.family):
@@ -155,20 +141,15 @@ def kinds(folder: Path | str | None = None) -> DataFrame:
             each = contests.per_task(frame, a, b)
             own = frame[(frame.family == OWN) & frame.task.isin(each.task)]
             row["methods"] = _methods(own) if b == OWN else ""
-            found.append(row | {"each": each.ratio.tolist(), "planned": of or row["tasks"]})
+            found.append(row | {"each": each.ratio.tolist()})
 
     for name in ("formulas", "noise", "tables", "pictures"):
-        groups = contests.with_own(load(name)).groupby("kind", sort=False) if name in stored else ()
-        for kind, part in groups:
+        for kind, part in contests.with_own(load(name)).groupby("kind", sort=False):
             equal = part[part.contest == "parameters"]
-            # Tables need packages of data.
-            of = planned(name)[kind] if name in ("formulas", "pictures") else 0
-            if kind in NAMES and not (name == "pictures" and equal.task.nunique() < of):
+            if kind in NAMES:
                 add(kind, "MLP", equal)
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
-                if "baseline" in equal:
-                    add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
-        of = 0
+                add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
         if name == "formulas":
             add("twelve formulas, by LM", "MLP", load("formulas-lm"))
             add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")

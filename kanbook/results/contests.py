@@ -64,7 +64,7 @@ def ratios(frame: DataFrame, a: str, b: str) -> DataFrame:
     table.insert(2, "diverged", [*lost, lost.sum()])
     table["p_holm"] = [*holm(table["p"][:-1]), table["p"].iloc[-1]]
     sides = [side(row) for row in table.itertuples()]
-    table["verdict"] = ["undecided" if one == "little" else one for one in sides]
+    table["verdict"] = ["undecided" if "little" in one else one for one in sides]
     return table
 
 
@@ -189,9 +189,9 @@ def wider(logs: DataFrame) -> Ratio:
 def side(found: Any) -> str:
     """What a ratio with its interval proves: the first is better ("a"), the second ("b"), or less.
 
-    "tie" if the interval lies within 20 %; "undecided" if it holds 1; "little" if it does not, and
-    the ratio lies within 20 %. A p that is corrected for the number of classes counts instead of
-    the interval, where there is one.
+    "tie" if the interval lies within 20 %; "undecided" if it holds 1; "little a" or "little b" if
+    it does not, and the ratio lies within 20 %. A p that is corrected for the number of classes
+    counts instead of the interval, where there is one.
     """
     level = getattr(found, "p_holm", None)
     apart = (found.low > 1 or found.high < 1) if level is None else level < LEVEL
@@ -199,7 +199,8 @@ def side(found: Any) -> str:
         return "tie"
     if not apart:
         return "undecided"
-    return "little" if 1 / TIE <= found.ratio <= TIE else "a" if found.ratio < 1 else "b"
+    better = "a" if found.ratio < 1 else "b"
+    return f"little {better}" if 1 / TIE <= found.ratio <= TIE else better
 
 
 def log_errors(rows: DataFrame, column: str = "test_error"):

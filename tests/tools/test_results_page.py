@@ -47,9 +47,7 @@ def build(tmp_path, monkeypatch):
     experiment = dataclasses.replace(next(iter(EXPERIMENTS.values())), name="formulas")
     monkeypatch.setattr(kanbook.experiments, "EXPERIMENTS", {"formulas": experiment})
 
-    def build(runs, planned=None):
-        stored = importlib.import_module("stored")
-        monkeypatch.setattr(stored, "_planned", lambda name, frame: planned or {})
+    def build(runs):
         table = Table(tmp_path / "formulas.jsonl", "formulas", 1)
         for run in runs:
             table.append(run, HOW)
@@ -88,17 +86,6 @@ def test_contests_have_a_summary_a_figure_and_folded_rows(build):
     assert math.isclose(table["median"][0], 0.045)
     assert "Made by" in folded and "Made by" not in above
     assert re.findall(r'<script defer="defer" src="_static/sort-tables.js', html)
-
-
-def test_an_unfinished_contest_says_so_and_pools_no_half_filled_class(build):
-    html, _, said = build(rows(), planned={"axes": 3, "generic": 8, "rotated": 8})
-    assert not said
-    words = "Unfinished, and not counted: generic (3 of 8 tasks), rotated (0 of 8 tasks)."
-    assert html.count(words) == 3  # in the list, in the section, and in its picture's words
-    assert "Equal parameters, 3 tasks: KAN / MLP <strong>0.30" in html
-    assert "equal parameters, axes only." in html and "6 tasks" not in html
-    html, _, said = build([], planned={"axes": 8, "generic": 8})
-    assert not said and "Unfinished, and not counted: axes (3 of 8 tasks), generic" in html
 
 
 def test_a_first_number_is_of_pairs_that_are_equal_in_what_is_set_for_both(monkeypatch):
