@@ -37,10 +37,8 @@ LONG_NUMBER = re.compile(r"(-?\d+)\.(\d\d)\d+")
 
 def show_as_svg() -> None:
     """In a notebook, from now on, show figures as :func:`picture` draws them; else do nothing."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return
+    from IPython import get_ipython
+
     shell = get_ipython()
     if shell is None or "inline" not in matplotlib.get_backend():
         return

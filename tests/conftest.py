@@ -24,13 +24,6 @@ def pytest_runtest_makereport():
     refuse_skip(outcome.get_result())
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Prints what tests measured with `record_property`."""
-    for report in terminalreporter.getreports("passed"):
-        for name, value in report.user_properties if report.when == "call" else ():
-            terminalreporter.write_line(f"{name}: {value}")
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report():
     outcome = yield

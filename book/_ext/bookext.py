@@ -13,7 +13,6 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst.directives import unchanged_required
-from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
@@ -26,23 +25,12 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def mathjax_folder():
-    """The folder of MathJax 3 inside the installed package."""
-    spec = importlib.util.find_spec(MATHJAX_PACKAGE)
-    folder = Path(spec.origin).parent / "static" / "mathjax" if spec else Path()
-    if not (folder / MATHJAX_FILES[0]).is_file():
-        raise ExtensionError(
-            f"bookext: no {MATHJAX_FILES[0]} found in the package {MATHJAX_PACKAGE}; "
-            "run `pip install -r requirements.txt -c constraints.txt`"
-        )
-    return folder
-
-
 def copy_mathjax(app, exception):
     """Copies what TeX in the browser needs, 2 MB of the package's 24."""
     if exception is not None or app.builder.format != "html":
         return
-    source, target = mathjax_folder(), Path(app.outdir) / "_static" / "mathjax"
+    package = Path(importlib.util.find_spec(MATHJAX_PACKAGE).origin).parent
+    source, target = package / "static" / "mathjax", Path(app.outdir) / "_static" / "mathjax"
     for name in MATHJAX_FILES:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         if (source / name).is_dir():

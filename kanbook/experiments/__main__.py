@@ -61,11 +61,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def show_list(options: argparse.Namespace) -> int:
     for name, experiment in EXPERIMENTS.items():
         runs = experiment.total()
-        try:
-            stored = len(engine.table_of(experiment, options.folder).runs)
-            state = "stored" if stored >= runs else f"{stored} stored"
-        except results.ResultsError:
-            state = "not readable"
+        stored = len(engine.table_of(experiment, options.folder).runs)
+        state = "stored" if stored >= runs else f"{stored} stored"
         chapters = ", ".join(map(str, experiment.chapters))
         print(f"{name}: {experiment.question}")
         print(

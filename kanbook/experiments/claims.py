@@ -27,8 +27,6 @@ from .rows import Phases, Waves, final_errors, products, solutions, where
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-__all__ = ["CLAIMS", "Claim", "Found", "Rows", "markdown", "show", "side", "table", "word"]
-
 FILES = """01_splines 02_playground 03_minimal_kan 04_baseline 05_images 06_bias 07_spline_weights
 08_base_functions 09_grid_updates 10_grid_extension 11_second_order 12_ladder 13_tanh 14_mixtures
 15_race 16_speed 17_precision 18_formulas 19_real_data 20_equations"""

@@ -56,14 +56,14 @@ def make_data(settings: Settings, seed: int) -> Data:
     elif kind == "picture":
         x, y = picture(name, settings["pixels"], dtype=torch.float64)
         parts = _parts(x, y, torch.randperm(len(x), generator=generator), (0.4, 0.1))
-    elif kind == "table":
+    else:
         found = table(name)
         n = len(found.inputs)
-        order = torch.arange(n) if found.time_ordered else torch.randperm(n, generator=generator)
+        order = torch.arange(n)
+        if found.kind != "series":  # whose test part comes last
+            order = torch.randperm(n, generator=generator)
         parts = _parts(found.inputs, found.targets, order[: settings.get("samples", n)], SHARES)
         classes = int(found.targets.max()) + 1 if found.kind == "classes" else None
-    else:
-        raise ValueError(f"task={settings['task']!r}; expected formula:, picture: or table:NAME")
     return _scaled(parts, classes, settings)
 
 
@@ -129,9 +129,6 @@ def run(
     data = make_data(settings, seed)
     if "baseline" in settings:
         return _run_baseline(settings, seed, data)
-    outputs = data.classes or data.train[1].shape[1]
-    if data.train[0].shape[1] != settings["widths"][0] or outputs != settings["widths"][-1]:
-        raise ValueError(f"widths={settings['widths']}; expected {data.train[0].shape[1]} inputs")
     names = "train", "validation", "test"
     on_device = {name: tuple(t.to(device) for t in getattr(data, name)) for name in names}
     return _train(data._replace(**on_device), settings, seed, device, **how)

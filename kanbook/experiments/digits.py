@@ -16,8 +16,6 @@ from ..tasks import FORMULAS
 from . import trials
 from .definitions import EXPERIMENTS, Experiment, Settings, kan, mlp, samples, sized
 
-__all__ = ["make_data", "run", "settings"]
-
 N_TEST = 10_000
 FIRST = 100  # what is added to seeds: by 0 to 19 the rule for the damping was chosen and tried
 QUANTILES = (0.5, 0.9, 0.99, 1.0)

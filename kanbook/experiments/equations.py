@@ -28,17 +28,6 @@ from ..counting import count_parameters
 from . import trials
 from .definitions import EXPERIMENTS, Experiment, Settings, first_sized, kan, mlp
 
-__all__ = [
-    "EQUATIONS",
-    "Equation",
-    "Residual",
-    "TensorSpline",
-    "collocate",
-    "error",
-    "run",
-    "sample",
-]
-
 Jet = tuple[Tensor, Tensor, Tensor]  # values, with first and second derivatives along the axes
 
 PI = math.pi

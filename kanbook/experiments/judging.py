@@ -16,9 +16,6 @@ from ..results import contests
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Versus", "number", "percent", "quoted", "ratio", "show", "task_name", "versus"]
-__all__ += ["versus_on", "versus_runs", "word"]
-
 ONE_CONTEST = {"contest": ""}  # the caller knows that no run of these two is there twice
 
 

@@ -14,18 +14,6 @@ from .rows import SIZES, where
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-__all__ = [
-    "NAMES",
-    "OWN",
-    "fields",
-    "kinds",
-    "over",
-    "phases",
-    "singles",
-    "solved",
-    "with_methods",
-]
-
 NAMES = {"axes": "formulas, along the axes", "rotated": "formulas, rotated"}
 NAMES |= {"generic": "formulas, generic", "regression": "tables, regression"}
 NAMES |= {"classes": "tables, classes", "series": "time series"}

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from ..tasks.pictures import PICTURES, picture
 
-__all__ = ["encode", "inputs_of", "make"]
-
 FREQUENCIES = 2  # of the number of the slice, of which there are few
 N_TEST = 10_000
 

@@ -16,8 +16,6 @@ from ..tasks import positional_encoding
 from . import trials
 from .definitions import EXPERIMENTS, Experiment, Settings, kan, mlp, samples, sized
 
-__all__ = ["frequencies", "make_data", "missing", "run", "settings", "waves"]
-
 N_TRAIN, N_VALIDATION, N_TEST = 1000, 500, 2000
 PROBES = 12  # looks at the frequencies in a training, ever farther apart
 

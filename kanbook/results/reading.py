@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .table import FOLDER, ResultsError, Table
+from .table import FOLDER, Table
 
 
 def names(folder: Path | str | None = None) -> list[str]:
@@ -253,7 +253,6 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
 
     Raises:
         ValueError: there is no such part.
-        ResultsError: the file cannot be read.
 
     Example:
         >>> frame = benchmark("speed")
@@ -264,13 +263,7 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
     """
     import pandas
 
-    path = Path(path or FOLDER / "benchmark.json")
-    try:
-        parts = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise ResultsError(
-            f"{path} cannot be read ({error}); make it again: make bench ARGS='--save {path}'"
-        ) from error
+    parts = json.loads(Path(path or FOLDER / "benchmark.json").read_text(encoding="utf-8"))
     if part not in parts:
         raise ValueError(f"part={part!r}; expected one of {', '.join(map(repr, parts))}")
     frame = pandas.DataFrame(parts[part]["rows"])
@@ -278,13 +271,11 @@ def benchmark(part: str = "speed", *, path: Path | str | None = None):
     return frame
 
 
-def published(name: str = "kanbefair"):
-    """Load what was counted in runs that others have published.
+def published():
+    """Load what was counted in the runs of Yu, Yu and Wang, KAN or MLP: A Fairer Comparison, 2024.
 
-    Args:
-        name: ``"kanbefair"``, the only one: the runs of R. Yu, W. Yu and X. Wang, KAN or MLP: A
-            Fairer Comparison, 2024. Each is one training, of one random start, and its accuracy
-            that of the epoch that did best on the *test* samples.
+    A run is one training, of one random start; its accuracy is that of the epoch that did best on
+    the *test* samples.
 
     Returns:
         A ``pandas.DataFrame`` with one row for each set of data, ``data``, a ``kind`` of either
@@ -299,11 +290,8 @@ def published(name: str = "kanbefair"):
         ``mlp_best``, each measured on that many samples of its own.
         ``frame.attrs["provenance"]`` says from what and how this was counted.
 
-    Raises:
-        ValueError: there is nothing of that name.
-
     Example:
-        >>> frame = published("kanbefair")
+        >>> frame = published()
         >>> frame.groupby("kind").size().to_dict()
         {'picture': 8, 'table': 10}
 
@@ -311,9 +299,7 @@ def published(name: str = "kanbefair"):
     """
     import pandas
 
-    if name != "kanbefair":
-        raise ValueError(f"name={name!r}; expected 'kanbefair'")
-    stored = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    stored = json.loads((FOLDER / "kanbefair.json").read_text(encoding="utf-8"))
     frame = pandas.DataFrame(stored["rows"])
     frame.attrs["provenance"] = stored["provenance"]
     return frame

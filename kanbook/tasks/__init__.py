@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import cache
-from pathlib import Path
 
 import torch
-from matplotlib.image import imread
 from torch import Tensor
 
 from .._checks import (
@@ -172,13 +169,6 @@ def formula(
 IMAGE_SIZES = (8, 128)  # smallest, largest
 
 
-@cache
-def _portrait() -> Tensor:
-    """The photograph: luminance in [0, 1], shape (128, 128), float64."""
-    pixels = imread(Path(__file__).with_name("portrait.png"))  # in steps of 1 / 255
-    return torch.from_numpy(pixels.astype("float64"))
-
-
 def image(
     size: int = 64,
     *,
@@ -210,7 +200,9 @@ def image(
 
     In the book: chapter 5.
     """
-    return as_function(_portrait(), size, device, dtype)
+    from .pictures import picture  # which imports this module
+
+    return picture("portrait", size, device=device, dtype=dtype)
 
 
 def as_function(

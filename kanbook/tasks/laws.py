@@ -12,8 +12,6 @@ from torch import Tensor
 
 from .._checks import as_generator, check_integer, check_name, check_number
 
-__all__ = ["LAWS", "Law", "law"]
-
 
 @dataclass(frozen=True)
 class Law:

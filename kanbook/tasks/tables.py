@@ -43,11 +43,6 @@ class Table:
     columns: tuple[str, ...]
     seasonal: int | None = None
 
-    @property
-    def time_ordered(self) -> bool:
-        """Whether rows follow each other in time, so that the test part must come last."""
-        return self.kind == "series"
-
 
 def data_file(package: str, path: str) -> Path:
     """Where a package keeps a file, without importing the package.

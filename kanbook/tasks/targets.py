@@ -32,8 +32,6 @@ from torch import Tensor
 
 from .._checks import as_generator, check_dtype, check_integer, check_name, check_number
 
-__all__ = ["KINDS", "TARGETS", "Target", "in_ball", "rotation", "spread", "target"]
-
 KINDS = ("axes", "rotated", "generic")
 
 

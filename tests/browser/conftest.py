@@ -2,7 +2,7 @@
 
 import pytest
 from playwright.sync_api import sync_playwright
-from visitor import HTML, serve
+from visitor import DESKTOP, HTML, PHONE, Visitor, serve
 
 from browser import MISSING, find
 
@@ -42,3 +42,17 @@ def server():
     """The address of the built book."""
     with serve(HTML) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def desktop(browser, server):
+    visitor = Visitor(browser, server, DESKTOP, "light")
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.fixture(scope="module")
+def phone(browser, server):
+    visitor = Visitor(browser, server, PHONE, "dark")
+    yield visitor
+    visitor.context.close()

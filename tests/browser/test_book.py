@@ -27,20 +27,6 @@ NOTEBOOK_PAGES = [page for page in PAGES if page.startswith("notebooks/")]
 pytestmark = NEEDS_BOOK
 
 
-@pytest.fixture(scope="module")
-def desktop(browser, server):
-    visitor = Visitor(browser, server, DESKTOP, "light")
-    yield visitor
-    visitor.context.close()
-
-
-@pytest.fixture(scope="module")
-def phone(browser, server):
-    visitor = Visitor(browser, server, PHONE, "dark")
-    yield visitor
-    visitor.context.close()
-
-
 @pytest.fixture
 def fresh_desktop(browser, server):
     """A first visit: nothing in the browser's storage."""

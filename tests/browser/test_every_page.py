@@ -9,7 +9,7 @@ its rules there; on the others, which have the same menus, that what scrolls can
 from importlib.resources import files
 
 import pytest
-from visitor import DESKTOP, NEEDS_BOOK, PAGES, PHONE, Visitor
+from visitor import DESKTOP, NEEDS_BOOK, PAGES, PHONE
 
 pytestmark = NEEDS_BOOK
 LOOK = """() => {
@@ -43,10 +43,6 @@ LOOK = """() => {
   if (raw) problems.push(`raw TeX in the text: ${raw[0]}`);
   return problems;
 }"""
-
-
-def look(visitor):
-    return visitor.problems + visitor.page.evaluate(LOOK)
 
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
@@ -89,29 +85,22 @@ LISTING = "_modules/kanbook/layers.html"  # one stands for all that Sphinx makes
 VISITED = [page for page in PAGES if page == LISTING or not page.startswith("_modules/kanbook/")]
 
 
-@pytest.fixture(scope="module")
-def visitor(browser, server):
-    visitor = Visitor(browser, server, DESKTOP, "light")
-    yield visitor
-    visitor.context.close()
-
-
 def axe(page, rules):
     page.wait_for_function(REACHED, timeout=60_000)  # a lab starts slowly on a slow machine
     return page.evaluate(RUN, rules)
 
 
 @pytest.mark.parametrize("path", VISITED)
-def test_nothing_is_wrong(visitor, path):
-    visitor.page.set_viewport_size(DESKTOP)
-    page = visitor.open(path, "light")
+def test_nothing_is_wrong(desktop, path):
+    desktop.page.set_viewport_size(DESKTOP)
+    page = desktop.open(path, "light")
     listing = path.startswith("_modules/")  # whose template is not ours: without axe
     page.evaluate(AXE)
     page.evaluate(READ)
     found = page.evaluate(LOOK)
     if not listing:
         found += axe(page, {} if path in KINDS else NO_CONTRAST)
-    visitor.switch_to("dark")
+    desktop.switch_to("dark")
     found += page.evaluate(LOOK)
     if path in KINDS:
         page.wait_for_timeout(500)  # colors fade into those of the dark
@@ -121,16 +110,9 @@ def test_nothing_is_wrong(visitor, path):
     found += page.evaluate(LOOK)
     if not listing:
         found += axe(page, NO_CONTRAST if path in KINDS else ONLY_WIDTH)
-    visitor.switch_to("light")
+    desktop.switch_to("light")
     found += page.evaluate(LOOK)
-    assert not visitor.problems + found, "\n".join(visitor.problems + found)
-
-
-@pytest.fixture(scope="module")
-def phone(browser, server):
-    visitor = Visitor(browser, server, PHONE, "dark")
-    yield visitor
-    visitor.context.close()
+    assert not desktop.problems + found, "\n".join(desktop.problems + found)
 
 
 @pytest.mark.parametrize("path", sorted(KINDS))

@@ -25,15 +25,13 @@ class NotebookBudget:
 
     def budget(self, notebook):
         metadata = json.loads((self.root / notebook).read_text(encoding="utf-8"))["metadata"]
-        return metadata.get("kanbook", {}).get("budget_seconds")
+        return metadata["kanbook"]["budget_seconds"]
 
     def over_budget(self):
         problems = []
         for notebook, seconds in self.seconds.items():
             budget = self.budget(notebook)
-            if budget is None:
-                problems.append(f"{notebook}: metadata states no kanbook.budget_seconds")
-            elif seconds > budget * self.factor:
+            if seconds > budget * self.factor:
                 allowed = f"{budget:g} s" + (f" x {self.factor:g}" if self.factor != 1 else "")
                 problems.append(f"{notebook}: took {seconds:.1f} s, its time budget is {allowed}")
         return problems
@@ -53,10 +51,7 @@ class NotebookBudget:
 
 
 def pytest_configure(config):
-    from run_notebooks import NotebookError, budget_factor  # found once pytest has set its path
+    from run_notebooks import budget_factor  # found once pytest has set its path
 
-    try:
-        factor = budget_factor()
-    except NotebookError as error:
-        raise pytest.UsageError(str(error)) from None
-    config.pluginmanager.register(NotebookBudget(config.rootpath, factor), "notebook_budget_run")
+    budget = NotebookBudget(config.rootpath, budget_factor())
+    config.pluginmanager.register(budget, "notebook_budget_run")

@@ -17,7 +17,6 @@ import sys
 import benchmark
 import matplotlib
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -196,40 +195,3 @@ def test_benchmark_runs_on_a_gpu(gpu, monkeypatch):
     assert max(row["worst"] or 0 for row in found["speed"]) < 1e-6
     monkeypatch.setattr(benchmark, "HOW", {"eager": benchmark.HOW["eager"]})
     assert len(benchmark.prediction((2, 5, 1), rounds=2, device=GPU)["prediction"]) == 2
-
-
-# --- the pretended GPU is like one ---------------------------------------------------------------
-
-
-def test_pretended_gpu_keeps_numbers(gpu):
-    torch.set_default_dtype(torch.float64)
-    model, again = (kanbook.KAN([1, 3, 1], generator=0) for _ in range(2))
-    x, y = kanbook.tasks.function_1d("sine", 50)
-    history = kanbook.training.fit(model.to(gpu), x.to(gpu), y.to(gpu), steps=5)
-    with pytest.raises(AssertionError, match="trained on the CPU"):
-        kanbook.training.fit(again, x, y, steps=5)
-    assert len(history.loss) == 5 and history.loss[-1] < history.loss[0]
-    assert torch.tensor([1.0, 2.0], device=gpu).sum().item() == 3
-    assert f"{torch.ones((), device=gpu):.1f}" == "1.0"
-
-
-@pytest.mark.parametrize(
-    "mistake",
-    [
-        lambda x: x + torch.ones(5),
-        lambda x: torch.ones(5) @ x,
-        lambda x: torch.ones(5)[x > 0],
-        lambda x: torch.cat([x, torch.ones(1)]),
-        lambda x: torch.nn.Linear(5, 1)(x),
-        lambda x: x.numpy(),
-        lambda x: np.abs(x),
-        lambda x: plt.plot(x),
-        lambda x: x.normal_(generator=torch.Generator()),
-        lambda x: kanbook.KAN([1, 1], device=x.device, generator=torch.Generator()),
-    ],
-)
-def test_pretended_gpu_refuses(gpu, mistake):
-    x = torch.linspace(-1, 1, 5, device=gpu)
-    assert x.device == gpu
-    with pytest.raises((RuntimeError, TypeError, ValueError)):
-        mistake(x)

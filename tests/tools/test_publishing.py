@@ -67,29 +67,6 @@ def test_jobs_may_do_no_more_than_they_need():
     }
 
 
-def test_main_is_published_once_it_is_tested():
-    content = workflow()
-    jobs, main = content["jobs"], "github.ref == 'refs/heads/main'"
-    assert content["on"]["push"] == {"branches": ["main"]}
-    assert jobs["tests"]["uses"] == "./.github/workflows/tests.yml"
-    assert [jobs[name]["needs"] for name in ("build", "colab")] == ["tests", "build"]
-    assert jobs["colab"]["if"] == main
-    # The pages come after the branch that they link to, but a branch that may not be replaced
-    # holds up no pages.
-    assert jobs["deploy"]["needs"] == ["build", "colab"]
-    assert jobs["deploy"]["if"].strip("${} ").split(" && ") == [
-        "!cancelled()",
-        "needs.build.result == 'success'",
-        main,
-    ]
-
-
-def test_what_is_built_is_what_is_uploaded():
-    steps = workflow()["jobs"]["build"]["steps"]
-    assert steps[-2]["run"] == "make book EXTRA=book"
-    assert steps[-1]["with"] == {"path": "_build/html"}
-
-
 # --- the steps of book.yml -----------------------------------------------------------------------
 
 

@@ -1,8 +1,6 @@
 """Contests: what is drawn, what is chosen, the engine in their stages, and a single run."""
 
-import copy
 import math
-import random
 import signal
 from dataclasses import replace
 from functools import partial
@@ -11,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from running import Running, change_row, command, rows, without_times
+from running import Running, change_row, command, rows
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, log_loss
 
@@ -294,22 +292,6 @@ def test_verify_makes_the_same_runs(table, capsys):
     assert all(x.startswith("agrees: ") and x.endswith("to the last digit") for x in lines)
 
 
-@pytest.mark.parametrize(
-    "names, change",
-    [
-        ("test_error", lambda run: run.update(test_error=run["test_error"] * 1.01)),
-        ("validation_error", lambda run: run.update(validation_error=None)),
-    ],
-)
-def test_verify_finds_a_changed_row(table, capsys, monkeypatch, names, change):
-    key = change_row(table, change)
-    only = engine.table_of(TINY, table.path.parent).runs[key]
-    monkeypatch.setattr(engine, "sample", lambda *args, **options: [only])
-    assert command(table.path.parent, "verify", "tiny") == 1
-    line = capsys.readouterr().out.splitlines()[-1]
-    assert line.startswith(f"DIFFERS: run {key},") and line.endswith(f"not equal: {names}")
-
-
 @pytest.mark.parametrize("what", ["run", "verify"])
 def test_a_choice_that_was_made_otherwise_is_refused(table, capsys, what):
     """Who changes an error that something was chosen by would have to change the rest, too."""
@@ -321,18 +303,6 @@ def test_a_choice_that_was_made_otherwise_is_refused(table, capsys, what):
     assert command(table.path.parent, what, "tiny") == 1
     assert "has settings that 'tiny' does not have" in capsys.readouterr().err
     assert table.path.read_bytes() == before
-
-
-def test_results_are_read_with_their_stages(table):
-    frames = [results.load("tiny", tuning=one, folder=table.path.parent) for one in (True, False)]
-    assert sum(map(len, frames)) == len(table.runs)
-    assert [set(one.stage) for one in frames] == [{"search", "finalist"}, {"result"}]
-    frame = frames[1]
-    columns = {"task", "kind", "contest", "family", "seed", "config", "stage", "validation_error"}
-    columns |= {"test_error", "p90", "parameters", "seconds", "steps", "diverged"}
-    assert columns <= set(frame)
-    ratios = results.contests.ratios(frame, "KAN", "MLP")
-    assert set(ratios.kind if "kind" in ratios else ratios.index) >= {"axes", "rotated", "all"}
 
 
 def test_a_baseline_only_has_the_seeds_that_count(tmp_path, monkeypatch):
@@ -451,15 +421,6 @@ def test_the_targets_of_the_test_have_no_noise():
     assert torch.allclose(data.test[0], ((t - low) / (high - low) * 2 - 1).clamp(-1, 1))
 
 
-def test_unknown_tasks_and_widths_are_refused():
-    with pytest.raises(ValueError, match="task='sine'; expected formula:, picture: or table:NAME"):
-        contest_run.make_data(RUN | {"task": "sine"}, 0)
-    (one,) = drawn("MLP", draws=1)
-    for widths in ([3, 5, 1], [2, 5, 2]):
-        with pytest.raises(ValueError, match="widths="):
-            contest_run.run(one | {"widths": widths}, 0)
-
-
 # Errors
 
 
@@ -553,28 +514,6 @@ def test_steps_are_timed_as_they_are_trained(monkeypatch):
     assert asked[-6:] == [(32, torch.nn.functional.cross_entropy)] * 6
     for times in (found["step_seconds"], found["prediction_seconds"]):
         assert len(times) == 2 and min(times) > 0
-
-
-def test_a_run_depends_on_settings_and_seed_only():
-    settings = [OVERFITS | {"steps": 5, "batch_size": 8}, *drawn("MLP", draws=1)]
-    settings[1] |= {"steps": 5}
-    before = copy.deepcopy(settings), random.getstate(), torch.get_num_threads()
-    first = [without_times(contest_run.run(one, 3)) for one in settings]
-    torch.manual_seed(99)
-    state = torch.get_rng_state()
-    assert [without_times(contest_run.run(one, 3)) for one in settings[::-1]][::-1] == first
-    assert torch.equal(torch.get_rng_state(), state)
-    assert (settings, random.getstate(), torch.get_num_threads()) == before
-    other = [contest_run.run(one, 4) for one in settings]
-    assert all(a["loss"] != b["loss"] for a, b in zip(first, other, strict=True))
-
-
-def test_the_beginning_only(made_here):
-    stored = next(run for run in made_here.runs.values() if run["stage"] == "result")
-    found = engine.rerun(stored, seconds=1e-9)
-    assert found["steps"] == 1 and found["points"] == 1 and found["identical"]
-    assert found["end"] == {"loss": stored["curve"]["loss"][0]}
-    assert stored["curve"]["step"][-1] in (80, 10) and len(stored["curve"]["step"]) <= 15
 
 
 CONTESTS = [name for name, one in EXPERIMENTS.items() if isinstance(one, Contest)]

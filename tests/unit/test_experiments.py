@@ -439,25 +439,16 @@ def test_verify_every_stored_table(table, capsys, monkeypatch):
     assert [line[:7] for line in lines] == ["other:", "agrees:", "tiny:", "DIFFERS"]
 
 
-def test_make_verify_fails_where_python_does(tmp_path):
-    (tmp_path / "python").write_text("#!/bin/sh\necho cannot import kanbook >&2\nexit 1\n")
-    (tmp_path / "python").chmod(0o755)
-    make = ["make", "verify", f"BIN={tmp_path}", f"INSTALLED={tmp_path / 'python'}"]
-    made = subprocess.run(make, cwd=Path(__file__).parents[2], capture_output=True, text=True)
-    assert "cannot import kanbook" in made.stderr and made.returncode != 0
-
-
 def test_list_and_table(table, capsys):
     assert command(table.path.parent, "table", "tiny") == 0
     header, mlp, kan, *_ = capsys.readouterr().out.splitlines()
     assert header.endswith("diverged  seconds") and "NaN" not in mlp
     assert "MLP" in mlp and "KAN" in kan
-    table.path.with_stem("pace").write_bytes(b"x\n")
     assert command(table.path.parent, "list") == 0
     out = capsys.readouterr().out
     assert all(f"{name}: {one.question}" in out for name, one in EXPERIMENTS.items())
     assert f"2 settings, 2 seeds, {KEYS} runs with tuning (stored)" in out
-    assert "(0 stored)" in out and "(not readable)" in out
+    assert "(0 stored)" in out
 
 
 def test_a_reader_that_leaves_early_is_no_error():

@@ -30,11 +30,6 @@ def test_the_pictures_are_different():
     assert len(PICTURES) == 8 and np.abs(joint - np.eye(8)).max() < 0.7
 
 
-def test_the_portrait_is_that_of_the_image():
-    for ours, of_image in zip(picture("portrait", 48), tasks.image(48), strict=True):
-        torch.testing.assert_close(ours, of_image, rtol=0, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("name", "pixels"),
     [

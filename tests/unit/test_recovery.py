@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from kanbook._checks import needed
 from kanbook.experiments import recovery, regressors
 from kanbook.tasks.laws import law, numeric
 
@@ -36,11 +35,6 @@ def test_what_pykan_raises_is_an_outcome_and_what_we_raise_is_not(monkeypatch):
     monkeypatch.setattr(regressors.time, "process_time", lambda: None)
     with pytest.raises(TypeError):
         regressors.pykan("sum", *data, 60.0, 0)
-
-
-def test_missing_rivals_are_named():
-    with pytest.raises(ImportError, match="nothing is not installed; run `pip install nothing==1`"):
-        needed("nothing", "nothing==1")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What networks learn: curves, the image, its encoding, formulas; and decibels."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from matplotlib.image import imread
 
 from kanbook import tasks
 
-PORTRAIT = imread(tasks.Path(tasks.__file__).with_name("portrait.png")).astype("float64")
+PORTRAIT = imread(Path(tasks.__file__).with_name("portrait.png")).astype("float64")
 
 
 # Curves
