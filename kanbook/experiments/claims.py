@@ -384,7 +384,7 @@ def noisy(rows: Rows) -> Found:
     return Found(word(map(side, found.values()), "b"), f"20 % noise, KAN / MLP: {each(found)}.")
 
 
-@claim(SAID, 15, but="at some sizes")
+@claim(SAID, 15)
 def painted(rows: Rows) -> Found:
     """For a picture: take an MLP."""
     found = rows.each("pictures")
@@ -420,7 +420,8 @@ def markdown(frame: DataFrame) -> str:
     found = _markdown(frame[frame["first"]])
     if rest.empty:
         return found
-    summary = f"<summary>{len(rest)} more: noise, equations, knots, optimizers, the post</summary>"
+    on = "noise, pictures, equations, knots, optimizers, the post"
+    summary = f"<summary>{len(rest)} more: {on}</summary>"
     return f"{found}\n\n<details>\n{summary}\n\n{_markdown(rest)}\n\n</details>"
 
 

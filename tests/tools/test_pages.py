@@ -89,13 +89,19 @@ def test_first_page_says_what_a_small_kan_gave(first_page):
     assert f"a small KAN itself it is {np.exp(logs.KAN - logs.MLP):.2f}" in first_page
 
 
-def test_first_page_says_what_a_photograph_gave(first_page):
+def test_first_page_says_what_photographs_gave(first_page):
+    found = kan_to_mlp("pictures").loc["1000 parameters"]
+    assert found.tasks == 6 and found.high < 1
+    assert f"it is {found.ratio:.2f} ({found.low:.2f} to {found.high:.2f})" in first_page
+    equal = results.load("pictures").query("contest == 'parameters'")
+    for network in "KAN", "MLP":
+        assert (contests.per_task(equal, network, "interpolation").low > 1).all()
     frame = results.load("race")
     frame = frame[frame.contestant.isin(["KAN", "MLP, tanh"])]
     assert frame.groupby("family").seed.nunique().tolist() == [5, 5]
     kan, mlp = (runs.sort_values("seed") for _, runs in frame.groupby("family"))
     assert kan.parameters.max() == pytest.approx(mlp.parameters.max(), rel=0.01)
     ratio = np.exp((np.log(kan.final).mean() - np.log(mlp.final).mean()) / 2)
-    assert f"**{ratio:.1f} on a photograph**" in first_page
+    assert f"**{found.ratio:.2f} or {ratio:.1f} on photographs.**" in first_page
     times = kan.seconds.median() / mlp.seconds.median()
     assert f"after {times:.0f} times the MLP's seconds" in first_page

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy import interpolate
 
-from kanbook import MLP, experiments, results, tasks
+from kanbook import KAN, experiments, results
 from kanbook.experiments import rivals
 from notebook_files import ROOT
 
@@ -73,10 +73,10 @@ def test_the_answers_of_the_verdict_can_be_copied():
     text = next(text for c in cells if 'class="chooser"' in (text := "".join(c["source"])))
     x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
     y = x[:, :1] * x[:, 1:]
-    names = {"baseline": experiments.baselines.fit, "experiments": experiments, "tasks": tasks}
-    names |= {"train": (x[:40], y[:40]), "choose": (x[40:], y[40:]), "new": x, "MLP": MLP}
-    names |= {"x": torch.tensor(x, dtype=torch.float32), "F": 3, "d": 2, "rivals": rivals}
-    lines = set(re.findall(r"(?:^|; )`((?:baseline|MLP|rivals).*?)`", text, re.M))
+    names = {"baseline": experiments.baselines.fit, "experiments": experiments}
+    names |= {"train": (x[:40], y[:40]), "choose": (x[40:], y[40:]), "new": x, "KAN": KAN}
+    names |= {"x": torch.tensor(x, dtype=torch.float32), "d": 2, "rivals": rivals}
+    lines = set(re.findall(r"(?:^|; )`((?:baseline|KAN|rivals).*?)`", text, re.M))
     assert len(lines) >= 5
     for line in lines:
         assert eval(line, names) is not None, line

@@ -120,7 +120,7 @@ def test_tables_of_numbers_from_the_raw_rows(by_kind, table):
     np.testing.assert_allclose([row.ratio, row.low, row.high], expected, rtol=1e-4)
     said = table.loc["Everywhere but on formulas MLPs are better.", "numbers"]
     assert f"{expected[0]:.2f} [{expected[1]:.2f}, {expected[2]:.2f}]" in said
-    assert "level in 2 (tables, regression; time series)" in table.numbers.iloc[0]
+    assert "level in 3 (tables, regression; time series; pic" in table.numbers.iloc[0]
 
 
 def test_half_the_parameters_from_the_raw_rows(table):
