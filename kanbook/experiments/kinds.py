@@ -139,6 +139,7 @@ def kinds() -> DataFrame:
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
                 add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
         if name == "formulas":
+            add("twelve formulas, by L-BFGS", "MLP", load("formulas-lbfgs"))
             add("twelve formulas, by LM", "MLP", load("formulas-lm"))
             add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")
             adam = contests.with_own(load("recipe-adam"), "recipe").query("contest == 'seconds'")
