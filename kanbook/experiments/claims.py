@@ -110,6 +110,7 @@ def beat(rows: Rows) -> Found:
     """KANs beat MLPs of as many parameters."""
     names = "formulas", "noise", "tables", "pictures"
     found = {kind: row for n in names for kind, row in rows.each(n).items() if kind in NAMES}
+    found |= {f"dense {kind}": row for kind, row in rows.each("formulas-dense").items()}
     found["twelve formulas, by L-BFGS"] = over(rows("formulas-lbfgs"))
     found["twelve formulas, by LM"] = over(rows("formulas-lm"))
     found["six formulas, the recipe"] = over(rows("recipe-lm"), "recipe")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 NAMES = {"axes": "formulas, along the axes", "rotated": "formulas, rotated"}
-NAMES |= {"generic": "formulas, generic", "regression": "tables, regression"}
+NAMES |= {"generic": "formulas, generic"}
+NAMES |= {f"dense {kind}": f"dense {name}" for kind, name in NAMES.items()}
+NAMES |= {"regression": "tables, regression"}
 NAMES |= {"classes": "tables, classes", "series": "time series"}
 NAMES |= {
     f"noise {s}%, {n} samples": f"{n:,} samples, {s} % noise" for s in (0, 20) for n in (200, 2000)
@@ -139,6 +141,8 @@ def kinds() -> DataFrame:
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
                 add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
         if name == "formulas":
+            for kind, part in load("formulas-dense").groupby("kind", sort=False):
+                add(f"dense {kind}", "MLP", part)
             add("twelve formulas, by L-BFGS", "MLP", load("formulas-lbfgs"))
             add("twelve formulas, by LM", "MLP", load("formulas-lm"))
             add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")

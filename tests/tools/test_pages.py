@@ -76,7 +76,9 @@ def test_first_page_says_what_formulas_gave(first_page):
     assert (axes.tasks, turned.tasks) == (8, 8)
     assert (axes.verdict, turned.verdict) == ("undecided", "b")
     assert f"**{axes.ratio:.2f} or {turned.ratio:.2f} on formulas without noise.**" in first_page
-    for row in axes, turned:
+    dense = kan_to_mlp("formulas-dense")
+    assert (dense.loc["axes"].verdict, dense.loc["rotated"].verdict) == ("a", "b")
+    for row in axes, turned, dense.loc["axes"], dense.loc["rotated"]:
         assert f"{row.ratio:.2f} ({row.low:.2f} to {row.high:.2f}" in first_page
 
 

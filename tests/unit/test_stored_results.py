@@ -7,13 +7,13 @@ from kanbook.experiments import EXPERIMENTS, contests, engine
 from kanbook.experiments import definitions as d
 
 # Tables that are not complete yet: what is there is right, more will come.
-GROWING = {"formulas-dense"}
+GROWING: set[str] = set()
 SEEDS = {"tuning": d.TUNING_SEEDS}  # of the stages that choose
 SEEDS |= {"finalist": contests.FINALIST_SEEDS}
 
 
 def test_they_are_small():
-    assert sum(path.stat().st_size for path in results.FOLDER.glob("*.jsonl")) < 20e6
+    assert sum(path.stat().st_size for path in results.FOLDER.glob("*.jsonl")) < 25e6
     stored, defined = set(results.names()), set(EXPERIMENTS)
     assert stored <= defined and defined - stored <= GROWING
 
