@@ -12,13 +12,13 @@ from kanbook.tasks.laws import law, numeric
 # --- the rivals ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "stage"), [("pykan", "functions"), ("pykan, tuned", "pruning")])
-def test_pykan_leaves_nothing_behind(method, stage, monkeypatch, tmp_path):
+@pytest.mark.parametrize("method", ["pykan", "pykan, tuned"])
+def test_pykan_leaves_nothing_behind(method, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = torch.get_rng_state(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
     formula, note = recovery.METHODS[method]("sum", *law("sum", generator=1), 1.0, 0)
-    assert formula is None and stage in str(note)  # farther it does not come in a second
+    assert formula is None and "stage" in str(note)  # one second is too short for a formula
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (str(np.random.get_state()), random.getstate()) == before[1:]  # noqa: NPY002
     assert torch.get_default_dtype() == torch.float32
