@@ -482,7 +482,7 @@ class StoredBenchmark(SphinxDirective):
         found, made = [], []
         for part, title in self.TITLES.items():
             frame = results.benchmark(part)
-            found += self.parse_text_to_nodes(_folded_table(title, frame))
+            found += self.parse_text_to_nodes(_folded_table(title, frame, name=f"benchmark-{part}"))
             made += [frame.attrs["provenance"]] if frame.attrs["provenance"] not in made else []
         for how in made:
             versions = ", ".join(f"{name} {version}" for name, version in how["versions"].items())
@@ -494,10 +494,11 @@ class StoredBenchmark(SphinxDirective):
         return found
 
 
-def _folded_table(title, frame, more=""):
+def _folded_table(title, frame, more="", name=""):
     rows = [list(frame), *frame.astype(object).values.tolist()]
     lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
-    block = [f"::::{{dropdown}} {title}", ":::{csv-table}", ":header-rows: 1"]
+    block = [f"::::{{dropdown}} {title}", *([f":name: {name}", ""] if name else [])]
+    block += [":::{csv-table}", ":header-rows: 1"]
     return "\n".join([*block, ":class: stored-results", "", *lines, ":::", "", more, "::::"])
 
 

@@ -397,9 +397,10 @@ def rerun(
 
     Returns:
         ``steps``: how far the new run got; ``early``: the largest relative difference of the
-        losses in the first 30 evaluations; ``end``: its losses at the end, by name, None where not
-        finite; ``points``: of the curve, if time ran out, else None; ``changed``: names of the
-        numbers that are not equal, but for times; ``identical``: whether there are none.
+        losses in the first 30 evaluations, or to the first that is more than twice the loss at the
+        start; ``end``: its losses at the end, by name, None where not finite; ``points``: of the
+        curve, if time ran out, else None; ``changed``: names of the numbers that are not equal, but
+        for times; ``identical``: whether there are none.
 
     Raises:
         ValueError: the run measured seconds, which no second run repeats.
@@ -409,11 +410,12 @@ def rerun(
     new = train(stored, device=device, limit=seconds)
     curve, old = new["curve"], stored["curve"]
     n = len(curve["step"])
-    early = [
-        _difference(a, b)
-        for count, a, b in zip(curve["evaluations"], curve["loss"], old["loss"], strict=False)
-        if count <= 30
-    ]
+    early = []
+    for count, a, b in zip(curve["evaluations"], curve["loss"], old["loss"], strict=False):
+        if count <= 30:
+            early.append(_difference(a, b))
+        if count > 30 or _finite(b) > 2 * _finite(old["loss"][0]):
+            break
     changed = [
         f"curve: {name}"
         for name in ("step", "evaluations", "loss")
@@ -453,11 +455,12 @@ def end(run: dict[str, Any], points: int | None = None) -> dict[str, float | Non
 def judge(table: Table, stored: dict[str, Any], found: dict[str, Any]) -> tuple[bool, str]:
     """Whether what :func:`rerun` found agrees with a stored run, and by what.
 
-    The beginning is judged strictly. The end is not: long trainings amplify the rounding errors in
-    which processors differ, until the run is as good as one with another seed. So each loss at the
-    end must lie within the range of the stored seeds of the same settings, widened by the factor
-    ``WIDER`` on both sides; by ``WIDER_OF_FEW`` if there are fewer than three. Where the curves are
-    equal to the last digit no rounding has grown, and the end is judged as the beginning.
+    The beginning is judged strictly. The end is not: long trainings, and steps so large that the
+    loss leaps, amplify the rounding errors in which processors differ, until the run is as good as
+    one with another seed. So each loss at the end must lie within the range of the stored seeds of
+    the same settings, widened by the factor ``WIDER`` on both sides; by ``WIDER_OF_FEW`` if there
+    are fewer than three. Where the curves are equal to the last digit no rounding has grown, and
+    the end is judged as the beginning.
 
     Returns:
         Whether it agrees, and one line with what spoke and the numbers.

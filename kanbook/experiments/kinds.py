@@ -147,7 +147,7 @@ def kinds() -> DataFrame:
             add("twelve formulas, by LM", "MLP", load("formulas-lm"))
             add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")
             adam = contests.with_own(load("recipe-adam"), "recipe").query("contest == 'seconds'")
-            add("the same, by Adam", "MLP, equal seconds", adam, a="recipe")
+            add("six formulas, the recipe by Adam", "MLP, equal seconds", adam, a="recipe")
     for frame in (solved(load("equations")), phases(load("sequence"))):
         add(frame.kind.iloc[0], "MLP", frame)
         add(frame.kind.iloc[0], OWN, frame, b=OWN)

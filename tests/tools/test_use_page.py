@@ -30,6 +30,8 @@ def test_its_code_runs(tmp_path, monkeypatch, capsys):
         names["program"].module()(names["u"]), names["model"](names["u"]), atol=1e-5
     )
     assert names["least"].loss[-1] < 1e-2 * names["history"].validation_loss[-1] < 1e-5
+    slopes = names["slopes"][:, :, 0].T.detach()  # of a product: the other factor
+    torch.testing.assert_close(slopes, names["x"][names["test"]].flip(1), rtol=0.1, atol=2.0)
     assert "torch.Size([32, 4]) torch.Size([32, 4])" in capsys.readouterr().out
     if compiler := shutil.which("cc"):
         programs = re.findall(r"^```c\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)

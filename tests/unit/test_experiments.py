@@ -383,6 +383,16 @@ def test_verify_the_beginning_of_a_long_run(tmp_path, capsys, monkeypatch):
     assert ", 1 of 100 steps: " in capsys.readouterr().out
 
 
+def test_the_beginning_ends_where_the_loss_leaps():
+    stored, _ = engine.perform(planned("result", FIXED | {"steps": 30, "lr": 100.0}, 0))
+    losses = stored["curve"]["loss"]
+    assert losses[1] > 2 * losses[0]
+    losses[2] *= 1.1
+    assert engine.rerun(stored)["early"] == 0
+    losses[1] *= 1.1
+    assert engine.rerun(stored)["early"] > 0.05
+
+
 def test_a_stored_divergence_that_does_not_happen_again(table):
     stored, _ = engine.perform(planned("result", FIXED | {"steps": 50}, 0))
     stored |= {"loss": None, "diverged": True, "test_loss": None}
