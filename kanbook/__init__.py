@@ -20,7 +20,7 @@ from .layers import KANLayer, TanhLayer
 from .networks import KAN, MLP, Mixture, TanhKAN
 from .training import History, fit
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 # The workshop: a module by its own name, anything else by where it is.
 _WORKSHOP = {

@@ -28,7 +28,8 @@ FEW, CHUNK = 2**15, 2**20
 def full_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Make a layer's method compute in the layer's own dtype under ``torch.autocast``.
 
-    Autocast's 8 bits of mantissa are too few to tell where in its interval a number lies.
+    On a fine grid autocast's 8 bits of mantissa are too few to tell where in its interval a number
+    lies.
     """
 
     @wraps(forward)

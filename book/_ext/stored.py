@@ -137,8 +137,7 @@ class StoredResults(_Stored):
         return section
 
     def _facts(self, experiment):
-        minutes = "minute" if experiment.cost == 1 else "minutes"
-        return f"{self._chapters(experiment)}; about {experiment.cost} core {minutes} to make."
+        return f"{self._chapters(experiment)}."
 
     def _chapters(self, experiment):
         links = []
@@ -160,7 +159,7 @@ class StoredResults(_Stored):
         found = []
         if lines:
             plan = " ({doc}`plan`)" if "book/plan" in self.env.found_docs else ""
-            found += self._bullets(f"What became of the hypotheses{plan}:", lines)
+            found += self._bullets(f"Hypotheses{plan}:", lines)
         for other in sorted(others):
             words = "More of its" if lines else "Its"
             line = nodes.paragraph("", f"{words} hypotheses are judged under ")
@@ -199,14 +198,11 @@ class StoredResults(_Stored):
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_text(svg(drawn)[0]["image/svg+xml"], encoding="utf-8")
             plt.close(drawn)
-        what = f"the error of {quoted(reference)} divided by a rival's. A gray dot is a task; the"
-        what += " marker is the mean over the tasks of a class (how many, in parentheses), the line"
-        what += " its 95 % interval. Filled: there is a verdict."
+        what = f"the error of {quoted(reference)} divided by a rival's."
         if reference is None:
             what = "the error of a KAN with an extra / that without: alone (circle), beside"
-            what += " all others (square), and the mean over all sets of the others (diamond), with"
-            what += " 95 % intervals. Filled: the interval does not hold 1."
-        caption = f"{name}: {what} Shaded: ratios that make no difference in practice."
+            what += " all others (square), and the mean over all sets of the others (diamond)."
+        caption = f"{name}: {what}"
         figure = nodes.figure(ids=[f"fig-results-{name}"])
         uri = f"/{os.path.relpath(picture, self.env.srcdir)}"
         figure += nodes.image(uri=uri, alt=summary.replace("**", ""))
@@ -363,7 +359,9 @@ def _best(frame):
             for row in rows.itertuples()
         ]
         lines.append(f"{task_name(task)}: {', '.join(said)}.")
-    what = "Errors in turn" if "way" in frame else f"Root mean square errors {_where(frame)}"
+    what = "Errors in turn, of digits the log-loss"
+    if "way" not in frame:
+        what = f"Root mean square errors {_where(frame)}"
     return f"{what}, medians over the seeds; of each family the best of its settings:", lines[:5]
 
 
@@ -382,8 +380,8 @@ def _paces(frame):
         ratio = table[column].unstack()
         ratio = ratio["KAN"] / ratio["MLP"]
         lines.append(
-            f"A {what} of the KAN takes **{ratio.median():.1f}** times that of the MLP (from "
-            f"{ratio.min():.1f} to {ratio.max():.1f}, by the shape of the task)."
+            f"A {what} of the KAN takes **{ratio.median():.1f}** times that of the MLP in eager "
+            f"PyTorch (from {ratio.min():.1f} to {ratio.max():.1f}, by the shape of the task)."
         )
     return lines
 
@@ -427,6 +425,8 @@ def _paired(frame):
     found = frame[frame["family"].isin(["KAN", "MLP"]) & frame["final"].notna()]
     if name in PAIRS:
         found = found[found["contestant"].isin(PAIRS[name])]
+    elif any(found[kind].nunique() > 1 for kind in ("degree", "activation") if kind in found):
+        return ""
     if "way" in found:
         found = found[found["way"] == "in turn"]
     kan, mlp = (found[found["family"] == family] for family in ("KAN", "MLP"))

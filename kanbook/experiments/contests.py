@@ -545,7 +545,7 @@ EXPERIMENTS.update(
         ),
         Contest(
             "formulas-dense",
-            "And with few parameters and many samples?",
+            "Who learns them best with few parameters and many samples?",
             (12, 15, 21),
             partial(formulas, 300, samples=10_000, batch_size=500),
             {"parameters": NETWORKS[:3]},
@@ -609,7 +609,7 @@ EXPERIMENTS.update(
         *(
             Contest(
                 f"extras-{optimizer}",
-                f"And what is left of it with {name}?",
+                f"What are the extras worth with {name}?",
                 (11, 12, 21),
                 partial(for_extras, optimizer=optimizer, dtype="float64", steps=40),
                 {"parameters": tuple(subsets(1))},
@@ -622,7 +622,7 @@ EXPERIMENTS.update(
         ),
         Contest(
             "extras-pykan",
-            "And under PyKAN's own conditions: do moving knots need a fresh optimizer?",
+            "Under PyKAN's own conditions, do moving knots need a fresh optimizer?",
             (9, 12, 21),
             for_extras,
             {"parameters": tuple(as_pykan())},
@@ -669,7 +669,7 @@ EXPERIMENTS.update(
         ),
         Contest(
             "recipe-lm",
-            "And with Levenberg-Marquardt?",
+            "Does the recipe work with Levenberg-Marquardt?",
             (12, 21),
             partial(some_of_each, 2, 500, first=2, optimizer="lm", steps=60, dtype="float64"),
             {"parameters": (*recipe("lm"), "MLP")},

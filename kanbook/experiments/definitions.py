@@ -529,7 +529,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             "cold-case-finale",
-            "And the post's own network, in our words, against its MLP?",
+            "Does the post's own network, rebuilt, beat its MLP?",
             (5, 13, 21),
             cold_case_finale,
             seeds=3,
