@@ -545,7 +545,7 @@ EXPERIMENTS.update(
         ),
         Contest(
             "formulas-dense",
-            "Who learns them best with few parameters and many samples?",
+            "Who learns formulas best with few parameters and many samples?",
             (12, 15, 21),
             partial(formulas, 300, samples=10_000, batch_size=500),
             {"parameters": NETWORKS[:3]},
@@ -555,7 +555,7 @@ EXPERIMENTS.update(
         *(
             Contest(
                 f"formulas-{optimizer}",
-                f"Who learns them best with {name}?",
+                f"Who learns formulas best with {name}?",
                 (11, 17, 21),
                 partial(some_of_each, 4, 500, optimizer=optimizer, steps=60, dtype="float64"),
                 {"parameters": NETWORKS},
