@@ -148,25 +148,30 @@ class StoredResults(_Stored):
 
     def _outcomes(self, name):
         """What became of the hypotheses; of several experiments, under the last."""
-        lines, others = [], set()
+        judged, others = [], set()
         for one in self.outcomes():
             last = one.experiments[-1]
             if last == name:
-                end = f": {one.because}." if one.because else ", until all rows are made."
-                lines.append(f"**{one.label}** *{one.hypothesis}* **{one.verdict.title()}**{end}")
+                judged.append(one)
             elif name in one.experiments:
                 others.add(last)
         found = []
-        if lines:
-            plan = " ({doc}`plan`)" if "book/plan" in self.env.found_docs else ""
-            found += self._bullets(f"Hypotheses{plan}:", lines)
-        for other in sorted(others):
-            words = "More of its" if lines else "Its"
-            line = nodes.paragraph("", f"{words} hypotheses are judged under ")
-            where, code = f"results-{other}", nodes.literal("", other)
-            line += nodes.reference("", "", code, refid=where, internal=True)
-            line += nodes.Text(".")
-            found.append(line)
+        if judged:
+            verdicts = ", ".join(f"{one.label} {one.verdict}" for one in judged)
+            block = [f"::::{{dropdown}} Hypotheses: {verdicts}", ":class-container: hypotheses"]
+            block += [f":name: hypotheses-{name}", ""]
+            for one in judged:
+                end = f": {one.because}." if one.because else ", until all rows are made."
+                said = f"**{one.label}** *{one.hypothesis}* **{one.verdict.title()}**{end}"
+                block.append(f"- {said}")
+            found += self.parse_text_to_nodes("\n".join([*block, "::::"]))
+        if others:
+            line = nodes.paragraph("", f"{'More of its' if judged else 'Its'} hypotheses: ")
+            for i, other in enumerate(sorted(others)):
+                where, code = f"results-{other}", nodes.literal("", other)
+                line += [nodes.Text(", " if i else "under ")]
+                line += nodes.reference("", "", code, refid=where, internal=True)
+            found.append(line + nodes.Text("."))
         return found
 
     def _contests(self, name, frame):
@@ -261,7 +266,7 @@ class StoredOutcomes(_Stored):
                 uri = self.env.app.builder.get_relative_uri("book/plan", "book/results")
                 label = one.label.partition(" ")[2]
                 link = nodes.reference("", label, internal=True)
-                link["refuri"] = f"{uri}#results-{one.experiments[-1]}"
+                link["refuri"] = f"{uri}#hypotheses-{one.experiments[-1]}"
                 line += [nodes.Text("; " if i else f"{part}: "), link]
                 line += nodes.Text(f" {one.verdict}")
             lines += nodes.list_item("", line)
