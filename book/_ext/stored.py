@@ -171,7 +171,8 @@ class StoredResults(_Stored):
                 where, code = f"results-{other}", nodes.literal("", other)
                 line += [nodes.Text(", " if i else "under ")]
                 line += nodes.reference("", "", code, refid=where, internal=True)
-            found.append(line + nodes.Text("."))
+            line += nodes.Text(".")
+            found.append(line)
         return found
 
     def _contests(self, name, frame):

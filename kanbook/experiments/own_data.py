@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .._checks import check_finite, check_integer
+from .._checks import check_finite, check_integer, check_name
 from ..counting import count_parameters
 from ..networks import KAN, MLP
 from ..training import fit
 from . import baselines
-from .definitions import parameters
+from .definitions import SPLINE_MLP, parameters
 from .own_table import kind_of, prepare
+from .rivals import SplineMLP
 from .trials import in_first_half
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ __all__ = ["CONTESTANTS", "fair_race"]
 
 CONTESTANTS = "linear", "additive", "boosted trees", "KAN, one layer", "KAN", "MLP"
 PLAIN = "linear", "KAN", "MLP"  # these need no scikit-learn
-OF_NUMBERS = "gaussian process", "polynomial"  # no classes, and few inputs
+OTHERS = "gaussian process", "polynomial", "spline MLP"  # the first two: no classes, few inputs
+STEPS = {"adam": 300, "lm": 60}
 SHARES = (0.6, 0.2)  # of the samples: to train on, to choose by; the rest is for the test
 FRESH = 3  # grid updates of a KAN, restarts of the MLP's optimizer, in the first half
 
@@ -44,7 +46,8 @@ def fair_race(
     kind: str | None = None,
     contestants: Sequence[str] | None = None,
     hidden: int = 5,
-    steps: int = 300,
+    optimizer: str = "adam",
+    steps: int | None = None,
     rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3),
     seeds: int = 3,
     shuffle: bool = True,
@@ -58,10 +61,10 @@ def fair_race(
     shuffled; 60 % train, 20 % choose, 20 % test, of classes each in these shares. A table is
     prepared by what its training part shows
     (:func:`~kanbook.experiments.own_table.prepare`); columns of tensors are standardized by their
-    mean and deviation there. Networks are trained by Adam with a rate that falls to zero, and keep
-    the weights that did best on the samples that choose. So is the rate chosen, with a seed that no
-    result uses, and all that the others may choose (:mod:`.baselines`). Nothing but the result is
-    taken from the test samples.
+    mean and deviation there. Networks are trained by Adam with a rate that falls to zero, or by
+    Levenberg-Marquardt, and keep the weights that did best on the samples that choose. So is the
+    rate chosen, with a seed that no result uses, and all that the others may choose
+    (:mod:`.baselines`). Nothing but the result is taken from the test samples.
 
     Args:
         x: a ``pandas.DataFrame`` of 20 rows at least; or numbers of shape ``(N, I)``.
@@ -69,14 +72,17 @@ def fair_race(
             ``(N,)``, for classes ``(N,)``.
         kind: "regression" or "classes"; if not given, found out for a table as ``prepare`` does,
             regression for tensors.
-        contestants: which of ``CONTESTANTS``, and for numbers "gaussian process" and "polynomial",
-            which suit few inputs and little noise. If not given, all of ``CONTESTANTS`` for a
+        contestants: which of ``CONTESTANTS``, "spline MLP" (with a spline at every hidden node),
+            and for numbers "gaussian process" and "polynomial", which suit few inputs and little
+            noise. If not given, all of ``CONTESTANTS`` for a
             table; for tensors "linear", "KAN" and "MLP", which need no scikit-learn.
-        hidden: hidden nodes of the KAN, widths ``[I, hidden, O]``. The MLP has two hidden layers,
+        hidden: hidden nodes of the KAN, widths ``[I, hidden, O]``. The MLPs have two hidden layers,
             of the widths that come closest in parameters. The KAN of one layer, ``[I, O]``, is a
             sum of one curve for each input, like "additive", but trained like the other networks.
-        steps: of each training.
-        rates: learning rates that are tried.
+        optimizer: "adam", or "lm" for numbers with little noise, a few thousand samples at most:
+            Levenberg-Marquardt, in 64 bits. It has no rates to try.
+        steps: of each training; if not given, 300 of Adam, 60 of Levenberg-Marquardt.
+        rates: learning rates that Adam tries.
         seeds: how many networks of each family are tested.
         shuffle: False where rows follow each other in time: the last ones are then the test.
         generator: number from which the shuffling and the networks start.
@@ -105,16 +111,16 @@ def fair_race(
     """
     from pandas import DataFrame
 
+    check_name("optimizer", optimizer, STEPS)
+    steps = STEPS[optimizer] if steps is None else steps
     for name, value in (("hidden", hidden), ("steps", steps), ("seeds", seeds)):
         check_integer(name, value, 1)
     check_integer("generator", generator, 0)
     if contestants is None:
         contestants = CONTESTANTS if isinstance(x, DataFrame) or kind == "classes" else PLAIN
     for name in contestants:
-        if name not in CONTESTANTS + OF_NUMBERS:
-            raise ValueError(
-                f"contestants has {name!r}; expected some of {CONTESTANTS + OF_NUMBERS}"
-            )
+        if name not in CONTESTANTS + OTHERS:
+            raise ValueError(f"contestants has {name!r}; expected some of {CONTESTANTS + OTHERS}")
     if kind == "classes" and not isinstance(x, DataFrame):
         x = DataFrame(_samples("x", x).numpy())
     if isinstance(x, DataFrame) and np.ndim(y) > 0:
@@ -122,9 +128,15 @@ def fair_race(
     split = _of_table if isinstance(x, DataFrame) else _of_numbers
     parts = split(x, y, kind, shuffle, torch.Generator().manual_seed(generator))
     train, choose, test = (tuple(values.to(device) for values in part) for part in parts)
+    where = {"device": device, "dtype": train[0].dtype}
+    if optimizer == "lm":
+        if train[1].ndim == 1:
+            raise ValueError("optimizer='lm' is for numbers; expected 'adam' for classes")
+        train, choose, test = ((x.double(), y.double()) for x, y in (train, choose, test))
+        rates, where["dtype"] = (), torch.float64
 
     outputs = train[1].shape[1] if train[1].ndim == 2 else int(train[1].max()) + 1
-    networks = _networks(train[0].shape[1], outputs, hidden, device)
+    networks = _networks(train[0].shape[1], outputs, hidden, where)
     rows, first = [], 1000 * generator  # of the seeds
 
     def note(family, predict, parameters, rate, seed, seconds):
@@ -141,16 +153,18 @@ def fair_race(
             note(family, predict, parameters, math.nan, 0, time.perf_counter() - start)
             bar.update()
             continue
-        make, chosen, least = networks[family], rates[0], math.inf
+        make, least = networks[family], math.inf
+        chosen = rates[0] if rates else math.nan
         for rate in rates:
             model = make(first + 999)
-            _train(model, train, choose, steps, rate)
+            _train(model, train, choose, steps, {"lr": rate, "schedule": lambda t: 1 - t})
             if (error := _errors(model, choose)["error"]) < least:
                 chosen, least = rate, error
             bar.update()
         for seed in range(first, first + seeds):
             model = make(seed)
-            seconds = _train(model, train, choose, steps, chosen)
+            how = {"lr": chosen, "schedule": lambda t: 1 - t} if rates else {"optimizer": "lm"}
+            seconds = _train(model, train, choose, steps, how)
             note(family, model, count_parameters(model), chosen, seed, seconds)
             bar.update()
     bar.close()
@@ -214,27 +228,33 @@ def _standardized(values: Tensor, train: Tensor) -> Tensor:
     return scaled.to(torch.get_default_dtype())
 
 
-def _networks(inputs: int, outputs: int, hidden: int, device: torch.device | str):
+def _networks(inputs: int, outputs: int, hidden: int, where: dict[str, Any]):
     """For each family a function of the seed that makes a network."""
     widths = [inputs, hidden, outputs]
     size = count_parameters(KAN(widths, generator=0))
     pairs = [(a, b) for a in range(1, round(size**0.5) + 2) for b in range(a, 2 * a + 1)]
     shapes = [[inputs, *pair, outputs] for pair in pairs]
-    closest = min(shapes, key=lambda shape: abs(parameters({"model": "mlp"}, shape) - size))
+
+    def closest(settings):
+        return min(shapes, key=lambda shape: abs(parameters(settings, shape) - size))
+
+    mlp, splines = closest({"model": "mlp"}), closest(SPLINE_MLP)
     return {
-        "KAN, one layer": lambda seed: KAN([inputs, outputs], generator=seed).to(device),
-        "KAN": lambda seed: KAN(widths, generator=seed).to(device),
-        "MLP": lambda seed: MLP(closest, generator=seed).to(device),
+        "KAN, one layer": lambda seed: KAN([inputs, outputs], generator=seed, **where),
+        "KAN": lambda seed: KAN(widths, generator=seed, **where),
+        "MLP": lambda seed: MLP(mlp, generator=seed, **where),
+        "spline MLP": lambda seed: SplineMLP(splines, generator=seed, **where),
     }
 
 
-def _train(model: nn.Module, train: Samples, choose: Samples, steps: int, rate: float) -> float:
+def _train(
+    model: nn.Module, train: Samples, choose: Samples, steps: int, how: dict[str, Any]
+) -> float:
     """Train, keep the weights that did best on the samples that choose, return the seconds."""
     fresh = {1, *in_first_half(steps, FRESH)}
-    change = {"update_grid_at" if isinstance(model, KAN) else "restart_at": fresh}
-    options = {"lr": rate, "schedule": lambda t: 1 - t, "validation": choose, "patience": steps}
-    loss = nn.functional.cross_entropy if train[1].ndim == 1 else None
-    return fit(model, *train, steps=steps, loss=loss, **options, **change).seconds
+    how = how | {"update_grid_at" if isinstance(model, KAN) else "restart_at": fresh}
+    how |= {"loss": nn.functional.cross_entropy} if train[1].ndim == 1 else {}
+    return fit(model, *train, steps=steps, validation=choose, patience=steps, **how).seconds
 
 
 def _baseline(name: str, train: Samples, choose: Samples) -> tuple[Predict, int | None]:

@@ -13,7 +13,6 @@ import torch
 from scipy import interpolate
 
 from kanbook import KAN, experiments, results
-from kanbook.experiments import rivals
 from notebook_files import ROOT
 
 PAGE = ROOT / "book" / "use_in_your_project.md"
@@ -77,8 +76,8 @@ def test_the_answers_of_the_verdict_can_be_copied():
     y = x[:, :1] * x[:, 1:]
     names = {"baseline": experiments.baselines.fit, "experiments": experiments}
     names |= {"train": (x[:40], y[:40]), "choose": (x[40:], y[40:]), "new": x, "KAN": KAN}
-    names |= {"x": torch.tensor(x, dtype=torch.float32), "d": 2, "rivals": rivals}
-    lines = set(re.findall(r"(?:^|; )`((?:baseline|KAN|rivals).*?)`", text, re.M))
+    names |= {"x": torch.tensor(x, dtype=torch.float32), "d": 2}
+    lines = set(re.findall(r"(?:^|; )`((?:baseline|KAN).*?)`", text, re.M))
     assert len(lines) >= 5
     for line in lines:
         assert eval(line, names) is not None, line
