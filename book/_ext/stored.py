@@ -18,7 +18,8 @@ from kanbook.results import contests
 
 # In the order of a reader's questions; what is not named comes last.
 GROUPS = {
-    "KAN, MLP and others": "formulas formulas-dense formulas-lbfgs formulas-lm tables noise "
+    "KAN, MLP and others": "formulas formulas-dense formulas-many formulas-few formulas-lbfgs "
+    "formulas-lm tables noise "
     "pictures functions-1d waves pace",
     "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan knots "
     "climbs-adam climbs-lbfgs recipe-adam recipe-lm starts optimizers",

@@ -288,6 +288,7 @@ def ends(task: str) -> tuple[int, int]:
 # --- on what -------------------------------------------------------------------------------------
 
 RUN = {"optimizer": "adam", "steps": 2000, "dtype": "float32"}
+MANY = {"samples": 10_000, "batch_size": 500}
 NETWORKS = ("KAN", "MLP", "spline MLP", "tanh after the sum")
 
 
@@ -298,6 +299,10 @@ def formulas(size: int = 1000, names: Sequence[str] | None = None, **more: Any) 
         | more
         for name in names or TARGETS
     ]
+
+
+def _axes_and_rotated(size: int, **more: Any) -> list[Settings]:
+    return [task for task in formulas(size, **more) if task["kind"] != "generic"]
 
 
 def some_of_each(number: int, size: int, first: int = 0, **more: Any) -> list[Settings]:
@@ -547,10 +552,25 @@ EXPERIMENTS.update(
             "formulas-dense",
             "Who learns formulas best with few parameters and many samples?",
             (12, 15, 21),
-            partial(formulas, 300, samples=10_000, batch_size=500),
+            partial(formulas, 300, **MANY),
             {"parameters": NETWORKS[:3]},
             seeds=5,
             cost=50,
+        ),
+        *(
+            Contest(
+                f"formulas-{name}",
+                f"Is it the samples, or the small size? {question}",
+                (4, 21),
+                partial(_axes_and_rotated, size, **more),
+                {"parameters": NETWORKS[:2]},
+                seeds=5,
+                cost=30,
+            )
+            for name, question, size, more in (
+                ("many", "1,000 parameters, 10,000 samples", 1000, MANY),
+                ("few", "300 parameters, 1,000 samples", 300, {}),
+            )
         ),
         *(
             Contest(
