@@ -13,7 +13,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.writers.html5 import HTML5Translator
 
-WORDS_A_MINUTE = 200  # of text with formulas in it
+WORDS_A_MINUTE = 120  # of text with formulas, and code and figures to look at
 PROSE_ROW = 80  # characters in a row of a table that reads as text rather than as numbers
 
 

@@ -99,7 +99,7 @@ def test_a_chapter_opens_with_a_card(pages):
     chapter, solutions = pages
     assert chapter.select_one(".opener-question").get_text() == "Does it work?"
     assert chapter.select_one(".opener-need").get_text() == "What you need: nothing."
-    times = "Running time: under 10 seconds. Reading time: 3 minutes."
+    times = "Running time: under 10 seconds. Reading time: 5 minutes."
     assert chapter.select_one(".opener-time").get_text() == times
     assert not solutions.select(".opener-question")
     assert "Reading time: 1 minute." in solutions.select_one(".opener").get_text()
