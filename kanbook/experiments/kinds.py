@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 NAMES = {"axes": "formulas, along the axes", "rotated": "formulas, rotated"}
 NAMES |= {"generic": "formulas, generic"}
-NAMES |= {f"dense {kind}": f"dense {name}" for kind, name in NAMES.items()}
+DENSE = {"dense": "dense formulas", "many": "many samples", "few": "small networks"}
+NAMES |= {f"{of} {k}": n.replace("formulas", DENSE[of]) for of in DENSE for k, n in NAMES.items()}
 NAMES |= {"regression": "tables, regression"}
 NAMES |= {"classes": "tables, classes", "series": "time series"}
 NAMES |= {
@@ -141,8 +142,9 @@ def kinds() -> DataFrame:
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
                 add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
         if name == "formulas":
-            for kind, part in load("formulas-dense").groupby("kind", sort=False):
-                add(f"dense {kind}", "MLP", part)
+            for of in DENSE:
+                for kind, part in load(f"formulas-{of}").groupby("kind", sort=False):
+                    add(f"{of} {kind}", "MLP", part)
             add("twelve formulas, by L-BFGS", "MLP", load("formulas-lbfgs"))
             add("twelve formulas, by LM", "MLP", load("formulas-lm"))
             add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")
