@@ -104,7 +104,7 @@ def claim(who: str, *chapters: int, but: str = "") -> Callable[[Judge], Judge]:
     15,
     17,
     19,
-    but="on formulas like a KAN, or where the MLP is not searched",
+    but="on formulas like a KAN with many samples, or where the MLP is not searched",
 )
 def beat(rows: Rows) -> Found:
     """KANs beat MLPs of as many parameters."""

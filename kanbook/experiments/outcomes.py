@@ -41,7 +41,7 @@ PLAN = Path(__file__).with_name("plan.md")
 UNNUMBERED = {  # of "Changed afterwards"
     "A dense": "With 300 parameters and 10,000 samples the KAN is better along the axes at equal "
     "parameters, and not when rotated.",
-    "A dense, why": "Along the axes the KAN is ahead at equal parameters with 1,000 parameters and "
+    "A dense why": "Along the axes the KAN is ahead at equal parameters with 1,000 parameters and "
     "10,000 samples, and not with 300 parameters and 1,000 samples.",
     "F 10 control": "The updated climb is ahead of “20, updated” with both optimizers, by less "
     "than the plain climb of plain 20.",
@@ -215,8 +215,8 @@ def second_order_widens_the_lead_along_the_axes_alone(adam, *others):
 
 duel("A dense", "formulas-dense", "KAN", "ahead", "MLP", "axes", said="axes", **among)
 duel("A dense", "formulas-dense", "KAN", "not_ahead", "MLP", "rotated", said="rotated", **among)
-duel("A dense, why", "formulas-many", "KAN", "ahead", "MLP", "axes", said="many", **among)
-duel("A dense, why", "formulas-few", "KAN", "not_ahead", "MLP", "axes", said="few", **among)
+duel("A dense why", "formulas-many", "KAN", "ahead", "MLP", "axes", said="many", **among)
+duel("A dense why", "formulas-few", "KAN", "not_ahead", "MLP", "axes", said="few", **among)
 
 # B. Noise
 

@@ -11,8 +11,8 @@ from kanbook.experiments import EXPERIMENTS, outcomes
 VERDICTS = {  # of those whose rows are complete; who changes rows or a rule looks again
     "holds": "A 2, A 3, A 5, A dense, F 6, F 7, F 8, F 10, H 3, H 4, H 5, I 2, I 3, I 5, I 6, I 7, "
     "J 1, J 3, J 4, J 6, K 3, K 4, K 5, K 6, L 1, L 2, L 3, L 4",
-    "half": "A 7, C 1, D 1, D 3, F 1, F 2, F 3, F 10 control, F 11, H 1, H 2, I 4, J 2, J 5, K 1, "
-    "L 5",
+    "half": "A 7, A dense why, C 1, D 1, D 3, F 1, F 2, F 3, F 10 control, F 11, H 1, H 2, I 4, "
+    "J 2, J 5, K 1, L 5",
     "lost": "A 4, A 6, C 2, C 3, D 2, D 4, E 1, F 5, F 12, G 1, I 1, K 2, K 7, L 6",
     "undecided": "A 1, B 1, B 2, F 4, F 9, F 11 controls, F 13",
 }
