@@ -128,15 +128,14 @@ def fair_race(
     split = _of_table if isinstance(x, DataFrame) else _of_numbers
     parts = split(x, y, kind, shuffle, torch.Generator().manual_seed(generator))
     train, choose, test = (tuple(values.to(device) for values in part) for part in parts)
-    where = {"device": device, "dtype": train[0].dtype}
     if optimizer == "lm":
         if train[1].ndim == 1:
             raise ValueError("optimizer='lm' is for numbers; expected 'adam' for classes")
         train, choose, test = ((x.double(), y.double()) for x, y in (train, choose, test))
-        rates, where["dtype"] = (), torch.float64
+        rates = ()
 
     outputs = train[1].shape[1] if train[1].ndim == 2 else int(train[1].max()) + 1
-    networks = _networks(train[0].shape[1], outputs, hidden, where)
+    networks = _networks(train[0].shape[1], outputs, hidden, train[0].dtype)
     rows, first = [], 1000 * generator  # of the seeds
 
     def note(family, predict, parameters, rate, seed, seconds):
@@ -156,13 +155,13 @@ def fair_race(
         make, least = networks[family], math.inf
         chosen = rates[0] if rates else math.nan
         for rate in rates:
-            model = make(first + 999)
+            model = make(first + 999).to(device)
             _train(model, train, choose, steps, {"lr": rate, "schedule": lambda t: 1 - t})
             if (error := _errors(model, choose)["error"]) < least:
                 chosen, least = rate, error
             bar.update()
         for seed in range(first, first + seeds):
-            model = make(seed)
+            model = make(seed).to(device)
             how = {"lr": chosen, "schedule": lambda t: 1 - t} if rates else {"optimizer": "lm"}
             seconds = _train(model, train, choose, steps, how)
             note(family, model, count_parameters(model), chosen, seed, seconds)
@@ -228,7 +227,7 @@ def _standardized(values: Tensor, train: Tensor) -> Tensor:
     return scaled.to(torch.get_default_dtype())
 
 
-def _networks(inputs: int, outputs: int, hidden: int, where: dict[str, Any]):
+def _networks(inputs: int, outputs: int, hidden: int, dtype: torch.dtype | None = None):
     """For each family a function of the seed that makes a network."""
     widths = [inputs, hidden, outputs]
     size = count_parameters(KAN(widths, generator=0))
@@ -240,10 +239,10 @@ def _networks(inputs: int, outputs: int, hidden: int, where: dict[str, Any]):
 
     mlp, splines = closest({"model": "mlp"}), closest(SPLINE_MLP)
     return {
-        "KAN, one layer": lambda seed: KAN([inputs, outputs], generator=seed, **where),
-        "KAN": lambda seed: KAN(widths, generator=seed, **where),
-        "MLP": lambda seed: MLP(mlp, generator=seed, **where),
-        "spline MLP": lambda seed: SplineMLP(splines, generator=seed, **where),
+        "KAN, one layer": lambda seed: KAN([inputs, outputs], generator=seed, dtype=dtype),
+        "KAN": lambda seed: KAN(widths, generator=seed, dtype=dtype),
+        "MLP": lambda seed: MLP(mlp, generator=seed, dtype=dtype),
+        "spline MLP": lambda seed: SplineMLP(splines, generator=seed, dtype=dtype),
     }
 
 

@@ -75,7 +75,7 @@ def networks(inputs):
         x = 2 * torch.rand(5000, inputs, generator=torch.Generator().manual_seed(0)) - 1
         update_grid(model, x)
     if inputs > 1:
-        mlp = own_data._networks(inputs, 1, 5, {})["MLP"](0)  # the fair race's
+        mlp = own_data._networks(inputs, 1, 5)["MLP"](0)  # the fair race's
         hidden = round(count_parameters(found["KAN, degree 3"]) / (2 * (inputs + 1)))
         found |= {"MLP, tanh": mlp, "MLP, ReLU": MLP(widths_of(mlp), torch.relu, generator=0)}
         found["tanh KAN"] = TanhKAN([inputs, hidden, 1], generator=0)

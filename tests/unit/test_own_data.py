@@ -64,7 +64,7 @@ def test_units_do_not_matter_and_constant_columns_are_harmless():
 
 def test_sizes_are_equal_and_the_plane_is_least_squares():
     for inputs, outputs, hidden in [(1, 1, 5), (3, 1, 5), (8, 2, 6), (30, 1, 4)]:
-        make = own_data._networks(inputs, outputs, hidden, {})
+        make = own_data._networks(inputs, outputs, hidden)
         assert isinstance(make["KAN"](0), KAN) and isinstance(make["MLP"](0), MLP)
         kan = count_parameters(make["KAN"](0))
         for rival in "MLP", "spline MLP":
