@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 NAMES = {"axes": "formulas, along the axes", "rotated": "formulas, rotated"}
 NAMES |= {"generic": "formulas, generic"}
-DENSE = {"dense": "dense formulas", "many": "many samples", "few": "small networks"}
+DENSE = {"dense": "10,000 samples and 300 parameters"}
+DENSE |= {"many": "10,000 samples and 1,000 parameters", "few": "1,000 samples and 300 parameters"}
 NAMES |= {f"{of} {k}": n.replace("formulas", DENSE[of]) for of in DENSE for k, n in NAMES.items()}
 NAMES |= {"regression": "tables, regression"}
 NAMES |= {"classes": "tables, classes", "series": "time series"}

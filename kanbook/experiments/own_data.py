@@ -58,29 +58,30 @@ def fair_race(
     """Race KANs, an MLP of as many parameters, and what the field would use, on new samples.
 
     ``fair_race(frame, "price")`` takes a table and the name of the column to predict. Samples are
-    shuffled; 60 % train, 20 % choose, 20 % test, of classes each in these shares. A table is
-    prepared by what its training part shows
-    (:func:`~kanbook.experiments.own_table.prepare`); columns of tensors are standardized by their
+    shuffled; 60 % train, 20 % choose, 20 % test, of classes each in these shares. A table, and any
+    classes, are prepared by what the training part shows
+    (:func:`~kanbook.experiments.own_table.prepare`); numbers as tensors are standardized by their
     mean and deviation there. Networks are trained by Adam with a rate that falls to zero, or by
-    Levenberg-Marquardt, and keep the weights that did best on the samples that choose. So is the
-    rate chosen, with a seed that no result uses, and all that the others may choose
-    (:mod:`.baselines`). Nothing but the result is taken from the test samples.
+    Levenberg-Marquardt (KANs move their knots three times, the others restart as often), and keep
+    the weights that did best on the samples that choose. So is the rate chosen, with a seed that no
+    result uses, and all that the others may choose (:mod:`.baselines`). Nothing but the result is
+    taken from the test samples.
 
     Args:
-        x: a ``pandas.DataFrame`` of 20 rows at least; or numbers of shape ``(N, I)``.
+        x: a ``pandas.DataFrame``, or numbers of shape ``(N, I)``; 20 rows at least.
         y: the name of the column to predict, or such a column; or numbers of shape ``(N, O)`` or
             ``(N,)``, for classes ``(N,)``.
         kind: "regression" or "classes"; if not given, found out for a table as ``prepare`` does,
             regression for tensors.
         contestants: which of ``CONTESTANTS``, "spline MLP" (with a spline at every hidden node),
             and for numbers "gaussian process" and "polynomial", which suit few inputs and little
-            noise. If not given, all of ``CONTESTANTS`` for a
-            table; for tensors "linear", "KAN" and "MLP", which need no scikit-learn.
+            noise. If not given, all of ``CONTESTANTS`` for a table or classes; for numbers as
+            tensors "linear", "KAN" and "MLP", which need no scikit-learn.
         hidden: hidden nodes of the KAN, widths ``[I, hidden, O]``. The MLPs have two hidden layers,
             of the widths that come closest in parameters. The KAN of one layer, ``[I, O]``, is a
             sum of one curve for each input, like "additive", but trained like the other networks.
-        optimizer: "adam", or "lm" for numbers with little noise, a few thousand samples at most:
-            Levenberg-Marquardt, in 64 bits. It has no rates to try.
+        optimizer: "adam", or "lm" for numbers with little noise and networks of a few thousand
+            parameters at most: Levenberg-Marquardt, in 64 bits. It has no rates to try.
         steps: of each training; if not given, 300 of Adam, 60 of Levenberg-Marquardt.
         rates: learning rates that Adam tries.
         seeds: how many networks of each family are tested.
@@ -91,14 +92,14 @@ def fair_race(
 
     Returns:
         A ``pandas.DataFrame`` with one row a network: ``family`` (the contestant), ``parameters``,
-        ``rate``, ``seed``, ``error`` on the test samples, ``seconds`` of its training and
-        ``prediction_seconds``, those of one row alone (median of 20). The error is relative: 1 is
+        ``rate`` (NaN where none was chosen), ``seed``, ``error`` on the test samples, ``seconds``
+        of its training and ``prediction_seconds``, those of one row alone (median of 20). The error is relative: 1 is
         what the best constant would have. Of numbers it is the root mean square, also in the column
         ``rmse``; of classes the log-loss, with ``accuracy`` beside it.
 
     Raises:
         TypeError, ValueError: x and y do not fit, are not finite or too few, a class has fewer than
-            5 samples, or as ``prepare``.
+            5 samples, a contestant or optimizer is unknown or not for classes, or as ``prepare``.
         ImportError: a contestant needs scikit-learn, and it is not installed.
 
     Example:
@@ -128,11 +129,12 @@ def fair_race(
     split = _of_table if isinstance(x, DataFrame) else _of_numbers
     parts = split(x, y, kind, shuffle, torch.Generator().manual_seed(generator))
     train, choose, test = (tuple(values.to(device) for values in part) for part in parts)
-    if optimizer == "lm":
-        if train[1].ndim == 1:
-            raise ValueError("optimizer='lm' is for numbers; expected 'adam' for classes")
-        train, choose, test = ((x.double(), y.double()) for x, y in (train, choose, test))
-        rates = ()
+    if train[1].ndim == 1 and optimizer == "lm":
+        raise ValueError("optimizer='lm' is for numbers; expected 'adam' for classes")
+    if train[1].ndim == 2:
+        dtype = torch.float64 if optimizer == "lm" else torch.get_default_dtype()
+        train, choose, test = ((x.to(dtype), y.to(dtype)) for x, y in (train, choose, test))
+    rates = rates if optimizer == "adam" else ()
 
     outputs = train[1].shape[1] if train[1].ndim == 2 else int(train[1].max()) + 1
     networks = _networks(train[0].shape[1], outputs, hidden, train[0].dtype)
@@ -223,8 +225,7 @@ def _samples(name: str, values: Any) -> Tensor:
 
 def _standardized(values: Tensor, train: Tensor) -> Tensor:
     mean, deviation = values[train].mean(0), values[train].std(0)
-    scaled = (values - mean) / torch.where(deviation > 0, deviation, 1)
-    return scaled.to(torch.get_default_dtype())
+    return (values - mean) / torch.where(deviation > 0, deviation, 1)
 
 
 def _networks(inputs: int, outputs: int, hidden: int, dtype: torch.dtype | None = None):
