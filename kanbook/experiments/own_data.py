@@ -93,9 +93,9 @@ def fair_race(
     Returns:
         A ``pandas.DataFrame`` with one row a network: ``family`` (the contestant), ``parameters``,
         ``rate`` (NaN where none was chosen), ``seed``, ``error`` on the test samples, ``seconds``
-        of its training and ``prediction_seconds``, those of one row alone (median of 20). The error is relative: 1 is
-        what the best constant would have. Of numbers it is the root mean square, also in the column
-        ``rmse``; of classes the log-loss, with ``accuracy`` beside it.
+        of its training and ``prediction_seconds``, those of one row alone (median of 20). The error
+        is relative: 1 is what the best constant would have. Of numbers it is the root mean square,
+        also in the column ``rmse``; of classes the log-loss, with ``accuracy`` beside it.
 
     Raises:
         TypeError, ValueError: x and y do not fit, are not finite or too few, a class has fewer than
