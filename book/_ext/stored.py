@@ -19,8 +19,7 @@ from kanbook.results import contests
 # In the order of a reader's questions; what is not named comes last.
 GROUPS = {
     "KAN, MLP and others": "formulas formulas-dense formulas-many formulas-few formulas-lbfgs "
-    "formulas-lm tables noise "
-    "pictures functions-1d waves pace",
+    "formulas-lm tables noise pictures functions-1d waves pace",
     "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan knots "
     "climbs-adam climbs-lbfgs recipe-adam recipe-lm starts optimizers",
     "tanh and mixtures": "tanh-readings mixtures",
@@ -122,12 +121,12 @@ class StoredResults(_Stored):
         )
         frame = self.load(name)
         if frame is None:
-            section += self.parse_text_to_nodes(f"No rows yet. {self._facts(experiment)}")
+            section += self.parse_text_to_nodes(f"No rows yet. {self._chapters(experiment)}")
             section += self._outcomes(name)
             return section
         made, planned = frame.attrs["runs"], experiment.total()
         short = f"Not complete: {made:,} of {planned:,} runs are made, and this may change. "
-        facts = f"{short if made < planned else ''}{self._facts(experiment)}"
+        facts = f"{short if made < planned else ''}{self._chapters(experiment)}"
         section += self.parse_text_to_nodes(facts)
         if "contest" in frame:
             section += self._contests(name, frame)
@@ -137,15 +136,12 @@ class StoredResults(_Stored):
         section += self._rows(frame)
         return section
 
-    def _facts(self, experiment):
-        return f"{self._chapters(experiment)}."
-
     def _chapters(self, experiment):
         links = []
         for n in experiment.chapters:
             docs = [doc for doc in self.env.found_docs if doc.startswith(f"notebooks/{n:02d}_")]
             links += [f"{{doc}}`{n} </{docs[0]}>`" if docs else str(n)]
-        return f"Chapter{'s' if len(links) > 1 else ''} {', '.join(links)}"
+        return f"Chapter{'s' if len(links) > 1 else ''} {', '.join(links)}."
 
     def _outcomes(self, name):
         """What became of the hypotheses; of several experiments, under the last."""

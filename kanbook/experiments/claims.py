@@ -21,7 +21,7 @@ from ..results.contests import TIE, side
 from ..tasks.laws import LAWS
 from ..tasks.targets import TARGETS
 from .judging import number, percent, ratio, show, word
-from .kinds import DENSE, NAMES, over, phases, singles, solved, with_methods
+from .kinds import NAMES, SCALES, over, phases, singles, solved, with_methods
 from .rows import Phases, Waves, final_errors, products, solutions, where
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def beat(rows: Rows) -> Found:
     """KANs beat MLPs of as many parameters."""
     names = "formulas", "noise", "tables", "pictures"
     found = {kind: row for n in names for kind, row in rows.each(n).items() if kind in NAMES}
-    for of in DENSE:
+    for of in SCALES:
         found |= {f"{of} {kind}": row for kind, row in rows.each(f"formulas-{of}").items()}
     found["twelve formulas, by L-BFGS"] = over(rows("formulas-lbfgs"))
     found["twelve formulas, by LM"] = over(rows("formulas-lm"))

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 NAMES = {"axes": "formulas, along the axes", "rotated": "formulas, rotated"}
 NAMES |= {"generic": "formulas, generic"}
-DENSE = {"dense": "10,000 samples and 300 parameters"}
-DENSE |= {"many": "10,000 samples and 1,000 parameters", "few": "1,000 samples and 300 parameters"}
-NAMES |= {f"{of} {k}": n.replace("formulas", DENSE[of]) for of in DENSE for k, n in NAMES.items()}
+SCALES = {"dense": "10,000 samples and 300 parameters"}
+SCALES |= {"many": "10,000 samples and 1,000 parameters", "few": "1,000 samples and 300 parameters"}
+NAMES |= {f"{of} {k}": n.replace("formulas", SCALES[of]) for of in SCALES for k, n in NAMES.items()}
 NAMES |= {"regression": "tables, regression"}
 NAMES |= {"classes": "tables, classes", "series": "time series"}
 NAMES |= {
@@ -143,7 +143,7 @@ def kinds() -> DataFrame:
                 add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
                 add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
         if name == "formulas":
-            for of in DENSE:
+            for of in SCALES:
                 for kind, part in load(f"formulas-{of}").groupby("kind", sort=False):
                     add(f"{of} {kind}", "MLP", part)
             add("twelve formulas, by L-BFGS", "MLP", load("formulas-lbfgs"))

@@ -62,7 +62,7 @@ def fair_race(
     classes, are prepared by what the training part shows
     (:func:`~kanbook.experiments.own_table.prepare`); numbers as tensors are standardized by their
     mean and deviation there. Networks are trained by Adam with a rate that falls to zero, or by
-    Levenberg-Marquardt (KANs move their knots three times, the others restart as often), and keep
+    Levenberg-Marquardt (KANs move their knots four times, the others restart then), and keep
     the weights that did best on the samples that choose. So is the rate chosen, with a seed that no
     result uses, and all that the others may choose (:mod:`.baselines`). Nothing but the result is
     taken from the test samples.
@@ -114,6 +114,8 @@ def fair_race(
 
     check_name("optimizer", optimizer, STEPS)
     steps = STEPS[optimizer] if steps is None else steps
+    if len(rates) == 0:
+        raise ValueError(f"rates={rates!r}; expected one learning rate or more")
     for name, value in (("hidden", hidden), ("steps", steps), ("seeds", seeds)):
         check_integer(name, value, 1)
     check_integer("generator", generator, 0)
@@ -134,7 +136,7 @@ def fair_race(
     if train[1].ndim == 2:
         dtype = torch.float64 if optimizer == "lm" else torch.get_default_dtype()
         train, choose, test = ((x.to(dtype), y.to(dtype)) for x, y in (train, choose, test))
-    rates = rates if optimizer == "adam" else ()
+    tried = rates if optimizer == "adam" else ()
 
     outputs = train[1].shape[1] if train[1].ndim == 2 else int(train[1].max()) + 1
     networks = _networks(train[0].shape[1], outputs, hidden, train[0].dtype)
@@ -145,7 +147,7 @@ def fair_race(
         row |= _errors(predict, test) | {"seconds": seconds}
         rows.append(row | {"prediction_seconds": _prediction_seconds(predict, test[0][:1])})
 
-    trainings = sum(len(rates) + seeds if name in networks else 1 for name in contestants)
+    trainings = sum(len(tried) + seeds if name in networks else 1 for name in contestants)
     bar = tqdm(total=trainings, disable=not progress, unit="training")
     for family in contestants:
         if family not in networks:
@@ -154,18 +156,16 @@ def fair_race(
             note(family, predict, parameters, math.nan, 0, time.perf_counter() - start)
             bar.update()
             continue
-        make, least = networks[family], math.inf
-        chosen = rates[0] if rates else math.nan
-        for rate in rates:
+        make, chosen, least = networks[family], next(iter(tried), math.nan), math.inf
+        for rate in tried:
             model = make(first + 999).to(device)
-            _train(model, train, choose, steps, {"lr": rate, "schedule": lambda t: 1 - t})
+            _train(model, train, choose, steps, rate)
             if (error := _errors(model, choose)["error"]) < least:
                 chosen, least = rate, error
             bar.update()
         for seed in range(first, first + seeds):
             model = make(seed).to(device)
-            how = {"lr": chosen, "schedule": lambda t: 1 - t} if rates else {"optimizer": "lm"}
-            seconds = _train(model, train, choose, steps, how)
+            seconds = _train(model, train, choose, steps, chosen)
             note(family, model, count_parameters(model), chosen, seed, seconds)
             bar.update()
     bar.close()
@@ -247,12 +247,15 @@ def _networks(inputs: int, outputs: int, hidden: int, dtype: torch.dtype | None 
     }
 
 
-def _train(
-    model: nn.Module, train: Samples, choose: Samples, steps: int, how: dict[str, Any]
-) -> float:
-    """Train, keep the weights that did best on the samples that choose, return the seconds."""
+def _train(model: nn.Module, train: Samples, choose: Samples, steps: int, rate: float) -> float:
+    """Train, keep the weights that did best on the samples that choose, return the seconds.
+
+    By Adam with this rate, by Levenberg-Marquardt if it is NaN.
+    """
     fresh = {1, *in_first_half(steps, FRESH)}
-    how = how | {"update_grid_at" if isinstance(model, KAN) else "restart_at": fresh}
+    how = {"lr": rate, "schedule": lambda t: 1 - t}
+    how = {"optimizer": "lm"} if math.isnan(rate) else how
+    how |= {"update_grid_at" if isinstance(model, KAN) else "restart_at": fresh}
     how |= {"loss": nn.functional.cross_entropy} if train[1].ndim == 1 else {}
     return fit(model, *train, steps=steps, validation=choose, patience=steps, **how).seconds
 

@@ -148,6 +148,15 @@ def test_half_the_parameters_from_the_raw_rows(table):
         assert float(said[f"{small:,}"]) == pytest.approx(ratio, abs=0.006)
 
 
+def test_a_third_of_the_parameters_on_formulas_from_the_raw_rows(table):
+    kan = errors(raw("formulas-dense"), family="KAN", kind="axes")
+    mlp = errors(raw("formulas-many"), family="MLP", kind="axes")
+    assert set(kan) == set(mlp) and len(kan) == 8 * 5
+    ratio = math.exp(np.mean([kan[one] - mlp[one] for one in kan]))
+    said = table.loc["A KAN needs half of an MLP's parameters.", "numbers"]
+    assert f"along the axes {ratio:.2f} [" in said
+
+
 def test_formulas_found_from_the_raw_rows(table):
     frame = results.load("recovery")
     possible = frame.law.map(lambda law: LAWS[law].holds) & (frame.noise == 0)

@@ -51,6 +51,8 @@ def test_by_levenberg_marquardt():
         fair_race(x, (y > 1).long().ravel(), kind="classes", optimizer="lm", contestants=names)
     with pytest.raises(ValueError, match="optimizer='sgd'; expected one of adam, lm"):
         fair_race(x, y, optimizer="sgd")
+    with pytest.raises(ValueError, match=r"rates=\(\); expected one learning rate or more"):
+        fair_race(x, y, rates=())
 
 
 def test_units_do_not_matter_and_constant_columns_are_harmless():
