@@ -25,10 +25,8 @@ __version__ = "1.0.0"
 # The workshop: a module by its own name, anything else by where it is.
 _WORKSHOP = {
     "KANLab": "lab",
-    "SplineActivation": "experiments.rivals",
-    "SplineMLP": "experiments.rivals",
     "SplinePlayground": "lab",
-    **dict.fromkeys(["derivatives", "experiments", "export", "formulas", "functional"]),
+    **dict.fromkeys(["derivatives", "experiments", "export", "formulas"]),
     **dict.fromkeys(["functions", "lab", "plots", "results", "tasks"]),
 }
 
@@ -40,8 +38,6 @@ __all__ = [
     "KANLayer",
     "Mixture",
     "Operations",
-    "SplineActivation",
-    "SplineMLP",
     "SplinePlayground",
     "TanhKAN",
     "TanhLayer",
@@ -51,7 +47,6 @@ __all__ = [
     "extend_grid",
     "fit",
     "formulas",
-    "functional",
     "grids",
     "lab",
     "plots",

@@ -514,11 +514,3 @@ class TanhLayer(nn.Module):
         bias = "" if self.bias is None else ", bias=True"
         tanh = "" if self.tanh == "edge" else f", tanh={self.tanh!r}"
         return f"{self.in_features}, {self.out_features}{bias}{tanh}"
-
-
-def __getattr__(name: str):
-    if name == "SplineActivation":  # its place in the first edition
-        from .experiments.rivals import SplineActivation
-
-        return SplineActivation
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

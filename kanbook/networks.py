@@ -268,15 +268,3 @@ def _where(
 ) -> dict[str, Any]:
     """What all layers of a network get; one generator, so that no two start alike."""
     return {"device": device, "dtype": dtype, "generator": as_generator(generator, device)}
-
-
-def __getattr__(name: str):  # places of the first edition
-    if name == "SplineMLP":
-        from .experiments.rivals import SplineMLP
-
-        return SplineMLP
-    if name in ("Operations", "count_operations", "count_parameters"):
-        from . import counting
-
-        return getattr(counting, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,9 +9,9 @@ import torch
 from helpers import generator, kept_bytes
 from scipy.interpolate import BSpline
 
-from kanbook import KAN, KANLayer, SplineMLP, splines
+from kanbook import KAN, KANLayer, splines
 from kanbook import fast as module
-from kanbook.experiments.rivals import apply_splines
+from kanbook.experiments.rivals import SplineMLP, apply_splines
 from kanbook.fast import sum_splines
 
 KINDS = ["uniform", "random", "clamped", "repeated"]

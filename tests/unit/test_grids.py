@@ -9,7 +9,8 @@ from helpers import generator, shaken
 from scipy.interpolate import BSpline
 from torch import nn
 
-from kanbook import KAN, MLP, SplineActivation, extend_grid, fit, splines, tasks, update_grid
+from kanbook import KAN, MLP, extend_grid, fit, splines, tasks, update_grid
+from kanbook.experiments.rivals import SplineActivation
 
 FLAGS = {"bias": True, "spline_weight": True, "base": nn.functional.silu}
 

@@ -8,7 +8,8 @@ import torch
 from helpers import generator
 from torch import nn
 
-from kanbook import KAN, KANLayer, Mixture, SplineMLP, TanhKAN, TanhLayer, splines
+from kanbook import KAN, KANLayer, Mixture, TanhKAN, TanhLayer, splines
+from kanbook.experiments.rivals import SplineMLP
 from kanbook.layers import run_and_record
 
 OPTIONS = [

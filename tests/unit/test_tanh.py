@@ -10,17 +10,8 @@ import pytest
 import torch
 from helpers import generator, kept_bytes
 
-from kanbook import (
-    MLP,
-    SplineActivation,
-    SplineMLP,
-    TanhKAN,
-    TanhLayer,
-    fit,
-    layers,
-    splines,
-    tasks,
-)
+from kanbook import MLP, TanhKAN, TanhLayer, fit, layers, splines, tasks
+from kanbook.experiments.rivals import SplineActivation, SplineMLP
 
 
 def random_layers():
