@@ -36,3 +36,9 @@ def kept_bytes(function):
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         return function(), sum(kept.values())
+
+
+def shaded(ax):
+    """The gray ranges of x, rounded."""
+    boxes = (patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches)
+    return [(round(box.x0, 3), round(box.x1, 3)) for box in boxes]

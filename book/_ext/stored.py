@@ -14,7 +14,7 @@ from kanbook import experiments, plots, results
 from kanbook._figures import picture as svg
 from kanbook.experiments import outcomes
 from kanbook.experiments.judging import Versus, number, quoted, show, task_name
-from kanbook.results import contests
+from kanbook.results import charts, contests
 
 # In the order of a reader's questions; what is not named comes last.
 GROUPS = {
@@ -194,9 +194,9 @@ class StoredResults(_Stored):
         with plt.rc_context():
             plots.use_style()
             if reference is None:
-                drawn = plots.plot_effects(contests.effects(frame))
+                drawn = charts.plot_effects(contests.effects(frame))
             else:
-                drawn = plots.plot_ratios(frame, reference)
+                drawn = charts.plot_ratios(frame, reference)
             picture = Path(self.env.doctreedir) / f"results-{name}.svg"
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_text(svg(drawn)[0]["image/svg+xml"], encoding="utf-8")

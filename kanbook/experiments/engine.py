@@ -23,6 +23,7 @@ from tqdm import tqdm
 from .. import __version__
 from .._checks import check_name, needed
 from ..results import FOLDER, ResultsError, Table, digest
+from ..tasks.laws import outcome
 from . import contest_run, digits, equations, recovery, sequence, trials, waves
 from .contests import Contest
 from .definitions import EXPERIMENTS, Experiment, evaluations
@@ -439,7 +440,7 @@ def look_again(stored: dict[str, Any]) -> tuple[bool, str]:
     """Look for a formula again; whether as much was found, and one line with both formulas."""
     new = stored["settings"] | recovery.run(stored["settings"], stored["seed"])
     old = stored["settings"] | stored
-    outcomes = [recovery.outcome(run) for run in (new, old)]
+    outcomes = [outcome(run) for run in (new, old)]
     return outcomes[0] == outcomes[1], f"{new['formula']}; stored: {old['formula']}"
 
 

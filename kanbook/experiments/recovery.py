@@ -30,10 +30,6 @@ from . import regressors
 from .trials import digits
 
 SAMPLES, N_TEST, WIDER = 1000, 2000, 1.3
-# Found: the error against the law without noise, on new points and on a domain 1.3 times as wide,
-# is below these shares of the spread. By the noise.
-CLOSE = {0.0: 1e-6, 0.01: 0.003, 0.05: 0.015}
-CLOSE_WIDER = {0.0: 0.005, 0.01: 0.005, 0.05: 0.025}
 
 
 def errors(formula: str, name: str) -> dict[str, float]:
@@ -52,16 +48,6 @@ def errors(formula: str, name: str) -> dict[str, float]:
         usable = both.all() if wider == 1 else both.any()
         found[key] = math.sqrt(np.mean(miss**2)) / np.std(truth) if usable else math.inf
     return found
-
-
-def outcome(run: Mapping[str, Any]) -> str:
-    """What a run came to: "found", "wrong", or "none" if it returned no formula."""
-    if run["formula"] is None:
-        return "none"
-    noise, error, wide = run["noise"], run["error"], run["wide_error"]
-    if error is None or wide is None:  # infinite
-        return "wrong"
-    return "found" if error < CLOSE[noise] and wide < CLOSE_WIDER[noise] else "wrong"
 
 
 def equal(formula: str, name: str, tolerance: float = 0.01) -> bool:

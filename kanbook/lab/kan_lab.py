@@ -23,7 +23,6 @@ from .._checks import check_finite, check_integer, check_number, check_widths
 from ..functions import FormulaLayer
 from ..layers import KANLayer
 from ..networks import KAN
-from ..tasks import laws
 from . import bundle
 from .transfer import from_page, silu, start, to_page
 from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_errors
@@ -75,8 +74,10 @@ SAMPLES |= {
 
 
 def _velocities() -> tuple[Tensor, Tensor]:
-    x, y = laws.law("velocities", 400, generator=0)
-    return x / 0.75, y  # as the page scales them
+    """Two velocities up to 0.75, as shares of it, and their sum by Einstein's rule."""
+    generator = torch.Generator().manual_seed(0)
+    u, v = x = 1.5 * (torch.rand(2, 400, dtype=torch.float64, generator=generator) - 0.5)
+    return x.T / 0.75, ((u + v) / (1 + u * v)).unsqueeze(1)
 
 
 SAMPLES["velocities"] = _velocities

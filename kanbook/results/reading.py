@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..tasks.laws import outcome
 from .table import FOLDER, Table
 
 
@@ -314,9 +315,7 @@ def flat(run: dict[str, Any]) -> dict[str, Any]:
             row[name] = math.inf
     row["final"] = row.get("test_error", row.get("test_loss", row.get("loss")))
     if "law" in row:
-        from ..experiments import recovery
-
-        row["outcome"] = recovery.outcome(row)
+        row["outcome"] = outcome(row)
     return row
 
 

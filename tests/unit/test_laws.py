@@ -6,7 +6,7 @@ import torch
 
 from kanbook import results
 from kanbook.experiments import EXPERIMENTS, recovery
-from kanbook.tasks.laws import LAWS, law
+from kanbook.tasks.laws import LAWS, law, outcome
 
 
 def test_half_of_the_laws_are_for_development_and_three_cannot_be_held():
@@ -74,7 +74,7 @@ def test_errors_against_plain_numpy():
 
 
 @pytest.mark.parametrize(
-    ("noise", "error", "wide", "outcome"),
+    ("noise", "error", "wide", "expected"),
     [
         (0.0, 9e-7, 0.004, "found"),
         (0.0, 2e-6, 0.0, "wrong"),
@@ -84,10 +84,10 @@ def test_errors_against_plain_numpy():
         (0.05, None, 0.0, "wrong"),
     ],
 )
-def test_outcome(noise, error, wide, outcome):
+def test_outcome(noise, error, wide, expected):
     run = {"formula": "x1", "noise": noise, "error": error, "wide_error": wide}
-    assert recovery.outcome(run) == outcome
-    assert recovery.outcome(run | {"formula": None}) == "none"
+    assert outcome(run) == expected
+    assert outcome(run | {"formula": None}) == "none"
 
 
 def test_a_run_is_a_row_with_an_outcome():

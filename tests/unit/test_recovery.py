@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kanbook.experiments import recovery, regressors
-from kanbook.tasks.laws import law, numeric
+from kanbook.tasks.laws import law, numeric, outcome
 
 # --- the rivals ----------------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ def test_operon_finds_a_sum_and_converts_what_it_found(monkeypatch):
     monkeypatch.setattr(operon.SymbolicRegressor, "fit", spy)
     settings = {"law": "sum", "noise": 0.0, "method": "operon", "limit": 30.0}
     run = settings | recovery.run(settings, 1000)
-    assert recovery.outcome(run) == "found" and run["equal"] and run["note"]["solved"]
+    assert outcome(run) == "found" and run["equal"] and run["note"]["solved"]
     points = law("sum", generator=2)[0].numpy()
     for model in kept[0].pareto_front_:  # theirs is in single precision
         text = regressors.sympy_text(kept[0].get_model_string(model["tree"], 20))
