@@ -12,7 +12,7 @@ HTML := _build/html
 COLAB := _build/colab/installed.txt
 # Slow, and only `make test-all` runs them. The first runs two notebooks at a time by itself.
 ON_COLAB := tests/notebooks/test_colab.py
-MORE := tests/notebooks/test_device.py tests/tools/test_engines.py tests/tools/test_publishing.py
+MORE := tests/notebooks/test_device.py tests/book/test_engines.py tests/book/test_publishing.py
 PYTEST := $(BIN)/python -m pytest
 # In the order of their names, which begins with what takes longest: the browser.
 TWO_AT_A_TIME := $(PYTEST) -n 2 --durations=60 --durations-min=2
@@ -70,10 +70,10 @@ notebooks: $(INSTALLED) ## run all notebooks, or NB="notebooks/01_splines.ipynb 
 	$(BIN)/python book/_tools/run_notebooks.py $(NB)
 
 verify: $(INSTALLED) ## make one stored run of every experiment again, and compare (ARGS="--rows 5": more)
-	$(BIN)/python -m kanbook.experiments verify --rows 1 --cheapest --seconds 60 $(ARGS)
+	$(BIN)/python -m evidence verify --rows 1 --cheapest --seconds 60 $(ARGS)
 
 bench: $(VENV)/.bench ## compare speed with other packages (an hour or more; ARGS=--quick: a minute or two)
-	$(BIN)/python tests/bench/benchmark.py $(ARGS)
+	$(BIN)/python -m evidence.benchmark.speed $(ARGS)
 
 clean: ## remove the built book and the environments
 	rm -rf _build $(VENV)
@@ -98,7 +98,7 @@ $(COLAB): tests/notebooks/colab.txt tests/notebooks/colab_environment.py $(INSTA
 
 # --- the book ----------------------------------------------------------------------------------
 
-SOURCES := _config.yml _toc.yml $(sort $(shell find book notebooks kanbook -type f \
+SOURCES := _config.yml _toc.yml $(sort $(shell find book notebooks kanbook evidence -type f \
 	-not -path '*/__pycache__/*' -not -path '*/.ipynb_checkpoints/*' 2>/dev/null))
 
 # Changes when a source appears or goes, which no time stamp of a file shows.

@@ -1,14 +1,14 @@
 """kanbook: the small library under the book "Kolmogorov-Arnold networks in practice".
 
-An evening's read, in this order: ``splines`` (curves), ``layers`` (a curve on every edge),
-``networks`` (layers in a row), ``counting`` (what they cost), ``grids`` (moving knots),
-``training`` (one loop), ``derivatives`` (of any order); then ``functions`` and ``formulas`` (from
-curves to formulas); last ``fast`` (the same sum, fast), ``compiled`` (for a compiler) and
-``export`` (JSON, C, JavaScript).
+The lesson, an evening's read in this order: ``splines`` (curves), ``layers`` (a curve on every
+edge), ``networks`` (layers in a row), ``counting`` (what they cost), ``grids`` (moving knots),
+``training`` (one loop), ``derivatives`` (of any order).
 
-The workshop, loaded when it is first used: ``plots`` (pictures), ``tasks`` (what to learn), ``lab``
-(a curve and a network to touch), ``results`` and ``experiments`` (the stored runs behind the book's
-numbers, and how to make them again).
+Uses of it: ``functions`` and ``formulas`` (from curves to formulas), ``export`` (JSON, C,
+JavaScript), ``race`` (a fair race on data of your own), ``tasks`` (what to learn), ``plots``
+(pictures), ``lab`` (a curve and a network to touch). Made fast: ``fast`` (the same sum) and
+``compiled`` (for a compiler). The stored runs behind the book's numbers are the package
+``evidence``, beside this one in the repository.
 """
 
 import importlib
@@ -22,13 +22,9 @@ from .training import History, fit
 
 __version__ = "1.0.0"
 
-# The workshop: a module by its own name, anything else by where it is.
-_WORKSHOP = {
-    "KANLab": "lab",
-    "SplinePlayground": "lab",
-    **dict.fromkeys(["derivatives", "experiments", "export", "formulas"]),
-    **dict.fromkeys(["functions", "lab", "plots", "results", "tasks"]),
-}
+# Loaded when first used, since some of them need packages that others do not.
+_MODULES = ("derivatives", "export", "formulas", "functions", "lab", "plots", "race", "tasks")
+_WIDGETS = ("KANLab", "SplinePlayground")
 
 __all__ = [
     "KAN",
@@ -43,14 +39,16 @@ __all__ = [
     "TanhLayer",
     "count_operations",
     "count_parameters",
+    "derivatives",
     "export",
     "extend_grid",
     "fit",
     "formulas",
+    "functions",
     "grids",
     "lab",
     "plots",
-    "results",
+    "race",
     "splines",
     "tasks",
     "update_grid",
@@ -58,8 +56,12 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name not in _WORKSHOP:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _WORKSHOP[name]
-    module = importlib.import_module(f"{__name__}.{home or name}")
-    return getattr(module, name) if home else module
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _WIDGETS:
+        return getattr(importlib.import_module(f"{__name__}.lab"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

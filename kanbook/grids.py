@@ -234,6 +234,11 @@ def _rebuild(
         layers[name].set_grid(layer.knots, layer.coef)
 
 
+def in_first_half(steps: int, n: int) -> list[int]:
+    """So many steps, evenly over the first half."""
+    return [1 + round(steps / 2 * i / n) for i in range(1, n + 1)]
+
+
 def _follow(layer: SplineLayer, samples: Tensor, grid_eps: float) -> Tensor:
     """Knots for samples of shape (N, I): quantiles blended with even spacing."""
     size = layer.grid_size

@@ -154,8 +154,8 @@ class KANLayer(SplineLayer):
     of the gradient grows 1.3 and 7.5 times from output to input. Independent normal coefficients
     of the same output variance keep the signal as well (0.58 and 0.56), but neighboring
     coefficients differ, the curves are steep, and the gradient grows 67 times (G=5) and 3.9
-    million times (G=20). ``tests/unit/test_layers.py`` holds this experiment. The options start as
-    no-ops: bias 0, spline weights 1, base weights 0. Degree 0 is a staircase: no gradient passes
+    million times (G=20). ``tests/kanbook/test_layers.py`` holds this experiment. The options start
+    as no-ops: bias 0, spline weights 1, base weights 0. Degree 0 is a staircase: no gradient passes
     through it to earlier layers.
 
     **Saving and loading.** The knots are part of the ``state_dict``. A layer that loads one with
@@ -379,7 +379,7 @@ class TanhLayer(nn.Module):
     the sum shrinks the signal more, so there :math:`b_{i,o} \sim N(0, 4/(3I))`: the signal of a
     :class:`~kanbook.networks.TanhKAN` goes to 0.41, the gradient 0.93 times; with 1/I to 0.23 and
     0.46 times. Many layers without any tanh are a polynomial of high degree, and may explode.
-    ``tests/unit/test_layers.py`` holds this experiment. The bias starts as 0.
+    ``tests/kanbook/test_layers.py`` holds this experiment. The bias starts as 0.
 
     Args:
         in_features: number of inputs I, at least 1.

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from docutils import nodes
@@ -17,6 +18,9 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from kanbook import KANLab
+
+# The laboratory is not installed: pages read its rows and its docstrings from the checkout.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # used for its files only, not as an extension
 # The program, its fonts, and the TeX commands that it loads on first use, such as \\boldsymbol.

@@ -10,11 +10,12 @@ import matplotlib.pyplot as plt
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from kanbook import experiments, plots, results
+import evidence
+from evidence import charts, statistics
+from evidence.verdicts import outcomes
+from evidence.verdicts.judging import Versus, number, quoted, show, task_name
+from kanbook import plots
 from kanbook._figures import picture as svg
-from kanbook.experiments import outcomes
-from kanbook.experiments.judging import Versus, number, quoted, show, task_name
-from kanbook.results import charts, contests
 
 # In the order of a reader's questions; what is not named comes last.
 GROUPS = {
@@ -44,7 +45,7 @@ EQUAL += ("batch_size", "boundary", "places", "dtype", "suspect")
 
 def _grouped():
     """Titles of groups, and the experiments of each."""
-    every, named = experiments.EXPERIMENTS, " ".join(GROUPS.values()).split()
+    every, named = evidence.EXPERIMENTS, " ".join(GROUPS.values()).split()
     others = " ".join(name for name in every if name not in named)
     for title, names in (GROUPS | {"Others": others}).items():
         if group := [every[name] for name in names.split() if name in every]:
@@ -58,16 +59,16 @@ class _Stored(SphinxDirective):
         """An experiment's rows, with those that stand for two contests; None if there are none."""
         kept = self.env.temp_data.setdefault("stored-rows", {})
         if name not in kept:
-            self.env.note_dependency(results.__file__)
+            self.env.note_dependency(evidence.__file__)
             try:
-                frame = results.load(name)
+                frame = evidence.load(name)
             except ValueError:
                 frame = None
             else:
-                self.env.note_dependency(str(results.FOLDER / f"{name}.jsonl"))
+                self.env.note_dependency(str(evidence.FOLDER / f"{name}.jsonl"))
                 frame.attrs["name"] = name
                 if "contest" in frame:
-                    frame = contests.with_own(frame, _pair(frame)[0])
+                    frame = statistics.with_own(frame, _pair(frame)[0])
             kept[name] = frame
         return kept[name]
 
@@ -180,7 +181,7 @@ class StoredResults(_Stored):
             lead = f"Error with an extra / without, {beside}:"
         else:
             reference = _reference(frame)
-            if not contests.rivals(frame, reference) or frame["family"].nunique() > 10:
+            if not statistics.rivals(frame, reference) or frame["family"].nunique() > 10:
                 return self._bullets(*_extremes(frame))
             lines, lead = _summary(frame, reference), None
         figure = self._figure(name, frame, reference, " ".join(lines))
@@ -194,7 +195,7 @@ class StoredResults(_Stored):
         with plt.rc_context():
             plots.use_style()
             if reference is None:
-                drawn = charts.plot_effects(contests.effects(frame))
+                drawn = charts.plot_effects(statistics.effects(frame))
             else:
                 drawn = charts.plot_ratios(frame, reference)
             picture = Path(self.env.doctreedir) / f"results-{name}.svg"
@@ -221,7 +222,7 @@ class StoredResults(_Stored):
             )
         return self._bullets(*_best(frame))
 
-    # Of the settings, first what names a row, then its losses; `results.load` has all the rest.
+    # Of the settings, first what names a row, then its losses; `evidence.load` has all the rest.
     LABELS = ("task", "size", "family", "contestant", "knob", "kinds", "part", "optimizer")
     HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "update_grid")
     HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")
@@ -229,13 +230,13 @@ class StoredResults(_Stored):
     def _rows(self, frame):
         made = _provenance(frame)
         if "contest" in frame:
-            table = contests.medians(frame)
+            table = statistics.medians(frame)
             title = f"{len(table)} rows: test error of a family on a task"
         elif "prediction_seconds" in frame:
-            table = contests.paces(frame)
+            table = statistics.paces(frame)
             title = f"{len(table)} rows: milliseconds of a step, microseconds of a prediction"
         else:
-            table = results.summarize(frame)
+            table = evidence.summarize(frame)
             first = [name for name in self.LABELS if name in table] + list(table.columns[-7:])
             shown = first + [name for name in table if name not in (*first, *self.HIDDEN)]
             what = "how many were found" if "found" in table else "median, least and largest loss"
@@ -288,9 +289,9 @@ def _compared(a, b, row):
 def _ratios(frame, family):
     """For each contest, its rows and how the family compares with each rival; the MLP first."""
     for contest, rows in frame.groupby("contest", sort=False):
-        rivals = contests.rivals(rows, family)
+        rivals = statistics.rivals(rows, family)
         rivals.sort(key=lambda name: name != _pair(frame)[1])
-        found = {rival: contests.ratios(rows, family, rival) for rival in rivals}
+        found = {rival: statistics.ratios(rows, family, rival) for rival in rivals}
         if found:
             yield contest, found
 
@@ -316,7 +317,7 @@ def _summary(frame, family):
 
 def _main_effects(frame):
     """What extras are worth over all companies, or alone where they have none."""
-    found = contests.effects(frame)
+    found = statistics.effects(frame)
     return found[found["where"] == ("main" if "main" in set(found["where"]) else "alone")]
 
 
@@ -332,7 +333,7 @@ def _effects(frame):
 def _extremes(frame):
     """Of many families, the best and the worst on each task."""
     lines = []
-    for task, rows in contests.medians(frame).groupby("task", sort=False):
+    for task, rows in statistics.medians(frame).groupby("task", sort=False):
         rows = rows.sort_values("median")
         best, worst = (
             f"“{row['family']}” **{row['median']:.2g}**" for _, row in rows.iloc[[0, -1]].iterrows()
@@ -344,7 +345,7 @@ def _extremes(frame):
 def _errors(frame):
     """Root mean square errors: for each task, of each family, the least median and its setting."""
     frame = frame[frame["way"] == "in turn"] if "way" in frame else frame
-    table = results.summarize(frame)
+    table = evidence.summarize(frame)
     root = 1 if "test_error" in frame else 0.5
     table = table.assign(error=table["median"].astype(float) ** root)
     task = table["task"] if "task" in table else frame["task"].iloc[0]
@@ -377,7 +378,7 @@ def _where(frame):
 
 def _paces(frame):
     keys = ["task", "inputs", "size"]
-    table = contests.paces(frame).set_index([*keys, "family"])
+    table = statistics.paces(frame).set_index([*keys, "family"])
     lines = []
     for column, what in (("step_ms", "training step"), ("prediction_us", "single prediction")):
         ratio = table[column].unstack()
@@ -481,10 +482,10 @@ class StoredBenchmark(SphinxDirective):
     }
 
     def run(self):
-        self.env.note_dependency(str(results.FOLDER / "benchmark.json"))
+        self.env.note_dependency(str(evidence.FOLDER / "benchmark.json"))
         found, made = [], []
         for part, title in self.TITLES.items():
-            frame = results.benchmark(part)
+            frame = evidence.load_benchmark(part)
             found += self.parse_text_to_nodes(_folded_table(title, frame, name=f"benchmark-{part}"))
             made += [frame.attrs["provenance"]] if frame.attrs["provenance"] not in made else []
         for how in made:

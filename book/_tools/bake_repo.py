@@ -4,7 +4,7 @@
     python book/_tools/bake_repo.py alice/kanbook --ref SHA --branch colab          for publishing
 
 `--branch` is the branch that the Colab buttons open, `--ref` the branch, tag or commit that the
-set-up cells install. Standard library only: it runs before anything is installed.
+set-up cells fetch. Standard library only: it runs before anything is installed.
 """
 
 import argparse
@@ -15,20 +15,27 @@ from notebook_files import ROOT, dump, find, is_tagged, read, write
 
 # The set-up cell of every notebook. This is its only home: change it here, then run this tool.
 SETUP_CELL = """\
-# Finds kanbook: in the checkout around this notebook, else installed, else (on Colab) installs it.
-import importlib.util, pathlib, subprocess, sys
+# Finds kanbook and evidence: in the checkout around this notebook, else (on Colab) fetches them.
+import pathlib, subprocess, sys
 
-checkouts = [p for p in pathlib.Path.cwd().parents if (p / "kanbook" / "__init__.py").is_file()]
-sys.path[:0] = [str(folder) for folder in checkouts[:1]]
-if importlib.util.find_spec("kanbook") is None:
-    source = "git+https://github.com/{slug}@{ref}"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", source]
-    if subprocess.run(pip).returncode != 0:
-        raise RuntimeError(
-            f"pip could not install {{source}}; its message is above. Check the network and run "
-            "this cell again, or clone the repository and open the notebook inside it."
-        )
-    importlib.invalidate_caches()
+here, needed = pathlib.Path.cwd(), ("kanbook/__init__.py", "evidence/__init__.py")
+around = [p for p in here.parents if all((p / name).is_file() for name in needed)]
+root = around[0] if around else here / "kanbook-checkout"
+source = "the checkout around this notebook"
+if not around:
+    url, ref = "https://github.com/{slug}", "{ref}"
+    root.mkdir(exist_ok=True)
+    for step in ("init", f"fetch --depth 1 {{url}} {{ref}}", "checkout FETCH_HEAD"):
+        command, *arguments = step.split()
+        if subprocess.run(["git", command, "--quiet", *arguments], cwd=root).returncode != 0:
+            raise RuntimeError(
+                f"`git {{step}}` failed in {{root}}; its message is above. Check the network and "
+                "run this cell again, or clone the repository and open the notebook inside it."
+            )
+    source = f"{{ref}} of {{url}}"
+sys.path.insert(0, str(root))
+print("kanbook and evidence:", source)
+
 import kanbook.plots
 import torch
 
@@ -37,7 +44,7 @@ torch.set_default_dtype(torch.float64)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")"""
 
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
-SETUP_TAGS = ["setup", "hide-cell"]
+SETUP_TAGS = ["setup", "hide-cell", "nbval-ignore-output"]  # says where it found the code
 BADGE_TAGS = ["badge", "remove-cell"]  # the book has a button of its own
 
 
@@ -77,7 +84,7 @@ def rename(root, slug, ref, branch):
     """Replaces the repository's name in every file that links to it."""
     old, main = configured(root)
     new = {
-        f"github.com/{old}@{main}": f"github.com/{slug}@{ref}",
+        f'github.com/{old}\\", \\"{main}\\"': f'github.com/{slug}\\", \\"{ref}\\"',  # set-up cells
         f"github/{old}/blob/{main}/": f"github/{slug}/blob/{branch}/",  # on Colab
         f"github.com/{old}\n  branch: {main}\n": f"github.com/{slug}\n  branch: {branch}\n",
         f"github.com/{old}": f"github.com/{slug}",

@@ -33,7 +33,7 @@ export const TASKS = {
   drawn: { label: "draw your own", inputs: 1 },
   exp_sine: { label: "exp(sin πx + y²)", inputs: 2, samples: 400, truth: (x, y) => Math.exp(Math.sin(Math.PI * x) + y * y) },
   product: { label: "x · y", inputs: 2, samples: 400, truth: (x, y) => x * y },
-  velocities: { // as kanbook.tasks.laws has it
+  velocities: { // as evidence.tasks.laws has it
     label: "two velocities", inputs: 2, samples: 400, names: ["v", "w"], scale: [[-0.75, 0.75], [-0.75, 0.75]],
     truth: (x, y) => (0.75 * (x + y)) / (1 + 0.5625 * x * y),
   },

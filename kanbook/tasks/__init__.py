@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from pathlib import Path
 
 import torch
+from matplotlib.image import imread
 from torch import Tensor
 
 from .._checks import (
@@ -29,6 +32,9 @@ __all__ = [
     "step",
     "zigzag",
 ]
+
+PORTRAIT = Path(__file__).with_name("portrait.png")
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # weights of red, green and blue: ITU-R BT.709
 
 # Corners of the zigzag: uneven steps and sharp turns, so that no uniform grid meets them all.
 ZIGZAG_X = (-1.0, -0.72, -0.55, -0.2, -0.08, 0.31, 0.48, 0.77, 1.0)
@@ -200,9 +206,20 @@ def image(
 
     In the book: chapter 5.
     """
-    from .pictures import picture  # which imports this module
+    return as_function(read_luminance(PORTRAIT), size, device, dtype)
 
-    return picture("portrait", size, device=device, dtype=dtype)
+
+@cache
+def read_luminance(file: Path) -> Tensor:
+    """The square in the middle of a picture: luminance in [0, 1], shape (M, M), float64."""
+    pixels = torch.from_numpy(imread(file).astype("float64"))
+    if file.suffix == ".jpg":  # of which imread makes bytes, but numbers in [0, 1] of a PNG
+        pixels = pixels / 255
+    if pixels.ndim == 3:
+        pixels = pixels[..., :3] @ torch.tensor(LUMINANCE, dtype=torch.float64)
+    side = min(pixels.shape)
+    top, left = ((length - side) // 2 for length in pixels.shape)
+    return pixels[top : top + side, left : left + side]
 
 
 def as_function(

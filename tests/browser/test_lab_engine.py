@@ -12,11 +12,11 @@ import pytest
 import torch
 from lab_node import run
 
+from evidence.tasks import laws
 from kanbook import KAN, MLP, count_parameters, extend_grid, formulas, training, update_grid
 from kanbook.functions import LIBRARY, Candidate, Formula, FormulaLayer, candidates
 from kanbook.lab import transfer
 from kanbook.networks import Network
-from kanbook.tasks import laws
 
 silu = torch.nn.functional.silu
 OPTIONS = {"bias": True, "spline_weight": True, "base": silu}

@@ -23,8 +23,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+import evidence
 import kanbook
-import kanbook.experiments
 import notebook_files as notebooks
 from notebook_files import ROOT, is_tagged
 
@@ -139,10 +139,10 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch, "tensor", on_gpu(torch.tensor))
     monkeypatch.setattr(torch, "as_tensor", on_gpu(torch.as_tensor))
     monkeypatch.setattr(kanbook, "fit", fit)
-    monkeypatch.setattr(kanbook.experiments.own_data, "fit", fit)
+    monkeypatch.setattr(kanbook.race, "fit", fit)
     # Stored runs are made again where they were made, on the CPU.
     same = {"steps": 1, "early": 0.0, "late": 0.0, "identical": True, "changed": []}
-    monkeypatch.setattr(kanbook.experiments, "check", lambda *args, **options: same)
+    monkeypatch.setattr(evidence, "check", lambda *args, **options: same)
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     monkeypatch.setattr(sys, "path", sys.path[:])
     dtype = torch.get_default_dtype()

@@ -1,0 +1,77 @@
+"""The laboratory under the book: every stored run, how it is read, and how it is made again.
+
+``evidence.load(name)`` gives the runs of an experiment as a pandas frame, one row a run;
+``evidence.ratios`` and its neighbours say how two families of networks compare. ``python -m
+evidence list`` shows all experiments, ``run NAME`` makes what is missing, ``verify NAME`` makes
+stored runs again.
+
+The rooms: ``plan.md`` (what was fixed before the runs), ``definitions`` and ``contests`` (what is
+trained), ``tasks`` (on what), ``runs`` (one run of each kind), ``engine`` (all of them), ``rows``
+(the stored runs, files of JSON lines), ``table``, ``reading`` and ``statistics`` (read and
+compared), ``charts``, ``verdicts`` (what became of hypotheses and claims), ``benchmark`` (speed).
+A table is a header, then one line for each run, and before the first run made in some way one line
+that says in which. Lines are only ever appended, and a line counts once it is complete: a run may
+be killed at any moment.
+"""
+
+from . import engine
+from .definitions import EXPERIMENTS, Experiment
+from .engine import get, rerun, run
+from .reading import Comparison, compare, load, load_benchmark, loss_at, names, published, summarize
+from .runs.trials import make_data, make_model, run_trial
+from .statistics import effects, interval, medians, paces, per_task, ratios, with_own
+from .table import FOLDER, ResultsError, Table, digest, key
+
+__all__ = [
+    "EXPERIMENTS",
+    "FOLDER",
+    "Comparison",
+    "Experiment",
+    "ResultsError",
+    "Table",
+    "check",
+    "compare",
+    "digest",
+    "effects",
+    "get",
+    "interval",
+    "key",
+    "load",
+    "load_benchmark",
+    "loss_at",
+    "make_data",
+    "make_model",
+    "medians",
+    "names",
+    "paces",
+    "per_task",
+    "published",
+    "ratios",
+    "rerun",
+    "run",
+    "run_trial",
+    "summarize",
+    "with_own",
+]
+
+
+def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") -> dict:
+    """Make a stored run again, or as much of its beginning as the time allows, and compare.
+
+    Args:
+        name: of the experiment.
+        run: which of its runs: a value of the column "run" of ``evidence.load(name)``.
+        seconds: after so many the training stops.
+        device: where to train.
+
+    Returns:
+        What :func:`~evidence.engine.rerun` found: ``steps`` made, ``early``, the largest
+        relative difference in the first 30 evaluations, names of what ``changed``, and more.
+
+    Raises:
+        ValueError: there is no such experiment or run, or the run measured seconds.
+    """
+    runs = engine.table_of(get(name)).runs
+    if run not in runs:
+        raise ValueError(f"run={run!r}; expected one of the {len(runs)} stored runs of {name!r}")
+    return rerun(runs[run], seconds=seconds, device=device)

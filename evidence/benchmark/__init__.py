@@ -1,0 +1,1 @@
+"""Speed, memory and exactness beside other packages, on a quiet machine."""

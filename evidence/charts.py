@@ -1,0 +1,224 @@
+"""Charts of stored runs: medians, effects of extras, ratios of contests.
+
+The frames are those of :func:`evidence.reading.load`, or a part of one: one row a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from kanbook.plots import ROLES, SERIES
+
+from . import statistics
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["plot_effects", "plot_medians", "plot_ratios"]
+
+
+def plot_medians(frame: DataFrame, by: str, *, loss: str = "loss", ax: Axes | None = None) -> Axes:
+    """Draw the final loss of every run, and for each kind of run the median and the range.
+
+    Args:
+        frame: runs, as :func:`evidence.reading.load` returns them.
+        by: the column that says which runs are of a kind; one row of the figure for each value, in
+            the order in which they come.
+        loss: the column to draw.
+        ax: where to draw; a new figure if not given.
+
+    Returns:
+        The axes, with a logarithmic scale. Runs that diverged are counted beside their row.
+
+    Raises:
+        ValueError: the frame is empty or has no such column.
+    """
+    _check_frame(frame, by, loss)
+    kinds = list(dict.fromkeys(frame[by]))
+    ax = plt.figure(figsize=(5.8, 0.8 + 0.36 * len(kinds))).gca() if ax is None else ax
+    for row, kind in enumerate(kinds):
+        runs = frame[frame[by] == kind][loss]
+        finite = runs[np.isfinite(runs)]
+        color = _color(kind, row)
+        if len(finite):
+            ax.plot([finite.min(), finite.max()], [row, row], color=color, linewidth=3, alpha=0.35)
+            ax.plot(finite, [row] * len(finite), "|", color=color, markersize=9)
+        if np.isfinite(runs.median()):
+            ax.plot(runs.median(), row, "o", color=color, markersize=7)
+        if len(finite) < len(runs):
+            text = f" {len(runs) - len(finite)} of {len(runs)} diverged"
+            ax.text(1, row, text, transform=ax.get_yaxis_transform(), va="center", fontsize=12)
+    ax.set_xscale("log")
+    ax.set_yticks(range(len(kinds)), [str(kind) for kind in kinds])
+    ax.set_ylim(len(kinds) - 0.5, -0.5)
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_xlabel(loss)
+    return ax
+
+
+def plot_effects(effects: DataFrame) -> Figure:
+    """Draw what each extra of a factorial is worth, and what it costs.
+
+    Args:
+        effects: as :func:`evidence.statistics.effects` returns it, or some of its rows. The
+            parts of the figure have the names in its column ``task``.
+
+    Returns:
+        A figure with a part for each task, in it a row for each extra. It shows the error with it,
+        divided by that without; left of 1 it helps. The diamond is its main effect, above it is the
+        effect alone (a circle), below in company (a square), lines are 95 % intervals. Those that
+        do not contain 1 are dark and their marks filled. The tie zone is shaded. At the right edge,
+        the time of a training, with / without.
+
+    Raises:
+        ValueError: the frame is empty or lacks a column.
+    """
+    _check_frame(effects, "extra", "task", "where", "ratio", "low", "high", "separated", "seconds")
+    looks = {"main": ("D", 0, "over all"), "alone": ("o", -0.26, "alone")}
+    looks["company"] = ("s", 0.26, "with the others")
+    extras = list(dict.fromkeys(effects["extra"]))
+    tasks = list(effects.groupby("task", sort=False))
+    size = (5.6, 0.9 + len(tasks) * (0.5 + 0.42 * len(extras)))
+    figure, axes = plt.subplots(len(tasks), 1, sharex=True, squeeze=False, figsize=size)
+    for ax, (task, rows) in zip(axes[:, 0], tasks, strict=True):
+        ax.axvspan(1 / statistics.TIE, statistics.TIE, color="#BBBBBB", alpha=0.35, linewidth=0)
+        ax.axvline(1, color="#444444", linewidth=1)
+        for row in rows.itertuples():
+            mark, shift, _ = looks[row.where]
+            y = extras.index(row.extra) + shift
+            color = "#444444" if row.where != "main" else ROLES["KAN"]["color"]
+            faint = {} if row.separated else {"alpha": 0.45}
+            ax.plot([row.low, row.high], [y, y], color=color, linewidth=1.6, **faint)
+            fill = color if row.separated else "white"
+            look = {"markersize": 7 if row.where == "main" else 5, "markerfacecolor": fill}
+            ax.plot(row.ratio, y, mark, color=color, **look, **faint)
+        for extra, seconds in rows.groupby("extra")["seconds"].first().items():
+            place = {"transform": ax.get_yaxis_transform(), "va": "center"}
+            ax.text(1.03, extras.index(extra), f"{seconds:.1f}×", **place)
+        ax.text(1.03, -0.75, "time", transform=ax.get_yaxis_transform(), va="bottom")
+        ax.set_yticks(range(len(extras)), extras)
+        ax.tick_params(axis="y", length=0)
+        ax.set(title=task, xscale="log", ylim=(len(extras) - 0.5, -0.6))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("error with it / without\n(below 1: it helps)")
+    drawn = [
+        (mark, name) for where, (mark, _, name) in looks.items() if where in set(effects["where"])
+    ]
+    for mark, name in drawn:
+        ax.plot([], [], mark, color="#444444", markersize=6, label=name)
+    figure.legend(loc="outside upper center", ncols=len(drawn), handletextpad=0.2, columnspacing=1)
+    return figure
+
+
+def plot_ratios(frame: DataFrame, family: str = "KAN") -> Figure:
+    """Draw how a family compares with its rivals on classes of tasks, as contests found it.
+
+    Args:
+        frame: rows as :mod:`evidence.statistics` reads them, of one contest or of several.
+        family: whose error is divided by that of the rivals; left of 1 it is better.
+
+    Returns:
+        A figure with a part for each contest, in it a row for each class and rival, and for all
+        tasks. A grey dot is a task. The marker and the line are the mean of the tasks with its 95 %
+        interval; where it is wider than all tasks, the picture ends first. The marker is filled
+        where :func:`~evidence.statistics.ratios` has a verdict: one of them is better, or it
+        is a tie. The tie zone is shaded.
+
+    Raises:
+        ValueError: the frame is empty, no family has a task and seed in common with this one, or
+            as :func:`~evidence.statistics.ratios`.
+    """
+    _check_frame(frame, "contest", "family", "kind", "test_error")
+    rivals = statistics.rivals(frame, family)
+    if not rivals:
+        raise ValueError(f"family={family!r} has no task and seed in common with another")
+    parts = {
+        contest: _ratio_rows(rows, family, rivals)
+        for contest, rows in frame.groupby("contest", sort=False)
+        if statistics.rivals(rows, family)
+    }
+    heights = [len(rows) + 1 for rows in parts.values()]
+    figure, axes = plt.subplots(
+        len(parts), 1, sharex=True, squeeze=False, height_ratios=heights,
+        figsize=(4.8, 0.9 + 0.24 * sum(heights)),
+    )  # fmt: skip
+    ends = [1 / statistics.TIE, statistics.TIE]
+    for ax, (contest, rows) in zip(axes[:, 0], parts.items(), strict=True):
+        ax.set_title(f"equal {contest}")
+        ax.axvspan(1 / statistics.TIE, statistics.TIE, color="#BBBBBB", alpha=0.35, linewidth=0)
+        ax.axvline(1, color="#444444", linewidth=1)
+        for y, (_, found, tasks, style) in enumerate(rows):
+            if found is None:
+                continue
+            ends += [*tasks, found.ratio]
+            below = [y + 0.24] * len(tasks)  # the line, which would hide them
+            ax.plot(tasks, below, "o", color="#777777", markersize=3.5, alpha=0.7)
+            line = {"color": style["color"], "linewidth": 2, "solid_capstyle": "butt"}
+            ax.plot([found.low, found.high], [y, y], **line)
+            fill = "white" if found.verdict == "undecided" else style["color"]
+            ax.plot(found.ratio, y, **style, markersize=7, markerfacecolor=fill)
+        ax.set_yticks(range(len(rows)), [label for label, *_ in rows], fontsize=11)
+        for label, (_, found, *_) in zip(ax.get_yticklabels(), rows, strict=True):
+            label.set_fontweight("bold" if found is None else "normal")
+        ax.tick_params(axis="y", length=0)
+        ax.set_ylim(len(rows) - 0.4, -0.6)
+    wide = max(ends) / min(ends) > 100
+    ax.set(xscale="log", xlim=(min(ends) / 1.3, max(ends) * 1.3))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=6))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    rival = rivals[0] if len(rivals) == 1 else "rival"
+    ax.set_xlabel(f"test error, {family} / {rival}\n(below 1: the {family} is better)")
+    return figure
+
+
+def _ratio_rows(frame: DataFrame, family: str, rivals: list[str]) -> list:
+    """Label, means, tasks and style of each row; a label alone above the rivals of a class."""
+    results, tasks = {}, {}
+    for rival in set(rivals) & set(statistics.rivals(frame, family)):
+        found = statistics.ratios(frame, family, rival)
+        results |= {(row[0], rival): row for row in found.itertuples(index=False)}
+        each = statistics.per_task(frame, family, rival)
+        tasks |= {(name, rival): list(logs) for name, logs in each.groupby("kind")["ratio"]}
+        means = np.log(each["ratio"]).groupby(each["task"]).mean()
+        tasks["all", rival] = list(np.exp(means))
+    met = {name for name, _ in results}
+    classes = [name for name in dict.fromkeys(frame["kind"]) if name in met]
+    rows = []
+    for name in [*classes, "all"] if len(classes) > 1 else classes:  # of one class, all is the same
+        of = [rival for rival in rivals if (name, rival) in results]
+        label = f"{name} ({max(results[name, rival].tasks for rival in of)})"
+        if len(rivals) > 1:
+            rows.append((label, None, None, None))
+        for rival in of:
+            style = {"color": _rival_color(rival), "marker": "osD^vPX"[rivals.index(rival) % 7]}
+            shown = rival if len(rivals) > 1 else label
+            rows.append((shown, results[name, rival], tasks[name, rival], style))
+    return rows
+
+
+def _rival_color(rival: str) -> str:
+    role = next((role for role in ("MLP", "tanh") if rival.startswith(role)), "target")
+    return ROLES[role]["color"]
+
+
+def _check_frame(frame: DataFrame, *columns: str) -> None:
+    if len(frame) == 0:
+        raise ValueError("frame has no rows; expected at least one run")
+    statistics.check_columns(frame, *columns)
+
+
+def _color(kind: object, row: int) -> str:
+    """That of a role if the name of a kind of run begins with one."""
+    for role in ("KAN", "MLP", "tanh"):
+        if str(kind) == role or str(kind).startswith((f"{role} ", f"{role},")):
+            return ROLES[role]["color"]
+    return SERIES[row % len(SERIES)]

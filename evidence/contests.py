@@ -1,0 +1,716 @@
+"""The contests: families of networks, each at the best that the same search finds for it.
+
+What is asked, measured and concluded is written down in ``plan.md``, before the runs. Here stands
+who takes part: on which tasks, with which settings to draw from, and in which order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import combinations, product
+from typing import Any, NamedTuple
+
+from .definitions import EXPERIMENTS, Experiment, Settings, evaluations, planned, score, sized
+from .table import FOLDER, Table, key
+from .tasks.tables import TABLES, table
+from .tasks.targets import KINDS, TARGETS
+
+SEARCH_SEEDS, FINALIST_SEEDS = (1000,), (1001, 1002)  # no result uses them
+# Seeds, at most, of what takes long and differs little between them.
+SLOW = {"gaussian process": 3, "boosted trees": 5}
+TOLERANCE = 0.01  # of parameter counts, so that any two are within 2 %
+
+
+class Cell(NamedTuple):
+    """A task, a contest and a family: who is tuned and tested for itself."""
+
+    task: Settings
+    contest: str
+    family: str
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One stored table: families of networks on tasks.
+
+    Every family on every task is tuned by itself: ``draws`` settings are drawn at random, the same
+    of a family for all tasks, and trained for a share of the steps; the ``finalists`` that did best
+    on the validation samples are trained in full, with two more seeds; the best of them, by its
+    mean log error on the validation samples, is trained with the seeds that count.
+
+    Attributes:
+        name, question, chapters, seeds, cost, version: as of an
+            :class:`~evidence.definitions.Experiment`.
+        make_tasks: what is learned: settings with "task", "kind" (the class of tasks, for the
+            statistics), "size" (of the networks, in parameters) and "steps".
+        families: who takes part, by contest: keys of ``FAMILIES`` or of ``fixed``, or names of
+            baselines.
+        baselines: of a task, what its own field would take, besides.
+        fixed: settings of families in which only the learning rate is chosen, from ``rates``.
+        share: of the steps, in the search.
+    """
+
+    name: str
+    question: str
+    chapters: tuple[int, ...]
+    make_tasks: Callable[[], Sequence[Settings]]
+    families: dict[str, Sequence[str]]
+    baselines: Callable[[Settings], Sequence[str]] = lambda task: ()
+    fixed: Callable[[], dict[str, Settings]] = dict
+    rates: tuple[float | None, ...] = (0.003, 0.01, 0.03, 0.1)
+    draws: int = 12
+    share: float = 0.25
+    finalists: int = 2
+    search_seeds: tuple[int, ...] = SEARCH_SEEDS
+    seeds: int = 10
+    cost: int = 0
+    version: int = 1
+
+    @property
+    def settings(self) -> list[Cell]:
+        return [cell for task in self.make_tasks() for cell in self.cells(task)]
+
+    def cells(self, task: Settings) -> list[Cell]:
+        pairs = [(contest, one) for contest, names in self.families.items() for one in names]
+        pairs += [("parameters", one) for one in self.baselines(task)]
+        return [Cell(task, contest, family) for contest, family in pairs]
+
+    def tries(self, cell: Cell) -> int:
+        """How many settings the family has to choose from."""
+        if cell.family in FAMILIES:
+            return self.draws
+        return len(self.rates) if cell.family in self.fixed() else 1
+
+    def parts(self) -> list[list[Cell]]:
+        """What is run one after the other: tasks."""
+        return [self.cells(task) for task in self.make_tasks()]
+
+    def total(self, seeds: int | None = None) -> int:
+        """How many runs there are."""
+        seeds = self.seeds if seeds is None else seeds
+        cells = self.settings
+        tries = [self.tries(cell) for cell in cells]
+        finals = self.finalists * len(FINALIST_SEEDS)
+        tuned = [n * len(self.search_seeds) + finals for n in tries if n > 1]
+        return sum(self._seeds(cell, seeds) for cell in cells) + sum(tuned)
+
+    @staticmethod
+    def _seeds(cell: Cell, seeds: int) -> int:
+        return min(seeds, SLOW.get(cell.family, seeds))
+
+    def work(self, seeds: int) -> int:
+        """The evaluations of all runs."""
+        return sum(self._work(cell, seeds) for cell in self.settings)
+
+    def _work(self, cell: Cell, seeds: int) -> int:
+        tuned = 0.0
+        if (tries := self.tries(cell)) > 1:
+            tuned = self.share * tries * len(self.search_seeds)
+            tuned += self.finalists * len(FINALIST_SEEDS)
+        once = evaluations(self._candidates(cell)[0])
+        return round(once * (tuned + self._seeds(cell, seeds)))
+
+    def known(self, part: list[Cell], table: Table, seeds: int) -> list[dict[str, Any]]:
+        """The runs that a part is known to need, as far as the stored ones tell."""
+        return [one for cell in part for one in self._known(cell, table, seeds)]
+
+    def _known(self, cell: Cell, table: Table, seeds: int) -> list[dict[str, Any]]:
+        every = self._candidates(cell)
+        seeds = self._seeds(cell, seeds)
+        if len(every) == 1:  # nothing to choose
+            return [planned("result", every[0], seed) for seed in range(seeds)]
+        steps = every[0]["steps"]
+        short = [one | {"steps": max(1, round(self.share * one["steps"]))} for one in every]
+        runs = [planned("search", one, seed) for seed in self.search_seeds for one in short]
+        if any(one["run"] not in table.runs for one in runs):
+            return runs
+        best = self._ranked("search", short, self.search_seeds, table)
+        best = [one | {"steps": steps} for one in best[: max(1, self.finalists)]]
+        if self.finalists:
+            finals = [planned("finalist", one, seed) for seed in FINALIST_SEEDS for one in best]
+            runs += finals
+            if any(one["run"] not in table.runs for one in finals):
+                return runs
+            best = self._ranked("finalist", best, FINALIST_SEEDS, table)
+        return runs + [planned("result", best[0], seed) for seed in range(seeds)]
+
+    def _candidates(self, cell: Cell) -> list[Settings]:
+        task, contest, family = cell
+        run = task | {"contest": contest, "family": family}
+        if fixed := self.fixed().get(family):
+            return [_fitted(run | fixed | ({} if lr is None else {"lr": lr})) for lr in self.rates]
+        if family not in FAMILIES:
+            return [run | {"baseline": family, "steps": 1}]
+        if contest == "seconds":
+            run["steps"] = round(run["steps"] * pace(run)["KAN"] / pace(run)[family])
+        return candidates(run, self.draws)
+
+    @staticmethod
+    def _ranked(stage: str, every: Sequence[Settings], seeds: Sequence[int], table: Table):
+        """Best first, by the mean log error on the validation samples; lost runs come last."""
+
+        def scored(settings: Settings) -> float:
+            runs = [table.runs[key(stage, settings, seed)] for seed in seeds]
+            return score(None if run["diverged"] else run["validation_error"] for run in runs)
+
+        return sorted(every, key=scored)
+
+
+# --- who takes part ------------------------------------------------------------------------------
+
+Draw = Callable[[random.Random], Settings]
+
+
+def _kan(r: random.Random) -> Settings:
+    extras = r.choice([{}, {"bias": True}, {"bias": True, "base": "silu"}])
+    start = r.choice(["lines", "uniform 0.1", "power law"])
+    if start == "power law":  # it is one for the path of the base function, too
+        extras = {"bias": True, "base": "silu"}
+    fresh = r.choice([{}, {"restart": 10}, {"update_grid": 10}, {"update_grid": 10}])
+    return (
+        {"model": "kan", "start": start, "depth": r.choice([1, 2, 3])} | _spline(r) | extras | fresh
+    )
+
+
+def _mlp(r: random.Random) -> Settings:
+    activation = r.choice(["tanh", "silu", "relu", "sine"])
+    return {"model": "mlp", "activation": activation} | _plain(r)
+
+
+def _spline_mlp(r: random.Random) -> Settings:
+    settings = {"model": "spline-mlp", "domain": r.choice([[-1, 1], [-3, 3]])} | _spline(r)
+    settings |= {"depth": r.choice([1, 2, 3]), "input_scale": r.choice([1, 3])}
+    return settings | r.choice([{}, {"restart": 10}, {"update_grid": 10}])
+
+
+def _tanh(where: str) -> Draw:
+    if where == "node":
+        return lambda r: {"model": "node-tanh"} | _plain(r)
+    return lambda r: {"model": "tanh", "tanh": where, "bias": True} | _plain(r)
+
+
+def _spline(r: random.Random) -> Settings:
+    return {"grid_size": r.choice([3, 5, 8, 12, 20]), "degree": r.choice([1, 2, 3])}
+
+
+def _plain(r: random.Random) -> Settings:
+    """What networks without a domain have to choose from."""
+    settings = {"depth": r.choice([1, 2, 3, 4]), "input_scale": r.choice([1, 3, 10])}
+    return settings | r.choice([{}, {"restart": 10}])
+
+
+FAMILIES: dict[str, Draw] = {
+    "KAN": _kan,
+    "MLP": _mlp,
+    "spline MLP": _spline_mlp,
+    "tanh after the sum": _tanh("sum"),
+    "tanh at the node": _tanh("node"),
+    "tanh on every edge": _tanh("edge"),
+}
+
+
+@cache
+def draw(family: str, number: int) -> Settings:
+    """The settings of this number that chance draws for a family; the same for every task."""
+    r = random.Random(f"{family} {number}")
+    lr = float(f"{10 ** r.uniform(-3, -0.5):.2g}")
+    return {"config": number, "lr": lr, "frequencies": r.randint(0, 5)} | FAMILIES[family](r)
+
+
+def candidates(run: Settings, draws: int) -> list[Settings]:
+    """The first drawn settings of a family that can have as many parameters as the task says.
+
+    Where a grid size cannot, one larger or smaller by one or two may stand in for it.
+    """
+    found, number = [], 0
+    picture = run["task"].startswith("picture:")
+    while len(found) < draws:
+        if number > 100 * draws:
+            raise ValueError(
+                f"size={run['size']!r}; expected one that more {run['family']} settings can have"
+            )
+        settings = {**draw(run["family"], number)}
+        number += 1
+        if not picture:
+            del settings["frequencies"]
+        if run["optimizer"] != "adam":
+            del settings["lr"]
+        tried = [settings]
+        if grid_size := settings.get("grid_size"):
+            tried += [settings | {"grid_size": grid_size + more} for more in (-1, 1, -2, 2)]
+        fitting = (_sized_or_none(run | one, TOLERANCE) for one in tried)
+        if first := next((one for one in fitting if one is not None), None):
+            found.append(first)
+    return found
+
+
+def _fitted(settings: Settings) -> Settings:
+    """Settings that nobody drew, with the widths that come closest to the task's size.
+
+    Those of a grid that grows are counted at its end.
+    """
+    growth = settings.get("extend_grid")
+    last = settings | ({"grid_size": growth[-1][1]} if growth else {})
+    shaped = _sized_or_none(last, TOLERANCE) or _sized_or_none(last, 0.1)
+    if shaped is None:
+        raise ValueError(f"no widths give about {settings['size']} parameters for {settings}")
+    return shaped | ({"grid_size": settings["grid_size"]} if growth else {})
+
+
+def _sized_or_none(settings: Settings, tolerance: float) -> Settings | None:
+    """The settings with widths for their size and depth, if there are any."""
+    settings = {**settings}
+    depth, (inputs, outputs) = settings.pop("depth"), ends(settings["task"])
+    if frequencies := settings.get("frequencies"):
+        inputs *= 2 * frequencies
+    with contextlib.suppress(ValueError):
+        return sized(settings, settings["size"], depth, ends=(inputs, outputs), tolerance=tolerance)
+    return None
+
+
+@cache
+def ends(task: str) -> tuple[int, int]:
+    """Numbers of inputs and outputs."""
+    kind, _, name = task.partition(":")
+    if kind == "formula":
+        return TARGETS[name].inputs, 1
+    if kind == "picture":
+        return 2, 1
+    found = table(name)
+    classes = found.kind == "classes"
+    return found.inputs.shape[1], int(found.targets.max()) + 1 if classes else 1
+
+
+# --- on what -------------------------------------------------------------------------------------
+
+RUN = {"optimizer": "adam", "steps": 2000, "dtype": "float32"}
+MANY = {"samples": 10_000, "batch_size": 500}
+NETWORKS = ("KAN", "MLP", "spline MLP", "tanh after the sum")
+
+
+def formulas(size: int = 1000, names: Sequence[str] | None = None, **more: Any) -> list[Settings]:
+    return [
+        RUN
+        | {"task": f"formula:{name}", "kind": TARGETS[name].kind, "samples": 1000, "size": size}
+        | more
+        for name in names or TARGETS
+    ]
+
+
+def _axes_and_rotated(size: int, **more: Any) -> list[Settings]:
+    return [task for task in formulas(size, **more) if task["kind"] != "generic"]
+
+
+def some_of_each(number: int, size: int, first: int = 0, **more: Any) -> list[Settings]:
+    """So many formulas of each class, counted from the first."""
+    of = [[name for name in TARGETS if TARGETS[name].kind == kind] for kind in KINDS]
+    return formulas(size, [name for names in of for name in names[first : first + number]], **more)
+
+
+def noisy() -> list[Settings]:
+    """Two formulas along the axes, one rotated, one generic; a class is a noise and a number."""
+    names = ["exp_sine", "five_curves", "rotated exp_sine", "rational"]
+    return [
+        task | {"samples": samples, "noise": noise, "kind": f"noise {noise:.0%}, {samples} samples"}
+        for samples, noise in product((200, 2000), (0.0, 0.05, 0.2))
+        for task in formulas(300, names, steps=1000)
+    ]
+
+
+SMALL = {"size": 300, "steps": 1000}  # for tables of a few hundred rows
+
+
+def tables() -> list[Settings]:
+    """Tables, classes and series; of the two largest, 10,000 rows."""
+    found = []
+    for name in TABLES:
+        run = RUN | {"task": f"table:{name}", "size": 3000, "batch_size": 256, "samples": 10_000}
+        small = name in ("diabetes", "wine", "sunspots", "co2", "el-nino")
+        kind = table(name).kind
+        found.append(run | {"kind": kind} | (SMALL if small else {}))
+    return found
+
+
+def of_tables(task: Settings) -> tuple[str, ...]:
+    """The methods of the field."""
+    naive = ("a season ago", "the last value") if task["kind"] == "series" else ()
+    additive = ("additive",) if task["kind"] == "regression" else ()
+    return (*naive, "linear", *additive, "boosted trees")
+
+
+PICTURES = ("portrait", "camera", "cat", "hopper", "china", "flower")
+
+
+def pictures() -> list[Settings]:
+    return [
+        RUN | {"task": f"picture:{name}", "pixels": 64, "size": size, "kind": f"{size} parameters"}
+        for size, name in product((1000, 8000), PICTURES)
+    ]
+
+
+# --- PyKAN's extras and starts: settings that nobody draws, with a learning rate that is chosen
+
+THREE = "picture:portrait", "formula:five_curves", "formula:rotated five_curves"
+EXTRAS: dict[str, Settings] = {
+    "bias": {"bias": True},
+    "spline weight": {"spline_weight": True},
+    "base": {"base": "silu"},
+    "update": {"update_grid": 10},
+    "extension": {"grid_size": 3, "extend_grid": [[0.5, 6]]},
+}
+
+
+def subsets(most: int = 5) -> dict[str, Settings]:
+    """A KAN with every subset of the extras, of at most so many of them or all, by its name."""
+    found = {}
+    minimal = {"model": "kan", "grid_size": 6, "degree": 3, "depth": 2}
+    for n in sorted({*range(most + 1), 5}):
+        for names in combinations(EXTRAS, n):
+            options = [EXTRAS[name] for name in names]
+            settings = minimal | {k: v for one in options for k, v in one.items()}
+            found[" + ".join(names) or "minimal"] = settings
+    return found
+
+
+def for_extras(**more: Any) -> list[Settings]:
+    run = RUN | {"steps": 1000} | more
+    picture = {"pixels": 64, "frequencies": 4, "size": 1520}  # that all subsets can have
+    formula = {"samples": 1000, "size": 1040}
+    return [
+        run | {"task": task, "kind": task} | (picture if "picture" in task else formula)
+        for task in THREE
+    ]
+
+
+def as_pykan() -> dict[str, Settings]:
+    """KANs that start as PyKAN's do, with knots that stay or move."""
+    layer = {"model": "kan", "start": "pykan", "base": "silu", "spline_weight": True}
+    layer |= {"grid_size": 6, "degree": 3, "depth": 2}
+    updates = {"update, optimizer kept": {"update_kept": 10}, "update": {"update_grid": 10}}
+    every = {"still": {}} | updates | {"restarts": {"restart": 10}}
+    return {name: layer | options for name, options in every.items()}
+
+
+def for_knots() -> list[Settings]:
+    portrait = for_extras()[0]
+    pictures = [portrait | {"task": f"picture:{one}", "kind": "picture"} for one in PICTURES[:2]]
+    return some_of_each(2, 1040, steps=1000) + pictures
+
+
+def knots() -> dict[str, Settings]:
+    """Knots that stay or move, each with an optimizer that is kept or made anew."""
+    kan = {"model": "kan", "grid_size": 6, "degree": 3, "depth": 2}
+    mlp = {"model": "mlp", "activation": "tanh", "depth": 2}
+    moved, fresh = {"update_kept": 10}, {"restart": 10}
+    return {
+        "still, kept": kan,
+        "still, fresh": kan | fresh,
+        "moved, kept": kan | moved,
+        "moved, fresh": kan | moved | fresh,
+        "half even, fresh": kan | moved | fresh | {"grid_eps": 0.5},
+        "even, fresh": kan | moved | fresh | {"grid_eps": 1.0},
+        "MLP, kept": mlp,
+        "MLP, fresh": mlp | fresh,
+    }
+
+
+def climbs() -> dict[str, Settings]:
+    """KANs with few intervals, with many, and with few that become many."""
+    kan = {"model": "kan", "degree": 3, "depth": 2}
+    stairs = {"grid_size": 5, "extend_grid": [[1 / 3, 10], [2 / 3, 20]]}
+    fresh = {"extend_grid": [[1 / 3, 20], [2 / 3, 20]]}  # no knot more, but the optimizer is new
+    return {
+        "5": kan | {"grid_size": 5},
+        "20": kan | {"grid_size": 20},
+        "20, fresh": kan | {"grid_size": 20} | fresh,
+        "20, updated": kan | {"grid_size": 20} | fresh | {"update_before": True},
+        "5, 10, 20": kan | stairs,
+        "5, 10, 20, updated": kan | stairs | {"update_before": True},
+    }
+
+
+def recipe(optimizer: str) -> dict[str, Settings]:
+    """KANs by the recipe of chapter 12, of one hidden layer and two, without it, and half of it."""
+    kan, stairs = {"model": "kan", "degree": 3, "depth": 1}, [[0.5, 6]]
+    moved, last = {"spline_weight": True, "update_grid": 10}, 6
+    if optimizer == "lm":
+        stairs = [[0, 3], [1 / 3, 6], [2 / 3, 12]]  # the first moves the knots only
+        moved, last = {"update_before": True}, 12
+    steps = kan | {"grid_size": 3, "extend_grid": stairs} | moved
+    families = {
+        "recipe": steps,
+        "recipe, two layers": steps | {"depth": 2},
+        "all intervals at once": kan | {"grid_size": last},
+    }
+    if optimizer == "lm":  # one half of it without the other
+        same = {"extend_grid": [[step, last] for step, _ in stairs]}
+        families["climbed only"] = steps | {"update_before": False}
+        families["moved only"] = steps | {"grid_size": last} | same
+    return families
+
+
+def for_starts() -> list[Settings]:
+    return for_extras() + formulas(1040, ["exp_sine"], steps=1000, kind="formula:exp_sine")
+
+
+def starts() -> dict[str, Settings]:
+    """KANs with every start, of two depths and two grid sizes."""
+    names = "lines", "uniform 0.1", "uniform 0.25", "normal", "power law"
+    return {
+        f"{name}, {depth} layers, G = {grid_size}": {"model": "kan", "start": name, "depth": depth}
+        | {"grid_size": grid_size, "degree": 3, "bias": True, "base": "silu"}
+        for name, depth, grid_size in product(names, (1, 3), (5, 20))
+    }
+
+
+# --- the pace ------------------------------------------------------------------------------------
+
+
+def pace_settings() -> list[Settings]:
+    """Networks of each contest at equal seconds, to take turns; one row for each shape of task."""
+    every = [*formulas(), *tables(), *pictures()]
+    first = {_shape(task): task for task in reversed(every)}
+    return [
+        {"measure": "seconds", "inputs": ends(task["task"])[0], "size": task["size"]}
+        | {key: task[key] for key in ("task", "samples", "dtype") if key in task}
+        | {"models": [one for family in FAMILIES for one in _first(task, family)]}
+        for _, task in sorted(first.items())
+    ]
+
+
+def _first(task: Settings, family: str) -> list[Settings]:
+    return candidates(task | {"contest": "parameters", "family": family}, 8)
+
+
+def _shape(run: Settings) -> tuple[str, int, int, int]:
+    """Tasks of the same kind of data, inputs, outputs and parameters take the same time."""
+    return run["task"].partition(":")[0], *ends(run["task"]), run["size"]
+
+
+def pace(run: Settings) -> dict[str, float]:
+    """Mean seconds of a training step by family, for networks of this shape.
+
+    Raises:
+        ValueError: they are not stored.
+    """
+    return _pace(_shape(run))
+
+
+@cache
+def _pace(shape: tuple[str, int, int, int]) -> dict[str, float]:
+    for one in Table(FOLDER / "pace.jsonl", "pace").runs.values():
+        if _shape(one["settings"]) == shape:
+            times: dict[str, list[float]] = {}
+            for model, seconds in zip(one["settings"]["models"], one["step_seconds"], strict=True):
+                times.setdefault(model["family"], []).append(seconds)
+            return {family: sum(found) / len(found) for family, found in times.items()}
+    raise ValueError(
+        f"no step times of the shape {shape} are stored; run `python -m evidence run "
+        "pace` on a quiet machine"
+    )
+
+
+# Where only the rate is chosen: in full length, with two seeds.
+WITHOUT_DRAWS = {"share": 1.0, "finalists": 0, "search_seeds": (1000, 1001), "seeds": 5}
+
+EXPERIMENTS.update(
+    (experiment.name, experiment)
+    for experiment in (
+        Experiment(
+            "pace",
+            "How long is a step of each family, and how long a single prediction?",
+            (15, 16, 21),
+            pace_settings,
+            seeds=1,
+            cost=1,
+        ),
+        Contest(
+            "formulas",
+            "Who learns which formulas best, each family at its best?",
+            (4, 12, 15, 21),
+            formulas,
+            {
+                "parameters": (*NETWORKS, "polynomial", "gaussian process"),
+                "seconds": ("MLP",),
+            },
+            cost=160,
+        ),
+        Contest(
+            "tanh-readings",
+            "Where does the tanh belong: on every edge, at the node, or after the sum?",
+            (13, 21),
+            lambda: [task for task in formulas() if task["kind"] == "axes"],
+            {"parameters": ("tanh at the node", "tanh on every edge")},
+            seeds=5,
+            cost=17,
+        ),
+        Contest(
+            "formulas-dense",
+            "Who learns formulas best with few parameters and many samples?",
+            (12, 15, 21),
+            partial(formulas, 300, **MANY),
+            {"parameters": NETWORKS[:3]},
+            seeds=5,
+            cost=50,
+        ),
+        *(
+            Contest(
+                f"formulas-{name}",
+                f"Is it the samples, or the small size? {question}",
+                (4, 21),
+                partial(_axes_and_rotated, size, **more),
+                {"parameters": NETWORKS[:2]},
+                seeds=5,
+                cost=30,
+            )
+            for name, question, size, more in (
+                ("many", "1,000 parameters, 10,000 samples", 1000, MANY),
+                ("few", "300 parameters, 1,000 samples", 300, {}),
+            )
+        ),
+        *(
+            Contest(
+                f"formulas-{optimizer}",
+                f"Who learns formulas best with {name}?",
+                (11, 17, 21),
+                partial(some_of_each, 4, 500, optimizer=optimizer, steps=60, dtype="float64"),
+                {"parameters": NETWORKS},
+                draws=8,
+                share=1.0,
+                finalists=2,
+                seeds=5,
+                cost=40,
+            )
+            for optimizer, name in (("lbfgs", "L-BFGS"), ("lm", "Levenberg-Marquardt"))
+        ),
+        Contest(
+            "noise",
+            "What is left of the differences when samples are few or noisy?",
+            (19, 21),
+            noisy,
+            {"parameters": (*NETWORKS, "additive", "gaussian process", "boosted trees")},
+            draws=8,
+            seeds=5,
+            cost=42,
+        ),
+        Contest(
+            "tables",
+            "Tables, classes and series: are networks worth it, and which?",
+            (19, 21),
+            tables,
+            {"parameters": NETWORKS, "seconds": ("MLP",)},
+            of_tables,
+            seeds=5,
+            cost=58,
+        ),
+        Contest(
+            "pictures",
+            "Who paints the pixels best that it was not shown?",
+            (5, 15, 21),
+            pictures,
+            {"parameters": (*NETWORKS, "interpolation"), "seconds": ("MLP",)},
+            seeds=5,
+            cost=115,
+        ),
+        Contest(
+            "extras-factorial",
+            "What is each of PyKAN's extras worth, in every company?",
+            (6, 7, 8, 9, 10, 12, 21),
+            for_extras,
+            {"parameters": tuple(subsets())},
+            fixed=subsets,
+            **WITHOUT_DRAWS,
+            cost=65,
+        ),
+        *(
+            Contest(
+                f"extras-{optimizer}",
+                f"What are the extras worth with {name}?",
+                (11, 12, 21),
+                partial(for_extras, optimizer=optimizer, dtype="float64", steps=40),
+                {"parameters": tuple(subsets(1))},
+                fixed=partial(subsets, 1),
+                rates=(None,),
+                seeds=5,
+                cost=10,
+            )
+            for optimizer, name in (("lbfgs", "L-BFGS"), ("lm", "Levenberg-Marquardt"))
+        ),
+        Contest(
+            "extras-pykan",
+            "Under PyKAN's own conditions, do moving knots need a fresh optimizer?",
+            (9, 12, 21),
+            for_extras,
+            {"parameters": tuple(as_pykan())},
+            fixed=as_pykan,
+            **WITHOUT_DRAWS,
+            cost=8,
+        ),
+        Contest(
+            "knots",
+            "Is it the moved knots that help, or the fresh optimizer?",
+            (9, 12),
+            for_knots,
+            {"parameters": tuple(knots())},
+            fixed=knots,
+            **WITHOUT_DRAWS,
+            cost=25,
+        ),
+        *(
+            Contest(
+                f"climbs-{optimizer}",
+                f"More knots in the middle of training, or from the start, with {name}?",
+                (10, 12),
+                partial(some_of_each, 2, 1040, optimizer=optimizer, **how),
+                {"parameters": tuple(climbs())},
+                fixed=climbs,
+                rates=rates,
+                **WITHOUT_DRAWS,
+                cost=18,
+            )
+            for optimizer, name, how, rates in (
+                ("adam", "Adam", {"steps": 1000}, Contest.rates),
+                ("lbfgs", "L-BFGS", {"steps": 45, "dtype": "float64"}, (None,)),
+            )
+        ),
+        Contest(
+            "recipe-adam",
+            "Does the recipe work where nothing was chosen, with Adam?",
+            (12, 21),
+            partial(some_of_each, 2, 1000, first=2),
+            {"parameters": tuple(recipe("adam")), "seconds": ("MLP",)},
+            fixed=partial(recipe, "adam"),
+            seeds=5,
+            cost=20,
+        ),
+        Contest(
+            "recipe-lm",
+            "Does the recipe work with Levenberg-Marquardt?",
+            (12, 21),
+            partial(some_of_each, 2, 500, first=2, optimizer="lm", steps=60, dtype="float64"),
+            {"parameters": (*recipe("lm"), "MLP")},
+            fixed=partial(recipe, "lm"),
+            rates=(None,),
+            draws=8,
+            share=1.0,
+            seeds=5,
+            cost=26,
+        ),
+        Contest(
+            "starts",
+            "Does it matter how a KAN starts?",
+            (5, 12, 21),
+            for_starts,
+            {"parameters": tuple(starts())},
+            fixed=starts,
+            share=1.0,
+            finalists=0,
+            seeds=3,
+            cost=45,
+        ),
+    )
+)

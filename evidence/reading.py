@@ -1,0 +1,323 @@
+"""What notebooks read: runs as frames, and how two kinds of runs compare."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .table import FOLDER, Table
+from .tasks.laws import outcome
+
+
+def names(folder: Path | str | None = None) -> list[str]:
+    """Return the names of all stored tables, of those that came with kanbook if not told where."""
+    return sorted(path.stem for path in Path(folder or FOLDER).glob("*.jsonl"))
+
+
+def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
+    """Load the stored results of an experiment.
+
+    Args:
+        name: of the experiment; ``names()`` lists those that are stored.
+        tuning: load the runs that chose learning rates and other settings, instead of the results.
+        folder: of the files; those that came with kanbook if not given.
+
+    Returns:
+        A ``pandas.DataFrame`` with one row a run: its settings, seed and measurements, as the page
+        "Results" of the book describes column by column. ``final`` is the loss on test samples
+        where the run has them, else on the training samples. The loss of a run that diverged is
+        infinite, so that no median leaves it out. Lists, such as ``widths``, are tuples, so that
+        rows can be grouped by them. Where formulas were looked for, ``outcome`` says what came of
+        it: "found", "wrong" or "none". Contests are read by :mod:`~evidence.statistics`; an
+        error of a run that diverged is infinite, and with ``tuning`` the column ``stage`` is
+        "search" or "finalist".
+        ``frame.attrs["runs"]`` says how many runs are stored, those that tuned included, and
+        ``frame.attrs["provenance"]`` how they were made, by the value of the column
+        ``made``.
+
+    Raises:
+        ValueError: there are no results of that name, or no such runs among them.
+        ResultsError: the file is damaged.
+
+    Example:
+        >>> frame = load("functions-1d")
+        >>> bool((frame.groupby(["task", "family"]).seed.nunique() >= 5).all())
+        True
+    """
+    import pandas
+
+    if name not in names(folder):
+        stored = ", ".join(names(folder)) or "none yet"
+        raise ValueError(f"name={name!r}; expected one of the stored results: {stored}")
+    table = Table(Path(folder or FOLDER) / f"{name}.jsonl", name)
+    rows = [flat(run) for run in table.runs.values() if (run["stage"] != "result") == tuning]
+    if not rows:
+        raise ValueError(f"tuning={tuning!r}; {table.path} holds no such runs")
+    frame = pandas.DataFrame(rows)
+    frame.attrs |= {"provenance": table.provenance, "runs": len(table.runs)}
+    return frame
+
+
+# Columns that say what came out, or that are not one value for each setting.
+MEASURED = {"run", "made", "seed", "parameters", "evaluations", "seconds", "loss", "test_loss"}
+MEASURED |= {"final", "diverged", "complete", "curve", "probes"}
+MEASURED |= {"measure", "models", "step_seconds", "prediction_seconds", "stage", "config"}
+MEASURED |= {"validation_error", "test_error", "best_step", "p90", "accuracy"}
+MEASURED |= {"spread", "quantiles"}
+MEASURED |= {"formula", "error", "wide_error", "equal", "complexity", "note", "outcome"}
+
+
+def summarize(frame):
+    """Medians with ranges: one row for each setting, over its seeds.
+
+    Args:
+        frame: as :func:`load` returns it, or some of its rows. Those that measured seconds of
+            steps only, and have no loss, are left out.
+
+    Returns:
+        A ``pandas.DataFrame`` with the settings that vary, ``parameters``, ``seeds``, ``median``,
+        ``least``, ``largest``, ``diverged`` (how many) and the median ``seconds``. Where formulas
+        were looked for, how many were ``found``, ``wrong`` or ``none``, instead of losses.
+    """
+    if "outcome" in frame:
+        for name in ("found", "wrong", "none"):
+            frame = frame.assign(**{name: frame.outcome == name})
+        groups = frame.groupby(["law", "noise", "method"], sort=False)
+        counts = {name: (name, "sum") for name in ("found", "wrong", "none")}
+        columns = {"seeds": ("seed", "nunique")} | counts | {"seconds": ("seconds", "median")}
+        return groups.agg(**columns).reset_index()
+    frame = frame[frame["curve"].notna()]
+    settings = [name for name in frame if name not in MEASURED]
+    varied = [name for name in settings if frame[name].nunique(dropna=False) > 1]
+    groups = frame.groupby(varied or settings[:1], dropna=False, sort=False)
+    columns = {
+        "parameters": ("parameters", "first"),
+        "seeds": ("seed", "nunique"),
+        "median": ("final", "median"),
+        "least": ("final", "min"),
+        "largest": ("final", "max"),
+        "diverged": ("diverged", "sum"),
+        "seconds": ("seconds", "median"),
+    }
+    return groups.agg(**columns).reset_index()
+
+
+class Comparison(NamedTuple):
+    """What :func:`compare` finds: ratio of medians, its interval, and pairs that the first won."""
+
+    ratio: float
+    low: float
+    high: float
+    won: int
+    pairs: int
+
+    @property
+    def separated(self) -> bool:
+        """Whether the interval lies on one side of 1."""
+        return self.low > 1 or self.high < 1
+
+
+def compare(a, b) -> Comparison:
+    """Compare the losses of two kinds of runs: by their medians, and in all pairs of runs.
+
+    Args:
+        a, b: losses, one a run; infinite where it diverged.
+
+    Returns:
+        ``ratio``, the median of a divided by that of b. ``won``, in how many of all ``pairs`` of a
+        run of a and one of b, whatever their seeds, that of a has the lower loss. ``low`` and
+        ``high``, the least and the largest ratio of a pair, when as many are left out at both ends
+        as luck allows: if a and b were equally good, the interval would miss 1 in one of 20 orders
+        of the runs at most. Five runs and five make 25 pairs, of which two are left out at each end
+        (8 of 252 orders). With three each none is left out, and luck misses 1 in 2 of 20 orders.
+        ``separated``, whether the interval misses 1: of 25 pairs, a won 23 or more, or 2 or fewer.
+
+    Raises:
+        ValueError: there are no losses, or one is negative or no number.
+
+    Example:
+        >>> compare([1, 2, 3], [2, 4, 6])
+        Comparison(ratio=0.5, low=0.16666666666666666, high=1.5, won=7, pairs=9)
+
+    In the book: chapters 13 to 15 and 21.
+    """
+    import numpy as np
+
+    losses = []
+    for name, values in (("a", a), ("b", b)):
+        array = np.asarray(values, dtype=float)
+        if array.ndim != 1 or not array.size or not (array >= 0).all():
+            raise ValueError(f"{name}={values!r}; expected a list of losses, each 0 or more")
+        losses.append(array)
+
+    def divided(x, y):  # two that are both 0, or both infinite, are equal
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(x == y, 1.0, x / y)
+
+    x, y = losses[0][:, None], losses[1][None, :]
+    ratios = np.sort(divided(x, y), axis=None)
+    cut = _cut(len(x), y.size)
+    ratio = divided(np.median(x), np.median(y))
+    low, high = ratios[cut], ratios[-1 - cut]
+    return Comparison(float(ratio), float(low), float(high), int((x < y).sum()), ratios.size)
+
+
+def _cut(m: int, n: int) -> int:
+    """The most pairs that luck lets one of two equally good kinds win, or lose, once in 20 times.
+
+    The orders of m runs and n in which those of one kind win u pairs are the coefficient of q^u in
+    the product of (1 - q^(n + i)) / (1 - q^i) for i = 1 to m.
+    """
+    orders = [1] + [0] * (m * n)
+    for i in range(1, m + 1):
+        for u in range(m * n, n + i - 1, -1):
+            orders[u] -= orders[u - n - i]
+        for u in range(i, m * n + 1):
+            orders[u] += orders[u - i]
+    lucky = [2 * total <= 0.05 * sum(orders) for total in accumulate(orders)]
+    return max(sum(lucky) - 1, 0)
+
+
+def loss_at(curve: dict[str, list], at: float, by: str = "seconds") -> float:
+    """Return the loss of a stored curve at a point, between its points on a straight line of logs.
+
+    Args:
+        curve: of a run; a value of the column "curve".
+        at: seconds, evaluations or a step. Before the first point of the curve the loss is that of
+            the first, after the last point that of the last.
+        by: ``"seconds"``, ``"evaluations"`` or ``"step"``.
+
+    Raises:
+        ValueError: ``at`` is negative or no number, or ``by`` is none of the three.
+
+    Example:
+        >>> curve = {"seconds": [1, 2], "evaluations": [1, 5], "step": [1, 2], "loss": [1, 0.01]}
+        >>> round(loss_at(curve, 1.5), 6), round(loss_at(curve, 4, by="evaluations"), 6)
+        (0.1, 0.031623)
+
+    In the book: chapter 17.
+    """
+    import numpy as np
+
+    units = ("seconds", "evaluations", "step")
+    if by not in units:
+        raise ValueError(f"by={by!r}; expected one of {', '.join(map(repr, units))}")
+    if not at >= 0:
+        raise ValueError(f"at={at!r}; expected a number of {by}, 0 or more")
+    return float(np.exp(np.interp(at, curve[by], np.log(curve["loss"]))))
+
+
+def load_benchmark(part: str = "speed", *, path: Path | str | None = None):
+    """Load the stored benchmark: kanbook's layer beside other packages, which took turns.
+
+    Args:
+        part: ``"speed"``: milliseconds of a forward and backward pass of each contestant, which
+            ``computes`` what that column says; and the time of another one, ``against``, divided by
+            its own (``ratio``, the median over the rounds, with its quartiles ``ratio_low`` and
+            ``ratio_high``). ``first_seconds`` is the first call, in which compilers compile; what
+            one contestant compiled, the next of the same code finds compiled. For those who compute
+            splines, ``difference`` is the largest error of an output, relative to the largest
+            output, at the inputs that are timed, and ``worst`` the same at hard inputs, in the
+            row's ``dtype``. They lie where ``worst_at`` says: on ``"knots"``; at the domain's
+            ``"ends"``, one rounding error inside or outside, or 0.001 outside; or ``"far"``
+            outside, at 2, 10 and 100 times (-1, 1). ``"memory"``: MiB at the peak of a pass, NaN
+            where the machine had too little. ``"prediction"``: microseconds, with quartiles, of one
+            sample through a KAN and through an MLP (``model``) of as many ``parameters``, and
+            ``how``: ``"eager"``, ``"compiled"`` by ``torch.compile``, or ``"exported"``, a package
+            of machine code made by AOTInductor; ``first_seconds`` is the time to make it and to
+            call it once. ``"training"``: seconds and evaluations to a test error of 0.001, NaN
+            where it was not reached, and of the whole run. ``"profile"``: milliseconds of the parts
+            of a call. ``"steps"``: the layers that chapter 16 builds, their time divided by that of
+            kanbook's layer (``ratio``, with quartiles). ``"tanh"``: milliseconds of a training
+            step of the networks of chapter 13, of about 2,600 parameters, with 1,024 samples, in
+            two frameworks; ``ratio``, with quartiles, is the time divided by that of the network
+            with one tanh after the sum in the same framework. Other ratios say nothing.
+            ``"engines"``: milliseconds of a step of chapter 22's network in each engine, with
+            quartiles, and ``compile_seconds``: what its first three steps took beyond three later
+            ones (for JavaScript, with the start of Node). ``"derivatives"``: milliseconds of the
+            Laplacian at 1,000 points and its gradient in the parameters, by ``autograd`` and by
+            :func:`~kanbook.derivatives.along`, and their ``ratio``, with quartiles.
+            ``"microcontroller"``: ``instructions`` of one prediction on an emulated Cortex-M4F, the
+            mean of 500 inputs in the domain, beyond a call of a function that does nothing: no
+            cycles and no times. ``bytes`` are those of the program, code and numbers, for flash;
+            ``linked_bytes`` with what it calls of the C library. ``parameters`` are a table's
+            entries, too; ``multiply_adds`` and ``functions`` are counted as ``"local"``
+            (:func:`~kanbook.counting.count_operations`).
+        path: of the file; the one that came with kanbook if not given.
+
+    Returns:
+        A ``pandas.DataFrame``. ``frame.attrs["provenance"]`` says when, where, with which versions
+        and by which command it was made.
+
+    Raises:
+        ValueError: there is no such part.
+
+    Example:
+        >>> frame = load_benchmark("speed")
+        >>> bool((frame.milliseconds > 0).all())
+        True
+
+    In the book: chapters 13, 16 and 20 to 22.
+    """
+    import pandas
+
+    parts = json.loads(Path(path or FOLDER / "benchmark.json").read_text(encoding="utf-8"))
+    if part not in parts:
+        raise ValueError(f"part={part!r}; expected one of {', '.join(map(repr, parts))}")
+    frame = pandas.DataFrame(parts[part]["rows"])
+    frame.attrs["provenance"] = parts[part]["provenance"]
+    return frame
+
+
+def published():
+    """Load what was counted in the runs of Yu, Yu and Wang, KAN or MLP: A Fairer Comparison, 2024.
+
+    A run is one training, of one random start; its accuracy is that of the epoch that did best on
+    the *test* samples.
+
+    Returns:
+        A ``pandas.DataFrame`` with one row for each set of data, ``data``, a ``kind`` of either
+        ``"table"`` or ``"picture"``, with the fewest test ``samples`` that its accuracies allow.
+        ``kans`` and ``mlps`` are the numbers of runs, without reruns that came out equal;
+        ``short`` of the KANs had fewer epochs than any MLP. ``kan_best`` and ``mlp_best`` are the
+        largest accuracies of all runs, in percent. ``kan_equal`` is the largest that is expected
+        among as many KANs as MLPs, drawn from all without putting back; with ``chance`` it exceeds
+        ``mlp_best``. ``small_mlps`` of the MLPs have no more parameters than the largest KAN:
+        ``small_mlp_best`` is their best, ``small_kan_equal`` that expected of as many KANs.
+        ``noise`` is two standard errors, in points, of the difference of two accuracies like
+        ``mlp_best``, each measured on that many samples of its own.
+        ``frame.attrs["provenance"]`` says from what and how this was counted.
+
+    Example:
+        >>> frame = published()
+        >>> frame.groupby("kind").size().to_dict()
+        {'picture': 8, 'table': 10}
+
+    In the book: chapter 19.
+    """
+    import pandas
+
+    stored = json.loads((FOLDER / "kanbefair.json").read_text(encoding="utf-8"))
+    frame = pandas.DataFrame(stored["rows"])
+    frame.attrs["provenance"] = stored["provenance"]
+    return frame
+
+
+def flat(run: dict[str, Any]) -> dict[str, Any]:
+    """One row: settings and measurements side by side, lists as tuples, lost losses infinite."""
+    row = run["settings"] | {k: v for k, v in run.items() if k != "settings"}
+    row = {name: _hashable(value) for name, value in row.items()}
+    for name in ("loss", "test_loss", "validation_error", "test_error"):
+        if run["diverged"] and name in row:
+            row[name] = math.inf
+    row["final"] = row.get("test_error", row.get("test_loss", row.get("loss")))
+    if "law" in row:
+        row["outcome"] = outcome(row)
+    return row
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""One run of each kind: what is trained or looked for, and what is measured."""

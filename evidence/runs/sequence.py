@@ -1,0 +1,266 @@
+"""Does a network forget? Tasks that come in phases, one after the other, none of them twice.
+
+Each phase is a training of its own, as in PyKAN's demonstration: with a fresh optimizer, whose
+rate falls to zero. (One that is kept would go on moving coefficients that the new phase does not
+touch, by its momentum.) ``plan.md`` has the hypotheses, part J.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from kanbook import splines, training
+from kanbook.layers import run_and_record
+
+from ..definitions import ALL, EXPERIMENTS, Experiment, Settings, kan, mlp, sized
+from . import contest_run, trials
+
+Samples = tuple[Tensor, Tensor]
+REPLAY = 0.1  # share of a phase's samples that are kept for the later ones
+PEAKS = -0.8, -0.4, 0.0, 0.4, 0.8  # as in PyKAN's Example_8_continual_learning
+# Apart on both axes; rotated by 45 degrees, every one has its place on each axis with another.
+HILLS = (-0.75, -0.25), (-0.25, -0.75), (0.25, 0.75), (0.75, 0.25)
+RADIUS, SPREAD = 0.2, 0.06  # of what a phase shows around its place; of a hill
+
+
+class Data(NamedTuple):
+    """For each phase, inputs ``(N, I)`` and targets ``(N, 1)``, or classes ``(N,)``; three parts.
+
+    ``spread`` is the standard deviation of all test targets together; 1 for classes.
+    """
+
+    train: list[Samples]
+    validation: list[Samples]
+    test: list[Samples]
+    spread: float = 1.0
+
+
+def peaks(x: Tensor) -> Tensor:
+    """PyKAN's five peaks in a row: ``(N, 1)`` to ``(N, 1)``."""
+    return sum((-300 * (x - center) ** 2).exp() for center in PEAKS)
+
+
+def hills(x: Tensor) -> Tensor:
+    """Four round hills of standard deviation 0.06: ``(N, 2)`` to ``(N, 1)``."""
+    squares = ((x.unsqueeze(1) - x.new_tensor(HILLS)) / SPREAD).square().sum(-1)
+    return (-squares / 2).exp().sum(-1, keepdim=True)
+
+
+def make_data(settings: Mapping[str, Any], seed: int) -> Data:
+    """Return the samples of all phases.
+
+    Args:
+        settings: ``task``, see the source, ``dtype``, and ``input_scale`` if inputs are multiplied.
+        seed: of the samples, or of who is in which part. PyKAN's samples to learn have none.
+
+    Raises:
+        ValueError: ``task`` is none.
+    """
+    generator = torch.Generator().manual_seed(10_000 + seed)
+    dtype, scale = getattr(torch, settings["dtype"]), settings.get("input_scale", 1)
+    name = settings["task"].partition(":")[2]
+    if name == "digits":  # two of them in a phase
+        data = contest_run.make_data(settings | {"task": "table:digits"}, seed)
+        return Data(*([(x[y // 2 == p], y[y // 2 == p]) for p in range(5)] for x, y in data[:3]))
+
+    def uniform(*shape: int) -> Tensor:
+        return 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
+
+    def disk(n: int) -> Tensor:
+        angle, radius = math.pi * uniform(n), ((1 + uniform(n)) / 2).sqrt()
+        return radius.unsqueeze(1) * torch.stack([angle.cos(), angle.sin()], 1)
+
+    turn = torch.eye(1 if name == "peaks" else 2, dtype=torch.float64)
+    if name == "peaks":
+        centers, function = torch.tensor(PEAKS).double().unsqueeze(1), peaks
+        even = torch.linspace(-1, 1, 100, dtype=torch.float64).unsqueeze(1)
+        around = [even for _ in PEAKS], *([uniform(n, 1) for _ in PEAKS] for n in (100, 400))
+    elif name in ("hills", "rotated hills"):
+        centers, function = torch.tensor(HILLS).double(), hills
+        around = [[disk(400) for _ in HILLS] for _ in range(3)]
+        if name == "rotated hills":
+            turn = turn.new_tensor([[1, 1], [-1, 1]]) / 2**0.5
+    else:
+        raise ValueError(
+            f"task={settings['task']!r}; expected sequence:peaks, hills, rotated hills or digits"
+        )
+
+    def sample(center: Tensor, shift: Tensor) -> Samples:
+        x = center + RADIUS * shift
+        return (scale * x @ turn).to(dtype), function(x).to(dtype)
+
+    parts = [[*map(sample, centers, part)] for part in around]
+    return Data(*parts, joined(parts[2])[1].double().std().item())
+
+
+def joined(phases: Iterable[Samples]) -> Samples:
+    return tuple(map(torch.cat, zip(*phases, strict=True)))
+
+
+def lessons(phases: list[Samples], way: str, generator: torch.Generator) -> list[Samples]:
+    """What is learned, one after the other.
+
+    Args:
+        phases: all there is.
+        way: "in turn", "at once", or "replay": in turn, together with a tenth of the samples of
+            each earlier phase.
+        generator: chooses this tenth.
+    """
+    if way == "at once":
+        return [joined(phases)]
+    found, kept = [], []
+    for x, y in phases:
+        found.append(joined([(x, y), *kept]))
+        some = torch.randperm(len(x), generator=generator)[: round(REPLAY * len(x))]
+        kept += [(x[some], y[some])] if way == "replay" else []
+    return found
+
+
+@torch.no_grad()
+def error(model: nn.Module, samples: Samples, spread: float) -> tuple[float, float]:
+    """The loss, mean square or log-loss, and the error: RMSE in spreads, or the share of wrong."""
+    x, y = samples
+    output = model(x).double()
+    if y.ndim == 1:
+        wrong = (output.argmax(-1) != y).double().mean().item()
+        return nn.functional.cross_entropy(output, y).item(), wrong
+    loss = (output - y).square().mean().item()
+    return loss, loss**0.5 / spread
+
+
+@torch.no_grad()
+def shared(model: nn.Module, before: Tensor, now: Tensor) -> list[float]:
+    """For each layer of splines, how much of what one set of inputs uses another uses, too.
+
+    Of the B-splines (of all inputs of the layer) that are not zero at some sample of ``before``,
+    ``(N, I)``, the share that is in use at some sample of ``now``, too; NaN if there are none.
+    """
+
+    def used(x: Tensor) -> list[Tensor]:
+        calls = run_and_record(model, x)[1]
+        return [(splines.basis(x, one.knots, one.degree) > 0).any(0) for one, x in calls]
+
+    pairs = zip(used(before), used(now), strict=True)
+    return [b[a].double().mean().item() for a, b in pairs]
+
+
+@torch.no_grad()
+def moved(model: nn.Module, before: nn.Module) -> list[float]:
+    """For each parameter tensor, the share that moved by over 1 % of their root mean square."""
+    pairs = zip(model.parameters(), before.parameters(), strict=True)
+    far = [(a - b).abs() > 0.01 * b.square().mean().sqrt() for a, b in pairs]
+    return [one.double().mean().item() for one in far]
+
+
+@trials.one_thread()
+def run(
+    settings: Mapping[str, Any],
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    limit: float = math.inf,
+    points: int = 60,
+) -> dict[str, Any]:
+    """Train one network, phase by phase, and test it on all phases after each.
+
+    Args:
+        settings: a network, a ``task``, the ``way`` of :func:`lessons`, and the ``steps`` of all
+            phases together.
+        seed: of the initial parameters, of the samples, and of those that are kept.
+        device, limit, points: as of :func:`~evidence.runs.trials.run_trial`.
+
+    Returns:
+        As :func:`~evidence.runs.trials.run_trial`, except: ``loss``, of validation samples
+        of all phases, none of which was learned (mean square, or log-loss of classes), which
+        chooses the learning rate; ``test_error``, of test samples of all phases together (RMSE in
+        their spreads, or log-loss), and ``accuracy`` of classes. In ``probes``, for each lesson,
+        the ``errors`` on the test samples of every phase after it (RMSE in spreads of all, or the
+        share that is wrong); what :func:`moved` in it; and what it :func:`shared` with all earlier
+        ones, from the second on.
+    """
+    trials.warm_up()
+    generator = torch.Generator().manual_seed(seed)
+    model = trials.make_model(settings, generator=generator, device=device)
+    *parts, spread = make_data(settings, seed)
+    parts = [[(x.to(device), y.to(device)) for x, y in part] for part in parts]
+    train, validation, test = parts
+    todo, classes = lessons(train, settings["way"], generator), train[0][1].ndim == 1
+    steps = settings["steps"] // len(todo)
+    watch = trials.Watch(steps * len(todo), points, limit, device)
+    history, probes = watch.history, []
+
+    def note(step: int, one: training.History) -> None:
+        history.loss.append(one.loss[-1])
+        history.evaluations = len(history.loss)
+        history.evaluations_at.append(history.evaluations)
+        watch.note(len(history.loss), history)
+        watch.end_in_time()
+
+    options = trials.fit_options(settings | {"steps": steps}) | {"callback": note}
+    if classes:
+        options["loss"] = nn.functional.cross_entropy
+    with trials.quietly():
+        for number, lesson in enumerate(todo):
+            before = copy.deepcopy(model)
+            if training.fit(model, *lesson, **options).diverged:
+                history.diverged = True
+                break
+            errors = [error(model, phase, spread)[1] for phase in test]
+            probe = {"errors": errors, "moved": moved(model, before)}
+            if number:
+                earlier = joined(train[:number])[0]
+                probe["shared"] = shared(model, earlier, train[number][0])
+            rounded = {k: [trials.digits(v, 4) for v in values] for k, values in probe.items()}
+            probes.append(rounded)
+    watch.spent, none = watch.seconds, (math.nan, math.nan)
+    held_out, tested = (
+        none if history.diverged else error(model, joined(part), spread)
+        for part in (validation, test)
+    )
+    result = watch.told(model, held_out[0])
+    result["test_error"] = trials.digits(tested[0] if classes else tested[1], 6)
+    result["probes"] = probes
+    return result | ({"accuracy": trials.digits(1 - tested[1], 6)} if classes else {})
+
+
+def settings() -> Iterable[Settings]:
+    run = {"optimizer": "adam", "dtype": "float32"}
+    one, two = {"contestant": "KAN, one layer"}, {"contestant": "KAN, two layers"}
+    extras = kan(200, widths=[1, 1], **ALL) | {"contestant": "KAN, one layer, extras"}
+    perceptron = mlp(contestant="MLP")
+    row = run | {"task": "sequence:peaks", "steps": 2000, "size": 203}
+    every = [
+        row | kan(200, widths=[1, 1]) | one,
+        row | extras,
+        row | kan(31, widths=[1, 3, 1]) | two,
+    ]
+    every += [sized(row | perceptron | {"input_scale": 3}, 203, 2, ends=(1, 1))]
+    for name in ("hills", "rotated hills"):
+        row = run | {"task": f"sequence:{name}", "steps": 2000, "size": 400}
+        every += [row | kan(197, widths=[2, 1]) | one, row | kan(24, widths=[2, 5, 1]) | two]
+        every += [sized(row | perceptron | {"input_scale": 3}, 400, 2, ends=(2, 1))]
+    row = run | {"task": "sequence:digits", "steps": 500, "size": 5120}
+    every += [
+        row | kan(5, widths=[64, 10]) | one,
+        row | kan(3, widths=[64, 10, 10], bias=True, base="silu") | two,
+    ]
+    every += [sized(row | perceptron, 5120, 1, ends=(64, 10))]
+    for way, row in product(("in turn", "replay", "at once"), every):
+        yield row | {"way": way}
+
+
+EXPERIMENTS["sequence"] = Experiment(
+    "sequence",
+    "Does a KAN keep what it has learned while it learns the next thing?",
+    (20, 21),
+    settings,
+    tuning=1.0,
+    cost=25,
+)

@@ -1,0 +1,115 @@
+"""Other starts of a KAN than the library's straight lines: random numbers of several widths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import nn
+
+from kanbook import splines
+from kanbook._checks import as_generator
+from kanbook.layers import KANLayer
+
+__all__ = ["STARTS", "start"]
+
+
+def _uniform(layer: KANLayer, generator: torch.Generator | None, *, bound: float) -> None:
+    layer.coef.uniform_(-bound, bound, generator=generator)
+
+
+def _products(layer: KANLayer, generator: torch.Generator | None, *, bound: float) -> None:
+    for parameter in layer.parameters():
+        parameter.uniform_(-bound, bound, generator=generator)
+
+
+def _normal(layer: KANLayer, generator: torch.Generator | None) -> None:
+    layer.coef.normal_(generator=generator)
+
+
+def _pykan(layer: KANLayer, generator: torch.Generator | None) -> None:
+    knots, size, width = layer.knots, layer.grid_size, layer.in_features**-0.5
+    x = knots[:, layer.degree : size + layer.degree + 1].T  # (G + 1, I), those of the domain
+    noise = torch.empty(*x.shape, layer.out_features).to(x)
+    noise.uniform_(-0.15 / size, 0.15 / size, generator=generator)
+    layer.coef.copy_(splines.fit(x, noise, knots, layer.degree))
+    layer.base_weight.uniform_(-width, width, generator=generator)
+    layer.spline_weight.fill_(width)
+
+
+def _power_law(layer: KANLayer, generator: torch.Generator | None) -> None:
+    terms = layer.in_features * (layer.grid_size + layer.degree + 1)
+    layer.base_weight.normal_(0, terms**-0.25, generator=generator)
+    layer.coef.normal_(0, terms**-1.75, generator=generator)
+
+
+STARTS: dict[str, Callable[[KANLayer, torch.Generator | None], None]] = {
+    "lines": KANLayer.reset_parameters,
+    "uniform 0.1": partial(_uniform, bound=0.1),
+    "uniform 0.25": partial(_uniform, bound=0.25),
+    "products": partial(_products, bound=0.25),
+    "normal": _normal,
+    "power law": _power_law,
+    "pykan": _pykan,
+}
+NEEDS = {"power law": ("base",), "pykan": ("base", "spline_weight")}
+
+
+@torch.no_grad()
+def start(model: nn.Module, name: str, generator: int | torch.Generator | None = None) -> nn.Module:
+    r"""Give every KAN layer of a model new random numbers, and return the model.
+
+    The last columns say what is left of inputs uniform on [-1, 1], whose standard deviation is
+    0.58, after 1, 3 and 8 layers of width 16 (cubic, G=5, SiLU as base; over the samples of one
+    output, geometric mean of 5 seeds; ``tests/evidence/test_starts.py`` holds them):
+
+    ==============  ============================================  ======  ======  ======
+    name            new numbers                                   1       3       8
+    ==============  ============================================  ======  ======  ======
+    "lines"         all of :class:`~kanbook.layers.KANLayer`      0.57    0.54    0.45
+    "uniform 0.1"   coefficients, uniform on [-0.1, 0.1]          0.13    0.028   0.0006
+    "uniform 0.25"  coefficients, uniform on [-0.25, 0.25]        0.32    0.22    0.17
+    "products"      every parameter, uniform on [-0.25, 0.25]     0.37    0.26    0.21
+    "normal"        coefficients, standard deviation 1            2.2     2.0     1.9
+    "power law"     coefficients, :math:`m^{-1.75}`, and          0.34    0.12    0.007
+                    base weights, :math:`m^{-0.25}`
+    "pykan"         curves through noise of ±0.15 / G at the      0.17    0.015   3.8e-05
+                    knots, base weights uniform in
+                    ±:math:`I^{-1/2}`, spline weights
+                    :math:`I^{-1/2}`
+    ==============  ============================================  ======  ======  ======
+
+    The numbers of "normal" and "power law" are normal, with these standard deviations. The power
+    law counts the terms that an output adds up, :math:`m = I (G + k + 1)`. Whatever is not named
+    stays as it is: base weights are 0 in a fresh model.
+
+    With spline weights, "products" makes each spline a product of two small numbers.
+
+    Source of "uniform 0.25" and "products": the code of Casey Primozic's post (2024). Of "power
+    law": Rigas et al., "Initialization Schemes for Kolmogorov-Arnold Networks: An Empirical Study"
+    (ICLR 2026), with the exponents of its published runs (``srigas/KAN_Initialization_Schemes``)
+    and, as there, meant for SiLU as base. Of "pykan": ``KANLayer.__init__`` of PyKAN 0.2.8 with
+    ``noise_scale=0.3``, the default of its ``KAN``.
+
+    Args:
+        model: is changed in place; a :class:`~kanbook.networks.KAN`, say.
+        name: one of ``STARTS``.
+        generator: as :class:`~kanbook.layers.KANLayer`.
+
+    Raises:
+        ValueError: ``name`` is none; the model has no KAN layers; or they lack what a start gives
+            numbers to: "power law" and "pykan" need a base function, "pykan" spline weights, too.
+    """
+    if name not in STARTS:
+        raise ValueError(f"name={name!r}; expected one of {', '.join(map(repr, STARTS))}")
+    layers = [module for module in model.modules() if isinstance(module, KANLayer)]
+    if not layers:
+        raise ValueError(f"model is a {type(model).__name__} without KAN layers")
+    for option in NEEDS.get(name, ()):
+        if any(getattr(layer, option) is None for layer in layers):
+            raise ValueError(f"{name!r} needs layers with the option {option!r}")
+    generator = as_generator(generator, layers[0].coef.device)
+    for layer in layers:
+        STARTS[name](layer, generator)
+    return model

@@ -1,0 +1,1 @@
+"""What the contests train on: tables, pictures, functions and laws."""

@@ -1,0 +1,1 @@
+"""What became of the hypotheses and claims, computed from the rows."""

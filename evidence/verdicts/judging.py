@@ -1,0 +1,153 @@
+"""How a comparison is judged and said, by :mod:`.claims`, :mod:`.outcomes` and the page of results.
+
+Who is ahead follows from a ratio and its interval by :func:`evidence.statistics.side`. Numbers
+have two digits or so: who needs more computes them from the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import reading, statistics
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+ONE_CONTEST = {"contest": ""}  # the caller knows that no run of these two is there twice
+
+
+def number(x: float) -> str:
+    """Two digits or so: 12, 0.71, 0.07, 2e-5."""
+    if x < 1e-3 or x >= 10_000:
+        return f"{x:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{x:.1g}" if x < 0.095 else f"{x:.2f}" if x < 9.95 else f"{x:,.0f}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def show(found: Any, mark: str = "") -> str:
+    """A ratio, between marks such as ``**``, and its interval; of one task or run, it has none."""
+    said = f"{mark}{number(found.ratio)}{mark}"
+    return f"{said} [{_end(found.low)}, {_end(found.high)}]" if found.low < found.high else said
+
+
+def _end(x: float) -> str:
+    """An end of an interval; two tasks may leave it wide."""
+    return "<0.001" if x < 1e-3 else ">1,000" if x > 1000 else number(x)
+
+
+def quoted(family: str) -> str:
+    """The name of a family among other words."""
+    return family if family in ("KAN", "MLP") else f"“{family}”"
+
+
+def task_name(task: str) -> str:
+    """The name of a task among other words: "five curves", "waves 50"."""
+    kind, _, name = task.replace("_", " ").partition(":")
+    return f"{kind} {name}" if name.isdigit() else name or kind
+
+
+def ratio(frame: DataFrame, a: str, b: str, kind: str = "all") -> Any:
+    """The ratio of two families over a class of tasks, a row of :func:`statistics.ratios`."""
+    found = statistics.ratios(frame.assign(**ONE_CONTEST), a, b)
+    return next(found[found["kind"] == kind].itertuples())
+
+
+@dataclass(frozen=True)
+class Versus:
+    """The error of the first divided by that of the second, and what it proves of the first.
+
+    ``found`` is a row of a contest, a :class:`statistics.Ratio` or a :class:`reading.Comparison`.
+    What is neither true nor false by it is None.
+    """
+
+    a: str
+    b: str
+    found: Any
+
+    def __str__(self) -> str:
+        return f"{self.a} / {self.b} {show(self.found, '**')}"
+
+    @property
+    def ratio(self) -> float:
+        return self.found.ratio
+
+    @property
+    def side(self) -> str:
+        """A "little" better is "undecided" here: the interval allows more and less than 20 %."""
+        found = statistics.side(self.found)
+        return "undecided" if "little" in found else found
+
+    @property
+    def ahead(self) -> bool | None:
+        """Whether it is better, beyond 20 %."""
+        return None if self.side == "undecided" else self.side == "a"
+
+    @property
+    def tie(self) -> bool | None:
+        return None if self.side == "undecided" else self.side == "tie"
+
+    def within(self, factor: float) -> bool | None:
+        """Whether the interval lies within this factor, on both sides; None if it only meets it."""
+        low, high = self.found.low, self.found.high
+        if low > 1 / factor and high < factor:
+            return True
+        return None if low < factor and high > 1 / factor else False
+
+    @property
+    def not_ahead(self) -> bool | None:
+        """Whether it is not better; None if that is undecided, and its mean says it is."""
+        undecided = self.side == "undecided" and self.ratio < 1 / statistics.TIE
+        return None if undecided else self.side != "a"
+
+    @property
+    def not_behind(self) -> bool:
+        """Whether it is not known to be worse."""
+        return self.side != "b"
+
+    @property
+    def less(self) -> bool | None:
+        """Whether the interval lies below 1."""
+        return None if self.found.low < 1 < self.found.high else self.found.high < 1
+
+    @property
+    def more(self) -> bool | None:
+        """Whether the interval lies above 1."""
+        return None if self.found.low < 1 < self.found.high else self.found.low > 1
+
+
+def versus(frame: DataFrame, a: str, b: str, kind: str = "all") -> Versus:
+    """Two families over a class of tasks."""
+    return Versus(quoted(a), quoted(b), ratio(frame, a, b, kind))
+
+
+def versus_on(frame: DataFrame, a: str, b: str, task: str) -> Versus:
+    """Two families on one task, whose pairs of seeds decide by the same rule."""
+    found = statistics.per_task(frame.assign(**ONE_CONTEST), a, b)
+    found = found[found["task"] == task]
+    return Versus(quoted(a), quoted(b), next(found.itertuples()))
+
+
+def versus_runs(a: str, first: Iterable[float], b: str, second: Iterable[float]) -> Versus:
+    """Two kinds of runs by the medians of their errors, with an interval over all pairs."""
+    return Versus(a, b, reading.compare(first, second))
+
+
+def word(sides: Iterable[str], wanted: str = "a") -> str:
+    """The verdict on "better on all of these", from the sides of all of these.
+
+    "stands" if all are as wanted, "narrower" if a fifth of them or more are; "hardly" if fewer, or
+    only by a little; "open" if nothing is decided; "falls" if something is, and nothing as wanted.
+    """
+    every = list(sides)
+    if set(every) <= {wanted}:
+        return "stands"
+    if every.count(wanted) >= len(every) / 5:
+        return "narrower"
+    if {wanted, f"little {wanted}"} & set(every):
+        return "hardly"
+    return "open" if set(every) <= {"undecided"} else "falls"

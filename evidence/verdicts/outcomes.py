@@ -1,0 +1,754 @@
+"""What became of each hypothesis of ``plan.md``, by the numbers of the stored rows.
+
+A hypothesis is split into its claims. It *holds* if all of them do, and *half* if some do; else it
+is *lost* if one of them is wrong, and *undecided* if the rows allow all of them. It is *open* as
+long as rows are missing. Of two families one is *ahead* by the rule of the contests: p < 0.05 and
+beyond 20 %. Elsewhere a claim is judged by medians over the seeds, as the plan says. Nothing here
+is a stored number: what the book prints is computed as it is built.
+
+A line ``duel("F 8", "climbs-adam", "5, 10, 20", "ahead", "20")`` says: F 8 claims that in the rows
+of climbs-adam the first is ahead of the second. Other hypotheses have a function, named after what
+it looks for in the rows that it is given. It yields claims by their names, each with whether the
+rows allow it, and the numbers that decide. What is claimed several times must be so every time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import reading, statistics
+from ..contests import ends
+from ..definitions import EXPERIMENTS
+from . import comparisons
+from .comparisons import Phases, Waves, products, solutions, where
+from .judging import Versus, number, percent, ratio, task_name, versus, versus_on, versus_runs
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["Outcome", "hypotheses", "outcomes", "verdict"]
+
+PLAN = Path(__file__).parents[1] / "plan.md"
+UNNUMBERED = {  # of "Changed afterwards"
+    "A dense": "With 300 parameters and 10,000 samples the KAN is better along the axes at equal "
+    "parameters, and not when rotated.",
+    "A dense why": "Along the axes the KAN is ahead at equal parameters with 1,000 parameters and "
+    "10,000 samples, and not with 300 parameters and 1,000 samples.",
+    "F 10 control": "The updated climb is ahead of “20, updated” with both optimizers, by less "
+    "than the plain climb of plain 20.",
+    "F 11 controls": "Each half of the recipe alone, the climb and the updates, beats all "
+    "intervals at once, and the recipe is ahead of both.",
+}
+
+
+class Outcome(NamedTuple):
+    """One hypothesis and what became of it.
+
+    ``label``, part and number in the plan, such as "B 1"; ``experiments``, whose rows decide;
+    ``hypothesis``, its words; ``verdict``, "holds", "half", "lost", "undecided" or "open";
+    ``because``, the numbers that decide, in Markdown, empty if open.
+    """
+
+    label: str
+    experiments: tuple[str, ...]
+    hypothesis: str
+    verdict: str
+    because: str
+
+
+def hypotheses() -> dict[str, str]:
+    """The numbered hypotheses of the plan by their labels, "A 1", in its order."""
+    found: dict[str, str] = {}
+    for part in re.split(r"^## (?=[A-Z]\. )", PLAN.read_text(encoding="utf-8"), flags=re.M)[1:]:
+        for count, text in re.findall(r"^(\d+)\. (.*?)(?=\n\d+\. |\n\n|\Z)", part, re.M | re.S):
+            found[f"{part[0]} {count}"] = " ".join(text.split())
+    return found
+
+
+def outcomes() -> list[Outcome]:
+    """What became of each hypothesis, in the order of the plan."""
+    texts, load, found = hypotheses() | UNNUMBERED, cache(_rows), []
+    for label, judges in JUDGES.items():
+        names = tuple(dict.fromkeys(name for experiments, _ in judges for name in experiments))
+        became, because = "open", ""
+        if all(judge for _, judge in judges) and all(load(name) is not None for name in names):
+            claims, said = defaultdict(list), []
+            for experiments, judge in judges:
+                for claimed, numbers in judge(*map(load, experiments)):
+                    said.append(str(numbers))
+                    for name, so in claimed.items():
+                        claims[name].append(so)
+            became = verdict([_every(one) for one in claims.values()])
+            because = "; ".join(dict.fromkeys(said))
+        found.append(Outcome(label, names, texts[label], became, because))
+    return found
+
+
+def _rows(name: str) -> DataFrame | None:
+    """All results, those of the KAN at equal seconds too; None if some are missing."""
+    if name not in reading.names():
+        return None
+    frame = reading.load(name)
+    if frame.attrs["runs"] < EXPERIMENTS[name].total():
+        return None
+    return statistics.with_own(frame) if "contest" in frame else frame
+
+
+def verdict(claims: list[bool | None]) -> str:
+    """What became of a hypothesis, from its claims; None: the rows allow it, and its contrary."""
+    if any(claims):
+        return "holds" if all(claims) else "half"
+    return "lost" if False in claims else "undecided"
+
+
+def _every(so: list[bool | None]) -> bool | None:
+    return False if False in so else None if None in so else True
+
+
+Judge = Callable[..., Iterator[tuple[dict[str, bool | None], Any]]]
+JUDGES: dict[str, list[tuple[tuple[str, ...], Judge | None]]] = {}  # None: not written yet
+
+
+def judge(label: str, *experiments: str) -> Callable[[Judge | None], Judge | None]:
+    """Add a judge to those of a hypothesis; it gets the rows of the experiments."""
+
+    def add(judge: Judge | None) -> Judge | None:
+        JUDGES.setdefault(label, []).append((experiments, judge))
+        return judge
+
+    return add
+
+
+def duel(
+    label: str,
+    experiment: str,
+    a: str,
+    wanted: str,
+    b: str,
+    kind: str = "all",
+    *,
+    task: str = "",
+    claim: str = "",
+    said: str = "",
+    **columns: Any,
+) -> None:
+    """Add the claim that a is ``wanted``, a property of Versus, in the rows with these columns.
+
+    ``kind`` or ``task`` is the class or the single task that counts. All of the same ``claim`` are
+    one claim. ``said`` stands before the numbers.
+    """
+
+    @judge(label, experiment)
+    def look(frame: DataFrame):
+        frame = where(frame, **columns)
+        one = versus_on(frame, a, b, task) if task else versus(frame, a, b, kind)
+        text = f"{said}: {one}" if said else f"{one}"
+        yield {claim or text: getattr(one, wanted)}, text
+
+
+LM = "Levenberg-Marquardt"
+
+# A. Formulas
+
+for contest in ("parameters", "seconds"):
+    equal, among = f"equal {contest}", {"contest": contest}
+    duel("A 1", "formulas", "KAN", "ahead", "MLP", "axes", said=f"{equal}, axes", **among)
+    duel("A 2", "formulas", "KAN", "not_ahead", "MLP", "rotated", said=f"{equal}, rotated", **among)
+    duel("A 3", "formulas", "KAN", "not_ahead", "MLP", "generic", said=f"{equal}, generic", **among)
+
+
+@judge("A 4", "formulas")
+def own_methods_beat_every_network(frame):
+    frame = where(frame, contest="parameters", diverged=False)
+    frame = frame[[ends(task)[0] <= 3 for task in frame["task"]]]
+    groups = frame.assign(log=np.log(frame["test_error"])).groupby(["task", "family"])
+    errors, seconds = groups["log"].mean().unstack(), groups["seconds"].median().unstack()
+    own = ["polynomial", "gaussian process"]
+    networks = errors.columns.difference(own)
+    best = errors[own].idxmin(axis=1)
+    won, quick = (
+        sum(table.at[task, name] < table.loc[task, networks].min() for task, name in best.items())
+        for table in (errors, seconds)
+    )
+    said = f"ahead of every network on **{won}** of {len(best)} formulas, in less time on {quick}"
+    yield {"ahead": won == len(best), "in less time": quick == len(best)}, said
+
+
+among = {"contest": "parameters"}
+duel("A 5", "formulas", "KAN", "not_ahead", "spline MLP", "rotated", said="rotated", **among)
+
+
+@judge("A 6", "formulas", "tanh-readings")
+def one_tanh_after_the_sum_is_near_the_mlp_and_the_best_reading(frame, readings):
+    import pandas
+
+    first, frame = "tanh after the sum", where(frame, contest="parameters")
+    for kind in ("axes", "rotated", "generic"):
+        one = versus(frame, first, "MLP", kind)
+        yield {"within 1.5": one.within(1.5)}, f"{kind}: {one}"
+    both = pandas.concat([where(frame, kind="axes"), readings])
+    for other in ("tanh at the node", "tanh on every edge"):
+        one = versus(both, first, other)
+        yield {"ahead of both": one.ahead}, f"axes: {one}"
+
+
+@judge("A 7", "formulas", "formulas-lbfgs", "formulas-lm")
+def second_order_widens_the_lead_along_the_axes_alone(adam, *others):
+    adam = where(adam, contest="parameters")
+    for name, frame in zip(("L-BFGS", LM), others, strict=True):
+        axes, before = where(frame, kind="axes"), where(adam, kind="axes")
+        now, then = (comparisons.log_ratios(part, "KAN", "MLP") for part in (axes, before))
+        gap = statistics.interval((now - then).dropna())
+        one = Versus(f"(KAN / MLP by {name})", "(by Adam)", gap)
+        yield {"grows along the axes": one.less}, f"axes: {one}"
+        one = versus(frame, "KAN", "MLP", "rotated")
+        yield {"none rotated": one.not_ahead}, f"rotated, {name}: {one}"
+
+
+duel("A dense", "formulas-dense", "KAN", "ahead", "MLP", "axes", said="axes", **among)
+duel("A dense", "formulas-dense", "KAN", "not_ahead", "MLP", "rotated", said="rotated", **among)
+duel("A dense why", "formulas-many", "KAN", "ahead", "MLP", "axes", said="many", **among)
+duel("A dense why", "formulas-few", "KAN", "not_ahead", "MLP", "axes", said="few", **among)
+
+# B. Noise
+
+for rival in ("MLP", "spline MLP", "tanh after the sum"):
+    duel("B 1", "noise", "KAN", "tie", rival, "noise 20%, 200 samples", claim="all tie")
+
+
+@judge("B 2", "noise")
+def kan_loses_more_by_noise(frame):
+    for samples in (200, 2000):
+        few = where(frame, samples=samples)
+        loud, still = (where(few, noise=noise) for noise in (0.2, 0.0))
+        with_noise, without = (comparisons.log_ratios(part, "KAN", "MLP") for part in (loud, still))
+        gap = statistics.interval(with_noise - without)
+        one = Versus("(KAN / MLP at 20 %)", "(at 0 %)", gap)
+        yield {"loses more": one.more}, f"{samples:,} samples: {one}"
+
+
+# C. Tables
+
+among = {"contest": "parameters"}
+duel("C 1", "tables", "KAN", "tie", "MLP", "regression", **among)
+for name, network in product(("diamonds", "flights"), ("KAN", "MLP")):
+    which = {"task": f"table:{name}", "claim": "trees beat both", "said": name}
+    duel("C 1", "tables", "boosted trees", "ahead", network, **which, **among)
+duel("C 2", "tables", "MLP", "ahead", "KAN", task="table:mnist1d", said="log-loss", **among)
+for n in (1, 2, 3):
+    which = {"task": f"table:friedman{n}", "claim": "all three", "said": f"Friedman {n}"}
+    duel("C 3", "tables", "KAN", "ahead", "MLP", **which, **among)
+
+# D. Images
+
+for n in (1000, 8000):
+    among = {"kind": f"{n} parameters", "said": f"{n:,} parameters"}
+    duel("D 1", "pictures", "KAN", "tie", "MLP", contest="parameters", **among)
+    duel("D 2", "pictures", "MLP", "ahead", "KAN", contest="seconds", **among)
+    for network in ("KAN", "MLP", "spline MLP", "tanh after the sum"):
+        every = among | {"contest": "parameters", "claim": among["kind"]}
+        duel("D 4", "pictures", "interpolation", "ahead", network, **every)
+
+
+@judge("D 3", "pictures")
+def degree_one_learns_what_it_saw(frame):
+    tried = where(reading.load("pictures", tuning=True), stage="search", family="KAN")
+    few = where(tried, degree=1)["config"].nunique()
+    for column, said in ("loss", "those they saw"), ("test_error", "the others"):
+        best = tried.loc[tried.groupby(["kind", "task"])[column].idxmin(), "degree"]
+        most = (best == 1).mean() > 0.5
+        yield (
+            {said: most if column == "loss" else not most},
+            f"on {said} the best KAN tried has degree 1 in **{(best == 1).sum()}** of {len(best)}",
+        )
+    yield {}, f"settings of degree 1: {few} of {tried['config'].nunique()}"
+
+
+# E. Starts
+
+
+@judge("E 1", "starts")
+def starts_are_close_and_power_law_is_ahead_at_20(frame):
+    logs = statistics.log_errors(frame)
+    means = logs.groupby([frame["task"], frame["family"]]).mean().groupby("family").mean()
+    for layers in (1, 3):
+        at = means.filter(like=f"{layers} layers, G = 5").sort_values(ascending=False)
+        worst, second = np.exp(at.iloc[:2] - at.iloc[-1])
+        names = [name.partition(",")[0] for name in at.index]
+        said = f"G = 5, hidden layers {layers}: {names[0]} / the best **{number(worst)}**, "
+        yield {"close at 5": worst < 2}, f"{said}{names[1]} / the best {number(second)}"
+    for layers in (1, 3):
+        at = means.filter(like=f"{layers} layers, G = 20")
+        power = f"power law, {layers} layers, G = 20"
+        best = at.drop(power).idxmin()
+        name = f"the best other ({best.partition(',')[0]})"
+        one = Versus("power law", name, ratio(frame, power, best))
+        yield {"ahead at 20": one.ahead}, f"G = 20, hidden layers {layers}: {one}"
+
+
+# F. Extras
+
+
+def main_effects(frame: DataFrame, extra: str) -> Iterator[tuple[str, Versus]]:
+    for row in where(statistics.effects(frame), where="main", extra=extra).itertuples():
+        yield task_name(row.task), Versus("with", "without", row)
+
+
+@judge("F 1", "extras-factorial")
+def updates_help_on_all(frame):
+    for task, one in main_effects(frame, "update"):
+        yield {task: one.less}, f"{task}: {one}"
+
+
+@judge("F 2", "extras-factorial")
+def spline_weights_help_on_none(frame):
+    for task, one in main_effects(frame, "spline weight"):
+        useless = False if one.less else True if one.found.low > 1 / statistics.TIE else None
+        yield {task: useless}, f"{task}: {one}"
+
+
+@judge("F 3", "extras-factorial")
+def updates_and_extension_do_not_add_up(frame):
+    extras = [frozenset(name.split(" + ")) - {"minimal"} for name in frame["family"]]
+    frame = frame.assign(log=statistics.log_errors(frame), extras=extras)
+    for task, runs in frame.groupby("task", sort=False):
+        logs = runs.pivot(index="extras", columns="seed", values="log")
+        found = statistics.wider(comparisons.interaction(logs, "update", "extension"))
+        one = Versus("effect of both", "product of the two", found)
+        yield {task: one.more}, f"{task_name(task)}: {one}"
+
+
+duel("F 4", "extras-pykan", "update, optimizer kept", "ahead", "still")
+duel("F 4", "extras-pykan", "update", "ahead", "update, optimizer kept")
+
+duel("F 5", "knots", "still, fresh", "ahead", "still, kept", claim="fresh optimizers help")
+duel("F 5", "knots", "moved, fresh", "ahead", "moved, kept", claim="fresh optimizers help")
+duel("F 5", "knots", "moved, fresh", "ahead", "still, fresh", claim="moves help with them only")
+duel("F 5", "knots", "moved, kept", "not_ahead", "still, kept", claim="moves help with them only")
+
+duel("F 6", "knots", "half even, fresh", "tie", "moved, fresh")
+duel("F 6", "knots", "even, fresh", "tie", "moved, fresh")
+
+
+@judge("F 7", "knots")
+def fresh_optimizers_help_the_mlp_less(frame):
+    pairs = {"KAN": ("still, fresh", "still, kept"), "MLP": ("MLP, fresh", "MLP, kept")}
+    said = [f"{who}: {Versus('fresh', 'kept', ratio(frame, *two))}" for who, two in pairs.items()]
+    kan, mlp = (comparisons.log_ratios(frame, *two) for two in pairs.values())
+    one = Versus("that of the KAN", "that of the MLP", statistics.interval(kan - mlp))
+    yield {"less": one.less}, "; ".join([*said, str(one)])
+
+
+CLIMB, UPDATED = "5, 10, 20", "5, 10, 20, updated"
+duel("F 8", "climbs-adam", CLIMB, "ahead", "20", said="Adam")
+duel("F 8", "climbs-lbfgs", CLIMB, "ahead", "20", said="L-BFGS")
+duel("F 8", "climbs-lbfgs", CLIMB, "ahead", "20, fresh", said="L-BFGS")
+
+
+@judge("F 9", "climbs-adam", "climbs-lbfgs")
+def width_beats_climbing_off_the_axes(adam, lbfgs):
+    for name, frame in (("Adam", adam), ("L-BFGS", lbfgs)):
+        one = versus(frame[frame["kind"] != "axes"], "5", CLIMB)
+        yield {name: one.ahead}, f"{name}, rotated and generic: {one}"
+
+
+duel("F 10", "climbs-adam", UPDATED, "ahead", CLIMB, said="Adam")
+duel("F 10", "climbs-lbfgs", UPDATED, "ahead", CLIMB, said="L-BFGS")
+
+
+@judge("F 10 control", "climbs-adam", "climbs-lbfgs")
+def updated_climb_is_ahead_of_updated_20(adam, lbfgs):
+    for name, frame in (("Adam", adam), ("L-BFGS", lbfgs)):
+        updated = Versus("updated climb", "“20, updated”", ratio(frame, UPDATED, "20, updated"))
+        plain = Versus("plain climb", "“20”", ratio(frame, CLIMB, "20"))
+        claimed = {"ahead": updated.ahead, "by less": updated.ratio > plain.ratio}
+        yield claimed, f"{name}: {updated}; {plain}"
+
+
+ONCE = "all intervals at once"
+duel("F 11", "recipe-adam", "recipe", "ahead", ONCE, said="Adam")
+duel("F 11", "recipe-lm", "recipe", "ahead", ONCE, said=LM)
+
+for half in ("climbed only", "moved only"):
+    duel("F 11 controls", "recipe-lm", half, "ahead", ONCE, claim="halves beat all at once")
+for half in ("climbed only", "moved only"):
+    duel("F 11 controls", "recipe-lm", "recipe", "ahead", half, claim="the recipe beats halves")
+
+axes = {"kind": "axes", "claim": "ahead along the axes"}
+duel("F 12", "recipe-adam", "recipe", "ahead", "MLP", said="Adam, axes", **axes)
+duel("F 12", "recipe-lm", "recipe", "ahead", "MLP", said=f"{LM}, axes", **axes)
+for kind in ("axes", "rotated", "generic"):
+    nowhere = {"claim": "behind nowhere", "said": f"{LM}, {kind}"}
+    duel("F 12", "recipe-lm", "recipe", "not_behind", "MLP", kind, **nowhere)
+
+
+@judge("F 13", "recipe-adam", "recipe-lm")
+def both_do_better_with_levenberg_marquardt(adam, lm):
+    import pandas
+
+    for family in ("recipe", "MLP"):
+        ways = {LM: where(lm, family=family), "Adam": where(adam, family=family)}
+        both = pandas.concat([runs.assign(family=name) for name, runs in ways.items()])
+        one = Versus(LM, "Adam", ratio(both, LM, "Adam"))
+        yield {family: one.ahead}, f"{family}: {one}"
+
+
+# G. An audit
+
+
+@judge("G 1", "race-audit", "scaling")
+def jump_is_the_rates(audit, scaling):
+    """Whether a common rate takes away more than half of it, counted in logarithms."""
+    chosen = where(scaling, family="KAN", depth=2)
+    few, many = (where(chosen, size=n)["loss"] ** 0.5 for n in (5000, 10_000))
+    same = where(audit, contestant="KAN, rate 0.01, 5,000 parameters")["loss"] ** 0.5
+    jump, left = (np.median(errors) / np.median(many) for errors in (few, same))
+    said = f"error with 5,000 / with 10,000 parameters, rates chosen **{number(jump)}**, "
+    yield {"the rate's": np.log(left) < np.log(jump) / 2}, f"{said}both 0.01 **{number(left)}**"
+
+
+# H. A cold case
+
+
+@judge("H 1", "cold-case")
+def normal_starts_fail_and_others_do_not(frame):
+    kept = comparisons.medians_kept(where(frame, part="starts"), "start", "lr", "depth")
+    normal = kept["normal"].drop([1, 2], level="depth").min()
+    line, drawn = (kept[start][0.003].max() for start in ("lines", "products"))
+    said = f"normal, three hidden layers and more, at best **{normal:.2f}** of the spread"
+    yield {"normal fails": normal > 0.5}, said
+    said = f"at 0.003 at worst, lines **{line:.2f}**, products **{drawn:.2f}**"
+    yield {"lines do not": line <= 0.5, "products do not": drawn <= 0.5}, said
+
+
+@judge("H 2", "cold-case")
+def no_difference_makes_it_fail(frame):
+    suspects = where(frame, part="suspects", lr=0.005, family="KAN")
+    kept = comparisons.medians_kept(suspects, "suspect")
+    single = kept.drop(["ours", "all", "all, with the extras"])
+    failed = ", ".join(f"{name} **{value:.2f}**" for name, value in single[single > 0.5].items())
+    yield {"no single one": not failed}, f"fail: {failed or 'none'}"
+    yield {"nor all": kept["all"] <= 0.5}, f"all together **{kept['all']:.2f}**"
+
+
+@judge("H 3", "cold-case-finale")
+def extras_are_ahead_early_and_not_late(frame):
+    for steps in (2000, 20_000):
+        errors = comparisons.final_errors(frame, steps)
+        all_three, mlp = errors["splines + all three"], errors["MLP"]
+        one = versus_runs("splines with all three", all_three, "MLP", mlp)
+        yield {f"{steps}": (one.ratio < 1) == (steps == 2000)}, f"{steps:,} steps: {one}"
+
+
+@judge("H 4", "cold-case-finale")
+def each_extra_changes_little(frame):
+    errors = comparisons.final_errors(frame, 2000)
+    for extra in ("bias", "spline weights", "base"):
+        added = errors[f"splines + {extra}"]
+        one = versus_runs(f"with {extra}", added, "without", errors["splines"])
+        yield {extra: 1 / 1.5 < one.ratio < 1.5}, one
+
+
+@judge("H 5", "cold-case-finale")
+def mlp_is_ahead_in_equal_seconds(frame):
+    paces = frame[frame["models"].notna()]
+    seconds = {
+        (model["model"], model["contestant"]): np.median(times)
+        for model, *times in zip(paces["models"].iloc[0], *paces["step_seconds"], strict=True)
+    }
+    mlp = np.median(comparisons.final_errors(frame, 20_000)["MLP"])
+    for name in ("splines", "splines + all three"):
+        steps = 20_000 * seconds["mlp", "MLP"] / seconds["soft-kan", name]
+        curves = where(frame, contestant=name, steps=20_000)["curve"]
+        behind = np.median([comparisons.loss_near(curve, steps) for curve in curves]) ** 0.5 / mlp
+        said = f"{name} after {steps:,.0f} steps / MLP after 20,000 **{number(behind)}**"
+        yield {name: behind > 1.5}, said
+
+
+# I. Differential equations
+
+KANS, MLPS = (("kan", 3), ("kan", 5)), (("mlp", "tanh"), ("mlp", "sine"))
+NETWORKS, SPLINES = KANS + MLPS, (("collocation", 3), ("collocation", 5))
+
+
+@judge("I 1", "equations")
+def quintic_kan_has_a_tenth_of_mlps(frame):
+    runs = {which: solutions(frame, "poisson-2d", model, which) for model, which in NETWORKS}
+    for name in ("tanh", "sine"):
+        kan, mlp = runs[5]["error"], runs[name]["error"]
+        one = versus_runs("KAN of degree 5", kan, f"{name} MLP", mlp)
+        yield {name: one.ratio < 0.1}, one
+    adam = [one["adam"].median() for one in runs.values()]
+    furthest = max(adam) / min(adam)
+    said = f"after Adam the worst / the best **{number(furthest)}**"
+    yield {"close after Adam": furthest < 3}, said
+
+
+@judge("I 2", "equations")
+def degree_5_has_a_fifth_of_degree_3(frame):
+    for task in comparisons.SIZES:
+        five, three = (solutions(frame, task, "kan", degree)["error"] for degree in (5, 3))
+        one = versus_runs("degree 5", five, "degree 3", three)
+        yield {task: one.ratio < 0.2}, f"{task}: {one}"
+
+
+@judge("I 3", "equations")
+def one_spline_beats_every_network_in_a_tenth_of_the_time(frame):
+    for task in ("poisson-1d", "poisson-2d"):
+        spline = comparisons.best(frame, task, *SPLINES)
+        network = comparisons.best(frame, task, *NETWORKS)
+        one = versus_runs("spline", spline["error"], "best network", network["error"])
+        times = spline["seconds"].median() / network["seconds"].median()
+        claimed = {f"{task}, error": one.ratio < 1, f"{task}, time": times < 0.1}
+        yield claimed, f"{task}: {one}, seconds {number(times)}"
+
+
+@judge("I 4", "equations")
+def mlp_is_ahead_on_burgers_and_the_spline_is_lost(frame):
+    kan, mlp, spline = (
+        comparisons.best(frame, "burgers", *kinds)["error"] for kinds in (KANS, MLPS, SPLINES)
+    )
+    one = versus_runs("best MLP", mlp, "best KAN", kan)
+    apart = mlp.max() < kan.min() or kan.max() < mlp.min()
+    yield {"ahead": one.ratio < 1 if apart else None}, one
+    left = spline.median()
+    yield {"the spline is lost": left > 0.1}, f"the spline keeps **{number(left)}**"
+
+
+@judge("I 5", "equations")
+def penalized_boundaries_cost_a_factor_3(frame):
+    for model, which in NETWORKS:
+        penalized, built_in = (
+            solutions(frame, "poisson-2d", model, which, boundary=boundary)["error"]
+            for boundary in ("penalized", "built in")
+        )
+        one = versus_runs("penalized", penalized, "built in", built_in)
+        name = f"KAN of degree {which}" if model == "kan" else f"{which} MLP"
+        yield {name: one.ratio > 3}, f"{name}: {one}"
+
+
+@judge("I 6", "equations")
+def small_kan_has_no_hundredth_of_a_large_mlp(frame):
+    small = solutions(frame, "poisson-2d", "kan", 3, size=100)["adam"]
+    large = [solutions(frame, "poisson-2d", *mlp, size=10_000)["adam"] for mlp in MLPS]
+    large = min((runs for runs in large if len(runs)), key=np.median)
+    one = versus_runs("KAN of degree 3 with 100 parameters", small, "MLP with 10,000", large)
+    yield {"no hundredth": one.ratio > 0.01}, f"Adam: {one}"
+
+
+@judge("I 7", "equations")
+def the_best_shape_of_a_spline_comes_near(frame):
+    kan = solutions(frame, "burgers", "kan", 5)["error"].median()
+    splines = where(frame, task="equation:burgers", model="collocation")
+    splines = splines.drop_duplicates(["size", "degree", "grid_size"])
+    square, shapes = splines[~comparisons.oblong(splines)], splines[comparisons.oblong(splines)]
+
+    def chosen(part: DataFrame) -> float:
+        return part.loc[part["loss"].idxmin(), "final"] ** 0.5  # that of the least residual
+
+    few, many = chosen(shapes[shapes["size"] < 700]), chosen(shapes[shapes["size"] >= 700])
+    gain, behind, near = few / square["final"].min() ** 0.5, few / kan, many / kan
+    said = f"500 numbers: best shape / square **{number(gain)}**, / KAN of degree 5 "
+    yield {"a fifth": gain < 0.2, "behind the KAN": behind > 3}, f"{said}**{number(behind)}**"
+    yield {"near with 1,000": near <= 3}, f"1,000 numbers / KAN **{number(near)}**"
+
+
+# J. Forgetting
+
+ONE, TWO, EXTRAS = "KAN, one layer", "KAN, two layers", "KAN, one layer, extras"
+
+
+@judge("J 1", "sequence")
+def one_spline_keeps_the_peaks_without_extras(frame):
+    of = Phases(frame)
+    yield {"keeps": not of.forgets("peaks", ONE)}, of.said("peaks", ONE)
+    yield {"forgets with extras": of.forgets("peaks", EXTRAS)}, of.said("peaks", EXTRAS)
+
+
+@judge("J 2", "sequence")
+def two_layers_forget_like_the_mlp(frame):
+    of = Phases(frame)
+    for task, who in product(("peaks", "hills"), (TWO, "MLP")):
+        yield {"forget": of.forgets(task, who)}, of.said(task, who)
+    for task in ("peaks", "hills"):
+        behind = of.ends(task, TWO)[0] / of.ends(task, "MLP")[0]
+        said = f"{task}, in turn: two layers / MLP **{number(behind)}**"
+        yield {"within a factor 2": 0.5 < behind < 2}, said
+
+
+@judge("J 3", "sequence")
+def one_layer_keeps_hills_and_cannot_learn_them(frame):
+    of = Phases(frame)
+    least, (turn, once) = min(of.ends("hills", ONE)), of.ends("rotated hills", ONE)
+    claimed = {"keeps": not of.forgets("hills", ONE), "cannot learn": least > 0.3}
+    yield claimed, of.said("hills", ONE)
+    yield {"ends higher, rotated": turn > once}, of.said("rotated hills", ONE)
+
+
+@judge("J 4", "sequence")
+def phases_share_splines_of_the_second_layer(frame):
+    for task in ("peaks", "hills", "rotated hills"):
+        runs = where(frame, task=f"sequence:{task}", contestant=TWO, way="in turn")
+        shares = [[one["shared"] for one in probes if "shared" in one] for probes in runs["probes"]]
+        first, second = np.median(np.mean(shares, axis=1), axis=0)
+        so = first > 1 / 3 if task == "rotated hills" else first < 0.25
+        said = f"{task}: first layer **{percent(first)}**, second **{percent(second)}**"
+        yield {f"{task}, first": so, f"{task}, second": second > 1 / 3}, said
+
+
+@judge("J 5", "sequence")
+def digits_need_replay(frame):
+    right = Phases(frame).accuracy["digits"]
+    turn, replay = (right.xs(way, level="way") for way in ("in turn", "replay"))
+    said = f"right at most **{percent(turn.max())}** in turn ({turn.idxmax()}), at least "
+    said += f"**{percent(replay.min())}** with replay ({replay.idxmin()})"
+    yield {"few in turn": turn.max() <= 0.3, "more with replay": replay.min() > 0.6}, said
+
+
+@judge("J 6", "sequence")
+def replay_matters_more_than_the_network(frame):
+    of = Phases(frame)
+    tasks = "peaks", "hills", "rotated hills", "digits"
+    logs = np.log((1 - of.accuracy).fillna(of.errors)).unstack("way").loc[list(tasks)]
+    two, mlp = (logs.xs(who, level="contestant") for who in (TWO, "MLP"))
+    gain = np.exp(np.mean([who["in turn"] - who["replay"] for who in (two, mlp)]))
+    choice = np.exp((two["in turn"] - mlp["in turn"]).abs().mean())
+    said = f"in turn / replay **{number(gain)}**; one network / the other **{number(choice)}**"
+    yield {"matters more": gain > choice}, said
+
+
+# K. Waves
+
+
+@judge("K 1", "waves")
+def mlps_learn_low_waves_first_and_no_high_ones(frame):
+    of = Waves(frame)
+    for name in ("MLP, tanh", "MLP, ReLU", "MLP, sine"):
+        missing = of.missing[name][-1]
+        least = missing[5:].min()  # 30 periods and more
+        said = f"{name}: missing of 5 periods **{missing[0]:.2f}**, of those above 25 at least "
+        claimed = {"low first": of.half(name, 0) < of.half(name, 9), "no high ones": least >= 0.5}
+        yield claimed, f"{said}**{least:.2f}**"
+
+
+@judge("K 2", "waves")
+def one_spline_learns_at_one_pace(frame):
+    pace = Waves(frame).pace("one spline, G = 200")
+    yield {"one pace": 0.5 <= pace <= 2}, f"steps for the highest / the lowest **{number(pace)}**"
+
+
+@judge("K 3", "waves")
+def kans_learn_all_with_20_intervals_low_ones_first(frame):
+    of = Waves(frame)
+    few, some, many = (of.learned(f"KAN, G = {G}") for G in (5, 20, 80))
+    pace = of.pace("KAN, G = 20")
+    said = f"learned with 5, 20, 80 intervals: **{few}**, **{some}**, **{many}** of 10"
+    highest = of.missing["KAN, G = 5"][-1][8:].min()
+    yield {"20, all": some == 10, "80, all": many == 10, "5, not all": highest >= 0.5}, said
+    said = f"with 20, steps for the highest / the lowest **{number(pace)}**"
+    yield {"low ones first": pace > 2}, said
+
+
+@judge("K 4", "waves")
+def extension_ends_below_5_and_not_below_20(frame):
+    of = Waves(frame)
+    climb = of.error("KAN, G = 5, 20, 80")
+    few, some = (
+        versus_runs("extension", climb, f"{G}", of.error(f"KAN, G = {G}")) for G in (5, 20)
+    )
+    yield {"below 5": few.ratio < 1 and few.found.separated}, few
+    yield {"not below 20": some.ratio >= 1}, some
+
+
+@judge("K 5", "waves")
+def kan_of_80_learns_by_heart(frame):
+    runs = where(frame, contestant="KAN, G = 80", task="waves:50")
+    fitted = [curve["loss"][-1] ** 0.5 for curve in runs["curve"]]
+    one = versus_runs("error on the test", runs["test_loss"] ** 0.5, "on the samples", fitted)
+    yield {"by heart": one.ratio > 10}, one
+
+
+@judge("K 6", "waves")
+def sines_and_fourier_features_cure_mlps(frame):
+    of = Waves(frame)
+    fourier = "MLP, tanh, Fourier features"
+    names = "MLP, sine, inputs x 30", fourier, "MLP, tanh, inputs x 10"
+    n = [of.learned(name) for name in names]
+    said = f"learned by sine x 30, Fourier features, tanh x 10: **{n[0]}**, **{n[1]}**, **{n[2]}**"
+    yield {"sines": n[0] == 10, "features": n[1] == 10, "not tanh": n[2] < 10}, f"{said} of 10"
+    kan = "KAN, G = 20"
+    one = versus_runs("Fourier features", of.error(fourier), kan, of.error(kan))
+    yield {"near the KAN": one.ratio <= 3}, one
+
+
+@judge("K 7", "waves")
+def easy_waves_are_learned_by_all(frame):
+    of = Waves(frame, "waves:10")
+    learned = {name: of.learned(name) for name in of.missing}
+    few = [f"{name} **{n}** of 10" for name, n in learned.items() if n < 10]
+    said = f"**{len(learned) - len(few)}** of {len(learned)} learn all"
+    yield {"all": not few}, "; ".join([said, *few])
+
+
+# L. The last digits
+
+LAST = 1e-9
+CUBIC = "KAN, degree 3"
+
+
+@judge("L 1", "digits")
+def most_points_are_exact_and_a_few_spoil_it(frame):
+    exact = products(frame, contestant=CUBIC, places="uniform")[["fitted", "most", "error"]] < LAST
+    fitted, most, error = exact.sum()
+    said = f"below 1e-9 in ten seeds: **{fitted}** on the samples, **{most}** at 99 % of new "
+    said += f"points, **{error}** by the RMSE there"
+    yield {"samples": fitted >= 7, "most points": most >= 7, "a few spoil it": error <= 4}, said
+
+
+@judge("L 2", "digits")
+def samples_at_the_edges_settle_new_points(frame):
+    runs = products(frame, contestant=CUBIC, places="edges")
+    ratios = runs["error"] / runs["fitted"]
+    near = ratios.between(0.1, 10).sum()
+    yield {"near": near >= 9}, f"**{near}** of 10; the median ratio is {number(ratios.median())}"
+
+
+@judge("L 3", "digits")
+def degree_5_is_exact_less_often(frame):
+    for places in ("uniform", "edges"):
+        runs = products(frame, places=places)
+        exact = runs[runs["fitted"] < LAST]["contestant"].value_counts()
+        five, three = (exact.get(f"KAN, degree {k}", 0) for k in (5, 3))
+        said = f"{places}: degree 5 in **{five}** seeds, degree 3 in **{three}**"
+        yield {places: five < three}, said
+
+
+@judge("L 4", "digits")
+def no_mlp_is_exact(frame):
+    best = products(frame, family="MLP")["fitted"].min()
+    yield {"none": best >= LAST}, f"the best MLP of all has **{number(best)}** on its samples"
+
+
+@judge("L 5", "digits")
+def in_32_bits_kan_and_mlp_are_close(frame):
+    runs = products(frame, "float32", places="uniform")
+    kan, mlp = (where(runs, contestant=who)["fitted"] for who in (CUBIC, "MLP"))
+    yield {"not exact": kan.median() > 1e-7}, f"the KAN's median is **{number(kan.median())}**"
+    one = versus_runs("KAN", kan, "MLP", mlp)
+    yield {"close": 1 / 30 < one.ratio < 30}, one
+
+
+@judge("L 6", "digits")
+def turned_the_lead_is_gone(frame):
+    runs = where(frame, task="digits:turned exp_sine")
+    kan, mlp = (where(runs, family=name).set_index("seed")["test_loss"] for name in ("KAN", "MLP"))
+    one = Versus("KAN", "MLP", statistics.interval(np.log(kan**0.5 / mlp**0.5).astype(float)))
+    yield {"above a third": one.ratio > 1 / 3}, one

@@ -1,0 +1,25 @@
+"""The benchmark of chapter 22's engines: JAX, Tinygrad, Node and clang. `make test-all` runs it.
+
+The chapter itself, which every `make test` runs, uses them all and compares what they compute.
+"""
+
+import shutil
+
+import benchmark
+import pytest
+
+import evidence
+
+
+def test_the_engines_of_chapter_22(tmp_path):
+    for program in ("node", "clang"):
+        if not shutil.which(program):
+            pytest.skip(f"no {program} here")
+    for name in ("jax", "tinygrad"):
+        pytest.importorskip(name)
+    found = benchmark.run_job("engines", rounds=2)
+    benchmark.save(path := tmp_path / "benchmark.json", found, {})
+    frame = evidence.load_benchmark("engines", path=path).set_index("engine")
+    assert [*frame.index] == [*evidence.load_benchmark("engines").engine]
+    assert (frame.milliseconds > 0).all() and (frame.compile_seconds >= 0).all()
+    assert frame.compile_seconds["JAX"] > 10 * frame.compile_seconds["NumPy"]

@@ -1,0 +1,85 @@
+"""What readers copy runs: the page "Use kanbook in your project", the answers of chapter 21."""
+
+import ctypes
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import interpolate
+
+import evidence
+from kanbook import KAN, baselines
+from kanbook.race import fair_race
+from notebook_files import ROOT
+
+PAGE = ROOT / "book" / "use_in_your_project.md"
+
+
+def test_its_code_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+    for block in blocks:
+        exec(compile(block, PAGE.name, "exec"), names)
+    assert 0 < names["history"].validation_loss[-1] < 1e-3
+    assert torch.allclose(
+        names["program"].module()(names["u"]), names["model"](names["u"]), atol=1e-5
+    )
+    assert names["least"].loss[-1] < 1e-2 * names["history"].validation_loss[-1] < 1e-5
+    slopes = names["slopes"][:, :, 0].T.detach()  # of a product: the other factor
+    torch.testing.assert_close(slopes, names["x"][names["test"]].flip(1), rtol=0.1, atol=2.0)
+    assert "torch.Size([32, 4]) torch.Size([32, 4])" in capsys.readouterr().out
+    if compiler := shutil.which("cc"):
+        programs = re.findall(r"^```c\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+        Path("predict.c").write_text("".join(programs))
+        options = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wdouble-promotion"]
+        options += ["-shared", "-fPIC", "-lm", "-o", "./predict.so"]
+        subprocess.run([compiler, "predict.c", *options], check=True)
+        library = ctypes.CDLL("./predict.so")
+        predict, look_up = library.predict, library.look_up
+        predict.restype = look_up.restype = ctypes.c_float
+        x = torch.cat([names["x"][:50], torch.tensor([[-7.0, 30.0], [20.0, 90.0], [90.0, -40.0]])])
+        found = torch.tensor([predict((ctypes.c_float * 2)(*row)) for row in x.tolist()])
+        low, high, mean, spread = (names[name] for name in ("low", "high", "mean", "spread"))
+        expected = names["predict"](x).detach()[:, 0]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=0.05)
+        u = (2 * (x - low) / (high - low) - 1).clamp(-1, 1)
+        found = [look_up((ctypes.c_float * 2)(*row)) for row in x.tolist()]
+        grid, values = names["s"].double().numpy(), names["table"].detach().double().numpy()
+        between = interpolate.RegularGridInterpolator((grid, grid), values)
+        expected = mean.item() + spread.item() * between(u.double().numpy())
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=0.05)
+
+
+def test_its_numbers_are_those_of_the_benchmark():
+    frame = evidence.load_benchmark("microcontroller").query("inputs == 2").set_index("program")
+    kan, text = frame.loc["KAN, degree 3"], " ".join(PAGE.read_text("utf-8").split())
+    single, fast, double = kan.instructions
+    assert [*kan.dtype + kan.optimize] == ["float32-O2", "float32-O3", "float64-O2"]
+    assert f"{single:,} instructions" in text and 0.4 < fast / single < 0.5
+    assert f"{double / single:.0f} times as many" in text
+    sizes = [f"{size / 1000:.1f} kB" for size in kan.linked_bytes]
+    assert sizes == ["1.5 kB", "3.7 kB", "5.1 kB"] and all(size in text for size in sizes)
+    table = frame.loc["table, 32 x 32"]
+    cost = f"takes {table.instructions} instructions and {table.linked_bytes / 1000:.1f} kB"
+    assert cost in text
+
+
+def test_the_answers_of_the_verdict_can_be_copied():
+    pytest.importorskip("sklearn")
+    cells = json.loads((ROOT / "notebooks" / "21_verdict.ipynb").read_text("utf-8"))["cells"]
+    text = next(text for c in cells if 'class="chooser"' in (text := "".join(c["source"])))
+    x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
+    y = x[:, :1] * x[:, 1:]
+    names = {"baseline": baselines.fit, "fair_race": fair_race}
+    names |= {"train": (x[:40], y[:40]), "choose": (x[40:], y[40:]), "new": x, "KAN": KAN}
+    names |= {"x": torch.tensor(x, dtype=torch.float32), "d": 2}
+    lines = set(re.findall(r"(?:^|; )`((?:baseline|KAN).*?)`", text, re.M))
+    assert len(lines) >= 5
+    for line in lines:
+        assert eval(line, names) is not None, line

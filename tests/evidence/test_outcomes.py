@@ -1,0 +1,77 @@
+"""What became of the hypotheses: every one is judged by its rows, and the numbers are theirs."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import evidence
+from evidence import EXPERIMENTS
+from evidence.verdicts import outcomes
+
+VERDICTS = {  # of those whose rows are complete; who changes rows or a rule looks again
+    "holds": "A 2, A 3, A 5, A dense, F 6, F 7, F 8, F 10, H 3, H 4, H 5, I 2, I 3, I 5, I 6, I 7, "
+    "J 1, J 3, J 4, J 6, K 3, K 4, K 5, K 6, L 1, L 2, L 3, L 4",
+    "half": "A 7, A dense why, C 1, D 1, D 3, F 1, F 2, F 3, F 10 control, F 11, H 1, H 2, I 4, "
+    "J 2, J 5, K 1, L 5",
+    "lost": "A 4, A 6, C 2, C 3, D 2, D 4, E 1, F 5, F 12, G 1, I 1, K 2, K 7, L 6",
+    "undecided": "A 1, B 1, B 2, F 4, F 9, F 11 controls, F 13",
+}
+
+
+pytestmark = pytest.mark.usefixtures("read_once")
+
+
+@pytest.fixture(scope="module")
+def found(read_once):
+    return {one.label: one for one in outcomes.outcomes()}
+
+
+def test_every_hypothesis_of_the_plan_is_there_once(found):
+    texts = outcomes.hypotheses()
+    assert set(texts) <= set(found) and len(texts) == 62
+    assert texts["B 1"].startswith("With 20 % noise") and texts["L 6"].endswith("thousandth.")
+    for one in found.values():
+        assert set(one.experiments) <= set(EXPERIMENTS) and one.hypothesis
+        if one.label in texts:
+            assert one.hypothesis == texts[one.label]
+
+
+def test_the_verdicts_are_those_of_the_rows(found):
+    for verdict, labels in VERDICTS.items():
+        assert {one for one in found if found[one].verdict == verdict} == set(labels.split(", "))
+
+
+def test_open_is_what_lacks_rows(found):
+    @functools.cache
+    def complete(name):
+        made = name in evidence.names() and evidence.load(name).attrs["runs"]
+        return made >= EXPERIMENTS[name].total()
+
+    for one in found.values():
+        assert (one.verdict == "open") != all(map(complete, one.experiments)), one.label
+        assert bool(one.because) == (one.verdict != "open")
+
+
+def test_a_number_is_the_mean_of_the_logarithms(found):
+    rows = evidence.load("climbs-adam").assign(log=lambda rows: np.log(rows["test_error"]))
+    means = rows.pivot_table("log", "task", "family")  # no run of these two diverged
+    ratio = np.exp((means["5, 10, 20"] - means["20"]).mean())
+    assert f"“5, 10, 20” / “20” **{ratio:.2f}**" in found["F 8"].because
+    once = evidence.load("sequence").query("task == 'sequence:peaks' and contestant == 'MLP'")
+    middle = once[once["way"] == "in turn"]["test_error"].median()
+    assert f"MLP, peaks: in turn **{middle:.2f}**" in found["J 2"].because
+
+
+@pytest.mark.parametrize(
+    ("claims", "verdict"),
+    [
+        ([True, True], "holds"),
+        ([True, None], "half"),
+        ([True, False], "half"),
+        ([False, None], "lost"),
+        ([None], "undecided"),
+    ],
+)
+def test_claims_together(claims, verdict):
+    assert outcomes.verdict(claims) == verdict
