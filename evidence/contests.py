@@ -434,7 +434,7 @@ def climbs() -> dict[str, Settings]:
 
 
 def recipe(optimizer: str) -> dict[str, Settings]:
-    """KANs by the recipe of chapter 12, of one hidden layer and two, without it, and half of it."""
+    """KANs by the recipe of chapter 10, of one hidden layer and two, without it, and half of it."""
     kan, stairs = {"model": "kan", "degree": 3, "depth": 1}, [[0.5, 6]]
     moved, last = {"spline_weight": True, "update_grid": 10}, 6
     if optimizer == "lm":
@@ -523,7 +523,7 @@ EXPERIMENTS.update(
         Experiment(
             "pace",
             "How long is a step of each family, and how long a single prediction?",
-            (15, 16, 21),
+            (11, 13, 19),
             pace_settings,
             seeds=1,
             cost=1,
@@ -531,7 +531,7 @@ EXPERIMENTS.update(
         Contest(
             "formulas",
             "Who learns which formulas best, each family at its best?",
-            (4, 12, 15, 21),
+            (4, 10, 11, 19),
             formulas,
             {
                 "parameters": (*NETWORKS, "polynomial", "gaussian process"),
@@ -542,7 +542,7 @@ EXPERIMENTS.update(
         Contest(
             "tanh-readings",
             "Where does the tanh belong: on every edge, at the node, or after the sum?",
-            (13, 21),
+            (12, 19),
             lambda: [task for task in formulas() if task["kind"] == "axes"],
             {"parameters": ("tanh at the node", "tanh on every edge")},
             seeds=5,
@@ -551,7 +551,7 @@ EXPERIMENTS.update(
         Contest(
             "formulas-dense",
             "Who learns formulas best with few parameters and many samples?",
-            (12, 15, 21),
+            (10, 11, 19),
             partial(formulas, 300, **MANY),
             {"parameters": NETWORKS[:3]},
             seeds=5,
@@ -561,7 +561,7 @@ EXPERIMENTS.update(
             Contest(
                 f"formulas-{name}",
                 f"Is it the samples, or the small size? {question}",
-                (4, 21),
+                (4, 19),
                 partial(_axes_and_rotated, size, **more),
                 {"parameters": NETWORKS[:2]},
                 seeds=5,
@@ -576,7 +576,7 @@ EXPERIMENTS.update(
             Contest(
                 f"formulas-{optimizer}",
                 f"Who learns formulas best with {name}?",
-                (11, 17, 21),
+                (9, 14, 19),
                 partial(some_of_each, 4, 500, optimizer=optimizer, steps=60, dtype="float64"),
                 {"parameters": NETWORKS},
                 draws=8,
@@ -590,7 +590,7 @@ EXPERIMENTS.update(
         Contest(
             "noise",
             "What is left of the differences when samples are few or noisy?",
-            (19, 21),
+            (16, 19),
             noisy,
             {"parameters": (*NETWORKS, "additive", "gaussian process", "boosted trees")},
             draws=8,
@@ -600,7 +600,7 @@ EXPERIMENTS.update(
         Contest(
             "tables",
             "Tables, classes and series: are networks worth it, and which?",
-            (19, 21),
+            (16, 19),
             tables,
             {"parameters": NETWORKS, "seconds": ("MLP",)},
             of_tables,
@@ -610,7 +610,7 @@ EXPERIMENTS.update(
         Contest(
             "pictures",
             "Who paints the pixels best that it was not shown?",
-            (5, 15, 21),
+            (5, 11, 19),
             pictures,
             {"parameters": (*NETWORKS, "interpolation"), "seconds": ("MLP",)},
             seeds=5,
@@ -619,7 +619,7 @@ EXPERIMENTS.update(
         Contest(
             "extras-factorial",
             "What is each of PyKAN's extras worth, in every company?",
-            (6, 7, 8, 9, 10, 12, 21),
+            (6, 7, 8, 10, 19),
             for_extras,
             {"parameters": tuple(subsets())},
             fixed=subsets,
@@ -630,7 +630,7 @@ EXPERIMENTS.update(
             Contest(
                 f"extras-{optimizer}",
                 f"What are the extras worth with {name}?",
-                (11, 12, 21),
+                (9, 10, 19),
                 partial(for_extras, optimizer=optimizer, dtype="float64", steps=40),
                 {"parameters": tuple(subsets(1))},
                 fixed=partial(subsets, 1),
@@ -643,7 +643,7 @@ EXPERIMENTS.update(
         Contest(
             "extras-pykan",
             "Under PyKAN's own conditions, do moving knots need a fresh optimizer?",
-            (9, 12, 21),
+            (7, 10, 19),
             for_extras,
             {"parameters": tuple(as_pykan())},
             fixed=as_pykan,
@@ -653,7 +653,7 @@ EXPERIMENTS.update(
         Contest(
             "knots",
             "Is it the moved knots that help, or the fresh optimizer?",
-            (9, 12),
+            (7, 10),
             for_knots,
             {"parameters": tuple(knots())},
             fixed=knots,
@@ -664,7 +664,7 @@ EXPERIMENTS.update(
             Contest(
                 f"climbs-{optimizer}",
                 f"More knots in the middle of training, or from the start, with {name}?",
-                (10, 12),
+                (8, 10),
                 partial(some_of_each, 2, 1040, optimizer=optimizer, **how),
                 {"parameters": tuple(climbs())},
                 fixed=climbs,
@@ -680,7 +680,7 @@ EXPERIMENTS.update(
         Contest(
             "recipe-adam",
             "Does the recipe work where nothing was chosen, with Adam?",
-            (12, 21),
+            (10, 19),
             partial(some_of_each, 2, 1000, first=2),
             {"parameters": tuple(recipe("adam")), "seconds": ("MLP",)},
             fixed=partial(recipe, "adam"),
@@ -690,7 +690,7 @@ EXPERIMENTS.update(
         Contest(
             "recipe-lm",
             "Does the recipe work with Levenberg-Marquardt?",
-            (12, 21),
+            (10, 19),
             partial(some_of_each, 2, 500, first=2, optimizer="lm", steps=60, dtype="float64"),
             {"parameters": (*recipe("lm"), "MLP")},
             fixed=partial(recipe, "lm"),
@@ -703,7 +703,7 @@ EXPERIMENTS.update(
         Contest(
             "starts",
             "Does it matter how a KAN starts?",
-            (5, 12, 21),
+            (5, 10, 19),
             for_starts,
             {"parameters": tuple(starts())},
             fixed=starts,

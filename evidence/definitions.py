@@ -424,7 +424,7 @@ DIARY_MLP = (256, 128, 64, 48, 32)  # and of the others
 
 
 def cold_case() -> Iterable[Settings]:
-    """Chapter 5: what the post's network had and ours has not; hypotheses in ``plan.md``."""
+    """Chapter 11: what the post's network had and ours has not; hypotheses in ``plan.md``."""
     ours = samples("slices-32", 2000, slices=1, frequencies=4, watch=True) | kan(4)
     size = 2480
     products = {"start": "products", "spline_weight": True}
@@ -517,21 +517,21 @@ EXPERIMENTS = {
         Experiment(
             "functions-1d",
             "Which network fits curves best at 100, 200 and 400 parameters?",
-            (4, 13, 21),
+            (4, 12, 19),
             functions_1d,
             cost=42,
         ),
         Experiment(
             "cold-case",
             "A post's KAN failed on pictures and ours does not: which difference is it?",
-            (5, 21),
+            (11, 19),
             cold_case,
             cost=45,
         ),
         Experiment(
             "cold-case-finale",
             "Does the post's own network, rebuilt, beat its MLP?",
-            (5, 13, 21),
+            (11, 12, 19),
             cold_case_finale,
             seeds=3,
             cost=60,
@@ -539,21 +539,21 @@ EXPERIMENTS = {
         Experiment(
             "optimizers",
             "SGD, Adam or L-BFGS, by evaluations and by seconds?",
-            (11, 21),
+            (9, 19),
             optimizers,
             cost=16,
         ),
         Experiment(
             "mixtures",
             "How much do the order of layers, depth, learning rate and batch size matter?",
-            (4, 14, 21),
+            (4, 12, 19),
             mixtures,
             cost=18,
         ),
         Experiment(
             "race",
             "Who wins on the image in 20,000 epochs with 2,500 parameters?",
-            (15, 21),
+            (11, 19),
             race,
             tuning=0.05,
             cost=150,
@@ -561,7 +561,7 @@ EXPERIMENTS = {
         Experiment(
             "scaling",
             "How many parameters does each family need for the same loss?",
-            (15, 21),
+            (11, 19),
             scaling,
             seeds=3,
             tuning=0.1,
@@ -570,7 +570,7 @@ EXPERIMENTS = {
         Experiment(
             "between",
             "Does a network that fits the pixels also fit what lies between them?",
-            (15, 21),
+            (11, 19),
             between,
             seeds=3,
             tuning=0.1,
@@ -579,7 +579,7 @@ EXPERIMENTS = {
         Experiment(
             "race-audit",
             "What if the race had been run otherwise?",
-            (15, 21),
+            (11, 19),
             race_audit,
             seeds=3,
             cost=80,
@@ -587,7 +587,7 @@ EXPERIMENTS = {
         Experiment(
             "second-order",
             "How far does least squares take small networks, and in which time?",
-            (11, 17, 21),
+            (9, 14, 19),
             second_order,
             seeds=10,
             cost=14,
@@ -595,7 +595,7 @@ EXPERIMENTS = {
         Experiment(
             "recovery",
             "How often does a small KAN become the formula behind its samples?",
-            (18, 21),
+            (15, 19),
             partial(formulas, ["kanbook"], [0.0, 0.01, 0.05]),
             seeds=10,
             cost=120,
@@ -603,7 +603,7 @@ EXPERIMENTS = {
         Experiment(
             "recovery-rivals",
             "How often do PyKAN and genetic programming find the same formulas?",
-            (18, 21),
+            (15, 19),
             partial(formulas, ["pykan", "pykan, tuned", "operon"], [0.0, 0.01]),
             seeds=3,
             cost=250,

@@ -142,7 +142,7 @@ def compare(a, b) -> Comparison:
         >>> compare([1, 2, 3], [2, 4, 6])
         Comparison(ratio=0.5, low=0.16666666666666666, high=1.5, won=7, pairs=9)
 
-    In the book: chapters 13 to 15 and 21.
+    In the book: chapters 11, 12 and 19.
     """
     import numpy as np
 
@@ -198,7 +198,7 @@ def loss_at(curve: dict[str, list], at: float, by: str = "seconds") -> float:
         >>> round(loss_at(curve, 1.5), 6), round(loss_at(curve, 4, by="evaluations"), 6)
         (0.1, 0.031623)
 
-    In the book: chapter 17.
+    In the book: chapter 14.
     """
     import numpy as np
 
@@ -230,12 +230,12 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None):
             of machine code made by AOTInductor; ``first_seconds`` is the time to make it and to
             call it once. ``"training"``: seconds and evaluations to a test error of 0.001, NaN
             where it was not reached, and of the whole run. ``"profile"``: milliseconds of the parts
-            of a call. ``"steps"``: the layers that chapter 16 builds, their time divided by that of
+            of a call. ``"steps"``: the layers that chapter 13 builds, their time divided by that of
             kanbook's layer (``ratio``, with quartiles). ``"tanh"``: milliseconds of a training
-            step of the networks of chapter 13, of about 2,600 parameters, with 1,024 samples, in
+            step of the networks of chapter 12, of about 2,600 parameters, with 1,024 samples, in
             two frameworks; ``ratio``, with quartiles, is the time divided by that of the network
             with one tanh after the sum in the same framework. Other ratios say nothing.
-            ``"engines"``: milliseconds of a step of chapter 22's network in each engine, with
+            ``"engines"``: milliseconds of a step of chapter 20's network in each engine, with
             quartiles, and ``compile_seconds``: what its first three steps took beyond three later
             ones (for JavaScript, with the start of Node). ``"derivatives"``: milliseconds of the
             Laplacian at 1,000 points and its gradient in the parameters, by ``autograd`` and by
@@ -260,7 +260,7 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None):
         >>> bool((frame.milliseconds > 0).all())
         True
 
-    In the book: chapters 13, 16 and 20 to 22.
+    In the book: chapters 12, 13, 17, 19 and 20.
     """
     import pandas
 
@@ -296,7 +296,7 @@ def published():
         >>> frame.groupby("kind").size().to_dict()
         {'picture': 8, 'table': 10}
 
-    In the book: chapter 19.
+    In the book: chapter 16.
     """
     import pandas
 

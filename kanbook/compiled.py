@@ -7,7 +7,7 @@ by choosing between two numbers again and again. Even or uneven knots make no di
 
 Where k + 1 of n are few, the coefficients are gathered instead, and nothing is multiplied by zeros.
 
-In the book: chapter 16.
+In the book: chapter 13.
 """
 
 from __future__ import annotations

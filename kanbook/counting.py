@@ -51,7 +51,7 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
     as ``"shared"``, but uses their local support: it computes only the n = k + 1 functions that are
     not zero at x, whatever G is. So do the programs of :mod:`kanbook.export`. Layers compute no
     other functions either, but may multiply coefficients by zeros, where a matrix product is
-    faster; and their time depends on other things too (chapter 16).
+    faster; and their time depends on other things too (chapter 13).
 
     **Basis functions.** Level p of the Cox-de Boor recursion has :math:`G + 2k - p` functions. Each
     takes 6: two differences to knots, two products with an inverse width, a product and a

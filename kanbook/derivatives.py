@@ -12,7 +12,7 @@ terms of the series to the output, where the m-th term times m! is the m-th deri
 flow through it, to the parameters and to x.
 
 Source: Griewank and Walther, *Evaluating Derivatives*, second edition (2008), chapter 13. In the
-book: chapter 20.
+book: chapter 17.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def along(model: nn.Module, x: Tensor, direction: int | Tensor, order: int) -> T
         >>> curvature.shape, bool(curvature.abs().max() < 1e-5)  # every edge starts as a line
         (torch.Size([4, 1]), True)
 
-    In the book: chapter 20.
+    In the book: chapter 17.
     """
     check_integer("order", order, 0)
     modules = in_a_row(model)

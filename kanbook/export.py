@@ -5,7 +5,7 @@ in numbers, lists and names, so that any program can read them and :func:`from_d
 same network, bit for bit; :func:`save` and :func:`load` keep that in a file. :func:`to_c` and
 :func:`to_javascript` write the network as one function that needs nothing else.
 
-In the book: chapter 22.
+In the book: chapter 20.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ here find the interval in which each input lies and compute the k + 1 functions 
 there, put them into a matrix of zeros and multiply that by the coefficients. The backward pass is
 written by hand. For ``torch.compile`` there is :mod:`kanbook.compiled`.
 
-In the book: chapter 16.
+In the book: chapter 13.
 """
 
 from __future__ import annotations

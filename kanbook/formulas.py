@@ -6,7 +6,7 @@ nodes that nothing reaches or leaves. :func:`snap` puts functions that have a na
 curves, one edge at a time, as long as the network as a whole stays as good as it was.
 :func:`discover` does all of it, from samples to a formula. None of them changes its arguments.
 
-In the book: chapter 18.
+In the book: chapter 15.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def fade(
         True
 
     Source: Yuan and Lin, "Model selection and estimation in regression with grouped variables"
-    (2006). In the book: chapter 18.
+    (2006). In the book: chapter 15.
     """
     check_finite("x", x)
     check_number("strength", strength, minimum=0)
@@ -131,7 +131,7 @@ def prune(model: nn.Module, x: Tensor, threshold: float = 0.03) -> Network:
         >>> small[0].out_features, torch.allclose(small(x), model(x), atol=1e-6)
         (1, True)
 
-    In the book: chapter 18.
+    In the book: chapter 15.
     """
     check_finite("x", x)
     check_number("threshold", threshold, minimum=0, maximum=1)
@@ -348,7 +348,7 @@ def snap(
         TypeError, ValueError: the model is not made of KAN layers, the samples do not fit it or
             are not finite, or the library is empty.
 
-    In the book: chapter 18.
+    In the book: chapter 15.
     """
     _check_samples("x", x, "y", y)
     library = LIBRARY if library is None else library
@@ -546,7 +546,7 @@ def discover(
         >>> print(discover(x, torch.exp(-2 * x), [1, 1], generator=0))
         exp(-2*x1)
 
-    In the book: chapter 18.
+    In the book: chapter 15.
     """
     _check_samples("inputs", inputs, "targets", targets)
     check_integer("attempts", attempts, 1)

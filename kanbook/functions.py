@@ -1,6 +1,6 @@
 """Functions with a name, networks whose edges are such functions, and the formula they amount to.
 
-Beside :mod:`kanbook.formulas`, which finds them. In the book: chapter 18.
+Beside :mod:`kanbook.formulas`, which finds them. In the book: chapter 15.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def candidates(
         >>> candidates(x, torch.log(3 * x))[0].name
         'log'
 
-    In the book: chapter 18.
+    In the book: chapter 15.
     """
     check_finite("x", x)
     check_finite("y", y)

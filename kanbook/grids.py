@@ -5,7 +5,7 @@ were laid out for. :func:`update_grid` lays the knots out again, where the data 
 :func:`extend_grid` puts more of them into the same domain, so that the curves can bend more.
 Both then find the coefficients with which every edge keeps its curve.
 
-In the book: chapters 9 and 10.
+In the book: chapters 7 and 8.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
         (0.0, 2.0)
 
     Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 2.4.
-    In the book: chapter 9.
+    In the book: chapter 7.
     """
     check_number("grid_eps", grid_eps, minimum=0, maximum=1)
     _rebuild(model, x, lambda _, layer, samples: _follow(layer, samples, grid_eps), once=True)
@@ -112,7 +112,7 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
         (10, True)
 
     Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 2.4.
-    In the book: chapter 10.
+    In the book: chapter 8.
     """
     check_grid_size(grid_size)
     for name, layer in spline_layers(model).items():

@@ -405,7 +405,7 @@ class TanhLayer(nn.Module):
         (torch.Size([1, 3]), torch.Size([1, 2, 3]))
 
     Source of ``"sum"``: the code of Casey Primozic's post "Exploring the Kolmogorov-Arnold Network"
-    (2024). In the book: chapter 13.
+    (2024). In the book: chapter 12.
     """
 
     def __init__(

@@ -136,7 +136,7 @@ class TanhKAN(Network):
         >>> count_parameters(TanhKAN([2, 5, 1], bias=True))  # 15 edges of 2 numbers, 6 biases
         36
 
-    In the book: chapter 13.
+    In the book: chapter 12.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class Mixture(Network):
           (2): KANLayer(5, 1, grid_size=3, degree=3)
         )
 
-    In the book: chapter 14.
+    In the book: chapter 12.
     """
 
     def __init__(

@@ -108,7 +108,7 @@ def fair_race(
         >>> found.groupby("family", sort=False).seed.count().to_dict()
         {'linear': 1, 'KAN': 2, 'MLP': 2}
 
-    In the book: chapters 19 and 21.
+    In the book: chapters 16 and 19.
     """
     from pandas import DataFrame
 

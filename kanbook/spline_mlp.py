@@ -70,7 +70,7 @@ class SplineActivation(SplineLayer):
         >>> SplineActivation(2)(torch.tensor([-1.0, 1.0])).round(decimals=2)
         tensor([-0.7600,  0.7600], grad_fn=<RoundBackward1>)
 
-    Source: Yu et al., "KAN or MLP: A Fairer Comparison" (2024). In the book: chapters 15 and 19.
+    Source: Yu et al., "KAN or MLP: A Fairer Comparison" (2024). In the book: chapters 11 and 16.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class SplineMLP(Network):
         >>> count_parameters(SplineMLP([2, 5, 1], grid_size=3))  # as the MLP, and 5 splines of 6
         51
 
-    Source: Yu et al., "KAN or MLP: A Fairer Comparison" (2024). In the book: chapters 15 and 19.
+    Source: Yu et al., "KAN or MLP: A Fairer Comparison" (2024). In the book: chapters 11 and 16.
     """
 
     def __init__(

@@ -217,7 +217,7 @@ def differentiate(coef: Tensor, knots: Tensor, degree: int) -> Tensor:
         >>> evaluate(torch.tensor([0.2, 0.7]), slopes, knots, 0)
         tensor([ 2., -1.])
 
-    Source: de Boor (2001), chapter X. In the book: chapters 1 and 20.
+    Source: de Boor (2001), chapter X. In the book: chapters 1 and 17.
     """
     check_knots(knots, degree)
     check_coef(coef, knots, degree)
@@ -354,7 +354,7 @@ def refine(
         >>> refine(torch.tensor([0.0, 1.0]), old, new, 1).round(decimals=4).abs()
         tensor([0.0000, 0.5000, 1.0000])
 
-    Source: de Boor (2001), chapters XI and XIV. In the book: chapters 1 and 10.
+    Source: de Boor (2001), chapters XI and XIV. In the book: chapters 1 and 8.
     """
     check_knots(knots, degree)
     new_degree = degree if new_degree is None else new_degree

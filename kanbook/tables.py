@@ -119,7 +119,7 @@ def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepar
         >>> one.inputs(DataFrame({"area": [900.0], "town": ["Rome"]}))
         tensor([[ 1., -1., -1., -1.]])
 
-    In the book: chapter 19.
+    In the book: chapter 16.
     """
     kind = kind_of(frame, target, kind)
     frame, target = frame.rename(columns=str), str(target)

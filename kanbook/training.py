@@ -268,7 +268,7 @@ def fit(
         >>> history.loss[-1] < 1e-3
         True
 
-    In the book: chapters 3, 5 and 9 to 11.
+    In the book: chapters 3, 5 and 7 to 9.
     """
     start = time.perf_counter()
     _check_model(model)

@@ -33,7 +33,7 @@ COLOR = re.compile(
 STYLED = re.compile(  # where colors stand, and no text of a figure
     r"<style.*?</style>|(?:style|fill|stroke|stop-color|values|from|to)=\"[^\"]*\"", re.DOTALL
 )
-# The white sheet that Matplotlib, and the drawings of chapters 9 and 10, put below everything.
+# The white sheet that Matplotlib, and the drawings of chapters 7 and 8, put below everything.
 SHEET = re.compile(
     r'(?P<start>^<svg [^>]*>(?:<defs><style.*?</defs>|<style.*?</style>)?\s*(?:<g>)*)'
     r'(?:<path d="M 0 [^"]*" style="fill:#ffffff"/>|<rect [^>]*fill="white"/>)', re.DOTALL

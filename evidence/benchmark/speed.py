@@ -4,8 +4,8 @@
 ``make bench ARGS="--quick"`` takes a minute or two. Two packages are on no index; their checkouts,
 ``efficient-kan`` (github.com/Blealtan/efficient-kan) and ``fast-kan``
 (github.com/ZiyaoLi/fast-kan), are in ``--peers FOLDER``. With ``--save FILE`` the numbers go to a
-file that :func:`evidence.reading.load_benchmark` loads; what the columns mean stands there. How it is
-measured:
+file that :func:`evidence.reading.load_benchmark` loads; what the columns mean stands there. How it
+is measured:
 
 - A call is a forward and a backward pass, with gradients of the parameters and of the inputs.
 - Each setting has a process of its own. In it the contestants take turns: every round times each
@@ -463,9 +463,9 @@ def cells_of(notebook):
 
 
 def steps(calls, rounds):
-    """The layers that chapter 16 builds: its own cells, run here with more calls and rounds."""
+    """The layers that chapter 13 builds: its own cells, run here with more calls and rounds."""
     scope = {}
-    for source in cells_of("16_speed.ipynb"):
+    for source in cells_of("13_speed.ipynb"):
         exec(source, scope)
         scope |= {"CALLS": calls, "ROUNDS": rounds}
         if "ratios" in scope:
@@ -485,7 +485,7 @@ def steps(calls, rounds):
 
 
 def tanh(rounds, frameworks):
-    """Training steps of chapter 13's networks, in units of that of one tanh after the sum."""
+    """Training steps of chapter 12's networks, in units of that of one tanh after the sum."""
     os.environ |= tanh_readings.ENVIRONMENT
     warm = torch.ones(31 * 2**18)  # 31 MiB: from now on, freed blocks up to this size are reused
     del warm
@@ -513,7 +513,7 @@ def tanh(rounds, frameworks):
 
 
 def engines(rounds):
-    """The engines of chapter 22, made by its own cells: a step of each, in turns, on one core."""
+    """The engines of chapter 20, made by its own cells: a step of each, in turns, on one core."""
     if hasattr(os, "sched_setaffinity"):  # JAX would take all
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     scope, trainings, calls, first = {}, [], {}, {}
@@ -522,7 +522,7 @@ def engines(rounds):
         trainings.append((step, theta, data))
         return [0.0]
 
-    for source in cells_of("22_engines.ipynb"):
+    for source in cells_of("20_engines.ipynb"):
         if source.startswith("looks ="):  # all engines are there
             break
         if "assert" not in source and "plt.show" not in source:

@@ -1,4 +1,4 @@
-"""The part "tanh" of the benchmark: seconds of a training step of chapter 13's networks.
+"""The part "tanh" of the benchmark: seconds of a training step of chapter 12's networks.
 
 A step is a forward and a backward pass and an update by Adam, on a whole batch. Ratios say
 something within one framework only: Tinygrad compiles a step as a whole, PyTorch runs it piece by

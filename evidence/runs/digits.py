@@ -106,7 +106,7 @@ def settings() -> Iterable[Settings]:
 EXPERIMENTS["digits"] = Experiment(
     "digits",
     "How many digits does least squares reach, on which samples, and what stops it?",
-    (17,),
+    (14,),
     settings,
     seeds=10,
     cost=4,

@@ -444,7 +444,7 @@ def settings() -> Iterable[Settings]:
 EXPERIMENTS["equations"] = Experiment(
     "equations",
     "Who solves differential equations best: KANs, MLPs, or a plain spline?",
-    (20, 21),
+    (17, 19),
     settings,
     cost=70,
 )

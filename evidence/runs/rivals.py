@@ -1,6 +1,6 @@
 """Networks that only the races need.
 
-:class:`NodeTanh` has chapter 13's curve at every node instead of every edge;
+:class:`NodeTanh` has chapter 12's curve at every node instead of every edge;
 :class:`NaiveKANLayer` is the KAN layer before it was made fast, ``SoftKANLayer`` one of soft
 boxes.
 """
@@ -45,7 +45,7 @@ class SoftKANLayer(KANLayer):
     comparison. The functions are smooth and overlap more than B-splines do; outside their knots
     they are small, not 0, and they do not add up to 1.
 
-    Source: the code of Casey Primozic's post (2024). In the book: chapter 5.
+    Source: the code of Casey Primozic's post (2024). In the book: chapter 11.
     """
 
     def forward(self, x: Tensor) -> Tensor:

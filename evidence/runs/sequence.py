@@ -259,7 +259,7 @@ def settings() -> Iterable[Settings]:
 EXPERIMENTS["sequence"] = Experiment(
     "sequence",
     "Does a KAN keep what it has learned while it learns the next thing?",
-    (20, 21),
+    (17, 19),
     settings,
     tuning=1.0,
     cost=25,

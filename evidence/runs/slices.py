@@ -1,4 +1,4 @@
-"""The cold case of chapter 5: the pictures of a post on KANs, as its code fed them to a network.
+"""The cold case of chapter 11: the pictures of a post on KANs, as its code fed them to a network.
 
 One network learns several pictures at once, the slices of a volume: (slice, x, y) -> luminance, at
 random positions between the pixels.

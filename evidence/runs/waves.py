@@ -48,7 +48,7 @@ def waves(x: Tensor, k: Tensor, phases: Tensor) -> Tensor:
                 [0.0000]])
 
     Source: Rahaman et al., "On the Spectral Bias of Neural Networks" (ICML 2019), section 3.
-    In the book: chapter 10.
+    In the book: chapter 8.
     """
     angles = torch.pi * k * (x + 1) + phases
     return math.sqrt(2 / len(k)) * angles.sin().sum(-1, keepdim=True)
@@ -183,7 +183,7 @@ def settings() -> Iterable[Settings]:
 EXPERIMENTS["waves"] = Experiment(
     "waves",
     "Who learns which frequencies, and when?",
-    (10,),
+    (8,),
     settings,
     cost=14,
 )

@@ -87,7 +87,7 @@ def law(
         >>> torch.allclose(targets, inputs.prod(-1, keepdim=True))
         True
 
-    In the book: chapter 18.
+    In the book: chapter 15.
     """
     check_name("name", name, LAWS)
     check_integer("n", n, 2)

@@ -1,4 +1,4 @@
-"""What is said about KANs, and what the stored runs say: the verdicts of chapter 21.
+"""What is said about KANs, and what the stored runs say: the verdicts of chapter 19.
 
 Each claim has a function that looks at the stored rows and returns a word and the numbers behind
 it. Errors are compared as KAN / rival, below 1 the KAN is better, with a 95 % interval over tasks
@@ -26,9 +26,9 @@ from .kinds import NAMES, SCALES, over, phases, singles, solved, with_methods
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-FILES = """01_splines 02_playground 03_minimal_kan 04_baseline 05_images 06_bias 07_spline_weights
-08_base_functions 09_grid_updates 10_grid_extension 11_second_order 12_ladder 13_tanh 14_mixtures
-15_race 16_speed 17_precision 18_formulas 19_real_data 20_equations"""
+FILES = """01_splines 02_playground 03_minimal_kan 04_fair_race 05_picture 06_three_extras
+07_grid_updates 08_grid_extension 09_second_order 10_recipe 11_cold_case 12_tanh 13_speed
+14_precision 15_formulas 16_real_data 17_equations"""
 WORDS = "stands", "narrower", "hardly", "falls", "open"
 FIRST = "beat", "smooth", "half", "slow", "formula"
 
@@ -99,10 +99,10 @@ def claim(who: str, *chapters: int, but: str = "") -> Callable[[Judge], Judge]:
 @claim(
     "KAN paper; often said",
     4,
-    9,
-    15,
-    17,
-    19,
+    7,
+    11,
+    14,
+    16,
     but="on formulas like a KAN with many samples, or where the MLP is not searched",
 )
 def beat(rows: Rows) -> Found:
@@ -129,7 +129,7 @@ def beat(rows: Rows) -> Found:
     return Found(word(map(side, found.values())), f"{text}{undecided}.")
 
 
-@claim(SAID, 15, but="perhaps on formulas like a KAN, with many samples")
+@claim(SAID, 11, but="perhaps on formulas like a KAN, with many samples")
 def half(rows: Rows) -> Found:
     """A KAN needs half of an MLP's parameters."""
     import pandas
@@ -155,7 +155,7 @@ def half(rows: Rows) -> Found:
     return Found(word(sides), f"{text}{said}.")
 
 
-@claim(PAPER, 16, but="PyKAN's do, this book's three times")
+@claim(PAPER, 13, but="PyKAN's do, this book's three times")
 def slow(rows: Rows) -> Found:
     """KANs train ten times as slowly."""
     step = statistics.paces(rows("pace")).pivot(index=["task", "size"], columns="family")
@@ -169,7 +169,7 @@ def slow(rows: Rows) -> Found:
     return Found(verdict, text)
 
 
-@claim(PAPER, 18, but="small laws, exact data")
+@claim(PAPER, 15, but="small laws, exact data")
 def formula(rows: Rows) -> Found:
     """A KAN can be read: it turns into a formula."""
     frame = rows("recovery")
@@ -188,7 +188,7 @@ def formula(rows: Rows) -> Found:
     return Found(verdict, text)
 
 
-@claim(PAPER, 10, 12, but="only if the knots move, too")
+@claim(PAPER, 8, 10, but="only if the knots move, too")
 def climb(rows: Rows) -> Found:
     """More knots on the way beat all of them from the start."""
     ways = {"20 throughout": ("", "20"), "5 throughout and more width": ("", "5")}
@@ -203,7 +203,7 @@ def climb(rows: Rows) -> Found:
     return Found(word(sides), text)
 
 
-@claim(PAPER, 20, but="by Adam about as accurate as a tanh MLP of 100 times the size")
+@claim(PAPER, 17, but="by Adam about as accurate as a tanh MLP of 100 times the size")
 def hundred(rows: Rows) -> Found:
     """Differential equations: 100 times more accurate with 100 times fewer parameters."""
     plane = rows("equations"), "poisson-2d"
@@ -216,7 +216,7 @@ def hundred(rows: Rows) -> Found:
     return Found(verdict, text)
 
 
-@claim(PAPER, 20, but="one spline only")
+@claim(PAPER, 17, but="one spline only")
 def forget(rows: Rows) -> Found:
     """KANs learn new things without forgetting old ones."""
     frame = rows("sequence")
@@ -231,7 +231,7 @@ def forget(rows: Rows) -> Found:
     return Found(verdict, text)
 
 
-@claim("Wang et al.", 10, but="those that a plain tanh MLP misses")
+@claim("Wang et al.", 8, but="those that a plain tanh MLP misses")
 def waves(rows: Rows) -> Found:
     """KANs learn quick waves that MLPs miss."""
     of = Waves(rows("waves"))
@@ -243,7 +243,7 @@ def waves(rows: Rows) -> Found:
     return Found(word(map(side, found.values())), text)
 
 
-@claim("PyKAN", 9, but="errors fall by a tenth")
+@claim("PyKAN", 7, but="errors fall by a tenth")
 def update(rows: Rows) -> Found:
     """Knots should follow the data."""
     frame = rows("knots")
@@ -254,7 +254,7 @@ def update(rows: Rows) -> Found:
     return Found(word(sides), f"Moved / still, eight tasks: {each(found)}.")
 
 
-@claim("PyKAN", 11, but="MLPs gain as much, least squares beats it")
+@claim("PyKAN", 9, but="MLPs gain as much, least squares beats it")
 def second(rows: Rows) -> Found:
     """L-BFGS is the optimizer for a KAN."""
     runs = rows("optimizers").query("dtype == 'float64' and task == 'exp_sine'")
@@ -269,7 +269,7 @@ def second(rows: Rows) -> Found:
     return Found(word([side(found["KAN"]), better]), text)
 
 
-@claim("Fairer Comparison", 19, but="on pictures")
+@claim("Fairer Comparison", 16, but="on pictures")
 def fairer(rows: Rows) -> Found:
     """Everywhere but on formulas MLPs are better."""
     found = rows.each("tables")
@@ -283,7 +283,7 @@ def fairer(rows: Rows) -> Found:
     return Found(word(sides, "b"), text)
 
 
-@claim(POST, 5, but="it does worse, it does not fail")
+@claim(POST, 11, but="it does worse, it does not fail")
 def image(rows: Rows) -> Found:
     """On an image a KAN fails, whatever one tries."""
     end = final_errors(rows("cold-case-finale"), 20_000)
@@ -294,7 +294,7 @@ def image(rows: Rows) -> Found:
     return Found("stands" if worst > 5 else "hardly" if worst > TIE else "falls", text)
 
 
-@claim(POST, 5, 15, but="in one of two")
+@claim(POST, 11, but="in one of two")
 def race(rows: Rows) -> Found:
     """A tanh MLP wins, with a loss of 0.0006 against 0.0011."""
     found = over(singles(rows)["a photograph, its own pixels"])
@@ -304,7 +304,7 @@ def race(rows: Rows) -> Found:
     return Found(word([side(found)], "b"), text)
 
 
-@claim(POST, 6, 7, 8, 12, but="one of the three helps, on one task")
+@claim(POST, 6, 10, but="one of the three helps, on one task")
 def extras(rows: Rows) -> Found:
     """Bias, spline weight and SiLU help somewhat, and slow training a lot."""
     main = where(statistics.effects(rows("extras-factorial")), where="main").set_index("extra")
@@ -318,7 +318,7 @@ def extras(rows: Rows) -> Found:
     return Found(word(sides), text)
 
 
-@claim(POST, 13, but="fast only against the post's splines")
+@claim(POST, 12, but="fast only against the post's splines")
 def tanh(rows: Rows) -> Found:
     """tanh(a x² + b x) comes close to the splines, ten times as fast."""
     found = rows.each("formulas", "tanh after the sum")
@@ -332,7 +332,7 @@ def tanh(rows: Rows) -> Found:
     return Found(fast if near else "falls", text)
 
 
-@claim(POST, 14, but="some of them")
+@claim(POST, 12, but="some of them")
 def knobs(rows: Rows) -> Found:
     """Order of layers, depth, rate, batch: all within 20 %."""
     spans = {}
@@ -348,7 +348,7 @@ def knobs(rows: Rows) -> Found:
     return Found(verdict, f"Largest error / least, at equal parameters: {said}.")
 
 
-@claim(POST, 17, but="most KANs, on exact products")
+@claim(POST, 14, but="most KANs, on exact products")
 def digits(rows: Rows) -> Found:
     """64-bit KANs come close to machine precision, MLPs do not."""
     runs = products(rows("digits"))
@@ -362,7 +362,7 @@ def digits(rows: Rows) -> Found:
     return Found("stands" if min(got) == 10 else "narrower" if got[0] > 5 > few else "falls", text)
 
 
-@claim(SAID, 12, 15, 17, 19, but="on formulas like a KAN, against an MLP")
+@claim(SAID, 10, 11, 14, 16, but="on formulas like a KAN, against an MLP")
 def smooth(rows: Rows) -> Found:
     """Smooth, two to four inputs, no noise: take a KAN."""
     stored = rows("formulas", "parameters"), rows("formulas-lm")
@@ -387,7 +387,7 @@ def _smooth(task: str) -> bool:
     return one.smooth and one.inputs <= 3
 
 
-@claim(SAID, 19, but="with some numbers of samples")
+@claim(SAID, 16, but="with some numbers of samples")
 def noisy(rows: Rows) -> Found:
     """With noise: take an MLP."""
     found = rows.each("noise")
@@ -395,7 +395,7 @@ def noisy(rows: Rows) -> Found:
     return Found(word(map(side, found.values()), "b"), f"20 % noise, KAN / MLP: {each(found)}.")
 
 
-@claim(SAID, 15)
+@claim(SAID, 11)
 def painted(rows: Rows) -> Found:
     """For a picture: take an MLP."""
     found = rows.each("pictures")

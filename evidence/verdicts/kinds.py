@@ -1,4 +1,4 @@
-"""KAN against MLP by kind of task, from the stored contests: the figure of chapter 21."""
+"""KAN against MLP by kind of task, from the stored contests: the figure of chapter 19."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def curves(frame: DataFrame) -> DataFrame:
 def singles(load: Callable[[str], DataFrame]) -> dict[str, DataFrame]:
     """Comparisons outside of the contests, by name: one MLP as rival, with rates of its own.
 
-    The curves of chapter 4, the eight tasks of chapter 9 (one optimizer throughout), the formula of
-    chapter 17 by Levenberg-Marquardt, straight and turned, and the photograph of chapter 15.
+    The curves of chapter 4, the eight tasks of chapter 7 (one optimizer throughout), the formula of
+    chapter 14 by Levenberg-Marquardt, straight and turned, and the photograph of chapter 11.
     """
     moved = load("knots").replace({"family": {"moved, kept": "KAN", "MLP, kept": "MLP"}})
     squares = load("second-order").query("task == 'exp_sine' and optimizer == 'lm'")

@@ -135,7 +135,7 @@ class KANLab(LivingFigure):
         >>> lab.model()(torch.zeros(1, 2, dtype=torch.float64)).shape
         torch.Size([1, 1])
 
-    In the book: chapters 3 and 18.
+    In the book: chapters 3 and 15.
     """
 
     _esm = bundle.script("lab")

@@ -161,7 +161,7 @@ def formula(
         (torch.Size([5, 2]), True)
 
     Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 3.1. In the book: chapters
-    12 and 17.
+    10 and 14.
     """
     check_name("name", name, FORMULAS)
     check_integer("n", n, 2)

@@ -1,4 +1,4 @@
-"""The benchmark of chapter 22's engines: JAX, Tinygrad, Node and clang. `make test-all` runs it.
+"""The benchmark of chapter 20's engines: JAX, Tinygrad, Node and clang. `make test-all` runs it.
 
 The chapter itself, which every `make test` runs, uses them all and compares what they compute.
 """

@@ -1,4 +1,4 @@
-"""What readers copy runs: the page "Use kanbook in your project", the answers of chapter 21."""
+"""What readers copy runs: the page "Use kanbook in your project", the answers of chapter 19."""
 
 import ctypes
 import json
@@ -72,7 +72,7 @@ def test_its_numbers_are_those_of_the_benchmark():
 
 def test_the_answers_of_the_verdict_can_be_copied():
     pytest.importorskip("sklearn")
-    cells = json.loads((ROOT / "notebooks" / "21_verdict.ipynb").read_text("utf-8"))["cells"]
+    cells = json.loads((ROOT / "notebooks" / "19_verdict.ipynb").read_text("utf-8"))["cells"]
     text = next(text for c in cells if 'class="chooser"' in (text := "".join(c["source"])))
     x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
     y = x[:, :1] * x[:, 1:]

@@ -83,7 +83,7 @@ def test_a_drawing_is_shown_and_loaded_in_one_look(browser, server, scheme):
     visitor = Visitor(browser, server, DESKTOP, scheme)
     loaded = []
     visitor.page.on("request", lambda request: loaded.append(request.url))
-    page = visitor.open("notebooks/12_ladder.html")
+    page = visitor.open("notebooks/10_recipe.html")
     page.locator("article img.drawing:visible").first.scroll_into_view_if_needed()
     page.wait_for_function(
         "[...document.images].some(i => i.matches('.drawing') && i.naturalWidth)"
@@ -106,7 +106,7 @@ def test_a_drawing_is_shown_and_loaded_in_one_look(browser, server, scheme):
 
 
 def test_a_film_is_a_still_where_less_motion_is_wanted(fresh_desktop):
-    page = fresh_desktop.open("notebooks/09_grid_updates.html")
+    page = fresh_desktop.open("notebooks/07_grid_updates.html")
     film = page.locator("#fig-update-film img:visible")
     film.scroll_into_view_if_needed()
     for motion, moves in (("no-preference", True), ("reduce", False)):
@@ -138,7 +138,7 @@ def test_folded_set_up_cell_opens(desktop):
 def test_a_link_from_the_first_page_opens_an_answer(fresh_desktop):
     page = fresh_desktop.open("book/intro.html")
     page.get_by_role("link", name="a microcontroller").click()
-    page.wait_for_url("**/21_verdict.html#microcontroller")
+    page.wait_for_url("**/19_verdict.html#microcontroller")
     assert page.locator("#microcontroller > blockquote").is_visible()
     assert not page.locator("#noisy-table > blockquote").is_visible()
     page.evaluate("location.hash = 'noisy-table'")

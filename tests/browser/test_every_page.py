@@ -74,8 +74,8 @@ KINDS = {
     "book/references.html",
     "notebooks/02_playground.html",
     "notebooks/03_minimal_kan.html",
-    "notebooks/16_speed.html",
-    "notebooks/21_verdict.html",
+    "notebooks/13_speed.html",
+    "notebooks/19_verdict.html",
     "search.html",
 }
 ONLY_CONTRAST = {"runOnly": ["color-contrast"]}

@@ -1,4 +1,4 @@
-"""What chapters 3 and 18 say that a reader will see in the KAN Lab."""
+"""What chapters 3 and 15 say that a reader will see in the KAN Lab."""
 
 from statistics import median
 

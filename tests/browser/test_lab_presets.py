@@ -59,7 +59,7 @@ def test_doubling_before_an_update_throws_the_network_back():
     scripts = [[300, "extend"]], [[300, "update"], [300, "extend"]]
     plain, careful = (run(PRESETS["leaving"] | {"script": script}, 601) for script in scripts)
     for notes, told in ((plain, ["0.6", "0.02", "0.02"]), (careful, ["0.05", "0.004", "0.002"])):
-        assert [f"{notes[step]['error']:.1g}" for step in (300, 400, 600)] == told  # chapter 10
+        assert [f"{notes[step]['error']:.1g}" for step in (300, 400, 600)] == told  # chapter 8
     assert f"{plain[600]['error']:.3f}" == "0.015"
 
 

@@ -1,4 +1,4 @@
-"""The claims of chapter 21: their numbers against the raw rows, their words against their rules."""
+"""The claims of chapter 19: their numbers against the raw rows, their words against their rules."""
 
 import json
 import math

@@ -55,7 +55,7 @@ def test_runs_that_two_experiments_share_are_equal():
     both = between.query("frequencies == 5").merge(scaling.query("depth == 2"), on=keys)
     assert len(both) == 12
     assert (both.lr_x == both.lr_y).all() and (both.widths_x == both.widths_y).all()
-    assert (both.loss_x == both.loss_y).all()  # chapter 15: to the last digit
+    assert (both.loss_x == both.loss_y).all()  # chapter 11: to the last digit
 
 
 def test_the_benchmark_says_how_it_was_made():
