@@ -4,10 +4,12 @@
     python book/_tools/bake_repo.py alice/kanbook --ref SHA --branch colab          for publishing
 
 `--branch` is the branch that the Colab buttons open, `--ref` the branch, tag or commit that the
-set-up cells fetch. Standard library only: it runs before anything is installed.
+set-up cells fetch. For publishing, the old path of a notebook that moved gets a notebook that leads
+on. Standard library only: it runs before anything is installed.
 """
 
 import argparse
+import posixpath
 import re
 from pathlib import Path
 
@@ -61,8 +63,11 @@ def setup_cell(slug, ref):
 
 def badge_cell(slug, branch, path):
     """The badge of the notebook at `path`, relative to the root."""
-    url = f"https://colab.research.google.com/github/{slug}/blob/{branch}/{Path(path).as_posix()}"
-    return f"[![Open in Colab]({BADGE_IMAGE})]({url})"
+    return f"[![Open in Colab]({BADGE_IMAGE})]({colab_url(slug, branch, path)})"
+
+
+def colab_url(slug, branch, path):
+    return f"https://colab.research.google.com/github/{slug}/blob/{branch}/{Path(path).as_posix()}"
 
 
 def add_cells(notebook, path, slug, branch):
@@ -95,10 +100,33 @@ def rename(root, slug, ref, branch):
         write(path, re.sub("|".join(map(re.escape, new)), lambda found: new[found[0]], text))
 
 
+def lead_on(root, slug, branch):
+    """Puts a notebook of one cell at every old path that the redirects of _config.yml name."""
+    text = (root / "_config.yml").read_text(encoding="utf-8")
+    for old, target in re.findall(r"^ +(notebooks/\S+): +(\S+)\.html$", text, re.M):
+        new = posixpath.normpath(posixpath.join(posixpath.dirname(old), f"{target}.ipynb"))
+        title = re.match("# (.+)", lesson_of(read(root / new)))[1]
+        source = f"This notebook has moved: [{title}]({colab_url(slug, branch, new)})."
+        cell = {"cell_type": "markdown", "id": "moved", "metadata": {}, "source": source}
+        write(
+            root / f"{old}.ipynb",
+            dump({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}),
+        )
+
+
+def lesson_of(notebook):
+    """The first text of a notebook that is no badge."""
+    return next(
+        cell["source"]
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "markdown" and not is_tagged(cell, "badge")
+    )
+
+
 def main(arguments=None, root=ROOT):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("slug", nargs="?", help="owner/name of the repository to publish")
-    parser.add_argument("--ref", default="main", help="what the set-up cells install")
+    parser.add_argument("--ref", default="main", help="what the set-up cells fetch")
     parser.add_argument("--branch", default="main", help="what the badges open")
     options = parser.parse_args(arguments)
     if options.slug and not re.fullmatch(r"[\w-]+/[\w.-]+", options.slug):
@@ -111,6 +139,7 @@ def main(arguments=None, root=ROOT):
             write(path, after)
     if options.slug:
         rename(root, options.slug, options.ref, options.branch)
+        lead_on(root, options.slug, options.branch)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def python(*arguments, **options):
 
 def test_install_brings_kanbook_with_its_data_and_nothing_else(tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
-    for name in ("kanbook", "notebooks", "book", "tests"):
+    for name in ("kanbook", "evidence", "notebooks", "book", "tests"):
         ignored = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -37,7 +37,7 @@ def test_install_brings_kanbook_with_its_data_and_nothing_else(tmp_path):
     assert result.returncode == 0, result.stderr
     assert {path.name for path in target.iterdir() if path.suffix != ".dist-info"} == {"kanbook"}
     wanted = {path.relative_to(source) for path in (source / "kanbook").rglob("*.*")}
-    assert {path.suffix for path in wanted} >= {".py", ".js", ".css", ".png", ".json", ".jsonl"}
+    assert {path.suffix for path in wanted} >= {".py", ".js", ".css", ".png", ".typed"}
     assert not {str(path) for path in wanted if not (target / path).is_file()}
 
 
@@ -120,34 +120,36 @@ def test_bad_slug_is_refused(tmp_path, capsys, slug):
     assert "give owner/name" in capsys.readouterr().err
 
 
-def run_setup_cell(folder, before=""):
-    """Runs the set-up cell as a notebook in `folder` would, with no kanbook installed."""
-    hide = (  # an editable install is found through a hook or a path: take both away
-        "import sys\n"
-        "sys.path = [p for p in sys.path if not __import__('os').path.isdir(p + '/kanbook')]\n"
-        "sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]\n"
-    )
-    after = "\nprint('from', kanbook.__file__)"
-    script = hide + before + bake_repo.setup_cell("OWNER/kanbook", "main") + after
-    return python("-P" if sys.version_info >= (3, 11) else "-B", "-c", script, cwd=folder)
+def run_setup_cell(folder, **variables):
+    """Runs the set-up cell as a notebook in `folder` would, where another kanbook is installed."""
+    installed = folder / "installed" / "kanbook"
+    installed.mkdir(parents=True)
+    (installed / "__init__.py").write_text("")
+    script = bake_repo.setup_cell("OWNER/kanbook", "main") + "\nprint('from', kanbook.__file__)"
+    environment = os.environ | {"PYTHONPATH": str(installed.parent)} | variables
+    flag = "-P" if sys.version_info >= (3, 11) else "-B"
+    return python(flag, "-c", script, cwd=folder, env=environment)
 
 
-def test_setup_cell_finds_the_checkout_around_it(tmp_path):
-    package, folder = tmp_path / "kanbook", tmp_path / "notebooks" / "solutions"
-    package.mkdir()
+def test_setup_cell_takes_the_checkout_around_it(tmp_path):
+    folder = tmp_path / "notebooks" / "solutions"
     folder.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "plots.py").write_text("def use_style():\n    print('styled')\n")
+    for package in ("kanbook", "evidence"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "kanbook" / "plots.py").write_text("def use_style():\n    print('styled')\n")
     result = run_setup_cell(folder)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == ["styled", "from", str(package / "__init__.py")]
+    said, *others = result.stdout.splitlines()
+    assert said == "kanbook and evidence: the checkout around this notebook"
+    assert others == ["styled", f"from {tmp_path / 'kanbook' / '__init__.py'}"]
 
 
-def test_setup_cell_says_what_to_do_when_pip_fails(tmp_path):
-    pip = "import subprocess; subprocess.run = lambda *a, **k: subprocess.CompletedProcess(a, 1)\n"
-    result = run_setup_cell(tmp_path, before=pip)
+def test_setup_cell_says_what_to_do_when_it_cannot_fetch(tmp_path):
+    """An installed kanbook, which has no evidence, is not enough."""
+    result = run_setup_cell(tmp_path, GIT_ALLOW_PROTOCOL="file")
     assert result.returncode != 0
-    assert "git+https://github.com/OWNER/kanbook@main" in result.stderr
+    assert "`git fetch --depth 1 https://github.com/OWNER/kanbook main` failed" in result.stderr
     assert "clone the repository" in result.stderr
 
 

@@ -23,6 +23,9 @@ from notebook_files import ROOT
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NOTEBOOKS = [path.relative_to(ROOT).as_posix() for path in notebooks.find()]
 SLUG = "alice/kanbook"
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+REDIRECTS = CONFIG["sphinx"]["config"]["redirects"]
+REDIRECTS = {old: new for old, new in REDIRECTS.items() if old.startswith("notebooks/")}
 TOKEN = "-".join(["ghs", "not", "to", "be", "stored"])  # whole nowhere, in no file of the tree
 TOOLS = {
     "actionlint": ["-no-color", "-pyflakes="],  # with shellcheck, from the same environment
@@ -142,12 +145,21 @@ def published(tmp_path_factory):
 
 
 def test_branch_holds_every_file_as_one_commit(published):
-    kept = [name for name in published.files("main") if not name.startswith(".github/")]
-    assert published.files() == kept
+    kept = {name for name in published.files("main") if not name.startswith(".github/")}
+    assert set(published.files()) == kept | {f"{old}.ipynb" for old in REDIRECTS}
     assert published.git(published.bare, "rev-list", "--count", "colab") == "1"
 
 
-def test_notebooks_open_on_the_branch_and_install_a_commit_of_main(published):
+def test_old_paths_lead_on(published):
+    assert REDIRECTS
+    for old, target in REDIRECTS.items():
+        new = posixpath.normpath(posixpath.join(posixpath.dirname(old), f"{target[:-5]}.ipynb"))
+        (cell,) = published.cells(f"{old}.ipynb")
+        prefix = f"https://colab.research.google.com/github/{SLUG}/blob/colab/"
+        assert new in NOTEBOOKS and f"]({prefix}{new})" in cell
+
+
+def test_notebooks_open_on_the_branch_and_fetch_a_commit_of_main(published):
     commit = published.git(published.bare, "rev-parse", "main")
     for path in NOTEBOOKS:
         cells = published.cells(path)
@@ -179,7 +191,7 @@ def test_token_is_given_to_git_and_stored_nowhere(published):
 def test_a_fork_publishes_its_own_book_and_replaces_it(tmp_path):
     github = GitHub(tmp_path, "Bob-2/my.book")
     built = github.git(github.run_job("build"), "diff")
-    pushed = github.git(github.run_job("colab"), "diff", "main", "--", ".", ":!.github")
+    pushed = github.git(github.run_job("colab"), "diff", "--diff-filter=M", "main", "--", ".", ":!.github")
     assert built and built == pushed, "baked alike"
     first = github.git(github.bare, "rev-parse", "main")
     github.commit(NOTEBOOKS[0])

@@ -6,7 +6,6 @@ PyTorch is not installed again but linked from the environment that this runs in
 take gigabytes, and each machine keeps the build that fits it.
 """
 
-import re
 import shutil
 import subprocess
 import sys
@@ -21,19 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "_build" / "colab"
 VERSIONS = ROOT / "tests" / "notebooks" / "colab.txt"
 INSTALLED = FOLDER / "installed.txt"  # a copy of it, written last
-WHEELS = FOLDER / "wheels"  # what builds kanbook, so that a test needs no network
 LINKS = FOLDER / "torch"
 
 
 def packages(folder):
     """The folder that holds the packages of an environment with this Python."""
     return Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
-
-
-def add_to_path(folder, *others):
-    """Lets the environment in `folder` import from other folders too."""
-    text = "".join(f"{other}\n" for other in others)
-    (packages(folder) / "others.pth").write_text(text, encoding="utf-8")
 
 
 def with_requirements(requirement, found):
@@ -66,13 +58,9 @@ def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     venv.create(FOLDER, symlinks=True, with_pip=True)
     link_torch()
-    add_to_path(FOLDER, LINKS)
+    (packages(FOLDER) / "torch.pth").write_text(f"{LINKS}\n", encoding="utf-8")
     python("-m", "pip", "install", "--quiet", "--requirement", VERSIONS)
     python("-c", "import matplotlib.font_manager")  # lists fonts now: in a notebook it might print
-    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    builders = re.search(r"^requires = \[(.*)\]$", pyproject, re.M)[1]
-    wanted = re.findall('"(.+?)"', builders)
-    python("-m", "pip", "download", "--quiet", "--dest", WHEELS, *wanted)
     shutil.copy(VERSIONS, INSTALLED)
 
 

@@ -3,24 +3,24 @@
 And as on an old processor (`default` of portable.py), which takes no run of its own this way. The
 outputs are compared and the time budgets watched as in `make test`.
 
-`make colab` makes the environment and runs this. The first notebook gets a small environment of its
-own on top of that one, and its set-up cell, which all have, installs kanbook there: from a git
-repository that holds the files as they are now, uncommitted ones included, and stands in for the
-one on GitHub. For the others kanbook is installed once, and they run two at a time. No network.
+`make colab` makes the environment and runs this. The first notebook stands in an empty folder, and
+its set-up cell, which all have, fetches kanbook and evidence there: from a git repository that
+holds the files as they are now, uncommitted ones included, and stands in for the one on GitHub. The
+others stand inside what it fetched, and run two at a time. No network.
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-import venv
 from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from colab_environment import FOLDER, INSTALLED, LINKS, VERSIONS, WHEELS, add_to_path, packages
+from colab_environment import FOLDER, INSTALLED, LINKS, VERSIONS, packages
 from portable import BUDGETS, ENVIRONMENT, NBVAL, SETTINGS, TWO_AT_A_TIME, longest_first
 
 import bake_repo
@@ -39,7 +39,7 @@ def witness():
     path = os.getcwd() + ".json"
 
     def note(*_):
-        names = {"kanbook", "torch"} & set(sys.modules)
+        names = {"kanbook", "evidence", "torch"} & set(sys.modules)
         with open(path, "w") as file:
             json.dump({name: sys.modules[name].__file__ for name in names}, file)
 
@@ -49,8 +49,8 @@ def witness():
 witness()
 del witness
 """
-# What steers git, pip, Python and Jupyter on this machine, and must not do so in the test.
-STEERING = ("GIT_", "IPYTHON", "JUPYTER_", "MPL", "PIP_", "PYTEST_", "PYTHON")
+# What steers git, Python and Jupyter on this machine, and must not do so in the test.
+STEERING = ("GIT_", "IPYTHON", "JUPYTER_", "MPL", "PYTEST_", "PYTHON")
 NO_GIT_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
@@ -65,7 +65,7 @@ def run(command, folder, *, may_fail=False, **settings):
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """A git repository with the files as they are now, on the branch that set-up cells install."""
+    """A git repository with the files as they are now, on the branch that set-up cells fetch."""
     folder = tmp_path_factory.mktemp("repository")
     author = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
 
@@ -80,45 +80,23 @@ def repository(tmp_path_factory):
     return folder
 
 
-def make_environment(folder):
-    """A fresh environment, without kanbook, on top of the one with Colab's versions."""
-    venv.create(folder, symlinks=True, with_pip=False)
-    add_to_path(folder, packages(FOLDER), LINKS)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def offline(repository):
-    """Environment variables that lead git and pip to that repository, and nowhere else."""
+    """Environment variables that lead git to that repository, and nowhere else."""
     slug, _ = bake_repo.configured(ROOT)
     return NO_GIT_SETTINGS | {
         "GIT_ALLOW_PROTOCOL": "file",
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.file://{repository}.insteadOf",
         "GIT_CONFIG_VALUE_0": f"https://github.com/{slug}",
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_FIND_LINKS": str(WHEELS),
-        "PIP_NO_CACHE_DIR": "1",
-        "PIP_NO_INDEX": "1",
     }
 
 
-@pytest.fixture(scope="module")
-def equipped(tmp_path_factory, offline):
-    """An environment in which kanbook is installed."""
-    folder = make_environment(tmp_path_factory.mktemp("equipped") / "environment")
-    source = "git+https://github.com/{}@{}".format(*bake_repo.configured(ROOT))
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", source]
-    run(pip, folder, **offline)
-    return folder
-
-
-def with_kernel(folder, environment):
-    """Environment variables that lead Jupyter to an environment, its files in a folder."""
+def with_kernel(folder):
+    """Environment variables that lead Jupyter to Colab's versions, its files in a folder."""
     kernel = folder / "kernels" / "colab" / "kernel.json"
     kernel.parent.mkdir(parents=True)
-    command = [f"{environment}/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    command = [f"{FOLDER}/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     kernel.write_text(json.dumps({"argv": command, "display_name": "Colab", "language": "python"}))
     startup = folder / "ipython" / "profile_default" / "startup" / "witness.py"
     startup.parent.mkdir(parents=True)
@@ -135,12 +113,12 @@ def place(path):
     return "-".join(path.relative_to(ROOT / "notebooks").with_suffix("").parts)
 
 
-def run_notebooks(paths, environment, folder, **settings):
-    """Runs copies in one pytest, with an environment for their kernels.
+def run_notebooks(paths, content, folder, **settings):
+    """Runs copies below the folder `content` in one pytest, other files in `folder`.
 
     Returns the process, the failures of each place, and the witness's files of each.
     """
-    content, report = folder / "content", folder / "report.xml"
+    report = folder / "report.xml"
     copies = []
     for path in paths:
         (content / place(path)).mkdir(parents=True)
@@ -149,7 +127,7 @@ def run_notebooks(paths, environment, folder, **settings):
     command += ["-c", os.devnull, f"--rootdir={content}", f"--junit-xml={report}", *copies]
     command += [f"--override-ini=pythonpath={ROOT / 'book' / '_tools'}", "-p", "no:cacheprovider"]
     command.append("--nbval-kernel-name=colab")
-    settings |= with_kernel(folder / "jupyter", environment) | SETTINGS["default"]
+    settings |= with_kernel(folder / "jupyter") | SETTINGS["default"]
     result = run(command, ROOT, may_fail=True, **settings)
     assert report.is_file(), result.stdout
     failures, witnesses = defaultdict(list), {}
@@ -161,42 +139,51 @@ def run_notebooks(paths, environment, folder, **settings):
     return result, failures, witnesses
 
 
-def check_files(files, environment):
-    kanbook, torch = Path(files["kanbook"]).parent, Path(files["torch"]).parent
-    assert kanbook == packages(environment) / "kanbook", "not from the set-up cell"
-    assert torch == LINKS / "torch", "torch was replaced"
-
-
-def test_set_up_cell_installs_kanbook_and_nothing_else(tmp_path, offline):
-    colab = make_environment(tmp_path / "environment")
-    before = set(packages(colab).iterdir())
-    result, _, witnesses = run_notebooks([FIRST], colab, tmp_path, **offline)
-    assert result.returncode == 0, result.stdout
-    check_files(witnesses[place(FIRST)], colab)
-    new = sorted(entry.name for entry in set(packages(colab).iterdir()) - before)
-    assert new[0] == "kanbook" and new[1].startswith("kanbook-") and len(new) == 2, new
-    # Fails unless it is all there: Colab's versions, kanbook, and what kanbook requires.
-    pip = [colab / "bin" / "python", "-m", "pip", "install", "--dry-run", "--quiet"]
-    run([*pip, "--requirement", VERSIONS, "kanbook"], tmp_path, **offline)
+def check_files(files, checkout):
+    for name in {"kanbook", "evidence"} & set(files):
+        assert Path(files[name]).parent == checkout / name, "not from the set-up cell"
+    assert Path(files["torch"]).parent == LINKS / "torch", "torch was replaced"
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory, offline, equipped):
-    before = set(packages(equipped).iterdir())
-    folder = tmp_path_factory.mktemp("colab")
-    found = run_notebooks(longest_first(OTHERS), equipped, folder, **offline)
-    return *found, set(packages(equipped).iterdir()) - before
+def first(tmp_path_factory, offline):
+    """The first notebook, in a folder that holds nothing else; where it put what it fetched."""
+    folder, before = tmp_path_factory.mktemp("first"), set(packages(FOLDER).iterdir())
+    ran = run_notebooks([FIRST], folder / "content", folder, **offline)
+    assert set(packages(FOLDER).iterdir()) == before, "something was installed"
+    return *ran, folder / "content" / place(FIRST) / "kanbook-checkout"
 
 
-def test_the_others_need_no_more_and_keep_their_time_budgets(ran):
-    result, *_, new = ran
+def test_set_up_cell_fetches_both_packages(first):
+    result, _, witnesses, checkout = first
     assert result.returncode == 0, result.stdout
-    assert not new, "more was installed"
+    assert {"kanbook", "torch"} <= set(witnesses[place(FIRST)])
+    check_files(witnesses[place(FIRST)], checkout)
+
+
+def test_colab_has_what_kanbook_requires():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    wanted = re.findall('"(.+?)"', re.search(r"^dependencies = \[\n(.*?)^\]", text, re.M | re.S)[1])
+    pip = [FOLDER / "bin" / "python", "-m", "pip", "install", "--dry-run", "--no-index", "--quiet"]
+    assert len(wanted) >= 6
+    run([*pip, *wanted], ROOT)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory, offline, first):
+    checkout = first[-1]
+    folder = tmp_path_factory.mktemp("others")
+    return run_notebooks(longest_first(OTHERS), checkout / "content", folder, **offline)
+
+
+def test_the_others_keep_their_time_budgets(others):
+    result, *_ = others
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_notebook_runs_on_colab(path, ran, equipped):
-    _, failures, witnesses, _ = ran
+def test_notebook_runs_on_colab(path, others, first):
+    _, failures, witnesses = others
     assert place(path) in failures, "no cell ran"
     assert not failures[place(path)], "\n".join(failures[place(path)])
-    check_files(witnesses[place(path)], equipped)
+    check_files(witnesses[place(path)], first[-1])
