@@ -191,7 +191,8 @@ def test_token_is_given_to_git_and_stored_nowhere(published):
 def test_a_fork_publishes_its_own_book_and_replaces_it(tmp_path):
     github = GitHub(tmp_path, "Bob-2/my.book")
     built = github.git(github.run_job("build"), "diff")
-    pushed = github.git(github.run_job("colab"), "diff", "--diff-filter=M", "main", "--", ".", ":!.github")
+    changed = "diff", "--diff-filter=M", "main", "--", ".", ":!.github"
+    pushed = github.git(github.run_job("colab"), *changed)
     assert built and built == pushed, "baked alike"
     first = github.git(github.bare, "rev-parse", "main")
     github.commit(NOTEBOOKS[0])
