@@ -14,7 +14,7 @@ FOLDER = Path(kanbook.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))
 NEEDED = {"torch", "numpy", "matplotlib", "tqdm", "ipywidgets", "anywidget", "traitlets"}
 OF_RACE = {"pandas", "scipy", "sklearn"}
-IN_NOTEBOOKS = {"IPython", "matplotlib_inline"}  # they are there where they are imported
+OPTIONAL = {"sympy", "IPython", "matplotlib_inline"}  # imported where they are used
 
 
 def imported(path):
@@ -29,7 +29,7 @@ def imported(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_the_library_imports_what_it_declares_and_nothing_of_the_laboratory(path):
     names = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)
-    assert names <= NEEDED | OF_RACE | IN_NOTEBOOKS | {"kanbook"}
+    assert names <= NEEDED | OF_RACE | OPTIONAL | {"kanbook"}
 
 
 def test_a_user_sees_names_that_are_there():
