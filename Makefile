@@ -12,12 +12,13 @@ HTML := _build/html
 COLAB := _build/colab/installed.txt
 # Slow, and only `make test-all` runs them. The first runs two notebooks at a time by itself.
 ON_COLAB := tests/notebooks/test_colab.py
-MORE := tests/notebooks/test_device.py tests/book/test_engines.py tests/book/test_publishing.py
+SLOW := tests/notebooks/test_device.py tests/book/test_engines.py tests/book/test_publishing.py
 PYTEST := $(BIN)/python -m pytest
-# In the order of their names, which begins with what takes longest: the browser.
-TWO_AT_A_TIME := $(PYTEST) -n 2 --durations=60 --durations-min=2
-BY_FILE := --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ON_COLAB) $(MORE))
+TWO_AT_A_TIME := $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder --durations=30 --durations-min=2
 RERUN := $(BIN)/python tests/notebooks/portable.py
+# A PATH for `make bare`, and the programs there.
+BARE := $(CURDIR)/_build/bare
+SHELL_HAS := awk bash cat cmp cp env find grep ln make mkdir mv rm sed sh touch
 
 # One thread: small matrices run slower on several, and times stay comparable.
 export OMP_NUM_THREADS := 1
@@ -26,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A backend chosen outside would keep figures out of the notebooks' outputs.
 unexport MPLBACKEND
 
-.PHONY: help book pdf test test-all unit colab portable notebooks verify bench clean
+.PHONY: help book pdf test test-all style unit browser rerun slow bare colab portable notebooks verify bench clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -40,25 +41,43 @@ book: $(BOOK) ## build the book as a web site in _build/html
 pdf: $(BOOK) ## print the whole book as _build/book.pdf
 	$(BIN)/python book/_tools/print_book.py
 
-define CHECK
-$(BIN)/ruff check .
-@$(BIN)/python book/_tools/browser.py || $(BIN)/python -m playwright install chromium 2>/dev/null || \
-	echo "make: tests in a browser are skipped: install Chromium or Chrome, or name one in KANBOOK_BROWSER"
-$(TWO_AT_A_TIME) $(BY_FILE)
+# Runs targets one after the other, whatever fails; says at the end which failed, and what was left
+# out here because a program is missing.
+define EACH
+@failed=; for target in $(1); do $(MAKE) --no-print-directory $$target || failed="$$failed $$target"; done; \
+	[ -z "$$failed" ] || echo "make: failed:$$failed"; \
+	lacking=$$($(BIN)/python book/_tools/programs.py) || echo "make: left out: what $$lacking"; \
+	[ -z "$$failed" ]
 endef
 
-test: $(BOOK) ## run the tests: style, library, notebooks, book in a browser (15 minutes)
-	$(CHECK)
-	$(RERUN) native
+test: $(INSTALLED) ## run the tests: style, library, book in a browser, notebooks (15 minutes)
+	$(call EACH,style unit browser rerun)
 
 # The notebooks run once: as on Colab, where the same outputs are compared and the same times watched.
-test-all: $(BOOK) $(COLAB) ## run all tests: the notebooks as on Colab and on a pretended GPU, publishing
-	$(CHECK)
-	$(TWO_AT_A_TIME) $(MORE)
-	$(PYTEST) $(ON_COLAB)
+test-all: $(INSTALLED) ## run all tests: the notebooks as on Colab and on a pretended GPU, publishing
+	$(call EACH,style unit browser slow colab bare)
+
+style: $(INSTALLED) ## check the style
+	$(BIN)/ruff check .
 
 unit: $(INSTALLED) ## run the quick tests: all but those in a browser and the notebooks' re-run
-	$(TWO_AT_A_TIME) $(BY_FILE) --ignore=tests/browser
+	$(TWO_AT_A_TIME) $(addprefix --ignore=,tests/browser $(ON_COLAB) $(SLOW))
+
+browser: $(BOOK) ## run the tests in a browser, which Playwright fetches if there is none
+	@$(BIN)/python book/_tools/programs.py chromium || $(BIN)/python -m playwright install chromium 2>/dev/null || true
+	$(TWO_AT_A_TIME) tests/browser
+
+rerun: $(INSTALLED) ## run every notebook, compare its outputs with the stored ones, watch its time
+	$(RERUN) native
+
+slow: $(INSTALLED) ## run the slow tests: chapters on a pretended GPU, the engines' benchmark, publishing
+	$(TWO_AT_A_TIME) $(SLOW)
+
+bare: $(INSTALLED) ## run the quick tests and the chapter of engines on a PATH without programs that they need
+	@rm -rf $(BARE) && mkdir -p $(BARE)
+	@for name in $(SHELL_HAS); do ln -s "$$(command -v $$name)" $(BARE) || exit 1; done
+	CI= KANBOOK_BROWSER= PATH=$(BARE) $(MAKE) --no-print-directory unit
+	CI= PATH=$(BARE) $(RERUN) native notebooks/*_engines.ipynb
 
 colab: $(COLAB) ## run every notebook as on Colab (its versions, kanbook from the set-up cell) and an old processor
 	$(PYTEST) $(ON_COLAB)

@@ -1,7 +1,16 @@
 """What tests of many files share."""
 
 import numpy as np
+import pytest
 import torch
+
+import programs
+
+
+def needs(*names):
+    """A mark: a test is skipped where one of these programs is missing, and says how to get it."""
+    missing = [name for name in names if not programs.find(name)]
+    return pytest.mark.skipif(bool(missing), reason=programs.how_to_get(missing))
 
 
 def generator(seed=0):

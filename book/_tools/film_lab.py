@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from browser import find
+from programs import find
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = [round(2400 ** (i / 40)) for i in range(8, 41)]  # a picture at each, or soon after
@@ -30,7 +30,7 @@ def film(page):
 
 
 with sync_playwright() as p:
-    browser = p.chromium.launch(executable_path=find(p), args=["--no-sandbox"])
+    browser = p.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox"])
     page = browser.new_page(viewport={"width": 700, "height": 1400}, color_scheme="light")
     page.goto((ROOT / "_build/html/book/intro.html").as_uri())
     first, *others = film(page)

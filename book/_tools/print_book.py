@@ -14,8 +14,8 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 from pypdf import PdfReader, PdfWriter
 
-from browser import MISSING, find
 from notebook_files import ROOT
+from programs import find, how_to_get
 
 HTML = ROOT / "_build" / "html"
 TARGET = ROOT / "_build" / "book.pdf"
@@ -144,10 +144,10 @@ def sheets(printed):
 
 
 def main():
+    program = find("chromium")
+    if program is None:
+        raise SystemExit(f"print_book: {how_to_get(['chromium'])}")
     with sync_playwright() as playwright:
-        program = find(playwright)
-        if program is None:
-            raise SystemExit(f"print_book: {MISSING}")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         tab = browser.new_page()
         page, parts = long_page()

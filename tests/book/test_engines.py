@@ -3,18 +3,15 @@
 The chapter itself, which every `make test` runs, uses them all and compares what they compute.
 """
 
-import shutil
-
 import benchmark
 import pytest
+from helpers import needs
 
 import evidence
 
 
+@needs("node", "clang")
 def test_the_engines_of_chapter_22(tmp_path):
-    for program in ("node", "clang"):
-        if not shutil.which(program):
-            pytest.skip(f"no {program} here")
     for name in ("jax", "tinygrad"):
         pytest.importorskip(name)
     found = benchmark.run_job("engines", rounds=2)

@@ -8,13 +8,12 @@ import subprocess
 import sys
 
 import pytest
+from helpers import needs
 
 import bake_repo
 import notebook_files as notebooks
 import run_notebooks
 from notebook_files import ROOT
-
-NO_MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
 def python(*arguments, **options):
@@ -52,7 +51,7 @@ def test_constraints_are_pins_without_torch():
 # --- make, git -----------------------------------------------------------------------------------
 
 
-@NO_MAKE
+@needs("make")
 def test_make_help_lists_every_target():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     result = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -60,7 +59,7 @@ def test_make_help_lists_every_target():
     assert listed == re.search(r"^\.PHONY: (.*)$", text, re.M)[1].split()
 
 
-@NO_MAKE
+@needs("make")
 @pytest.mark.parametrize(
     ("interpreter", "message"),
     [("no-such-python", "no 'no-such-python' here"), ("old-python", "is too old")],
@@ -78,9 +77,9 @@ def test_make_says_which_python_it_needs(tmp_path, interpreter, message):
     assert message in result.stderr and "PYTHON=" in result.stderr
 
 
+@needs("git")
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a clone: git clone")
 def test_nothing_ignored_is_tracked():
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout")
     command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout == ""

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers import needs
 
 import bake_repo
 import notebook_files as notebooks
 from notebook_files import ROOT
 
+pytestmark = needs("git")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NOTEBOOKS = [path.relative_to(ROOT).as_posix() for path in notebooks.find()]
 SLUG = "alice/kanbook"

@@ -4,8 +4,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 from visitor import DESKTOP, HTML, PHONE, Visitor, serve
 
-from browser import MISSING, find
+import programs
 
+MISSING = programs.how_to_get(["chromium"])
 OPTIONS = [
     "--no-sandbox",  # which a container's root needs; only our own pages are opened
     "--disable-gpu",
@@ -21,10 +22,10 @@ OPTIONS = [
 @pytest.fixture(scope="module")  # playwright keeps an event loop running, and no other can start
 def browser():
     """A Chromium without a window."""
+    program = programs.find("chromium")
+    if program is None:
+        pytest.skip(MISSING)
     with sync_playwright() as playwright:
-        program = find(playwright)
-        if program is None:
-            pytest.skip(MISSING)
         browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield browser
         browser.close()

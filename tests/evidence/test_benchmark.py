@@ -2,10 +2,10 @@
 
 import json
 import math
-import shutil
 
 import pytest
 import torch
+from helpers import needs
 
 import evidence
 import kanbook
@@ -69,6 +69,7 @@ def test_single_predictions(monkeypatch, tmp_path):
     assert kan == kanbook.count_parameters(kanbook.KAN([2, 5, 1])) and 0.98 < kan / mlp < 1.02
 
 
+@needs("git")
 def test_checkouts_take_part_where_they_are(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PYTHONPATH", "before")
     (tmp_path / "fast-kan" / "fastkan").mkdir(parents=True)
@@ -122,10 +123,8 @@ def test_the_steps_of_chapter_16_and_a_part_that_fails(tmp_path, monkeypatch, ca
 STORED = "program", "inputs", "dtype", "optimize"
 
 
-def test_instructions_come_out_again(tmp_path):
-    for command in (microcontroller.CC, microcontroller.QEMU):
-        if not shutil.which(program := command.split()[0]):
-            pytest.skip(f"no {program} here")
+@needs("arm-none-eabi-gcc", "qemu-system-arm")
+def test_instructions_come_out_again():
     found = [row for row in microcontroller.contestants() if row[0]["inputs"] == 2]
     # The emulator's outputs are compared with the networks' in there, and its clock is tested.
     rows = microcontroller.measure(found)
@@ -179,6 +178,7 @@ def test_the_readings_of_the_tanh(monkeypatch, tmp_path):
     assert ((frame.parameters / 2600 - 1).abs() < 0.02).all()
 
 
+@needs("clang")
 @pytest.mark.parametrize("name", speed.tanh_readings.IN_TINYGRAD)
 def test_layers_in_tinygrad_are_those_of_kanbook(name, monkeypatch):
     for variable, value in speed.tanh_readings.ENVIRONMENT.items():

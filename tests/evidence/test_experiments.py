@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import needs
 from running import Running, change_row, command, rows, without_times
 from small_disk import small_disk
 
@@ -224,6 +225,7 @@ def test_no_space_in_the_middle(cluster, made_here, tmp_path, capsys, monkeypatc
     assert rows(engine.table_of(TINY, tmp_path)) == rows(made_here)
 
 
+@needs("git")
 def test_the_commit_of_the_code(tmp_path, monkeypatch):
     for package in ("kanbook", "evidence"):
         (tmp_path / package).mkdir()

@@ -1,10 +1,10 @@
 """Layers inside torch.compile against the same layers outside, which test_fast.py checks."""
 
 import copy
-import shutil
 
 import pytest
 import torch
+from helpers import needs
 from test_fast import KINDS, make_knots, make_points
 
 from kanbook import KAN, KANLayer, compiled, extend_grid, splines, update_grid
@@ -12,7 +12,6 @@ from kanbook.fast import sum_splines
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the compiler's own
 WAYS = {"dense": 1000, "gathered": 1}  # from how many functions on to gather
-HAS_COMPILER = any(map(shutil.which, ("g++", "c++", "clang++")))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +100,7 @@ def test_second_derivatives_are_refused_and_exported_programs_are_the_same():
     torch.testing.assert_close(program.module()(x), layer(x))
 
 
-@pytest.mark.skipif(not HAS_COMPILER, reason="no C++ compiler: install g++")
+@needs("g++", "Python.h")
 @pytest.mark.parametrize("grid_size", [5, 40])
 def test_machine_code_is_as_accurate_as_its_numbers(grid_size):
     """What the default backend makes of it, in float32, against the plain formula in float64."""

@@ -6,13 +6,12 @@ import json
 import math
 import random
 import re
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 import torch
-from helpers import generator, shaken
+from helpers import generator, needs, shaken
 from scipy.interpolate import BSpline
 from torch import nn
 from torch.nn import functional as F
@@ -239,11 +238,7 @@ def test_what_is_no_file_of_ours(tmp_path):
 
 # --- C and JavaScript ----------------------------------------------------------------------------
 
-COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-NODE = shutil.which("node") or shutil.which("nodejs")
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-shared", "-fPIC"]
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler: cc, gcc or clang")
-needs_node = pytest.mark.skipif(NODE is None, reason="no program node")
 
 
 def check(model, x, y, name, tolerance=1e-12):
@@ -258,7 +253,7 @@ def check(model, x, y, name, tolerance=1e-12):
 def compile_c(text, folder, *options):
     source, library = folder / "all.c", folder / "all.so"
     source.write_text(text)
-    command = [COMPILER, *STRICT, *options, str(source), "-o", str(library), "-lm"]
+    command = ["cc", *STRICT, *options, str(source), "-o", str(library), "-lm"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return ctypes.CDLL(str(library))
@@ -275,7 +270,7 @@ def call_c(library, name, rows, outputs, number=ctypes.c_double):
     return result
 
 
-@needs_compiler
+@needs("cc")
 def test_c_agrees_with_every_network(models, tmp_path):
     texts = [to_c(model, f"m{i}") for i, model in enumerate(models.values())]
     library = compile_c("\n".join(texts), tmp_path)
@@ -284,7 +279,7 @@ def test_c_agrees_with_every_network(models, tmp_path):
         check(model, x, call_c(library, f"m{i}", x.tolist(), model(x[:1]).shape[1]), name)
 
 
-@needs_compiler
+@needs("cc")
 def test_c_of_a_float32_network_computes_in_float64(tmp_path):
     model = random_kan(16, torch.float32)
     x = points(model)
@@ -295,7 +290,7 @@ def test_c_of_a_float32_network_computes_in_float64(tmp_path):
 NO_DOUBLE = ["-Wdouble-promotion", "-Wfloat-conversion"]
 
 
-@needs_compiler
+@needs("cc")
 def test_c_in_single_precision_agrees_with_every_network(models, tmp_path):
     texts = [to_c(model, f"m{i}", **SINGLE) for i, model in enumerate(models.values())]
     library = compile_c("\n".join(texts), tmp_path, *NO_DOUBLE)
@@ -331,7 +326,7 @@ def test_numbers_of_single_precision(tmp_path):
             to_c(model, dtype=dtype)
 
 
-@needs_compiler
+@needs("cc")
 @pytest.mark.parametrize("make", [KAN, TanhKAN, MLP])
 def test_nan_gives_nan_in_c(make, tmp_path):
     text = to_c(make([2, 3, 2]), "wide") + to_c(make([2, 3, 2]), "narrow", **SINGLE)
@@ -356,13 +351,13 @@ def run_javascript(text, rows, folder):
     (folder / "run.mjs").write_text(RUN)
     rows = {name: [[*map(str, row)] for row in part] for name, part in rows.items()}
     (folder / "points.json").write_text(json.dumps(rows))
-    run = subprocess.run([NODE, "run.mjs"], cwd=folder, capture_output=True, text=True)
+    run = subprocess.run(["node", "run.mjs"], cwd=folder, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
     return {name: [[*map(float, row)] for row in part] for name, part in found.items()}
 
 
-@needs_node
+@needs("node")
 def test_javascript_agrees_with_every_network(models, tmp_path):
     text = "\n".join(to_javascript(model, f"m{i}") for i, model in enumerate(models.values()))
     rows = {f"m{i}": points(model).tolist() for i, model in enumerate(models.values())}
@@ -371,12 +366,12 @@ def test_javascript_agrees_with_every_network(models, tmp_path):
         check(model, points(model), found[f"m{i}"], name)
 
 
-@needs_node
+@needs("node")
 def test_nan_and_wrong_lengths_in_javascript(tmp_path):
     found = run_javascript(to_javascript(KAN([2, 3, 2])), {"kan": [[0.5, math.nan]]}, tmp_path)
     assert all(map(math.isnan, found["kan"][0]))
     text = to_javascript(KAN([2, 1]), "f").replace("export ", "") + "f([1]);"  # a plain script
-    run = subprocess.run([NODE, "-e", text], capture_output=True, text=True)
+    run = subprocess.run(["node", "-e", text], capture_output=True, text=True)
     assert "RangeError: x has 1 numbers; expected 2" in run.stderr
 
 

@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 
 import pytest
 from colab_environment import FOLDER, INSTALLED, LINKS, VERSIONS, packages
+from helpers import needs
 from portable import BUDGETS, ENVIRONMENT, NBVAL, SETTINGS, TWO_AT_A_TIME, longest_first
 
 import bake_repo
@@ -28,7 +29,10 @@ import notebook_files as notebooks
 from notebook_files import ROOT
 
 READY = INSTALLED.is_file() and INSTALLED.read_bytes() == VERSIONS.read_bytes()
-pytestmark = pytest.mark.skipif(not READY, reason="no Colab environment: run `make colab`")
+pytestmark = [
+    pytest.mark.skipif(not READY, reason="no Colab environment: run `make colab`"),
+    needs("git"),
+]
 
 # IPython runs this in the kernel before the notebook: after every cell it notes what was imported,
 # in a file beside the notebook's folder.
