@@ -12,6 +12,7 @@ from helpers import needs
 
 import bake_repo
 import notebook_files as notebooks
+import programs
 import run_notebooks
 from notebook_files import ROOT
 
@@ -51,6 +52,11 @@ def test_constraints_are_pins_without_torch():
 # --- make, git -----------------------------------------------------------------------------------
 
 
+def executable(path, *lines):
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+
+
 @needs("make")
 def test_make_help_lists_every_target():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -67,14 +73,47 @@ def test_make_help_lists_every_target():
 def test_make_says_which_python_it_needs(tmp_path, interpreter, message):
     for name in ("Makefile", "constraints.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    old = tmp_path / "old-python"  # answers as an old interpreter would
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.8.1" || exit 1\n')
-    old.chmod(0o755)
+    answer = '[ "$1" = --version ] && echo "Python 3.8.1" || exit 1'
+    executable(tmp_path / "old-python", answer)
     environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     command = ["make", "unit", f"PYTHON={interpreter}"]
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode != 0
     assert message in result.stderr and "PYTHON=" in result.stderr
+
+
+@needs("make")
+def test_make_test_runs_every_part_and_names_what_failed(tmp_path):
+    """With stand-ins for the programs of .venv: ruff finds something, clang is missing."""
+    tools = tmp_path / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    line = programs.how_to_get(["clang"])
+    lacking = f'case "$1" in *programs.py) echo "{line}"; exit 1;; esac'
+    for name, *last in (("python", lacking), ("ruff", "exit 1"), ("jupyter-book",)):
+        executable(tools / name, f'echo {name} "$@" >>ran.txt', *last)
+    for name in ("Makefile", "constraints.txt", "pyproject.toml", "_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tools.parent / ".test").touch()
+    environment = {"PATH": os.environ["PATH"]}  # no options of a make that runs this test
+    command = ["make", "test"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    ran = (tmp_path / "ran.txt").read_text()
+    for part in ("ruff check", "--ignore=tests/browser", " tests/browser\n", "portable.py native"):
+        assert part in ran
+    assert result.returncode != 0
+    assert result.stdout.endswith(f"make: failed: style\nmake: left out: what {line}\n")
+
+
+def test_a_browser_that_does_not_start_is_none(tmp_path, monkeypatch):
+    """As Ubuntu's `chromium-browser`, which only says that it is a snap."""
+    for name, status in (("stub", 1), ("browser", 0)):
+        executable(tmp_path / name, f"exit {status}")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("KANBOOK_BROWSER", raising=False)
+    monkeypatch.setattr(programs, "BROWSERS", ["stub", "browser"])
+    assert programs.find("chromium") == str(tmp_path / "browser")
+    monkeypatch.setenv("KANBOOK_BROWSER", "stub")
+    assert programs.find("chromium") is None
 
 
 @needs("git")
