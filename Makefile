@@ -50,7 +50,7 @@ define EACH
 	[ -z "$$failed" ]
 endef
 
-test: $(INSTALLED) ## run the tests: style, library, book in a browser, notebooks (15 minutes)
+test: $(INSTALLED) ## run the tests: style, library, book in a browser, notebooks
 	$(call EACH,style unit browser rerun)
 
 # The notebooks run once: as on Colab, where the same outputs are compared and the same times watched.
