@@ -183,6 +183,7 @@ def test_setup_cell_takes_the_checkout_around_it(tmp_path):
     assert others == ["styled", f"from {tmp_path / 'kanbook' / '__init__.py'}"]
 
 
+@needs("git")
 def test_setup_cell_says_what_to_do_when_it_cannot_fetch(tmp_path):
     """An installed kanbook, which has no evidence, is not enough."""
     result = run_setup_cell(tmp_path, GIT_ALLOW_PROTOCOL="file")
