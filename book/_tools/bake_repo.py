@@ -29,11 +29,13 @@ if not around:
     root.mkdir(exist_ok=True)
     for step in ("init", f"fetch --depth 1 {{url}} {{ref}}", "checkout FETCH_HEAD"):
         command, *arguments = step.split()
-        if subprocess.run(["git", command, "--quiet", *arguments], cwd=root).returncode != 0:
+        try:
+            subprocess.run(["git", command, "--quiet", *arguments], cwd=root, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
             raise RuntimeError(
                 f"`git {{step}}` failed in {{root}}; its message is above. Check the network and "
                 "run this cell again, or clone the repository and open the notebook inside it."
-            )
+            ) from error
     source = f"{{ref}} of {{url}}"
 sys.path.insert(0, str(root))
 print("kanbook and evidence:", source)

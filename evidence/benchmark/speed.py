@@ -456,15 +456,22 @@ def train_pykan(seed, data, test, ladder, steps):
 
 
 def cells_of(notebook):
-    """The sources of a chapter's cells, without those that show what is stored."""
+    """The sources of a chapter's cells, without the set-up and those that show what is stored."""
     for cell in json.loads((NOTEBOOKS / notebook).read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "code" and "recorded" not in cell["metadata"].get("tags", []):
+        left_out = {"setup", "recorded"} & {*cell["metadata"].get("tags", [])}
+        if cell["cell_type"] == "code" and not left_out:
             yield "".join(cell["source"])
+
+
+def set_up():
+    """What the set-up cell of a chapter leaves behind, where both packages can be imported."""
+    torch.set_default_dtype(torch.float64)
+    return {"sys": sys, "torch": torch, "device": torch.device("cpu")}
 
 
 def steps(calls, rounds):
     """The layers that chapter 13 builds: its own cells, run here with more calls and rounds."""
-    scope = {}
+    scope = set_up()
     for source in cells_of("13_speed.ipynb"):
         exec(source, scope)
         scope |= {"CALLS": calls, "ROUNDS": rounds}
@@ -516,7 +523,7 @@ def engines(rounds):
     """The engines of chapter 20, made by its own cells: a step of each, in turns, on one core."""
     if hasattr(os, "sched_setaffinity"):  # JAX would take all
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    scope, trainings, calls, first = {}, [], {}, {}
+    scope, trainings, calls, first = set_up(), [], {}, {}
 
     def train(step, theta, data):  # in place of the chapter's: timed below
         trainings.append((step, theta, data))

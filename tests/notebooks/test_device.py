@@ -14,7 +14,6 @@ The class is a wrapper as PyTorch's notes "Extending PyTorch" describe it, names
 import re
 import sys
 
-import benchmark
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
@@ -26,6 +25,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 import evidence
 import kanbook
 import notebook_files as notebooks
+from evidence.benchmark import speed
 from notebook_files import ROOT, is_tagged
 
 GPU = "meta"
@@ -190,8 +190,8 @@ def test_notebook_runs_on_a_gpu(path, gpu, monkeypatch):
 
 def test_benchmark_runs_on_a_gpu(gpu, monkeypatch):
     names = ["kanbook", "kanbook, uneven knots", "kanbook, silu", "nn.Linear", "floor"]
-    found = benchmark.speed((8, 3, 2, 5, 3, "float32"), names, rounds=2, device=GPU)
+    found = speed.speed((8, 3, 2, 5, 3, "float32"), names, rounds=2, device=GPU)
     assert [row["contestant"] for row in found["speed"]] == names and not found["skipped"]
     assert max(row["worst"] or 0 for row in found["speed"]) < 1e-6
-    monkeypatch.setattr(benchmark, "HOW", {"eager": benchmark.HOW["eager"]})
-    assert len(benchmark.prediction((2, 5, 1), rounds=2, device=GPU)["prediction"]) == 2
+    monkeypatch.setattr(speed, "HOW", {"eager": speed.HOW["eager"]})
+    assert len(speed.prediction((2, 5, 1), rounds=2, device=GPU)["prediction"]) == 2
