@@ -11,7 +11,7 @@ from evidence.benchmark import speed
 
 
 @needs("node", "clang")
-def test_the_engines_of_chapter_22(tmp_path):
+def test_the_engines_of_chapter_20(tmp_path):
     for name in ("jax", "tinygrad"):
         pytest.importorskip(name)
     found = speed.run_job("engines", rounds=2)

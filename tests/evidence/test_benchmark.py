@@ -98,7 +98,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     assert frame.attrs["provenance"] == {"date": "long ago"}
 
 
-def test_the_steps_of_chapter_16_and_a_part_that_fails(tmp_path, monkeypatch, capsys):
+def test_the_steps_of_chapter_13_and_a_part_that_fails(tmp_path, monkeypatch, capsys):
     path = tmp_path / "benchmark.json"
     speed.save(path, {"training": TRAINED}, {"date": "yesterday"})
     (broken := tmp_path / "python").write_text("#!/bin/sh\necho ValueError: no >&2\nexit 1\n")
