@@ -151,17 +151,17 @@ export class Layer {
         if (fade > 0) fadeSlopes(phi, values, n, fade, gy, o * n, g);
         else for (let s = 0; s < n; s++) g[s] = gy[o * n + s];
         if (kind[e] === FUNCTION) {
-          const { slope } = LIBRARY[NAMES[this.names[e]]], p = at.constants + 3 * e;
+          const f = LIBRARY[NAMES[this.names[e]]], p = at.constants + 3 * e;
           const c = theta[p], a = theta[p + 1], b = theta[p + 2];
           let gc = 0, ga = 0, gb = 0;
           for (let s = 0; s < n; s++) {
-            const inner = g[s] * c * slope(a * x[inputs + s] + b);
-            gc += g[s] * phi[values + s];
+            const u = a * x[inputs + s] + b, inner = g[s] * c * f.slope(u);
+            gc += g[s] * valueOf(f, u);
             ga += inner * x[inputs + s];
             gb += inner;
             if (gx) gx[inputs + s] += inner * a;
           }
-          gradient[p] += gc / c;
+          gradient[p] += gc;
           gradient[p + 1] += ga;
           gradient[p + 2] += gb;
           continue;

@@ -291,7 +291,10 @@ REFIT = """({ network, steps, ...samples }) => {
 
 
 def with_functions():
-    """Networks of curves and functions, each name in three places; some numbers are fixed."""
+    """Networks of curves and functions, each name in three places; some numbers are fixed.
+
+    The last has a function whose factor c is 0.
+    """
     for seed in range(0, len(LIBRARY), 2):
         layers = [FormulaLayer(one) for one in scrambled([2, 2, 1], seed, size=0.1)]
         for layer, (i, o), shift in zip(
@@ -303,6 +306,9 @@ def with_functions():
         layers[0].fix("bias", (1,), 0.05)
         layers[1].fix("constants", (0, 0), 0.2)
         yield Network(*layers)
+    layer = FormulaLayer(scrambled([2, 1], 0)[0])
+    layer.put(1, 0, LIBRARY["sin"], Candidate("sin", 1.0, 2.0, 0.5, 0.0, 0.2))
+    yield Network(layer)
 
 
 @pytest.mark.parametrize("fade", [0, 0.05])
