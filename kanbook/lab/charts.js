@@ -1,13 +1,12 @@
 // Charts of the KAN Lab: what target, KAN and MLP look like, and how their errors fall.
 
-import { children, clamp, label, listen, round, set, show, text, ticks, write } from "./page.js";
+import { clamp, evenly } from "./numbers.js";
+import { children, label, listen, round, set, show, text, ticks, write } from "./page.js";
 
 export const brief = x => {
   if (!Number.isFinite(x)) return "…"; // an MLP that has to catch up
   return text(x && x < 1e-4 ? x.toExponential(1) : +x.toPrecision(2));
 };
-export const evenly = (from, to, n) =>
-  Float64Array.from({ length: n }, (_, p) => from + ((to - from) * p) / (n - 1));
 
 /** The least and the largest value, with some room. */
 export function rangeOf(values, room = 0) {

@@ -1,13 +1,16 @@
 // A network as a formula in print, and as Python.
 
-import { CURVE, FUNCTION } from "./engine.js";
-import { LIBRARY, NAMES } from "./functions.js";
+import { CURVE, FUNCTION, MISSING } from "./layer.js";
+import { list, range } from "./numbers.js";
 
 const PRINT = { minus: "−", times: " ", pi: "π", name: name => `<i>${name}</i>`, form: "html" };
 const PYTHON = { minus: "-", times: "*", pi: "pi", name: name => name, form: "text" };
 
 // f(-u) is this times f(u).
-const SIGN = { "x^2": 1, "1/x^2": 1, gauss: 1, abs: 1, "x^3": -1, "1/x": -1, sin: -1, tanh: -1, atanh: -1, atan: -1, asin: -1 };
+const SIGN = {
+  "x^2": 1, "1/x^2": 1, gauss: 1, abs: 1,
+  "x^3": -1, "1/x": -1, sin: -1, tanh: -1, atanh: -1, atan: -1, asin: -1,
+};
 
 /** A number: whole, a fraction or a part of pi if it is one to the last digits, else to four digits. */
 function number(value, { minus, times, pi }) {
@@ -19,53 +22,53 @@ function number(value, { minus, times, pi }) {
       const top = name && p === 1 ? name : `${p}${name && times.trim()}${name}`;
       return sign + (q === 1 ? top : `${top}/${q}`);
     }
-  return size < 1e-12 ? "0" : sign + String(+size.toPrecision(4)).replace(/e\+?(-?)/, (_, s) => `e${s}`);
+  return size < 1e-12 ? "0" : sign + String(+size.toPrecision(4)).replace("e+", "e");
 }
 
 /** Terms that are added: [factor, text]; a text of "" is 1. */
 function join(terms, how) {
-  const parts = terms.filter(([factor]) => Math.abs(factor) > 1e-12).map(([factor, text]) => {
-    const size = number(Math.abs(factor), how), one = size === "1" && text;
-    return [factor < 0, one ? text : text ? `${size}${how.times}${text}` : size];
+  const parts = terms.filter(([factor]) => Math.abs(factor) > 1e-12).map(([factor, text], n) => {
+    const size = number(Math.abs(factor), how);
+    const plus = n === 0 ? "" : " + ", minus = n === 0 ? how.minus : ` ${how.minus} `;
+    const words = !text ? size : size === "1" ? text : `${size}${how.times}${text}`;
+    return (factor < 0 ? minus : plus) + words;
   });
-  if (!parts.length) return "0";
-  return parts.map(([negative, text], i) => (i === 0 ? (negative ? how.minus : "") : negative ? ` ${how.minus} ` : " + ") + text).join("");
+  return parts.join("") || "0";
 }
 
-/** Each node is a list of terms; a straight edge hands its own on, so that no brackets pile up. */
-function write(net, task, how) {
-  let nodes = task.names.map((name, i) => {
-    const [low, high] = task.scale?.[i] ?? [-1, 1], by = 2 / (high - low); // inputs were scaled to [-1, 1]
-    return [[by, how.name(name)], [-1 - by * low, ""]];
-  });
-  net.layers.forEach(layer => {
-    const { inputs, outputs, at, theta } = layer;
-    nodes = Array.from({ length: outputs }, (_, o) => {
-      const terms = [];
-      for (let i = 0; i < inputs; i++) {
-        const e = i * outputs + o, name = NAMES[layer.names[e]];
-        if (layer.kind[e] !== FUNCTION) continue;
-        const [c, a, b] = theta.subarray(at.constants + 3 * e, at.constants + 3 * e + 3);
-        let inside = collect([...nodes[i].map(([factor, text]) => [a * factor, text]), [b, ""]]), flip = 1;
-        if (SIGN[name] && inside[0]?.[0] < 0) { // sin(-u) is -sin(u)
-          inside = inside.map(([factor, text]) => [-factor, text]);
-          flip = SIGN[name];
-        }
-        if (name === "x") terms.push(...inside.map(([factor, text]) => [c * factor, text]));
-        else terms.push([flip * c, LIBRARY[name][how.form](join(inside, how))]);
-      }
-      return collect([...terms, [theta[at.bias + o], ""]]);
-    });
-  });
-  const [mean, spread] = task.targetScale ?? [0, 1];
-  return join(collect([...nodes[0].map(([factor, text]) => [spread * factor, text]), [mean, ""]]), how);
-}
+const times = (by, terms) => terms.map(([factor, text]) => [by * factor, text]);
 
 /** Equal terms once, numbers last. */
 function collect(terms) {
   const sums = new Map();
   for (const [factor, text] of terms) sums.set(text, (sums.get(text) ?? 0) + factor);
   return [...sums].map(([text, factor]) => [factor, text]).sort((a, b) => (a[1] === "") - (b[1] === ""));
+}
+
+/** c f(a u + b) of a list of terms u, as a list; a straight edge hands them on, so no brackets pile up. */
+function applied({ name, f, c, a, b }, u, how) {
+  const inside = collect([...times(a, u), [b, ""]]);
+  if (name === "x") return times(c, inside);
+  const flip = SIGN[name] && inside[0]?.[0] < 0; // sin(-u) is -sin(u)
+  const text = join(flip ? times(-1, inside) : inside, how);
+  return [[flip ? SIGN[name] * c : c, f[how.form](text)]];
+}
+
+/** Each node is a list of terms. */
+function write(net, task, how) {
+  let nodes = task.names.map((name, i) => {
+    const [low, high] = task.scale?.[i] ?? [-1, 1], by = 2 / (high - low); // inputs were scaled to [-1, 1]
+    return [[by, how.name(name)], [-1 - by * low, ""]];
+  });
+  for (const layer of net.layers)
+    nodes = range(layer.outputs).map(o => {
+      const edges = nodes.map((node, i) => [node, i * layer.outputs + o]);
+      const there = edges.filter(([, e]) => layer.kind[e] === FUNCTION);
+      const terms = there.flatMap(([node, e]) => applied(layer.functionOf(e), node, how));
+      return collect([...terms, [layer.bias[o], ""]]);
+    });
+  const [mean, spread] = task.targetScale ?? [0, 1];
+  return join(collect([...times(spread, nodes[0]), [mean, ""]]), how);
 }
 
 /** { text, html } of a network without curves, of its task's own inputs; else null. */
@@ -76,8 +79,6 @@ export function formulaOf(net, task) {
 
 // --- Python
 
-const list = values => `[${[...values].join(", ")}]`;
-
 /** Lines that bring inputs to [-1, 1], and what stands before and after a result to bring it back. */
 function scaling({ scale, targetScale }) {
   if (!scale) return { inputs: [], result: text => text };
@@ -87,33 +88,33 @@ function scaling({ scale, targetScale }) {
   return { inputs, result: targetScale ? text => `${mean} + ${spread} * ${text}` : text => text };
 }
 
+const importsOf = names => (names.length ? `from torch import ${names.join(", ")}\n` : "");
+
 /** Program text for the same network, with its numbers; of data that were scaled, in their own units. */
 export function pythonOf(net, task) {
   const formula = formulaOf(net, task);
-  if (formula) {
-    const used = [...new Set(formula.text.match(/[a-z]\w+/g))].filter(word => !task.names.includes(word)).sort();
-    const needed = used.length ? `from torch import ${used.join(", ")}\n\n\n` : "";
-    return `${needed}def f(${task.names.join(", ")}):\n    return ${formula.text}\n`;
-  }
-  return net.layers.some(layer => layer.named) ? mixedPython(net, task) : plainPython(net, task);
+  if (!formula) return net.layers.some(layer => layer.constants) ? mixedPython(net, task) : plainPython(net, task);
+  const words = [...new Set(formula.text.match(/[a-z]\w+/g))].filter(word => !task.names.includes(word));
+  const imports = importsOf(words.sort());
+  return `${imports && `${imports}\n\n`}def f(${task.names.join(", ")}):\n    return ${formula.text}\n`;
 }
 
 function plainPython(net, task) {
-  const [first] = net.layers, flags = [first.bias && "bias=True", first.splineWeight && "spline_weight=True", first.baseWeight && "base=torch.nn.functional.silu"];
-  const options = [`grid_size=${first.grid_size}`, `degree=${first.degree}`, ...flags.filter(Boolean), "dtype=torch.float64"];
+  const [first] = net.layers, { inputs, result } = scaling(task);
+  const options = [
+    `grid_size=${first.grid_size}`, `degree=${first.degree}`, first.bias && "bias=True",
+    first.splineWeight && "spline_weight=True", first.baseWeight && "base=torch.nn.functional.silu",
+    "dtype=torch.float64",
+  ].filter(Boolean).join(", ");
   const lines = net.layers.flatMap((layer, l) => {
-    const { inputs: I, outputs: O, size, at, theta } = layer, part = (name, values, shape) => `    "${l}.${name}": (${list(values)}, ${shape}),`;
-    const weights = (there, name, from, to) => (there ? [part(name, theta.subarray(from, to), `(${I}, ${O})`)] : []);
-    return [
-      part("knots", Array.from({ length: I }, (_, i) => [...layer.knotsOf(i)]).flat(), `(${I}, ${size + layer.degree + 1})`),
-      part("coef", theta.subarray(0, at.splineWeight), `(${I}, ${O}, ${size})`),
-      ...weights(layer.splineWeight, "spline_weight", at.splineWeight, at.baseWeight),
-      ...weights(layer.baseWeight, "base_weight", at.baseWeight, at.bias),
-      ...(layer.bias ? [part("bias", theta.subarray(at.bias, at.bias + O), `(${O},)`)] : []),
-      ...(layer.kind.every(kind => kind === CURVE) ? [] : [part("mask", [...layer.kind].map(kind => +(kind === CURVE)), `(${I}, ${O})`)]),
-    ];
+    const numbers = layer.toJSON(), edges = [layer.inputs, layer.outputs];
+    const shapes = {
+      knots: [layer.inputs, layer.knots[0].length], coef: [...edges, layer.size], spline_weight: edges,
+      base_weight: edges, bias: [layer.outputs, ""], mask: edges,
+    };
+    return Object.keys(shapes).filter(name => numbers[name]).map(name =>
+      `    "${l}.${name}": (${list(numbers[name])}, (${shapes[name].join(", ").trim()})),`);
   });
-  const { inputs, result } = scaling(task);
   const scaled = !inputs.length ? "" : `
 
 def f(x):  # (N, ${net.widths[0]}), float64, in the data's own units
@@ -126,7 +127,7 @@ from kanbook import KAN
 numbers = {
 ${lines.join("\n")}
 }
-model = KAN(${list(net.widths)}, ${options.join(", ")})
+model = KAN(${list(net.widths)}, ${options})
 model.load_state_dict({
     name: torch.tensor(values, dtype=torch.float64).view(shape)
     for name, (values, shape) in numbers.items()
@@ -134,32 +135,35 @@ model.load_state_dict({
 ${scaled}`;
 }
 
+/** An edge of layer l as a Python term. */
+function termOf(layer, l, i, o) {
+  const e = i * layer.outputs + o, x = `h${l}[${i}]`, { splineWeight, baseWeight } = layer;
+  if (layer.kind[e] === FUNCTION) {
+    const { name, f, c, a, b } = layer.functionOf(e);
+    return name === "x" ? `${c * a} * ${x} + ${c * b}` : `${c} * ${f.text(`${a} * ${x} + ${b}`)}`;
+  }
+  const weight = splineWeight ? `${splineWeight[e]} * ` : "";
+  const curve = `curve(${x}, ${list(layer.knots[i])}, ${list(layer.coefOf(i, o))}, ${layer.degree})`;
+  const base = baseWeight ? `\n        + ${baseWeight[e]} * torch.nn.functional.silu(${x})` : "";
+  return weight + curve + base;
+}
+
 /** Some edges are functions: the network written out, edge by edge. */
 function mixedPython(net, task) {
-  const used = new Set(), lines = [];
-  net.layers.forEach((layer, l) => {
-    for (let o = 0; o < layer.outputs; o++) {
-      const terms = [];
-      for (let i = 0; i < layer.inputs; i++) {
-        const e = i * layer.outputs + o, x = `h${l}[${i}]`, { at, theta } = layer;
-        if (layer.kind[e] === FUNCTION) {
-          const [c, a, b] = theta.subarray(at.constants + 3 * e, at.constants + 3 * e + 3), name = NAMES[layer.names[e]];
-          const text = LIBRARY[name].text(`${a} * ${x} + ${b}`);
-          for (const word of text.match(/\b[a-z]{3,}\b/g) ?? []) used.add(word);
-          terms.push(name === "x" ? `${c * a} * ${x} + ${c * b}` : `${c} * ${text}`);
-        } else if (layer.kind[e] === CURVE) {
-          const w = layer.splineWeight ? `${theta[at.splineWeight + e]} * ` : "";
-          terms.push(`${w}curve(${x}, ${list(layer.knotsOf(i))}, ${list(layer.coefOf(i, o))}, ${layer.degree})`);
-          if (layer.baseWeight) terms.push(`${theta[at.baseWeight + e]} * torch.nn.functional.silu(${x})`);
-        }
-      }
-      lines.push(`    h${l + 1}.append(${[...terms, layer.theta[layer.at.bias + o]].join("\n        + ")})`);
-    }
+  const depth = net.layers.length, { inputs, result } = scaling(task);
+  const lines = net.layers.flatMap((layer, l) => range(layer.outputs).map(o => {
+    const there = range(layer.inputs).filter(i => layer.kind[i * layer.outputs + o] !== MISSING);
+    const terms = [...there.map(i => termOf(layer, l, i, o)), layer.bias[o]];
+    return `    h${l + 1}.append(${terms.join("\n        + ")})`;
+  }));
+  const used = net.edges(FUNCTION).flatMap(([l, i, o]) => {
+    const layer = net.layers[l];
+    return layer.functionOf(i * layer.outputs + o).f.text("u").match(/\b[a-z]{3,}\b/g) ?? [];
   });
-  const depth = net.layers.length, names = [...used].sort(), { inputs, result } = scaling(task);
+  const hidden = range(depth).map(l => `h${l + 1}`).join(", ");
   return `import torch
-from kanbook import splines${names.length ? `\nfrom torch import ${names.join(", ")}` : ""}
-
+from kanbook import splines
+${importsOf([...new Set(used)].sort())}
 
 def curve(x, knots, coef, degree):
     knots, coef = (torch.tensor(v, dtype=x.dtype) for v in (knots, coef))
@@ -167,7 +171,7 @@ def curve(x, knots, coef, degree):
 
 
 def f(x):  # (N, ${net.widths[0]}), float64
-${inputs.map(line => `${line}\n`).join("")}    h0, ${Array.from({ length: depth }, (_, l) => `h${l + 1}`).join(", ")} = x.unbind(-1), ${Array(depth).fill("[]").join(", ")}
+${inputs.map(line => `${line}\n`).join("")}    h0, ${hidden} = x.unbind(-1), ${Array(depth).fill("[]").join(", ")}
 ${lines.join("\n")}
     return ${result(`torch.stack(h${depth}, -1)`)}
 `;

@@ -1,5 +1,7 @@
 // Functions that an edge may be, as c f(a x + b) + d: kanbook/functions.py in JavaScript, with slopes.
 
+import { evenly, moments } from "./numbers.js";
+
 /**
  * f, its slope, and how f(u) is written in Python and in print; `free` says which of a and b may be
  * chosen where c and d could not do the same; beyond `domain` the value is NaN, so no fit can lead
@@ -39,4 +41,50 @@ export const NAMES = Object.keys(LIBRARY);
 /** f(u), NaN beyond its domain. */
 export function valueOf({ f, domain: [low, high] }, u) {
   return u > low && u < high ? f(u) : NaN;
+}
+
+// --- which function a curve looks like
+
+/** Fit every function to a curve: a and b from a table, c and d by least squares; by falling R^2. */
+export function candidates(x, y) {
+  const [meanY, varianceY] = moments(y), all = [], v = new Float64Array(x.length);
+  for (const [name, f] of Object.entries(LIBRARY)) {
+    let best = null;
+    for (const [a, b] of starts(f, x)) {
+      for (let s = 0; s < x.length; s++) v[s] = valueOf(f, a * x[s] + b);
+      const [mean, variance] = moments(v);
+      if (!Number.isFinite(mean) || !Number.isFinite(variance)) continue;
+      let covariance = 0;
+      for (let s = 0; s < x.length; s++) covariance += (v[s] - mean) * (y[s] - meanY);
+      covariance /= x.length;
+      const c = covariance / Math.max(variance, 1e-300), r2 = (c * covariance) / Math.max(varianceY, 1e-300);
+      if (!best || r2 > best.r2) best = { name, r2, a, b, c, d: meanY - c * mean };
+    }
+    if (best) all.push(best);
+  }
+  return all.sort((a, b) => b.r2 - a.r2);
+}
+
+const powers = (a, b, n) => Array.from(evenly(a, b, n), v => 10 ** v);
+
+/** Pairs (a, b) to try, by what they make of the range of x: as _starts. */
+function starts({ free, domain: [near, far], signs }, x) {
+  const low = Math.min(...x), high = Math.max(...x), bounded = near > -Infinity;
+  const center = (low + high) / 2, half = Math.max(high - low, 1e-12) / 2;
+  if (free === "") return [[1, 0]];
+  if (free === "a")
+    return [1, -1].flatMap(sign => powers(-1.5, 1.2, 28).map(a => [(sign * a) / half, 0]));
+  if (free === "b")
+    return signs.flatMap(sign => {
+      const end = near - Math.min(sign * low, sign * high);
+      const shifts = bounded // the range begins a little inside the domain, or far
+        ? powers(-2.5, 1.5, 24).map(b => b * half + end)
+        : Array.from(evenly(-3, 3, 61), b => half * b - center);
+      return shifts.map(b => [sign, b]);
+    });
+  const reach = bounded ? (far - near) / 2 : 1, middle = bounded ? (near + far) / 2 : 0;
+  const widths = bounded ? [...evenly(0.05, 0.995, 24)] : powers(-1, 1.1, 40);
+  const middles = bounded ? evenly(-0.95, 0.95, 15) : evenly(-3.2, 3.2, 25);
+  return widths.flatMap(h => Array.from(middles, m =>
+    [(h * reach) / half, middle + m * reach - (h * reach * center) / half]));
 }

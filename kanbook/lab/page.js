@@ -1,6 +1,5 @@
 // What the views of this folder share: numbers as text, small helpers for nodes, the page's theme.
 
-export const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 export const text = x => String(x).replace("-", "−").replace("+", "");
 export const show = x => text(Math.abs(x) < 1e-9 ? 0 : +x.toPrecision(3));
 export const label = x => text(Math.abs(x) < 1e4 ? x : x.toExponential());
@@ -38,6 +37,9 @@ export function ticks(low, high, count) {
   for (let i = Math.ceil(low / step); i * step <= high; i++) marks.push(+(i * step).toPrecision(9));
   return marks;
 }
+
+export const toggle = (name, says, style = "toggle") =>
+  `<label class="${style}"><input type="checkbox" name="${name}">${says}</label>`;
 
 /** JupyterLab leaves the keys to what has the focus in here. */
 export function keepKeys(root) {

@@ -1,149 +1,16 @@
-// The spline playground: the state of one curve, and its drawing. Its other half is playground.py.
+// The spline playground: the drawing of one curve. Its other half is playground.py.
 // Letters as in the book: knots t, degree k, coefficients c.
 
+import { Curve, FIELDS, isDomain, pythonOf } from "./curve.js";
+import { path, sumOf, tabulate } from "./lines.js";
+import { clamp, dot, equal, evenly, sum } from "./numbers.js";
 import {
-  basis, dot, equal, evaluate, interval, leastSquares, moveKnots, refit, uniformKnots,
-} from "./splines.js";
-import {
-  children, clamp, copyFrom, keepKeys, label, listen, plain, round, set, show, text, ticks, watch,
+  children, copyFrom, keepKeys, label, listen, plain, round, set, show, still, text, ticks, watch,
 } from "./page.js";
-
-// --- the state: five traits, one spline; as SplinePlayground._settle
-
-const FIELDS = ["degree", "grid_size", "domain", "knots", "coefs"];
-const MAX_DEGREE = 5, MAX_GRID = 20;
-const isDomain = ([a, b]) => Math.abs(a) <= 1000 && Math.abs(b) <= 1000 && b - a >= 0.01;
-const read = model => Object.fromEntries(FIELDS.map(name => [name, model.get(name)]));
-
-/** Whether the curve is what a change of degree, grid or domain made of `shape`. */
-function isRefit(curve, shape) {
-  const near = (a, b) => a.every((x, i) => Math.abs(x - b[i]) <= 1e-6 * (1 + Math.abs(x)));
-  const { knots, coefs, degree } = curve;
-  return near(moveKnots(shape, curve), knots) && near(refit(shape, knots, degree), coefs);
-}
-
-/** What all views of one widget share: the shaped curve that refits start from, and the history. */
-class Curve {
-  constructor(model) {
-    this.now = this.shape = this.first = read(model);
-    this.past = [];
-    this.future = [];
-    this.held = null; // while a drag or a descent goes on: what ends it
-    this.fresh = true; // the next change starts a step of the history
-    this.last = 0;
-  }
-
-  /** A gesture begins: one step of the history, until release() calls `end`. */
-  hold(end) {
-    this.release();
-    this.fresh = true;
-    this.held = end;
-  }
-
-  release() {
-    const end = this.held;
-    if (!end) return;
-    this.held = null;
-    this.fresh = true;
-    end();
-  }
-
-  /** Make the traits one spline again, after a view, a link or the kernel set some of them. */
-  settle(model) {
-    const { now: old, shape } = this, now = read(model);
-    if (equal(now, old)) return;
-    const degree = clamp(Math.round(now.degree), 0, MAX_DEGREE);
-    const grid_size = clamp(Math.round(now.grid_size), 1, MAX_GRID);
-    let { domain, knots, coefs } = now;
-    if (!isDomain(domain)) domain = old.domain;
-    const given = !equal(knots, old.knots) && knots.length === grid_size + 2 * degree + 1;
-    const resized = !equal([degree, grid_size, domain], [old.degree, old.grid_size, old.domain]);
-    if (resized) this.release(); // what is dragged may be another handle now
-    if (!given) knots = resized ? moveKnots(shape, { degree, grid_size, domain }) : old.knots;
-    const keeps = coefs.length === knots.length - degree - 1;
-    const refits = !keeps || (resized && !given && equal(coefs, old.coefs));
-    if (refits) coefs = refit(shape, knots, degree);
-    domain = [knots[degree], knots[knots.length - 1 - degree]];
-    this.remember();
-    this.now = { degree, grid_size, domain, knots, coefs };
-    if (!refits && !isRefit(this.now, shape)) this.shape = this.now;
-    model.set(this.now);
-  }
-
-  remember() {
-    const time = Date.now();
-    if (this.fresh || (!this.held && time - this.last > 600)) {
-      this.past.push([this.now, this.shape]);
-      this.future = [];
-    }
-    this.fresh = false;
-    this.last = time;
-  }
-
-  /** Undo: travel(model, past, future). Redo: travel(model, future, past). */
-  travel(model, from, to) {
-    if (!from.length) return;
-    this.release();
-    to.push([this.now, this.shape]);
-    [this.now, this.shape] = from.pop();
-    this.fresh = true;
-    model.set(this.now);
-    model.save_changes();
-  }
-}
-
-// --- the view
+import { page } from "./playground_markup.js";
+import { basis, centers, columnsOf, evaluate, interval, leastSquares, uniformKnots } from "./splines.js";
 
 const digits = ([a, b]) => 3 - Math.floor(Math.log10(b - a)); // that tell a 1000th of a domain
-
-function python({ degree, grid_size, domain, knots, coefs }) {
-  const list = values => `[${values.join(", ")}]`, width = domain[1] - domain[0];
-  const uniform = uniformKnots(grid_size, degree, domain);
-  const even = knots.every((t, i) => Math.abs(t - uniform[i]) < 1e-12 * width);
-  const tidy = knots.map(t => (Math.abs(t) < 1e-12 * width ? 0 : t)); // no 5.55e-17
-  const exact = "dtype=torch.float64", ends = domain.join(", ");
-  return `import torch
-from kanbook import splines\n
-knots = ${even ? `splines.uniform_knots(${grid_size}, ${degree}, (${ends}), ` : `torch.tensor(${list(tidy)}, `}${exact})
-coef = torch.tensor(${list(coefs)}, ${exact})
-x = torch.linspace(${ends}, 201, ${exact})
-y = splines.evaluate(x, coef, knots, ${degree})
-`;
-}
-
-const range = (name, label, min, max) => `<label>${label}
-  <input type="range" name="${name}" aria-label="${label}" min="${min}" max="${max}"><b></b></label>`;
-const toggle = (name, label) =>
-  `<label class="short"><input type="checkbox" name="${name}">${label}</label>`;
-const buttons = names => names.map(name => `<button type="button">${name}</button>`).join("");
-const page = (targets, number) => `
-<svg role="group" aria-label="Spline ${number}, its coefficients and knots as sliders">
-  <g class="axes"></g>
-  <svg class="plot" overflow="hidden">
-    <g class="data"><path class="outside"/><path class="zero"/><path class="knot-lines"/>
-      <path class="samples"/><g class="bases"></g><path class="sum"/><path class="ghost"/><path class="curve"/></g>
-    <path class="polygon"/><g class="probe"></g>
-  </svg>
-  <path class="rail"/><g class="probes"></g><g class="knots"></g><g class="coefs"></g>
-</svg>
-<p class="readout"></p>
-<div class="line">${range("degree", "degree", 0, MAX_DEGREE)}${range("grid_size", "grid size", 1, MAX_GRID)}
-  <span>domain <input type="number" step="0.1" aria-label="domain from"> to
-  <input type="number" step="0.1" aria-label="domain to"></span></div>
-<div class="line">${toggle("show_basis", "basis functions")}
-  ${toggle("weighted", "times coefficients")}${toggle("show_sum", "their sum")}</div>
-<div class="line"><label class="short">target <select name="target" aria-label="target">
-  ${["none", ...targets].map(name => `<option>${name}</option>`).join("")}</select></label>
-  ${buttons(["fit", "descend"])}<span class="rms"></span></div>
-<div class="line">${buttons(["undo", "redo", "even knots", "reset", "copy as Python"])}</div>
-<p class="status" role="status"></p>
-<textarea readonly hidden rows="8" aria-label="this curve in Python"></textarea>
-<details><summary>keys and gestures</summary><dl>
-  <dt>a point (coefficient)</dt><dd>drag it up or down, or ↑ ↓; ← → go to another</dd>
-  <dt>a knot</dt><dd>drag it sideways, or ← →, Home and End onto its neighbors; ↑ ↓ go to another</dd>
-  <dt>a triangle at the edge</dt><dd>a point that lies beyond it</dd>
-  <dt>the probe</dt><dd>point at the plot, tap it, or ← → at the small handle above; Escape hides it</dd>
-  <dt>everywhere</dt><dd>Shift: larger steps; Ctrl+Z, Ctrl+Shift+Z: undo, redo</dd></dl></details>`;
 
 const ARIA = ["label", "valuetext", "valuenow", "valuemin", "valuemax"];
 const HANDLES = {
@@ -164,7 +31,6 @@ function view(model, curve, el) {
   const ends = root.querySelectorAll("[type=number]");
   const button = Object.fromEntries(
     [...root.querySelectorAll("button")].map(node => [node.textContent, node]));
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
 
   const commit = (changes, what) => { // another control: another step of the history
     if (what !== curve.what && !curve.held) curve.fresh = true;
@@ -199,11 +65,6 @@ function view(model, curve, el) {
   const middle = () => (curve.now.domain[0] + curve.now.domain[1]) / 2;
   const showX = x => text(round(x, digits(curve.now.domain)));
 
-  /** Where coefficient i is drawn: the mean of the knots inside its function's support. */
-  function center(i, { knots: t, degree: k }) {
-    return k ? t.slice(i + 1, i + k + 1).reduce((a, b) => a + b) / k : (t[i] + t[i + 1]) / 2;
-  }
-
   /** The window of the plot: the domain with what fits beyond it, the heights of what is drawn. */
   function frame() {
     const { domain: [a, b], degree: k, coefs: c, grid_size } = curve.now;
@@ -222,8 +83,7 @@ function view(model, curve, el) {
   }
 
   function curvePoints({ domain: [a, b], knots, degree, coefs } = curve.now) {
-    const x = Array.from({ length: 101 }, (_, i) => a + ((b - a) * i) / 100);
-    return x.map(x => [x, evaluate(x, coefs, knots, degree)]);
+    return Array.from(evenly(a, b, 101), x => [x, evaluate(x, coefs, knots, degree)]);
   }
 
   function target() {
@@ -236,7 +96,7 @@ function view(model, curve, el) {
 
   function rms(points) {
     const squares = matrix(points).map((row, i) => (dot(row, curve.now.coefs) - points[i][1]) ** 2);
-    return Math.sqrt(squares.reduce((a, b) => a + b, 0) / points.length);
+    return Math.sqrt(sum(squares) / points.length);
   }
 
   /** How far the curve is from the one that was shaped by hand, in words. */
@@ -251,41 +111,13 @@ function view(model, curve, el) {
   let waiting = 0;
   const schedule = () => (waiting ||= requestAnimationFrame(draw));
 
-  /** Points of the drawing with the functions alive there, by interval; kept while knots stay. */
-  function tabulate({ knots: t, degree: k }) {
-    const key = [t, k, width, box.x0, box.x1].join();
-    if (tables.has(key)) return tables.get(key);
-    const pieces = [], edges = [-Infinity, ...t, Infinity];
-    edges.slice(1).forEach((edge, e) => {
-      const start = Math.max(edges[e], box.x0), end = Math.min(edge, box.x1), j = e - 1;
-      if (!(start < end)) return;
-      const first = Math.max(0, j - k), points = [];
-      const count = k < 2 ? 1 : Math.max(3, Math.ceil((px(end) - px(start)) / 3));
-      for (let i = 0; i <= count; i++) {
-        const x = i === count ? end : start + ((end - start) * i) / count;
-        points.push([x, basis(x, t, k, j).slice(first, j + 1)]);
-      }
-      pieces.push({ first, points });
-    });
+  /** The pieces of a spline's drawing, kept while its knots and the window stay. */
+  function piecesOf({ knots, degree }) {
+    const key = [knots, degree, width, box.x0, box.x1].join();
     if (tables.size > 3) tables.clear();
-    tables.set(key, pieces);
-    return pieces;
+    if (!tables.has(key)) tables.set(key, tabulate(knots, degree, [box.x0, box.x1], px(1) - px(0)));
+    return tables.get(key);
   }
-
-  /** One value for each point of a table, from the functions alive there: a line with its jumps. */
-  function path(pieces, value) {
-    let d = "", before = NaN;
-    for (const { first, points } of pieces)
-      points.forEach(([x, b], i) => {
-        const y = value(b, first);
-        if (y === undefined) return;
-        d += `${i || Math.abs(y - before) < 1e-9 ? "L" : "M"}${x} ${y}`;
-        before = y;
-      });
-    return d;
-  }
-
-  const sumOf = c => (b, first) => b.reduce((sum, value, i) => sum + value * c[first + i], 0);
 
   function draw() {
     waiting = 0;
@@ -293,7 +125,7 @@ function view(model, curve, el) {
     const { now, shape } = curve, { degree: k, domain: [a, b], knots: t, coefs: c } = now;
     if (!box || !drag) frame();
     const focused = $(":focus"), kind = focused?.parentNode.classList[0];
-    const { x0, x1, y0, y1 } = box, pieces = tabulate(now), inner = t.slice(k, t.length - k);
+    const { x0, x1, y0, y1 } = box, pieces = piecesOf(now), inner = t.slice(k, t.length - k);
     set(svg, { width, height });
     const w = Math.max(0, width - pad.right), h = bottom - pad.top;
     set($(".plot"), { y: pad.top, width: w, height: h, viewBox: `0 ${pad.top} ${w} ${h}` });
@@ -305,7 +137,7 @@ function view(model, curve, el) {
     const points = target(), weighted = model.get("weighted"), ones = c.map(() => 1);
     set($(".samples"), { d: points.map(([x, y]) => `M${x} ${y}h0`).join("") });
     set($(".curve"), { d: path(pieces, sumOf(c)) });
-    set($(".ghost"), { d: equal(shape, now) ? "" : path(tabulate(shape), sumOf(shape.coefs)) });
+    set($(".ghost"), { d: equal(shape, now) ? "" : path(piecesOf(shape), sumOf(shape.coefs)) });
     set($(".sum"), { d: model.get("show_sum") ? path(pieces, sumOf(weighted ? c : ones)) : "" });
     drawBases(pieces, weighted ? c : ones);
     drawHandles();
@@ -342,7 +174,7 @@ function view(model, curve, el) {
   function drawHandles() {
     const { coefs: c, knots: t, degree: k, grid_size } = curve.now, y = bottom + 14;
     const high = i => (py(c[i]) < pad.top - 1 ? 1 : py(c[i]) > bottom + 1 ? -1 : 0); // off the plot
-    at.coefs = c.map((value, i) => [px(center(i, curve.now)), clamp(py(value), pad.top, bottom)]);
+    at.coefs = centers(t, k).map((x, i) => [px(x), clamp(py(c[i]), pad.top, bottom)]);
     set($(".polygon"), { d: "M" + c.map((value, i) => `${at.coefs[i][0]} ${py(value)}`).join("L") });
     const inner = t.slice(k + 1, k + grid_size);
     let stack = 0;
@@ -380,12 +212,11 @@ function view(model, curve, el) {
 
   function drawProbe(weighted) {
     const { knots: t, degree: k, coefs: c, domain } = curve.now, x = probe ?? middle();
-    const b = basis(x, t, k), alive = b.flatMap((value, i) => (value > 0 ? [i] : []));
+    const b = [...basis(x, t, k)], alive = b.flatMap((value, i) => (value > 0 ? [i] : []));
     const y = dot(c, b), circle = (y, r, name) => `<circle class="${name}" r="${r}" cx="${px(x)}" cy="${py(y)}"/>`;
     const where = x < domain[0] || x > domain[1] ? " (outside the domain)" : "";
     const list = alive.map(i => `B${i} = ${show(b[i])}`).join(", ") || "no function";
-    const sum = show(b.reduce((a, b) => a + b, 0));
-    const said = `x = ${showX(x)}${where}. Alive: ${list}; sum ${sum}. Curve: ${show(y)}`;
+    const said = `x = ${showX(x)}${where}. Alive: ${list}; sum ${show(sum(b))}. Curve: ${show(y)}`;
     const dots = model.get("show_basis") ? alive.map(i => circle((weighted ? c[i] : 1) * b[i], 3.5, "")) : [];
     $(".probe").innerHTML = probe === null ? "" :
       `<path d="M${px(x)} ${pad.top}V${bottom}"/>${dots.join("")}${circle(y, 5, "on-curve")}`;
@@ -412,7 +243,7 @@ function view(model, curve, el) {
     button.descend.textContent = descent ? "stop" : "descend";
     button.undo.disabled = !curve.past.length;
     button.redo.disabled = !curve.future.length;
-    if (!code.hidden) code.value = python(curve.now);
+    if (!code.hidden) code.value = pythonOf(curve.now);
   }
 
   // --- moving things
@@ -566,14 +397,13 @@ function view(model, curve, el) {
     fit() {
       const points = target(), rows = matrix(points);
       const noise = Math.max(rows.length, rows[0].length) * Number.EPSILON;
-      const columns = rows[0].map((_, i) => rows.map(row => row[i]));
-      step({ coefs: leastSquares(columns, [points.map(p => p[1])], noise)[0] });
+      step({ coefs: leastSquares(columnsOf(rows), [points.map(p => p[1])], noise)[0] });
       say(`least squares on ${points.length} points`);
     },
     descend,
     async "copy as Python"() {
       code.hidden = false;
-      code.value = python(curve.now);
+      code.value = pythonOf(curve.now);
       say((await copyFrom(code)) ? "Copied." : "Copy the text below.");
     },
   };
@@ -608,13 +438,13 @@ function view(model, curve, el) {
     const next = () => {
       if (model.get("target") !== name || !equal(curve.now.knots, knots)) return curve.release();
       let c = curve.now.coefs;
-      for (let i = still.matches ? 100 : 1; i > 0; i--, steps++) {
+      for (let i = still() ? 100 : 1; i > 0; i--, steps++) {
         const residual = rows.map((row, n) => dot(row, c) - points[n][1]);
         c = c.map((value, j) => value - rows.reduce((sum, row, n) => sum + row[j] * residual[n], 0) / largest);
       }
       commit({ coefs: c });
       if (steps % 100 === 0) count(); // a screen reader shall not hear of each
-      if (still.matches || steps >= 1000) curve.release();
+      if (still() || steps >= 1000) curve.release();
       else descent = requestAnimationFrame(next);
     };
     descent = requestAnimationFrame(next);
@@ -644,7 +474,6 @@ export default () => {
   return {
     initialize({ model }) {
       curve = new Curve(model);
-      for (const name of FIELDS) model.on(`change:${name}`, () => curve.settle(model));
     },
     render: ({ model, el }) => view(model, curve, el),
   };

@@ -1,9 +1,13 @@
 // A KAN and an MLP of equal size on the same task: their steps, what happens to them, their history.
 
-import {
-  Adam, CURVE, FUNCTION, LevenbergMarquardt, MLP, Network, extendGrid, gradientOf, keep, lossOf, moments, prune, updateGrid,
-} from "./engine.js";
 import { formulaOf, pythonOf } from "./formula.js";
+import { extendGrid, updateGrid } from "./grids.js";
+import { CURVE, FUNCTION } from "./layer.js";
+import { MLP } from "./mlp.js";
+import { Network } from "./network.js";
+import { deviation } from "./numbers.js";
+import { Adam, LevenbergMarquardt, gradientOf, lossOf } from "./optimizers.js";
+import { keep, prune } from "./pruning.js";
 import { Standard, named, snapAll, tryEdge } from "./snapping.js";
 import { makeTask } from "./tasks.js";
 
@@ -28,7 +32,7 @@ export class Race {
     this.task = makeTask(this.settings.task, { seed: this.settings.seed, points, portrait });
     const hidden = this.settings.widths.slice(1, -1);
     this.settings.widths = [this.task.inputs, ...hidden, 1];
-    this.kan = network ? Network.from(network) : new Network(this.settings.widths, this.settings);
+    this.kan = network ? Network.from(network) : Network.start(this.settings.widths, this.settings);
     this.mlp = this.newMLP();
     this.steps = this.mlpSteps = this.fadeStart = this.resumed = 0;
     this.seconds = { kan: 0, mlp: 0 };
@@ -68,7 +72,7 @@ export class Race {
   }
 
   get fadeStrength() {
-    const spread = Math.sqrt(moments(this.task.y)[1]), { fade } = this.settings;
+    const spread = deviation(this.task.y), { fade } = this.settings;
     return fade ? FADE * spread * Math.min(1, (this.steps - this.fadeStart) / RAMP) : 0;
   }
 
@@ -110,7 +114,7 @@ export class Race {
 
   /** Knots to where the values are, evenly; the optimizer goes on, as each curve's numbers keep their places. */
   follow() {
-    updateGrid(this.kan, this.task.x, this.task.n, 1, SLACK);
+    updateGrid(this.kan, this.task.x, this.task.n, SLACK);
     const { optimizer } = this.kanState;
     this.restart({ mlp: false });
     if (optimizer instanceof Adam) this.kanState.optimizer = optimizer;
@@ -204,13 +208,13 @@ export class Race {
 
   update() {
     const { x, n } = this.task;
-    this.change("update", "knots to where the values are", () => updateGrid(this.kan, x, n, 1));
+    this.change("update", "knots to where the values are", () => updateGrid(this.kan, x, n));
   }
 
   extend(size = 2 * this.kan.layers[0].grid_size) {
     const { x, n } = this.task, old = this.kan.layers[0].grid_size, count = this.kan.count();
     this.change("extend", () => `grid ${old} to ${size}: ${count} to ${this.kan.count()} numbers`, () => {
-      if (this.settings.follow) updateGrid(this.kan, x, n, 1, SLACK);
+      if (this.settings.follow) updateGrid(this.kan, x, n, SLACK);
       return extendGrid(this.kan, x, n, size);
     });
   }
@@ -221,7 +225,7 @@ export class Race {
     if (!small) throw new Error("Without the edges that have faded, nothing would reach the output. Train on first.");
     this.change("prune", () => `${old} edges to ${edges(this.kan)}`, () => {
       this.settings = { ...this.settings, fade: false };
-      return this.settings.follow ? updateGrid(small, x, n, 1) : small;
+      return this.settings.follow ? updateGrid(small, x, n) : small;
     });
   }
 

@@ -2,76 +2,58 @@
 // the whole network stays as good. What takes long is a generator that yields while it works, so that
 // a page can go on; `yield*` hands that through.
 
-import { CURVE, FUNCTION, MISSING, Layer, LevenbergMarquardt, Network, extendGrid, keep, lossOf, moments } from "./engine.js";
-import { LIBRARY, NAMES, valueOf } from "./functions.js";
+import { candidates } from "./functions.js";
+import { extendGrid } from "./grids.js";
+import { CURVE, FUNCTION, Layer, MISSING } from "./layer.js";
+import { Network } from "./network.js";
+import { deviation, moments, range, rowsOf, sum } from "./numbers.js";
+import { LevenbergMarquardt, lossOf } from "./optimizers.js";
+import { keep } from "./pruning.js";
 
-const sum = values => values.reduce((a, b) => a + b, 0);
 const sortBy = (list, key) => list.sort((a, b) => key(a) - key(b)); // stable
-const linspace = (a, b, n) => Array.from({ length: n }, (_, i) => a + ((b - a) * i) / (n - 1));
-const logspace = (a, b, n) => linspace(a, b, n).map(v => 10 ** v);
 
-// --- one curve
-
-/** Fit every function to a curve: a and b from a table, c and d by least squares; by falling R^2. */
-export function candidates(x, y) {
-  const [meanY, varianceY] = moments(y), found = [], v = new Float64Array(x.length);
-  for (const [name, f] of Object.entries(LIBRARY)) {
-    let best = null;
-    for (const [a, b] of starts(f, x)) {
-      for (let s = 0; s < x.length; s++) v[s] = valueOf(f, a * x[s] + b);
-      const [mean, variance] = moments(v);
-      if (!Number.isFinite(mean) || !Number.isFinite(variance)) continue;
-      let covariance = 0;
-      for (let s = 0; s < x.length; s++) covariance += (v[s] - mean) * (y[s] - meanY);
-      covariance /= x.length;
-      const c = covariance / Math.max(variance, 1e-300), r2 = (c * covariance) / Math.max(varianceY, 1e-300);
-      if (!best || r2 > best.r2) best = { name, r2, a, b, c, d: meanY - c * mean };
-    }
-    if (best) found.push(best);
-  }
-  return sortBy(found, one => -one.r2);
-}
-
-/** Pairs (a, b) to try, by what they make of the range of x. */
-function starts({ free, domain: [near, far], signs }, x) {
-  const low = Math.min(...x), high = Math.max(...x), center = (low + high) / 2, half = Math.max(high - low, 1e-12) / 2;
-  if (free === "") return [[1, 0]];
-  if (free === "a") return [1, -1].flatMap(sign => logspace(-1.5, 1.2, 28).map(a => [(sign * a) / half, 0]));
-  if (free === "b")
-    return signs.flatMap(sign => {
-      const end = near - Math.min(sign * low, sign * high); // the range begins a little inside the domain, or far
-      const shifts = near > -Infinity ? logspace(-2.5, 1.5, 24).map(b => b * half + end) : linspace(-3, 3, 61).map(b => half * b - center);
-      return shifts.map(b => [sign, b]);
-    });
-  let middle = 0, widths = logspace(-1, 1.1, 40), middles = linspace(-3.2, 3.2, 25);
-  if (near > -Infinity) {
-    const reach = (far - near) / 2;
-    middle = (near + far) / 2;
-    widths = linspace(0.05, 0.995, 24).map(w => w * reach);
-    middles = linspace(-0.95, 0.95, 15).map(m => m * reach);
-  }
-  return widths.flatMap(h => middles.map(m => [h / half, middle + m - (h * center) / half]));
-}
+// The constants of kanbook/formulas.py. Steps: of Levenberg-Marquardt at most.
+export const SEARCH = {
+  slow: 0.97, // a refit ends whose loss fell to no less than this share in three steps
+  least: 1e-30, // or whose loss is below
+  // how good a formula has to be
+  doublings: 2, curve_steps: 30, grid_steps: 20, // of the grid; before, and after each
+  halved: 0.5, // a finer grid that does not lower the loss to this share is the last
+  correlated: 4, // standard deviations of chance, above which neighbors' residuals agree
+  chance: 3, // standard deviations by which noise may raise a loss
+  worse: 30, floor: 1e-9, // times the curves' loss, or of the targets' variance
+  complete: 0.01, // the share of the curves' loss that a formula of functions only may have
+  exact: 1e-20, // of the targets' variance: a loss that is rounding
+  noisy_floor: 1e-9, clean_floor: 1e-18, clean_weight: 10, // of a score
+  cancel: 30, // edges with such a multiple of their sum's spread take each other away
+  trial_steps: 20, // without a node or an edge
+  // an edge
+  points: 300, // at which a curve is compared
+  first_steps: 3, line_steps: 8, // of each function; of a straight line, which may be enough
+  // steps, networks that stay and how much worse their scores may be, in each round
+  rounds: [[0, 6, 200], [8, 3, 60], [25, 3, Infinity]],
+  // the whole
+  beam: 3, margin: 60, // networks that the search keeps; how much worse their scores may be
+  start_steps: 20, end_steps: 100,
+  // rounding
+  round_steps: 25, worse_rounded: 3, // what a loss may be multiplied by
+  far: 0.05, near_zero: 1e-10, shares: [0.3, 0.6], part_steps: 4, // a number that moves far does in parts
+  denominators: [1, 2, 3, 4, 5, 6, 8, 10], readable: 0.02, // how far a readable number may be, as a share
+};
 
 /** A copy whose edges may be functions: every layer has a bias. */
 export function named(net) {
-  return Network.of(net.layers.map(layer => {
-    const one = new Layer(layer.inputs, layer.outputs, layer.degree, layer.grids, layer.parts({ bias: true, named: true }));
-    one.theta = new Float64Array(one.length);
-    one.theta.set(layer.theta.subarray(0, layer.at.bias));
-    if (layer.bias) one.theta.set(layer.theta.subarray(layer.at.bias, layer.at.constants), one.at.bias);
-    if (layer.named) one.theta.set(layer.theta.subarray(layer.at.constants), one.at.constants);
-    return one;
-  }));
+  return new Network(net.layers.map(layer => new Layer({
+    ...layer, bias: layer.bias ?? new Float64Array(layer.outputs),
+    constants: layer.constants ?? new Float64Array(3 * layer.kind.length),
+  })));
 }
 
 /** Replace the curve of an edge by a function; in place, of a network from `named`. */
 export function put(net, [l, i, o], { name, a, b, c, d }) {
-  const layer = net.layers[l], e = i * layer.outputs + o;
-  layer.kind[e] = FUNCTION;
-  layer.names[e] = NAMES.indexOf(name);
-  layer.theta.set([c, a, b], layer.at.constants + 3 * e);
-  layer.theta[layer.at.bias + o] += d;
+  const layer = net.layers[l];
+  layer.setFunction(i * layer.outputs + o, name, [c, a, b]);
+  layer.bias[o] += d;
   layer.coefOf(i, o).fill(0);
   net.refresh();
   return net;
@@ -83,8 +65,8 @@ export function* refit(net, data, steps) {
   const updater = steps > 0 ? new LevenbergMarquardt(net, tape, data.y) : null;
   for (let step = 0; step < steps; step++) {
     losses.push(updater.linearize());
-    const loss = losses.at(-1), slow = losses.length > 3 && loss > 0.97 * losses.at(-4);
-    if (slow || !(1e-30 < loss && loss < Infinity)) break;
+    const loss = losses.at(-1), slow = losses.length > 3 && loss > SEARCH.slow * losses.at(-4);
+    if (slow || !(SEARCH.least < loss && loss < Infinity)) break;
     updater.step();
     yield;
   }
@@ -107,24 +89,26 @@ export class Standard {
   constructor(data) {
     this.data = data;
     this.spread = moments(data.y)[1];
+    this.rounding = SEARCH.exact * this.spread;
     this.noisy = false;
   }
 
   *measure(net, doublings) {
     const { data } = this;
     this.net = net.copy();
-    this.best = yield* refit(this.net, data, 30);
+    this.best = yield* refit(this.net, data, SEARCH.curve_steps);
     for (let d = 0; d < doublings; d++) {
       const coarse = this.net, fine = coarse.copy();
       this.loss = this.best;
       this.numbers = coarse.count();
       extendGrid(fine, data.x, data.n, 2 * coarse.layers[0].grid_size);
-      this.best = yield* refit(fine, data, 20);
-      const without = (loss, one) => (loss * data.n) / Math.max(data.n - one.count(), 1);
-      const before = without(this.loss, coarse), after = without(this.best, fine);
+      this.best = yield* refit(fine, data, SEARCH.grid_steps);
+      // What a network without a free number would leave.
+      const [before, after] = [[this.loss, coarse], [this.best, fine]]
+        .map(([loss, net]) => (loss * data.n) / Math.max(data.n - net.count(), 1));
       this.net = fine;
       this.variance = Math.min(before, after);
-      if (after > 0.5 * before) {
+      if (after > SEARCH.halved * before) {
         const out = fine.predict(data.x, data.n);
         this.noisy = !neighborsAgree(data, data.y.map((y, s) => y - out[s]));
         if (this.noisy) this.net = coarse;
@@ -136,30 +120,33 @@ export class Standard {
 
   allows(loss, net, complete = false) {
     if (this.noisy) {
-      const fewer = Math.max(this.numbers - net.count(), 0), more = fewer + 3 * Math.sqrt(2 * fewer);
+      const fewer = Math.max(this.numbers - net.count(), 0), more = fewer + SEARCH.chance * Math.sqrt(2 * fewer);
       return loss <= this.loss + (this.variance * more) / this.data.n;
     }
-    if (complete) return loss <= 0.01 * this.best || this.exact(loss);
-    return loss <= 30 * Math.max(this.best, 1e-9 * this.spread);
+    if (complete) return loss <= SEARCH.complete * this.best || this.exact(loss);
+    return loss <= SEARCH.worse * Math.max(this.best, SEARCH.floor * this.spread);
   }
 
   /** Goodness and simplicity in one number, the lower the better. */
   score(loss, net) {
-    const { n } = this.data, [weight, floor] = this.noisy ? [n, 1e-9] : [10, 1e-18];
-    const prices = sum(net.layers.flatMap(layer => [...layer.kind].map((kind, e) => (kind === FUNCTION ? LIBRARY[NAMES[layer.names[e]]].price : 0))));
+    const { n } = this.data, { noisy_floor, clean_floor, clean_weight } = SEARCH;
+    const [weight, floor] = this.noisy ? [n, noisy_floor] : [clean_weight, clean_floor];
+    const prices = sum(net.edges(FUNCTION).map(([l, i, o]) => {
+      const layer = net.layers[l];
+      return layer.functionOf(i * layer.outputs + o).f.price;
+    }));
     return weight * Math.log(loss / this.spread + floor) + Math.log(n) * (net.count() + prices);
   }
 
   exact(loss) {
-    return loss < 1e-20 * this.spread;
+    return loss < this.rounding;
   }
 }
 
 /** Whether residuals of nearest neighbors are correlated: then they are no noise. */
 function neighborsAgree({ x, n }, residuals) {
-  const inputs = x.length / n, columns = Array.from({ length: inputs }, (_, i) => x.subarray(i * n, (i + 1) * n));
-  const scales = columns.map(column => Math.sqrt((moments(column)[1] * n) / (n - 1)));
-  const [mean, variance] = moments(residuals), spread = Math.sqrt((variance * n) / (n - 1));
+  const columns = rowsOf(x, n), unbiased = values => Math.sqrt((moments(values)[1] * n) / (n - 1));
+  const scales = columns.map(unbiased), [mean] = moments(residuals), spread = unbiased(residuals);
   const r = residuals.map(v => (v - mean) / spread);
   let agreement = 0;
   for (let s = 0; s < n; s++) {
@@ -171,7 +158,7 @@ function neighborsAgree({ x, n }, residuals) {
     }
     agreement += (r[s] * r[nearest]) / n;
   }
-  return agreement > 4 / Math.sqrt(n);
+  return agreement > SEARCH.correlated / Math.sqrt(n);
 }
 
 /** Whether edges into a node almost take each other away. */
@@ -179,11 +166,10 @@ function cancels(net, { x, n }) {
   const tape = net.tape(x, n);
   tape.forward();
   return net.layers.some((layer, l) => {
-    const { phi, y } = tape.parts[l], spread = (values, p) => Math.sqrt(moments(values, p * n, n)[1]);
-    return Array.from({ length: layer.outputs }, (_, o) => o).some(o => {
-      let edges = 0;
-      for (let i = 0; i < layer.inputs; i++) edges += spread(phi, i * layer.outputs + o);
-      return edges / spread(y, o) > 30;
+    const { phi, y } = tape.parts[l];
+    return y.some((values, o) => {
+      const edges = phi.filter((_, e) => e % layer.outputs === o);
+      return sum(edges.map(deviation)) / deviation(values) > SEARCH.cancel;
     });
   });
 }
@@ -191,23 +177,18 @@ function cancels(net, { x, n }) {
 /** Take away nodes (or edges), the weakest first, without which the network is as good. */
 function* peel(net, data, standard, parts) {
   for (let refused = 0; ;) {
-    const spreads = net.observe(data.x, data.n).map(layer => layer.spreads), found = [];
-    net.layers.forEach((layer, l) => {
-      const { inputs: I, outputs: O } = layer;
-      if (parts === "nodes" && l > 0)
-        for (let i = 0; i < I; i++) {
-          const edges = Array.from({ length: O }, (_, o) => i * O + o);
-          found.push({ weight: sum(edges.map(e => spreads[l][e])), l, edges });
-        }
-      else if (parts === "edges") spreads[l].forEach((weight, e) => weight && found.push({ weight, l, edges: [e] }));
+    const spreads = net.observe(data.x, data.n).map(layer => layer.spreads);
+    const found = net.layers.flatMap(({ inputs, outputs: O }, l) => {
+      if (parts === "edges") return range(inputs * O).filter(e => spreads[l][e]).map(e => ({ l, edges: [e] }));
+      return l === 0 ? [] : range(inputs).map(i => ({ l, edges: range(O).map(o => i * O + o) }));
     });
-    sortBy(found, one => one.weight);
+    sortBy(found, ({ l, edges }) => sum(edges.map(e => spreads[l][e])));
     let better = null;
     for (const { l, edges } of found.slice(refused)) {
       const alive = spreads.map(layer => Uint8Array.from(layer, s => +(s > 0)));
       edges.forEach(e => (alive[l][e] = 0));
       const trial = keep(net, data.x, data.n, alive);
-      if (trial && standard.allows(yield* refit(trial, data, 20), trial) && !cancels(trial, data)) {
+      if (trial && standard.allows(yield* refit(trial, data, SEARCH.trial_steps), trial) && !cancels(trial, data)) {
         better = trial;
         break;
       }
@@ -222,24 +203,22 @@ function* peel(net, data, standard, parts) {
 function normalized(net, { x, n }) {
   net = named(net);
   net.layers.slice(0, -1).forEach((layer, l) => {
-    const following = net.layers[l + 1], { at, theta, outputs: O } = layer, tape = net.tape(x, n);
+    const following = net.layers[l + 1], { outputs: O } = layer, tape = net.tape(x, n);
     if (following.baseWeight) return; // a fixed function, which cannot move
     tape.forward();
-    const { y } = tape.parts[l];
-    following.grids = [...following.grids];
-    for (let o = 0; o < O; o++) {
-      if (following.kind.subarray(o * following.outputs, (o + 1) * following.outputs).includes(FUNCTION)) continue;
-      const values = y.subarray(o * n, (o + 1) * n), low = Math.min(...values), high = Math.max(...values);
+    tape.parts[l].y.forEach((values, o) => {
+      if (range(following.outputs).some(p => following.kind[o * following.outputs + p] === FUNCTION)) return;
+      const low = Math.min(...values), high = Math.max(...values);
       const center = (high + low) / 2, half = Math.max(high - low, 1e-12) / 2;
       for (let i = 0; i < layer.inputs; i++) {
         const e = i * O + o;
         layer.coefOf(i, o).forEach((c, j, coef) => (coef[j] = c / half));
-        theta[at.constants + 3 * e] /= half;
-        if (layer.baseWeight) theta[at.baseWeight + e] /= half;
+        layer.constants[3 * e] /= half;
+        if (layer.baseWeight) layer.baseWeight[e] /= half;
       }
-      theta[at.bias + o] = (theta[at.bias + o] - center) / half;
-      following.grids[o] = following.grids[o].map(t => (t - center) / half);
-    }
+      layer.bias[o] = (layer.bias[o] - center) / half;
+      following.knots[o] = following.knots[o].map(t => (t - center) / half);
+    });
   });
   return net;
 }
@@ -250,8 +229,8 @@ function normalized(net, { x, n }) {
 function curveCandidates(net, [l, i, o], data) {
   const tape = net.tape(data.x, data.n);
   tape.forward();
-  const values = tape.parts[l].x.subarray(i * data.n, (i + 1) * data.n);
-  const points = Float64Array.of(...values.subarray(0, 300), Math.min(...values), Math.max(...values));
+  const values = tape.parts[l].x[i], some = values.subarray(0, SEARCH.points);
+  const points = Float64Array.of(...some, Math.min(...values), Math.max(...values));
   return candidates(points, net.layers[l].curve(i, o, points));
 }
 
@@ -262,15 +241,15 @@ function curveCandidates(net, [l, i, o], data) {
 export function* tryEdge(state, edge, data, standard) {
   let tried = [];
   for (const start of curveCandidates(state.net, edge, data)) {
-    const net = put(state.net.copy(), edge, start), loss = yield* refit(net, data, 3);
+    const net = put(state.net.copy(), edge, start), loss = yield* refit(net, data, SEARCH.first_steps);
     tried.push({ start, net, loss });
     if (start.name === "x") {
-      const longer = yield* refit(net, data, 8);
-      if (longer <= Math.max(state.loss, 1e-20 * standard.spread)) break; // nothing is simpler than a line
+      const longer = yield* refit(net, data, SEARCH.line_steps);
+      if (longer <= Math.max(state.loss, standard.rounding)) break; // nothing is simpler than a line
     }
   }
   const dropped = [];
-  for (const [steps, most, margin] of [[0, 6, 200], [8, 3, 60], [25, 3, Infinity]]) {
+  for (const [steps, most, margin] of SEARCH.rounds) {
     for (const one of tried) one.loss = yield* refit(one.net, data, steps);
     tried = tried.filter(one => one.loss < Infinity);
     for (const one of tried) one.score = standard.score(one.loss, one.net);
@@ -290,7 +269,7 @@ function* children(state, edge, data, standard) {
 }
 
 /** Edge by edge; keep the best few networks. */
-function* search(first, order, data, standard, beam) {
+function* search(first, order, data, standard) {
   let states = [{ ...first, net: first.net.copy(), score: Infinity, snaps: [] }];
   for (const [number, edge] of order.entries()) {
     yield { done: number, of: order.length, edge };
@@ -301,9 +280,10 @@ function* search(first, order, data, standard, beam) {
       continue;
     }
     sortBy(found, child => child.score);
-    states = found.slice(0, standard.exact(found[0].loss) ? 1 : beam).filter(child => child.score < found[0].score + 60);
+    const most = standard.exact(found[0].loss) ? 1 : SEARCH.beam, worst = found[0].score + SEARCH.margin;
+    states = found.slice(0, most).filter(child => child.score < worst);
   }
-  states[0].loss = yield* refit(states[0].net, data, 100);
+  states[0].loss = yield* refit(states[0].net, data, SEARCH.end_steps);
   return states[0];
 }
 
@@ -311,14 +291,14 @@ function* search(first, order, data, standard, beam) {
  * Snap all curves: as kanbook.formulas.snap. Data: { x, y, n }. Yields { done, of, edge } now and then;
  * returns { net, loss, best, complete, snaps }, `best` the loss of the curves.
  */
-export function* snapAll(net, data, beam = 3) {
-  const standard = yield* new Standard(data).measure(net, 2);
+export function* snapAll(net, data) {
+  const standard = yield* new Standard(data).measure(net, SEARCH.doublings);
   net = yield* peel(yield* peel(standard.net, data, standard, "nodes"), data, standard, "edges");
   net = normalized(net, data);
-  const first = { net, loss: yield* refit(net, data, 20) }, order = net.edges(CURVE);
+  const first = { net, loss: yield* refit(net, data, SEARCH.start_steps) }, order = net.edges(CURVE);
   let found, complete = false;
   for (const each of [[...order].reverse(), order]) {
-    found = yield* search(first, each, data, standard, beam);
+    found = yield* search(first, each, data, standard);
     complete = !found.net.edges(CURVE).length && standard.allows(found.loss, found.net, true);
     if (!complete) continue;
     yield* roundNumbers(found, data, standard);
@@ -329,10 +309,9 @@ export function* snapAll(net, data, beam = 3) {
 
 /** Drop functions that are not needed; fix numbers at 0, 1 or a readable one if that is free: as _round. */
 function* roundNumbers(state, data, standard) {
-  const now = place => state.net.theta[place];
   function* accept(net) {
-    const loss = yield* refit(net, data, 25);
-    let good = loss <= Math.max(3 * state.loss, 1e-20 * standard.spread);
+    const loss = yield* refit(net, data, SEARCH.round_steps);
+    let good = loss <= Math.max(SEARCH.worse_rounded * state.loss, standard.rounding);
     if (standard.noisy) {
       const fewer = state.net.count() - net.count();
       good = data.n * Math.log(loss / state.loss) <= Math.log(data.n) * fewer;
@@ -341,39 +320,38 @@ function* roundNumbers(state, data, standard) {
     Object.assign(state, { net, loss });
     return true;
   }
-  function* fix({ layer, place }, value) {
-    const net = state.net.copy(), old = now(net.layers[layer].start + place);
-    const set = number => (net.layers[layer].theta[place] = number);
-    net.layers[layer].fixed.add(place);
+  const value = ({ l, part, p }) => state.net.layers[l][part][p];
+  function* fix({ l, part, p }, value) {
+    const net = state.net.copy(), layer = net.layers[l], old = layer[part][p];
+    layer.fixed[part][p] = 1;
     net.refresh();
-    if (Math.abs(value - old) > 0.05 * Math.abs(old) && 0.05 * Math.abs(old) > 1e-10)
-      for (const share of [0.3, 0.6]) { // a long way, in three parts
-        set(old + share * (value - old));
-        yield* refit(net, data, 4);
+    const little = SEARCH.far * Math.abs(old);
+    if (Math.abs(value - old) > little && little > SEARCH.near_zero)
+      for (const share of SEARCH.shares) {
+        layer[part][p] = old + share * (value - old);
+        yield* refit(net, data, SEARCH.part_steps);
       }
-    set(value);
+    layer[part][p] = value;
     return yield* accept(net);
   }
   const order = ([l, i, o]) => state.snaps.findIndex(({ edge }) => String(edge) === String([l, i, o]));
-  const functions = () => sortBy(state.net.edges(FUNCTION), order);
-  /** Numbers that may still change, biases and b (shifts) or a and c: biases, then b, a, c by layer. */
+  const functions = l => sortBy(state.net.edges(FUNCTION).filter(edge => edge[0] === l), order);
+  /** Numbers that may still change, shifts (biases and b) or scales (a and c): biases, then by layer. */
   function places(...shifts) {
-    const found = [];
-    state.net.layers.forEach((layer, l) => {
-      for (let o = 0; o < layer.outputs; o++) found.push({ layer: l, place: layer.at.bias + o, shift: true, rank: -1 });
-      for (const part of [2, 1, 0])
-        for (const [, i, o] of functions().filter(edge => edge[0] === l))
-          found.push({ layer: l, place: layer.at.constants + 3 * (i * layer.outputs + o) + part, shift: part === 2, rank: l });
-    });
-    return sortBy(found.filter(({ layer, place, shift }) => shifts.includes(shift) && state.net.layers[layer].isFree(place)), one => one.rank);
+    const biases = state.net.layers.flatMap(({ outputs }, l) =>
+      range(outputs).map(p => ({ l, part: "bias", p, shift: true })));
+    const constants = state.net.layers.flatMap(({ outputs }, l) => [2, 1, 0].flatMap(number =>
+      functions(l).map(([, i, o]) =>
+        ({ l, part: "constants", p: 3 * (i * outputs + o) + number, shift: number === 2 }))));
+    return [...biases, ...constants].filter(({ l, part, p, shift }) =>
+      shifts.includes(shift) && state.net.layers[l].free[part][p]);
   }
-  const value = ({ layer, place }) => now(state.net.layers[layer].start + place);
 
   for (const l of state.net.layers.keys())
-    for (const [, i, o] of functions().filter(edge => edge[0] === l).reverse()) {
+    for (const [, i, o] of functions(l).reverse()) {
       const net = state.net.copy(), layer = net.layers[l], e = i * layer.outputs + o;
       layer.kind[e] = MISSING;
-      layer.theta.fill(0, layer.at.constants + 3 * e, layer.at.constants + 3 * e + 3);
+      layer.constants.fill(0, 3 * e, 3 * e + 3);
       net.refresh();
       yield* accept(net);
     }
@@ -386,10 +364,9 @@ function* roundNumbers(state, data, standard) {
     for (const number of readable(value(place))) if (yield* fix(place, number)) break;
 }
 
-/** Fractions and parts of pi within 2 %, the simplest first. */
+/** Fractions and parts of pi near a number, the simplest first. */
 function readable(value) {
-  return [1, Math.PI].flatMap(unit => [1, 2, 3, 4, 5, 6, 8, 10].flatMap(q => {
-    const p = Math.round((value / unit) * q);
-    return p && Math.abs((p * unit) / q - value) <= 0.02 * Math.abs(value) ? [(p * unit) / q] : [];
-  }));
+  const all = [1, Math.PI].flatMap(unit =>
+    SEARCH.denominators.map(q => (Math.round((value / unit) * q) * unit) / q));
+  return all.filter(number => number && Math.abs(number - value) <= SEARCH.readable * Math.abs(value));
 }

@@ -1,6 +1,8 @@
 // The arithmetic of one spline, as kanbook/splines.py. Letters as in the book: knots t, degree k,
 // coefficients c.
 
+import { dot, equal, range, sum } from "./numbers.js";
+
 /** The j with t[j] <= x < t[j+1]; at the right end of the domain, the interval before; or -1. */
 export function interval(x, t, k) {
   const end = t[t.length - 1 - k];
@@ -9,31 +11,69 @@ export function interval(x, t, k) {
   return -1;
 }
 
-/** All basis functions at x by the Cox-de Boor recursion, with 0/0 = 0. */
-export function basis(x, t, k, j = interval(x, t, k)) {
-  const b = new Array(t.length - 1).fill(0);
-  if (j >= 0) b[j] = 1;
-  for (let p = 1; p <= k; p++)
-    for (let i = 0; i < t.length - 1 - p; i++) {
-      const rising = t[i + p] > t[i] ? ((x - t[i]) / (t[i + p] - t[i])) * b[i] : 0;
-      const width = t[i + p + 1] - t[i + 1];
-      b[i] = rising + (width > 0 ? ((t[i + p + 1] - x) / width) * b[i + 1] : 0);
+/**
+ * The k + 1 basis functions alive at x, where t[j] <= x < t[j+1]: values and slopes, from `at` on. A
+ * function of degree p - 1 over the width of its support is a part of two of degree p, one falling and
+ * one rising there (de Boor 2001, chapter X). For k functions at the ends, t needs k knots more.
+ */
+export function alive(x, t, k, j, values, slopes, at = 0) {
+  values[at] = 1;
+  slopes[at] = 0;
+  for (let p = 1; p <= k; p++) {
+    let rising = 0, before = 0;
+    for (let r = 0; r < p; r++) {
+      const left = t[j + r + 1 - p], right = t[j + r + 1], part = values[at + r] / (right - left);
+      values[at + r] = rising + (right - x) * part;
+      slopes[at + r] = p * (before - part);
+      rising = (x - left) * part;
+      before = part;
     }
-  return b.slice(0, t.length - 1 - k);
+    values[at + p] = rising;
+    slopes[at + p] = p * before;
+  }
 }
 
-export const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
-export function dot(a, b) {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
-  return sum;
+/** All basis functions at x. */
+export function basis(x, t, k, j = interval(x, t, k)) {
+  const all = new Float64Array(t.length - 1 - k), values = new Float64Array(k + 1);
+  if (j < 0) return all;
+  alive(x, withMargin(t, k), k, j + k, values, new Float64Array(k + 1));
+  return all.map((_, i) => values[i - (j - k)] ?? 0);
 }
+
+export const columnsOf = rows => range(rows[0].length).map(i => Float64Array.from(rows, row => row[i]));
 export const evaluate = (x, c, t, k) => dot(c, basis(x, t, k));
 
 export function uniformKnots(size, k, [a, b]) {
   const h = (b - a) / size;
   const knot = i => (i <= 0 ? a + i * h : i >= size ? b + (i - size) * h : a + i * h);
   return Array.from({ length: size + 2 * k + 1 }, (_, i) => knot(i - k));
+}
+
+/** Where coefficients are drawn, and lie on a straight curve: the means of the knots inside supports. */
+export function centers(t, k) {
+  return range(t.length - k - 1).map(i =>
+    (k ? sum(t.slice(i + 1, i + k + 1)) / k : (t[i] + t[i + 1]) / 2));
+}
+
+/** k more knots on either side, at the distance of the outermost two. */
+export function withMargin(inner, k) {
+  const last = inner.length - 1, t = new Float64Array(inner.length + 2 * k);
+  t.set(inner, k);
+  for (let r = 1; r <= k; r++) {
+    t[k - r] = inner[0] - r * (inner[1] - inner[0]);
+    t[k + last + r] = inner[last] + r * (inner[last] - inner[last - 1]);
+  }
+  return t;
+}
+
+/** These breaks with others between them, so that there are `size` intervals: old ones stay if they can. */
+export function divided(breaks, size) {
+  const G = breaks.length - 1;
+  return Float64Array.from({ length: size + 1 }, (_, g) => {
+    const below = Math.min(Math.floor((g * G) / size), G - 1), weight = (g * G - below * size) / size;
+    return weight === 0 ? breaks[below] : breaks[below] + weight * (breaks[below + 1] - breaks[below]);
+  });
 }
 
 /**
@@ -66,7 +106,8 @@ export function leastSquares(columns, ys, noise) {
   const s2 = u.map(column => dot(column, column)), cut = noise ** 2 * Math.max(...s2);
   return z.map(y => {
     const w = u.map((column, i) => (s2[i] > cut ? dot(column, y) / s2[i] : 0));
-    return columns.map((column, j) => (column.some(value => value !== 0) ? w.reduce((sum, w, i) => sum + w * v[i][j], 0) : 0));
+    return columns.map((column, j) =>
+      (column.some(value => value !== 0) ? sum(w.map((w, i) => w * v[i][j])) : 0));
   });
 }
 
@@ -110,15 +151,16 @@ export function refine(curves, knots, degree, t, k = degree) {
       }
   }
   const rows = x.map(x => basis(x, t, k)), old = x.map(x => basis(x, knots, degree));
-  const columns = rows[0].map((_, i) => rows.map((row, r) => weights[r] * row[i]));
+  const columns = columnsOf(rows).map(column => column.map((value, r) => weights[r] * value));
   const sizes = columns.map(column => Math.sqrt(dot(column, column)) || 1);
   const scaled = columns.map((column, i) => column.map(value => value / sizes[i]));
   const ys = curves.map(c => old.map((row, r) => weights[r] * dot(row, c)));
-  return leastSquares(scaled, ys, sizes.length * Number.EPSILON).map(c => c.map((value, i) => value / sizes[i]));
+  const fits = leastSquares(scaled, ys, sizes.length * Number.EPSILON);
+  return fits.map(c => c.map((value, i) => value / sizes[i]));
 }
 
 /** The same of one curve in its other form. */
-export function refit(shape, t, k) {
+export function refitted(shape, t, k) {
   if (k === shape.degree && equal(t, shape.knots)) return shape.coefs;
   return refine([shape.coefs], shape.knots, shape.degree, t, k)[0];
 }
@@ -131,15 +173,7 @@ export function moveKnots(shape, { degree, grid_size, domain }) {
   const breaks = shape.knots
     .slice(shape.degree, shape.degree + shape.grid_size + 1)
     .map(t => (t < end ? Math.min(b, a + (b - a) * ((t - start) / (end - start))) : b));
-  const inner = Array.from({ length: grid_size + 1 }, (_, j) => {
-    const whole = Math.floor((j * shape.grid_size) / grid_size);
-    const part = ((j * shape.grid_size) % grid_size) / grid_size;
-    return breaks[whole] + (part && part * (breaks[whole + 1] - breaks[whole]));
-  });
+  const inner = divided(breaks, grid_size);
   [inner[0], inner[grid_size]] = domain;
-  const first = inner[1] - a, last = b - inner[grid_size - 1], beyond = Array.from({ length: degree });
-  return [
-    ...beyond.map((_, i) => a - (degree - i) * first), ...inner,
-    ...beyond.map((_, i) => b + (i + 1) * last),
-  ];
+  return [...withMargin(inner, degree)];
 }

@@ -1,6 +1,6 @@
 // What networks learn in the KAN Lab: samples to train on, others to test on.
 
-import { Random } from "./engine.js";
+import { Random, clamp, deviation, evenly, moments, range } from "./numbers.js";
 
 const ZIGZAG = [[-1, 0.1], [-0.72, 0.85], [-0.55, -0.6], [-0.2, 0.45], [-0.08, -0.75], [0.31, 0.9], [0.48, -0.2],
   [0.77, 0.55], [1, -0.5]]; // as kanbook.tasks
@@ -52,28 +52,24 @@ export const TASKS = {
  */
 export function makeTask(name, { seed = 0, points = null, portrait = null } = {}) {
   if (!TASKS[name]) throw new Error(`task=${JSON.stringify(name)}; expected one of ${Object.keys(TASKS).join(", ")}`);
-  const { label, inputs: usual, samples, noise = 0, truth, names = ["x", "y"], scale } = TASKS[name], random = new Random(seed + 77);
-  if (name === "table") return fromTable(label, points ?? EXAMPLE);
-  const line = name === "drawn" ? stroke(points ?? ZIGZAG.map(([x, y]) => [x, 0.6 * y])) : null;
-  const image = name === "portrait" ? (x, y) => pixel(portrait, x, y) : null;
-  const f = line ?? image ?? truth, n = samples ?? 200;
-  const x = new Float64Array(usual * n).map((_, p) => (usual === 1 && !noise ? (2 * p) / (n - 1) - 1 : 2 * random.uniform() - 1));
-  if (usual === 1) x.sort();
-  const testN = usual === 1 ? 401 : 900;
-  const testX = new Float64Array(usual * testN).map((_, p) => (usual === 1 ? (2 * p) / (testN - 1) - 1
-    : (2 * (p < testN ? p % 30 : Math.floor(p / 30) - 30) + 1) / 30 - 1));
-  const values = (x, n) => Float64Array.from({ length: n }, (_, s) => f(x[s], x[n + s]));
-  const y = values(x, n).map(value => value + noise * random.normal());
-  return finish({
-    name, label, inputs: usual, x, y, n, testX, testY: values(testX, testN), testN, truth: f, points, scale,
-    names: names.slice(0, usual),
-  });
+  const task = name === "table" ? fromTable(points ?? EXAMPLE) : fromTruth(name, seed, points, portrait);
+  return { name, label: TASKS[name].label, points, spread: deviation(task.testY) || 1, ...task };
 }
 
-function finish(task) {
-  const mean = task.testY.reduce((sum, y) => sum + y) / task.testN;
-  const spread = Math.sqrt(task.testY.reduce((sum, y) => sum + (y - mean) ** 2, 0) / task.testN);
-  return { ...task, spread: spread || 1 };
+function fromTruth(name, seed, points, portrait) {
+  const { inputs, samples: n = 200, noise = 0, names = ["x", "y"], scale, ...task } = TASKS[name];
+  const truth = name === "drawn" ? stroke(points ?? ZIGZAG.map(([x, y]) => [x, 0.6 * y]))
+    : name === "portrait" ? (x, y) => pixel(portrait, x, y) : task.truth;
+  const random = new Random(seed + 77), line = inputs === 1, even = line && !noise;
+  const x = even ? evenly(-1, 1, n) : new Float64Array(inputs * n).map(() => 2 * random.uniform() - 1);
+  if (line) x.sort();
+  const centers = range(30).map(p => (2 * p + 1) / 30 - 1);
+  const testX = line ? evenly(-1, 1, 401)
+    : Float64Array.of(...centers.flatMap(() => centers), ...centers.flatMap(y => Array(30).fill(y)));
+  const testN = testX.length / inputs;
+  const values = (x, n) => Float64Array.from({ length: n }, (_, s) => truth(x[s], x[n + s]));
+  const y = values(x, n).map(value => value + noise * random.normal());
+  return { inputs, x, y, n, testX, testY: values(testX, testN), testN, truth, scale, names: names.slice(0, inputs) };
 }
 
 /** The function through the points of a stroke, which may go back and forth. */
@@ -84,32 +80,31 @@ function stroke(points) {
 
 function pixel(portrait, x, y) {
   if (!portrait) throw new Error("the portrait is missing");
-  const place = v => Math.min(46.999, Math.max(0, ((v + 1) / 2) * 47)), column = place(x), row = place(-y);
+  const place = v => clamp(((v + 1) / 2) * 47, 0, 46.999), column = place(x), row = place(-y);
   const c = Math.floor(column), r = Math.floor(row), at = (r, c) => portrait[48 * r + c] / 255;
   const mix = (a, b, part) => a + part * (b - a);
   return mix(mix(at(r, c), at(r, c + 1), column - c), mix(at(r + 1, c), at(r + 1, c + 1), column - c), row - r);
 }
 
-export const EXAMPLE = Array.from({ length: 60 }, (_, i) => { // a swing that dies away
+export const EXAMPLE = range(60).map(i => { // a swing that dies away
   const t = i / 6;
   return [t, +(Math.exp(-t / 4) * Math.cos(2 * t)).toFixed(3)];
 });
 
-function fromTable(label, points) {
-  const inputs = points[0].length - 1, columns = Array.from({ length: inputs }, (_, i) => points.map(row => row[i]));
-  const scale = columns.map(column => [Math.min(...column), Math.max(...column)]);
-  const scaled = row => row.slice(0, inputs).map((v, i) => (2 * (v - scale[i][0])) / (scale[i][1] - scale[i][0]) - 1);
-  const heights = points.map(row => row[inputs]), mean = heights.reduce((sum, y) => sum + y) / heights.length;
-  const spread = Math.sqrt(heights.reduce((sum, y) => sum + (y - mean) ** 2, 0) / heights.length);
-  const part = rows => ({
-    x: Float64Array.from(scale.flatMap((_, i) => rows.map(row => scaled(row)[i]))),
-    y: Float64Array.from(rows, row => (row[inputs] - mean) / spread), n: rows.length,
-  });
-  const train = part(points.filter((_, i) => i % 5 !== 2)), test = part(points.filter((_, i) => i % 5 === 2));
-  return finish({
-    name: "table", label, inputs, ...train, testX: test.x, testY: test.y, testN: test.n, truth: null, points, scale, targetScale: [mean, spread],
+function fromTable(points) {
+  const inputs = points[0].length - 1, column = i => points.map(row => row[i]);
+  const scale = range(inputs).map(i => [Math.min(...column(i)), Math.max(...column(i))]);
+  const [mean, variance] = moments(column(inputs)), spread = Math.sqrt(variance);
+  const part = rows => [
+    Float64Array.from(scale.flatMap(([low, high], i) => rows.map(row => (2 * (row[i] - low)) / (high - low) - 1))),
+    Float64Array.from(rows, row => (row[inputs] - mean) / spread), rows.length,
+  ];
+  const [x, y, n] = part(points.filter((_, i) => i % 5 !== 2));
+  const [testX, testY, testN] = part(points.filter((_, i) => i % 5 === 2));
+  return {
+    inputs, x, y, n, testX, testY, testN, truth: null, points, scale, targetScale: [mean, spread],
     names: ["x", "y"].slice(0, inputs),
-  });
+  };
 }
 
 /** Rows of two or three numbers; a first line of words is skipped. Throws an error to show. */

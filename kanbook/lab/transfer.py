@@ -1,7 +1,7 @@
 """Networks on their way to a page and back: kanbook's modules as numbers in lists, and the reverse.
 
 A network is a dict that JSON can hold, ``{"layers": [...]}``; ``Network.from`` and ``toJSON`` in
-``engine.js`` are the other end. Lists are in the order of kanbook's tensors: ``coef`` (I, O, n).
+``network.js`` are the other end. Lists are in the order of kanbook's tensors: ``coef`` (I, O, n).
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def start(widths: Sequence[int], seed: int, **options: Any) -> KAN:
 
 
 def _normals(seed: int) -> Iterator[float]:
-    """As the class Random of engine.js: mulberry32, by Box and Muller."""
+    """As the class Random of numbers.js: mulberry32, by Box and Muller."""
     state, bits = (seed + 1) * 0x9E3779B1, 2**32 - 1
 
     def uniform() -> float:

@@ -1,10 +1,21 @@
 """A browser, and the built book to look at."""
 
+import json
+import shutil
+
 import pytest
 from playwright.sync_api import sync_playwright
 from visitor import DESKTOP, HTML, PHONE, Visitor, serve
 
 import programs
+from notebook_files import ROOT
+
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
+<meta name="viewport" content="width=device-width"><title>Widgets</title></head>
+<body style="background: %s; margin: 4px"><main>%s</main><div style="height: 3000px"></div>
+<script src="afm-host.js"></script></body></html>"""
+FIGURE = '<div class="live-figure">%s</div>'
+STORED = '<script type="application/vnd.jupyter.widget-%s+json">%s</script>'
 
 MISSING = programs.how_to_get(["chromium"])
 OPTIONS = [
@@ -57,3 +68,33 @@ def phone(browser, server):
     visitor = Visitor(browser, server, PHONE, "dark")
     yield visitor
     visitor.context.close()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """show(widget, ...): a page with these widgets and nothing else, where nothing may go wrong."""
+    visitors = []
+    with serve(tmp_path) as server:
+
+        def show(*widgets, views=1, viewport=DESKTOP, background="white", hash="", **options):
+            models = {
+                str(n): {"model_module": "anywidget", "state": widget.get_state()}
+                for n, widget in enumerate(widgets)
+            }
+            for model in models.values():
+                del model["state"]["layout"]
+            stored = [STORED % ("state", json.dumps({"state": models}).replace("</", "<\\/"))]
+            figures = [
+                FIGURE % (STORED % ("view", json.dumps({"model_id": name}))) for name in models
+            ]
+            text = PAGE % (background, "".join(stored + figures * views))
+            (tmp_path / "page.html").write_text(text, "utf-8")
+            shutil.copy(ROOT / "book" / "_static" / "afm-host.js", tmp_path)
+            visitors.append(Visitor(browser, server, viewport, "light", **options))
+            return visitors[-1].open(f"page.html{hash}")
+
+        yield show
+        problems = [problem for visitor in visitors for problem in visitor.problems]
+        for visitor in visitors:
+            visitor.context.close()
+    assert not problems

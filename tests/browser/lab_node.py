@@ -9,7 +9,8 @@ from playwright._impl._driver import compute_driver_executable
 
 from kanbook.lab.bundle import FOLDER
 
-MODULES = ["engine", "formula", "functions", "race", "snapping", "tasks"]
+MODULES = ["curve", "formula", "functions", "grids", "layer", "mlp", "network", "numbers"]
+MODULES += ["optimizers", "pruning", "race", "snapping", "splines", "tasks"]
 PROGRAM = f"""
 import {{ readFileSync }} from "node:fs";
 for (const name of {MODULES})

@@ -173,8 +173,9 @@ def test_adam_of_mlp(widths):
 
 GRIDS = """({ network, x, n, changes, probe }) => {
   const net = Network.from(network), inputs = Float64Array.from(x);
-  return changes.map(([change, size]) => {
-    ({ update: updateGrid, extend: extendGrid })[change](net, inputs, n, size);
+  return changes.map(size => {
+    if (size) extendGrid(net, inputs, n, size);
+    else updateGrid(net, inputs, n);
     return { network: net.toJSON(), y: net.predict(Float64Array.from(probe), n) };
   });
 }"""
@@ -193,8 +194,7 @@ def uneven(x):
     }
 
 
-@pytest.mark.parametrize("grid_eps", [0, 0.02])
-def test_grids(grid_eps):
+def test_grids():
     """An update, then 5 to 10 to 14: hidden values start beyond their knots, or far inside."""
     made, seed = [], 0
     for x in uneven(samples(150, 2, 0)[0]).values():
@@ -203,27 +203,15 @@ def test_grids(grid_eps):
             made.append((scrambled([2, 4, 3, 1], seed, **options), x))
     for x in uneven(samples(150, 1, 0)[0].repeat(1, 2)).values():  # a staircase has no hidden nodes
         made.append((scrambled([2, 1], seed, degree=0), x))
-    changes = [("update", grid_eps), ("extend", 10), ("extend", 14)]
+    changes = [None, 10, 14]
     probe = 1.1 + 1.4 * samples(150, 2, 1)[0]  # no edge of the samples among them
-    results = run(
-        GRIDS,
-        [
-            {
-                "network": transfer.to_page(model),
-                "x": columns(x),
-                "n": len(x),
-                "probe": columns(probe),
-            }
-            | {"changes": changes}
-            for model, x in made
-        ],
-    )
-    functions = {"update": lambda *a: update_grid(*a[:2], grid_eps=a[2]), "extend": extend_grid}
-    for (model, x), result in zip(made, results, strict=True):
-        for (change, size), found in zip(changes, result, strict=True):
+    shared = {"n": len(probe), "probe": columns(probe), "changes": changes}
+    cases = [shared | {"network": transfer.to_page(model), "x": columns(x)} for model, x in made]
+    for (model, x), result in zip(made, run(GRIDS, cases), strict=True):
+        for size, found in zip(changes, result, strict=True):
             with warnings.catch_warnings():  # of values beyond the knots
                 warnings.simplefilter("ignore", RuntimeWarning)
-                functions[change](model, x, size)
+                extend_grid(model, x, size) if size else update_grid(model, x, grid_eps=1)
             assert_same_numbers(model, transfer.from_page(found["network"]), 1e-10)
             expected = model(probe).flatten()
             assert_close(found["y"], expected, 0, 1e-10 * expected.abs().max().item())
@@ -233,10 +221,10 @@ def test_grids(grid_eps):
 def test_knots_stay_where_values_fill_them():
     """What a race asks for as it follows: knots whose samples hardly leave them."""
     work = """reaches => {
-      const net = new Network([reaches.length, 1]), n = 50;
+      const net = Network.start([reaches.length, 1]), n = 50;
       const x = Float64Array.from(reaches.flatMap(reach =>
         Array.from({ length: n }, (_, s) => reach * ((2 * s) / (n - 1) - 1))));
-      updateGrid(net, x, n, 1, 0.02);
+      updateGrid(net, x, n, 0.02);
       return reaches.map((_, i) => net.layers[0].domain(i));
     }"""
     reaches = {0.7: 0.7, 0.9: 1, 1.03: 1, 1.05: 1.05}  # and where the domain ends then
@@ -443,19 +431,19 @@ def test_candidates():
 
 PREPARE = """({ seed, fade, ...samples }) => { // as a visitor: fade, prune, extend
   const { x, y, n } = samplesOf(samples);
-  let net = new Network([2, 5, 1], { seed });
+  let net = Network.start([2, 5, 1], { seed });
   const train = (steps, fade) => {
     let tape = net.tape(x, n);
     const adam = new Adam(net);
     for (let step = 0; step < steps; step++) {
       gradientOf(tape, y, fade * Math.min(1, step / 300));
       adam.step((0.05 * Math.min(1, (step + 1) / 50)) / (1 + step / 600));
-      if (step % 50 === 49) tape = updateGrid(net, x, n, 1).tape(x, n);
+      if (step % 50 === 49) tape = updateGrid(net, x, n).tape(x, n);
     }
   };
   train(300, 0);
   train(2000, fade * Math.sqrt(moments(y)[1]));
-  net = updateGrid(prune(net, x, n), x, n, 1);
+  net = updateGrid(prune(net, x, n), x, n);
   train(200, 0);
   extendGrid(net, x, n, 10);
   train(200, 0);

@@ -1,4 +1,4 @@
-"""A network is the same on both sides: kanbook's modules and engine.js, in Node."""
+"""A network is the same on both sides: kanbook's modules and those of the Lab, in Node."""
 
 import itertools
 
@@ -78,7 +78,7 @@ def test_both_start_from_the_same_lines():
         seed, shape = 2**31 - 1 - number, {"degree": degree, "grid_size": 7, "domain": domain}
         starts.append(transfer.start((2, 4, 3, 1), seed, **shape, **options))
         cases.append(shape | options | {"base": options["base"] is not None, "seed": seed})
-    found = run("settings => new Network([2, 4, 3, 1], settings).toJSON()", cases)
+    found = run("settings => Network.start([2, 4, 3, 1], settings).toJSON()", cases)
     for start, there in zip(starts, map(transfer.from_page, found), strict=True):
         for a, b in zip(start.state_dict().values(), there.state_dict().values(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-14, atol=1e-14)

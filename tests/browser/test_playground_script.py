@@ -1,9 +1,11 @@
-"""The arithmetic of the playground equals kanbook's: compared in a blank page, without a book."""
+"""The arithmetic of the playground equals kanbook's, in Node."""
+
+import re
 
 import numpy as np
-import pytest
 import torch
 from helpers import assert_close, float64
+from lab_node import run
 from random_splines import KINDS, random_spline
 
 from kanbook import SplinePlayground, splines
@@ -12,26 +14,6 @@ from kanbook.lab.playground import MAX_DEGREE, Spline
 from notebook_files import ROOT
 
 DEGREES = range(MAX_DEGREE + 1)
-
-
-@pytest.fixture(scope="module")
-def compute(browser):
-    """compute(function, cases): what a function of the script gives for each, all in one call."""
-    page = browser.new_page()
-    script = (
-        SplinePlayground._esm
-        + "export { basis, evaluate, interval, leastSquares, moveKnots, refit };"
-    )
-    page.evaluate(
-        """async text => {
-          const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-          window.js = await import(url);
-        }""",
-        script,
-    )
-    page.add_script_tag(path=ROOT / "book" / "_static" / "afm-host.js")
-    yield lambda function, cases: page.evaluate(f"cases => cases.map({function})", cases)
-    page.close()
 
 
 def as_case(spline, **more):
@@ -44,7 +26,7 @@ def all_splines(seed, sizes=(1, 2, 3, 8, 20)):
     return [random_spline(rng, kind, k, n) for k in DEGREES for n in sizes for kind in KINDS]
 
 
-def test_evaluates(compute):
+def test_evaluates():
     """Inside and outside the knots, on them, and at the ends of the domain."""
     rng = np.random.default_rng(0)
     cases = []
@@ -52,9 +34,9 @@ def test_evaluates(compute):
         inside = rng.uniform(*s.domain, 30).tolist()
         around = rng.uniform(s.knots[0] - 1, s.knots[-1] + 1, 20).tolist()
         cases.append(as_case(s, x=[*inside, *around, *s.knots]))
-    found = compute(
+    found = run(
         """({ x, coefs: c, knots: t, degree: k }) =>
-          x.map(x => [js.basis(x, t, k), js.evaluate(x, c, t, k), js.interval(x, t, k)])""",
+          x.map(x => [basis(x, t, k), evaluate(x, c, t, k), interval(x, t, k)])""",
         cases,
     )
     for case, results in zip(cases, found, strict=True):
@@ -70,7 +52,7 @@ def test_evaluates(compute):
         assert ((torch.tensor(j) >= 0) == between).all()
 
 
-def test_solves_least_squares(compute):
+def test_solves_least_squares():
     """Also with fewer points than coefficients, and with functions that no point touches."""
     rng = np.random.default_rng(1)
     cases = []
@@ -79,12 +61,11 @@ def test_solves_least_squares(compute):
         for x in (rng.uniform(a, b, 60), rng.uniform(a, (a + b) / 2, 40), rng.uniform(a, b, 4)):
             y = rng.normal(size=len(x)).tolist()
             cases.append(as_case(spline, x=x.tolist(), y=y))
-    found = compute(
+    found = run(
         """({ x, y, knots, degree }) => {
-          const rows = x.map(x => js.basis(x, knots, degree));
+          const rows = x.map(x => basis(x, knots, degree));
           const noise = Math.max(rows.length, rows[0].length) * Number.EPSILON;
-          const columns = rows[0].map((_, i) => rows.map(row => row[i]));
-          return js.leastSquares(columns, [y], noise)[0];
+          return leastSquares(columnsOf(rows), [y], noise)[0];
         }""",
         cases,
     )
@@ -96,7 +77,7 @@ def test_solves_least_squares(compute):
         assert ((float64(coefs) == 0) == (expected == 0)).all()
 
 
-def test_moves_knots_and_refits(compute):
+def test_moves_knots_and_refits():
     rng = np.random.default_rng(2)
     pairs, errors = [], []
     for shape in [*all_splines(2), *all_splines(3)]:
@@ -106,10 +87,10 @@ def test_moves_knots_and_refits(compute):
         other = random_spline(rng)
         pairs.append((shape, other._replace(domain=domain)))
     cases = [[as_case(shape), as_case(new)] for shape, new in pairs]
-    moved = compute("([shape, changes]) => js.moveKnots(shape, changes)", cases)
+    moved = run("([shape, changes]) => moveKnots(shape, changes)", cases)
     expected = [playground._move_knots(shape, new) for shape, new in pairs]
     cases = [[as_case(s), t, new.degree] for (s, new), t in zip(pairs, expected, strict=True)]
-    refits = compute("([shape, t, k]) => js.refit(shape, t, k)", cases)
+    refits = run("([shape, t, k]) => refitted(shape, t, k)", cases)
     for (shape, new), knots, t, coefs in zip(pairs, moved, expected, refits, strict=True):
         assert_close(knots, t)
         assert knots == sorted(knots)
@@ -122,7 +103,7 @@ def test_moves_knots_and_refits(compute):
     assert np.quantile(errors, 0.9) < 1e-13 and max(errors) < 1e-8
 
 
-def test_page_and_python_follow_alike(compute):
+def test_page_and_python_follow_alike():
     """Any sequence of changes gives the same five traits in a page without a kernel."""
     rng = np.random.default_rng(4)
     cases, expected = [], []
@@ -140,10 +121,13 @@ def test_page_and_python_follow_alike(compute):
     # Last, what only a link of one trait to another could set: knots of another grid.
     cases.append([as_case(start), [{"knots": [0, 1]}]])
     expected.append(start)
-    found = compute(
+    host = (ROOT / "book" / "_static" / "afm-host.js").read_text(encoding="utf-8")
+    (class_model,) = re.findall(r"^class Model .*?^}", host, re.MULTILINE | re.DOTALL)
+    found = run(
+        f"const Model = {class_model};"
         """([start, changes]) => {
           const model = new Model(start);
-          js.default().initialize({ model });
+          new Curve(model);
           return changes.map(change => {
             model.set(change);
             return { ...model.state };

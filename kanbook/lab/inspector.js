@@ -1,0 +1,213 @@
+// One edge of a KAN, large: its coefficients to drag, and the functions that its curve looks like.
+
+import { brief, rangeOf } from "./charts.js";
+import { ARROWS, FEW, hill, inputOf, percent } from "./diagram.js";
+import { LIBRARY } from "./functions.js";
+import { CURVE } from "./layer.js";
+import { clamp, evenly } from "./numbers.js";
+import { children, isNarrow, listen, round, set, show, text, ticks } from "./page.js";
+import { centers } from "./splines.js";
+
+const HANDLE = `<g class="handle" role="slider" tabindex="0" aria-orientation="vertical"
+  data-lm-suppress-shortcuts="true"><circle class="hit" r="16"/><circle class="dot" r="6"/></g>`;
+const ROW = `<li><button type="button"><span class="function"></span><span class="r2"></span>
+  <span class="loss"></span></button></li>`;
+
+/** A function of LIBRARY with its free numbers, in type. */
+function typed(name) {
+  const { free, html } = LIBRARY[name], x = free.includes("a") ? "<i>ax</i>" : "<i>x</i>";
+  return html(free.includes("b") ? `${x} + <i>b</i>` : x);
+}
+
+/** The function of an edge with its numbers, in type. */
+function written(layer, [, i, o]) {
+  const { f, ...numbers } = layer.functionOf(i * layer.outputs + o);
+  const [c, a, b] = [numbers.c, numbers.a, numbers.b].map(v => +v.toPrecision(4));
+  const factor = (v, dot) => (v === 1 ? "" : v === -1 ? "−" : text(v) + dot), plus = b < 0 ? " − " : " + ";
+  const inside = `${factor(a, " ")}<i>x</i>${b ? plus + text(Math.abs(b)) : ""}`;
+  return factor(c, " · ") + f.html(inside);
+}
+
+export function edgeInspector(lab, root, network) {
+  const box = root.querySelector("dialog"), svg = box.querySelector("svg"), list = box.querySelector("ol");
+  const handles = svg.querySelector(".handles"), W = 420, H = 220, top = 12, floor = H - 34, margin = 16;
+  let edge = null, widths = "", ranked = null, view = null, grip = null, version = -1, touched = -1;
+  const layerOf = () => lab.race.kan.layers[edge[0]];
+  const isCurve = layer => layer.kind[edge[1] * layer.outputs + edge[2]] === CURVE;
+  const weightOf = ({ splineWeight, outputs }) => splineWeight?.[edge[1] * outputs + edge[2]] ?? 1;
+  const heights = layer => layer.coefOf(edge[1], edge[2]).map(c => weightOf(layer) * c); // of the handles
+
+  function open(from) {
+    edge = [from.l, from.i, from.o];
+    widths = String(lab.race.kan.widths);
+    view = null;
+    version = -1;
+    lab.play(false);
+    box.querySelector(".title").innerHTML = `<b>${from.title}</b>`;
+    if (!box.open) isNarrow(root) ? box.showModal() : box.show();
+    const { x, y, width } = from.parts.group.getBoundingClientRect(), end = box.getBoundingClientRect();
+    box.style.transformOrigin = `${x + width / 2 - end.x}px ${y + width / 2 - end.y}px`;
+    box.querySelector(".close").focus();
+    lab.changed();
+  }
+
+  function close() {
+    if (!box.open) return;
+    lab.cancel();
+    box.close();
+    network.focus(edge);
+    edge = null;
+  }
+
+  /** Functions are compared when nothing else goes on. */
+  function compare() {
+    if (lab.playing || version !== lab.version) ranked = null;
+    if (lab.playing || lab.job || grip || version === lab.version) return;
+    if (isCurve(layerOf()))
+      lab.run(lab.race.rank(...edge), () => {}, found => {
+        ranked = found;
+        drawList();
+      });
+    version = lab.version;
+  }
+
+  function drawList() {
+    const curve = isCurve(layerOf()), rows = (curve && ranked) || [];
+    box.querySelector(".note").innerHTML = !curve ? `This edge is a function now: ${written(layerOf(), edge)}`
+      : ranked ? `Simple before good: a function with more numbers has to lower the error enough for each.
+        R²: with the curve; error: of the network. Choosing one fits all of the KAN's numbers anew
+        (Levenberg-Marquardt).`
+      : lab.playing ? "Pause to compare the curve with functions." : "Comparing the curve with functions …";
+    children(list, rows.length, ROW).forEach(({ firstChild: button }, n) => {
+      const { name, r2, loss } = rows[n], [words, fit, error] = button.children;
+      words.innerHTML = typed(name);
+      fit.textContent = `R² ${text(r2.toFixed(4))}`;
+      error.textContent = `error ${brief(loss)}`;
+      button.onclick = () => {
+        box.querySelector(".close").focus(); // as the list goes
+        lab.act(() => lab.race.snap(edge, rows[n]));
+      };
+    });
+  }
+
+  const px = x => round(margin + ((x - view.a) / (view.b - view.a)) * (W - 2 * margin), 1);
+  const py = y => round(top + ((view.high - y) / (view.high - view.low)) * (floor - top), 1);
+  const valueAt = y => view.high - ((y - top) / (floor - top)) * (view.high - view.low);
+
+  function draw(kan, whole) {
+    if (!edge) return;
+    const [l, i, o] = edge, layer = kan.layers[l];
+    if (String(kan.widths) !== widths || !layer.kind[i * layer.outputs + o]) return close(); // it is gone
+    if (whole && lab.looking === null) compare();
+    const { task } = lab.race, seen = kan.observe(task.x, task.n)[l];
+    const input = inputOf(layer, i, seen, task.n), [a, b] = input.domain;
+    const coef = isCurve(layer) ? heights(layer) : [], room = 0.12 * (b - a);
+    const xs = evenly(a - room, b + room, 161), ys = layer.curve(i, o, xs);
+    if (!grip) {
+      const [low, high] = rangeOf([...layer.curve(i, o, input.xs), ...coef, 0], 0.12);
+      view = { a: xs[0], b: xs.at(-1), low, high };
+    }
+    drawPaths(input, xs, ys);
+    drawHandles(coef, centers(input.knots, layer.degree));
+    if (whole) drawList();
+  }
+
+  function drawPaths({ domain: [a, b], inner, bins, below, above }, xs, ys) {
+    const paths = {
+      outside: `M0 ${top}H${px(a)}V${floor}H0zM${px(b)} ${top}H${W}V${floor}H${px(b)}z`,
+      zero: `M0 ${py(0)}H${W}`, values: hill(bins, px(a), floor, px(b) - px(a), 46),
+      knots: Array.from(inner, t => `M${px(t)} ${floor - 5}v10`).join(""),
+      curve: `M${Array.from(xs, (x, p) => [px(x), py(ys[p])]).filter(([, y]) => y > 2 && y <= floor).join("L")}`,
+    };
+    for (const name in paths) set(svg.querySelector(`.${name}`), { d: paths[name] });
+    const beyond = (share, x, end) => (share > FEW
+      ? `<text class="share" x="${x}" y="${floor - 8}" text-anchor="${end}">${percent(share)}</text>` : "");
+    svg.querySelector(".axes").innerHTML = ticks(view.a, view.b, 6).map(x =>
+      `<text x="${px(x)}" y="${H - 12}" text-anchor="middle">${show(x)}</text>`).join("")
+      + beyond(below, 4, "start") + beyond(above, W - 4, "end");
+  }
+
+  function drawHandles(coef, places) {
+    children(handles, coef.length, HANDLE).forEach((node, j) => set(node, {
+      transform: `translate(${px(clamp(places[j], view.a, view.b))} ${clamp(py(coef[j]), 8, floor)})`,
+      "aria-label": `coefficient ${j + 1} of ${coef.length}`, "aria-valuetext": show(coef[j]),
+      "aria-valuenow": round(coef[j], 4), "aria-valuemin": round(Math.min(view.low, coef[j]), 4),
+      "aria-valuemax": round(Math.max(view.high, coef[j]), 4),
+    }));
+  }
+
+  // One gesture at one coefficient is one event: a drag, or keys until the focus goes on.
+
+  function move(j, value) {
+    lab.play(false);
+    lab.cancel();
+    if (touched !== j) lab.race.beginEdit();
+    touched = j;
+    lab.race.setCoef(...edge, j, value / weightOf(layerOf()));
+    lab.changed();
+  }
+
+  function release() {
+    grip = null;
+    if (touched < 0) return;
+    touched = -1;
+    lab.report();
+    lab.say(lab.race.events.at(-1).text);
+    lab.changed();
+  }
+
+  function switchOff() {
+    lab.act(() => {
+      const gone = lab.race.switchOff(...edge);
+      if (!gone) throw new Error("Nothing would reach the output without this edge: it stays.");
+    });
+    close();
+  }
+
+  const indexOf = node => [...handles.children].indexOf(node.closest(".handle"));
+  listen(handles, {
+    pointerdown(event) {
+      const j = indexOf(event.target), { top: edge, height } = svg.getBoundingClientRect();
+      event.preventDefault();
+      release();
+      handles.setPointerCapture(event.pointerId);
+      handles.children[j].focus();
+      grip = { j, id: event.pointerId, y: clientY => ((clientY - edge) * H) / height };
+    },
+    pointermove({ pointerId, clientY }) {
+      if (grip?.id === pointerId) move(grip.j, clamp(valueAt(grip.y(clientY)), view.low, view.high));
+    },
+    pointerup: release,
+    pointercancel: release,
+    keydown(event) {
+      const j = indexOf(event.target), [dx, dy] = ARROWS[event.key] ?? [];
+      if (dx) handles.children[j + dx]?.focus();
+      else if (dy) {
+        const step = (event.shiftKey ? 0.1 : 0.02) * (view.high - view.low);
+        move(j, heights(layerOf())[j] + dy * step);
+      } else return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+  });
+  listen(box, {
+    click({ target }) {
+      const { act } = target.dataset;
+      if (act === "close" || target === box) close(); // or a click beside the sheet
+      else if (act === "off") switchOff();
+      else if (act === "undo") lab.do("undo");
+    },
+    focusout: () => grip ?? release(),
+    keydown(event) {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      event.stopPropagation();
+      close();
+    },
+    cancel(event) {
+      event.preventDefault();
+      close();
+    },
+  });
+  return { open, draw };
+}
