@@ -1,7 +1,9 @@
 // The state of one curve: five traits, one spline; as SplinePlayground._settle.
 
-import { clamp, equal, list } from "./numbers.js";
-import { moveKnots, refitted, uniformKnots } from "./splines.js";
+import { clamp, dot, equal, evenly, list, sum } from "./numbers.js";
+import {
+  basis, columnsOf, evaluate, leastSquares, moveKnots, refitted, uniformKnots,
+} from "./splines.js";
 
 export const FIELDS = ["degree", "grid_size", "domain", "knots", "coefs"];
 export const MAX_DEGREE = 5, MAX_GRID = 20;
@@ -83,6 +85,46 @@ export class Curve {
     this.fresh = true;
     model.set(this.now);
     model.save_changes();
+  }
+
+  // --- arithmetic of the curve as it is, at points [x, y]
+
+  points() {
+    const { domain: [a, b], knots, degree, coefs } = this.now;
+    return Array.from(evenly(a, b, 101), x => [x, evaluate(x, coefs, knots, degree)]);
+  }
+
+  /** The largest distance from the curve that was shaped by hand. */
+  gap() {
+    const { knots, degree, coefs } = this.shape;
+    return Math.max(...this.points().map(([x, y]) => Math.abs(y - evaluate(x, coefs, knots, degree))));
+  }
+
+  /** The basis functions there, a row for each point. */
+  matrix(points) {
+    return points.map(([x]) => basis(x, this.now.knots, this.now.degree));
+  }
+
+  rms(points) {
+    const squares = this.matrix(points).map((row, i) => (dot(row, this.now.coefs) - points[i][1]) ** 2);
+    return Math.sqrt(sum(squares) / points.length);
+  }
+
+  /** Coefficients by least squares. */
+  fitted(points) {
+    const rows = this.matrix(points), noise = Math.max(rows.length, rows[0].length) * Number.EPSILON;
+    return leastSquares(columnsOf(rows), [points.map(([, y]) => y)], noise)[0];
+  }
+
+  /** A function that makes one step of gradient descent on the squared error, as large as is safe. */
+  descent(points) {
+    const rows = this.matrix(points), columns = columnsOf(rows);
+    // No eigenvalue of A'A exceeds the largest column sum of A, as the rows of A sum to one at most.
+    const largest = Math.max(...columns.map(sum));
+    return c => {
+      const residuals = rows.map((row, n) => dot(row, c) - points[n][1]);
+      return c.map((value, j) => value - dot(columns[j], residuals) / largest);
+    };
   }
 }
 

@@ -164,7 +164,7 @@ export function networkDiagram(lab, svg, open) {
   /** Heights grow with the root of a curve's rise, so that small curves are seen and large ones fit. */
   function drawLayer(layer, l, seen, n) {
     const own = boxes.filter(box => box.l === l), living = boxes.filter(box => box.l === l - 1 && !box.dead);
-    const inputs = Array.from({ length: layer.inputs }, (_, i) => inputOf(layer, i, seen, n));
+    const inputs = range(layer.inputs).map(i => inputOf(layer, i, seen, n));
     const curves = own.map(({ i, o }) => layer.curve(i, o, inputs[i].xs));
     const ends = curves.map(ys => [Math.min(...ys), Math.max(...ys)]);
     const most = Math.max(1e-9, ...ends.map(([low, high]) => high - low));

@@ -1,6 +1,6 @@
 // Knots that move and become more: as kanbook/grids.py.
 
-import { Layer, buffers } from "./layer.js";
+import { Layer } from "./layer.js";
 import { equal, range, rowsOf } from "./numbers.js";
 import { divided, refine, uniformKnots, withMargin } from "./splines.js";
 
@@ -14,7 +14,7 @@ function rebuild(net, x, n, newKnots) {
       return (equal(t, old) ? curves : refine(curves, old, degree, t)).flatMap(c => [...c]);
     });
     const rebuilt = new Layer({ ...layer, knots, coef: Float64Array.from(coef) });
-    const t = buffers(rebuilt, inputs, n);
+    const t = rebuilt.buffers(inputs, n);
     rebuilt.forward(t);
     inputs = t.y;
     return rebuilt;

@@ -14,7 +14,7 @@ import { dot, range, rowsOf, total } from "./numbers.js";
 import { accumulate, add, addFadeSlopes, addSlopes, evaluate, silu, tabulate } from "./passes.js";
 
 export const MISSING = 0, CURVE = 1, FUNCTION = 2; // what an edge is
-export const PARTS = ["coef", "splineWeight", "baseWeight", "bias", "constants"];
+const PARTS = ["coef", "splineWeight", "baseWeight", "bias", "constants"];
 
 export class Layer {
   /**
@@ -33,6 +33,14 @@ export class Layer {
       bias: edges.fixed?.bias.slice() ?? new Uint8Array(outputs),
       constants: edges.fixed?.constants.slice() ?? new Uint8Array(3 * count),
     };
+  }
+
+  get parts() {
+    return PARTS;
+  }
+
+  copy() {
+    return new Layer(this);
   }
 
   get grid_size() {
@@ -94,12 +102,24 @@ export class Layer {
 
   /** Values of an edge at these x. */
   curve(i, o, xs) {
-    const edge = this.pick([i], [o]), t = buffers(edge, [xs], xs.length);
+    const edge = this.pick([i], [o]), t = edge.buffers([xs], xs.length);
     edge.forward(t);
     return t.phi[0];
   }
 
-  // --- passes over the samples of buffers t
+  // --- passes over samples
+
+  /** What they need, for n samples of the inputs x, a row for each. */
+  buffers(x, n) {
+    const { inputs: I, outputs: O, degree, splineWeight, baseWeight } = this;
+    const rows = (count, width = n) => range(count).map(() => new Float64Array(width));
+    const phi = rows(I * O), plain = !splineWeight && !baseWeight, tables = () => rows(I, n * (degree + 1));
+    return {
+      n, x, knots: null, first: range(I).map(() => new Int32Array(n)), bases: tables(), slopes: tables(),
+      base: rows(I), baseSlopes: rows(I), spline: plain ? phi : rows(I * O), phi,
+      y: rows(O), gy: rows(O), g: new Float64Array(n),
+    };
+  }
 
   /** From the inputs t.x: the values of edges, t.phi, and their sums with the bias, t.y. */
   forward(t, keepTables = false) {
@@ -249,15 +269,4 @@ export class Layer {
     }
     return layer;
   }
-}
-
-/** What a layer's passes over n samples need; of the inputs x, a row for each. */
-export function buffers({ inputs: I, outputs: O, degree, splineWeight, baseWeight }, x, n) {
-  const rows = (count, width = n) => range(count).map(() => new Float64Array(width));
-  const phi = rows(I * O), plain = !splineWeight && !baseWeight, tables = () => rows(I, n * (degree + 1));
-  return {
-    n, x, knots: null, first: range(I).map(() => new Int32Array(n)), bases: tables(), slopes: tables(),
-    base: rows(I), baseSlopes: rows(I), spline: plain ? phi : rows(I * O), phi,
-    y: rows(O), gy: rows(O), g: new Float64Array(n),
-  };
 }

@@ -34,8 +34,7 @@ function rowOf(I, O, edges, width) {
 function matrixOf(I, O, edges, width) {
   const pitch = Math.min(60, (width - 30 - 6 * O) / I, 320 / O), left = (width - pitch * I) / 2;
   const aside = o => across(o, O, width) - width / 2;
-  const order = Array.from({ length: O }, (_, o) => o);
-  order.sort((a, b) => Math.abs(aside(a)) - Math.abs(aside(b)) || a - b);
+  const order = range(O).sort((a, b) => Math.abs(aside(a)) - Math.abs(aside(b)) || a - b);
   const boxes = edges.map(([i, o]) => {
     const row = order.indexOf(o), side = aside(o) < 0 ? -1 : 1;
     const lane = { side, x: width / 2 + side * ((pitch * I) / 2 + 5 + 3.5 * row) };
@@ -50,7 +49,7 @@ export function arrange(kan, width, height) {
   const room = height - 58 - blocks.reduce((sum, { height }) => sum + height, 0);
   const gap = clamp(room / 2 / blocks.length, 28, 88);
   let up = 34;
-  const row = n => nodes.push(Array.from({ length: n }, (_, j) => [across(j, n, width), up]));
+  const row = n => nodes.push(range(n).map(j => [across(j, n, width), up]));
   row(kan.widths[0]);
   blocks.forEach((block, l) => {
     const foot = up + gap, head = foot + block.height;

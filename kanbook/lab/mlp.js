@@ -1,20 +1,71 @@
 // The rival: tanh of weighted sums, biases everywhere.
 
-import { Random, dot, range, rowsOf, sum, total } from "./numbers.js";
+import { Random, dot, range, total } from "./numbers.js";
+import { Net } from "./tape.js";
 
-/** Its numbers are in one array, of each layer the weights (O, I) and then the biases (O). */
-export class MLP {
-  /** Starts as MLP of kanbook, within 1 / sqrt(inputs). */
-  constructor(widths, { seed = 0 } = {}) {
-    const sizes = widths.slice(1).map((outputs, l) => (widths[l] + 1) * outputs);
+/** tanh(W x + b), or the last, without tanh; the weights W are (O, I). */
+class Dense {
+  parts = ["weights", "biases"];
+
+  constructor({ weights, biases, last }) {
+    Object.assign(this, { weights, biases, last });
+    this.outputs = biases.length;
+    this.inputs = weights.length / biases.length;
+  }
+
+  copy() {
+    return new Dense(this);
+  }
+
+  refresh() {
+    this.free.weights.fill(1);
+    this.free.biases.fill(1);
+  }
+
+  buffers(x, n) {
+    const rows = () => range(this.outputs).map(() => new Float64Array(n));
+    return { x, y: rows(), gy: rows() };
+  }
+
+  forward({ x, y }) {
+    const { inputs: I, weights, biases } = this;
+    for (let o = 0; o < y.length; o++) {
+      y[o].fill(biases[o]);
+      for (let i = 0; i < I; i++) addProduct(y[o], weights[o * I + i], x[i]);
+      if (!this.last) squash(y[o]);
+    }
+  }
+
+  backward({ x, y, gy }, gx) {
+    const { inputs: I, weights, gradient } = this;
+    gx?.forEach(row => row.fill(0));
+    for (let o = 0; o < y.length; o++) {
+      if (!this.last) squashSlopes(y[o], gy[o]);
+      for (let i = 0, e = o * I; i < I; i++, e++) {
+        gradient.weights[e] = dot(gy[o], x[i]);
+        if (gx) addProduct(gx[i], weights[e], gy[o]);
+      }
+      gradient.biases[o] = total(gy[o]);
+    }
+  }
+
+  row({ x, gy }, s, put) {
+    gy.forEach((g, o) => x.forEach((values, i) =>
+      put(this.at.weights + o * this.inputs + i, g[s] * values[s])));
+    gy.forEach((g, o) => put(this.at.biases + o, g[s]));
+  }
+}
+
+export class MLP extends Net {
+  /** Numbers within 1 / sqrt(inputs), as MLP of kanbook. */
+  static start(widths, { seed = 0 } = {}) {
     const random = new Random(seed + 1000);
-    this.widths = [...widths];
-    this.starts = sizes.map((_, l) => sum(sizes.slice(0, l))); // of layers
-    this.theta = new Float64Array(sum(sizes));
-    this.gradient = new Float64Array(this.theta.length);
-    this.free = new Uint8Array(this.theta.length).fill(1);
-    const scales = sizes.flatMap((size, l) => Array(size).fill(1 / Math.sqrt(widths[l])));
-    scales.forEach((scale, p) => (this.theta[p] = scale * (2 * random.uniform() - 1)));
+    return new MLP(widths.slice(1).map((outputs, l) => {
+      const inputs = widths[l], scale = 1 / Math.sqrt(inputs);
+      const numbers = count => new Float64Array(count).map(() => scale * (2 * random.uniform() - 1));
+      const weights = numbers(inputs * outputs), biases = numbers(outputs);
+      return new Dense({ weights, biases, last: l === widths.length - 2 });
+    }));
   }
 
   /** Widths with two hidden layers, as alike as they can be with a count within 3.5 % (else the nearest). */
@@ -30,85 +81,14 @@ export class MLP {
     return [inputs, h, g, 1];
   }
 
-  count() {
-    return this.theta.length;
-  }
-
-  tape(x, n) {
-    return new Tape(this, x, n);
-  }
-
-  predict(x, n) {
-    return this.tape(x, n).forward();
-  }
-
-  copy() {
-    return MLP.from(this.toJSON());
-  }
-
   toJSON() {
     return { widths: this.widths, theta: [...this.theta] };
   }
 
   static from({ widths, theta }) {
-    const mlp = new MLP(widths);
+    const mlp = MLP.start(widths);
     mlp.theta.set(theta);
     return mlp;
-  }
-}
-
-/** Buffers for passes over the same samples, as those of a Network. */
-class Tape {
-  constructor(net, x, n) {
-    const rows = count => range(count).map(() => new Float64Array(n));
-    let inputs = rowsOf(x, n);
-    this.net = net;
-    this.parts = net.widths.slice(1).map((outputs, l) => {
-      const part = { x: inputs, y: rows(outputs), gy: rows(outputs), start: net.starts[l] };
-      inputs = part.y;
-      return part;
-    });
-    [this.output] = inputs;
-    [this.outputSlopes] = this.parts.at(-1).gy;
-  }
-
-  forward() {
-    const { theta } = this.net, last = this.parts.at(-1);
-    for (const part of this.parts) {
-      const { x, y, start } = part, I = x.length, biases = start + I * y.length;
-      for (let o = 0; o < y.length; o++) {
-        y[o].fill(theta[biases + o]);
-        for (let i = 0; i < I; i++) addProduct(y[o], theta[start + o * I + i], x[i]);
-        if (part !== last) squash(y[o]);
-      }
-    }
-    return this.output;
-  }
-
-  backward() {
-    const { theta, gradient } = this.net, { parts } = this;
-    for (let l = parts.length - 1; l >= 0; l--) {
-      const { x, y, gy, start } = parts[l], I = x.length, O = y.length, gx = parts[l - 1]?.gy;
-      gx?.forEach(row => row.fill(0));
-      for (let o = 0; o < O; o++) {
-        if (l < parts.length - 1) squashSlopes(y[o], gy[o]);
-        for (let i = 0, place = start + o * I; i < I; i++, place++) {
-          gradient[place] = dot(gy[o], x[i]);
-          if (gx) addProduct(gx[i], theta[place], gy[o]);
-        }
-        gradient[start + I * O + o] = total(gy[o]);
-      }
-    }
-  }
-
-  row(s, places, slopes) {
-    let count = 0;
-    for (const { x, gy } of this.parts) {
-      for (const g of gy) for (const values of x) slopes[count++] = g[s] * values[s];
-      for (const g of gy) slopes[count++] = g[s];
-    }
-    for (let p = 0; p < count; p++) places[p] = p;
-    return count;
   }
 }
 

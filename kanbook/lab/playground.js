@@ -3,12 +3,12 @@
 
 import { Curve, FIELDS, isDomain, pythonOf } from "./curve.js";
 import { path, sumOf, tabulate } from "./lines.js";
-import { clamp, dot, equal, evenly, sum } from "./numbers.js";
+import { clamp, dot, equal, sum } from "./numbers.js";
 import {
   children, copyFrom, keepKeys, label, listen, plain, round, set, show, still, text, ticks, watch,
 } from "./page.js";
 import { page } from "./playground_markup.js";
-import { basis, centers, columnsOf, evaluate, interval, leastSquares, uniformKnots } from "./splines.js";
+import { basis, centers, interval, uniformKnots } from "./splines.js";
 
 const digits = ([a, b]) => 3 - Math.floor(Math.log10(b - a)); // that tell a 1000th of a domain
 
@@ -70,7 +70,7 @@ function view(model, curve, el) {
     const { domain: [a, b], degree: k, coefs: c, grid_size } = curve.now;
     const w = b - a, h = w / grid_size;
     const beyond = Math.max(((k - 1) / 2) * h + 0.04 * w, Math.min(k * h, 0.6 * w), 0.08 * w);
-    const y = [...curvePoints(), ...target()].map(point => point[1]);
+    const y = [...curve.points(), ...target()].map(point => point[1]);
     const low = Math.min(...y), high = Math.max(...y), room = 0.6 * (high - low) + 0.2;
     box = {
       x0: a - beyond, x1: b + beyond,
@@ -82,27 +82,14 @@ function view(model, curve, el) {
     if (probe !== null) probe = clamp(probe, box.x0, box.x1);
   }
 
-  function curvePoints({ domain: [a, b], knots, degree, coefs } = curve.now) {
-    return Array.from(evenly(a, b, 101), x => [x, evaluate(x, coefs, knots, degree)]);
-  }
-
   function target() {
     const y = model.get("_targets")[model.get("target")] ?? [], last = y.length - 1, [a, b] = curve.now.domain;
     return y.map((v, i) => [(2 * i - last) / last, v]).filter(([x]) => a <= x && x <= b);
   }
 
-  /** The basis functions at the points, a row for each. */
-  const matrix = points => points.map(([x]) => basis(x, curve.now.knots, curve.now.degree));
-
-  function rms(points) {
-    const squares = matrix(points).map((row, i) => (dot(row, curve.now.coefs) - points[i][1]) ** 2);
-    return Math.sqrt(sum(squares) / points.length);
-  }
-
   /** How far the curve is from the one that was shaped by hand, in words. */
-  function change({ coefs, knots, degree } = curve.shape) {
-    const gaps = curvePoints().map(([x, y]) => Math.abs(y - evaluate(x, coefs, knots, degree)));
-    const gap = Math.max(...gaps);
+  function change() {
+    const gap = curve.gap();
     return gap < 1e-9 ? "the curve is the same" : `the curve moved by up to ${show(gap)}`;
   }
 
@@ -238,7 +225,7 @@ function view(model, curve, el) {
     });
     fields = String(curve.now.domain);
     const nothing = model.get("target") === "none" ? "" : "no samples in the domain";
-    $(".rms").textContent = points.length ? `RMS error ${show(rms(points))}` : nothing;
+    $(".rms").textContent = points.length ? `RMS error ${show(curve.rms(points))}` : nothing;
     button.fit.disabled = button.descend.disabled = !points.length;
     button.descend.textContent = descent ? "stop" : "descend";
     button.undo.disabled = !curve.past.length;
@@ -395,9 +382,8 @@ function view(model, curve, el) {
       step({ knots: uniformKnots(grid_size, degree, domain) });
     },
     fit() {
-      const points = target(), rows = matrix(points);
-      const noise = Math.max(rows.length, rows[0].length) * Number.EPSILON;
-      step({ coefs: leastSquares(columnsOf(rows), [points.map(p => p[1])], noise)[0] });
+      const points = target();
+      step({ coefs: curve.fitted(points) });
       say(`least squares on ${points.length} points`);
     },
     descend,
@@ -423,10 +409,7 @@ function view(model, curve, el) {
 
   /** Gradient descent on the mean squared error, one step a frame, as fast as is safe. */
   function descend() {
-    const points = target(), name = model.get("target"), { knots, coefs } = curve.now;
-    const rows = matrix(points);
-    // No eigenvalue of A'A exceeds the largest column sum of A, as the rows of A sum to one at most.
-    const largest = Math.max(...coefs.map((_, j) => rows.reduce((sum, row) => sum + row[j], 0)));
+    const name = model.get("target"), { knots } = curve.now, descended = curve.descent(target());
     let steps = 0;
     const count = () => say(`gradient descent: ${steps} steps`);
     curve.hold(() => {
@@ -438,10 +421,7 @@ function view(model, curve, el) {
     const next = () => {
       if (model.get("target") !== name || !equal(curve.now.knots, knots)) return curve.release();
       let c = curve.now.coefs;
-      for (let i = still() ? 100 : 1; i > 0; i--, steps++) {
-        const residual = rows.map((row, n) => dot(row, c) - points[n][1]);
-        c = c.map((value, j) => value - rows.reduce((sum, row, n) => sum + row[j] * residual[n], 0) / largest);
-      }
+      for (let i = still() ? 100 : 1; i > 0; i--, steps++) c = descended(c);
       commit({ coefs: c });
       if (steps % 100 === 0) count(); // a screen reader shall not hear of each
       if (still() || steps >= 1000) curve.release();

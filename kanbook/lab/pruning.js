@@ -1,6 +1,6 @@
 // Networks with fewer edges: as kanbook/formulas.py.
 
-import { CURVE, Layer, MISSING } from "./layer.js";
+import { CURVE, MISSING } from "./layer.js";
 import { Network } from "./network.js";
 import { moments, range, sum } from "./numbers.js";
 

@@ -47,7 +47,7 @@ export class Race {
   }
 
   newMLP() {
-    return new MLP(MLP.like(this.task.inputs, this.kan.count()), this.settings);
+    return MLP.start(MLP.like(this.task.inputs, this.kan.count()), this.settings);
   }
 
   /** Fresh buffers and optimizers, after a network or its shape has changed. */
@@ -197,8 +197,8 @@ export class Race {
   /** Do something to the KAN; says in the event what became of the error. */
   change(name, text, act) {
     this.remember();
-    const before = this.error(this.kanState), done = act();
-    if (done) this.kan = done;
+    const before = this.error(this.kanState);
+    this.kan = act();
     this.event(name, "");
     this.restart();
     const after = this.error(this.kanState);
@@ -220,8 +220,8 @@ export class Race {
   }
 
   prune() {
-    const { x, n } = this.task, edges = net => net.edges(CURVE).length + net.edges(FUNCTION).length, old = edges(this.kan);
-    const small = prune(this.kan, x, n);
+    const { x, n } = this.task, edges = net => net.edges(CURVE).length + net.edges(FUNCTION).length;
+    const old = edges(this.kan), small = prune(this.kan, x, n);
     if (!small) throw new Error("Without the edges that have faded, nothing would reach the output. Train on first.");
     this.change("prune", () => `${old} edges to ${edges(this.kan)}`, () => {
       this.settings = { ...this.settings, fade: false };
@@ -272,9 +272,10 @@ export class Race {
     return `from ${from} to ${last ? "the output" : `node ${o + 1}`}`;
   }
 
-  /** Put a function of `rank`'s in the place of a curve; all of the KAN's numbers have been fitted anew there. */
-  snap([l, i, o], { name, net }) {
-    this.change("snap", `the edge ${this.edgeName(l, i, o)} is ${name} now, all of the KAN's numbers are fitted anew`, () => net.copy());
+  /** Put a function of `rank`'s in the place of a curve; the KAN's numbers have been fitted anew there. */
+  snap(edge, { name, net }) {
+    const text = `the edge ${this.edgeName(...edge)} is ${name} now, all of the KAN's numbers are fitted anew`;
+    this.change("snap", text, () => net.copy());
   }
 
   /**
@@ -292,10 +293,9 @@ export class Race {
 
   /** All that changes, so that undo can go back to it. */
   get state() {
-    const { kan, mlp, settings, steps, mlpSteps, seconds, every, fadeStart } = this;
-    const lists = Object.fromEntries(Object.entries(this.history).map(([name, list]) => [name, [...list]]));
-    return { kan: kan.copy(), mlp: mlp.copy(), settings: { ...settings }, steps, mlpSteps, seconds: { ...seconds }, every, fadeStart,
-      events: [...this.events], history: lists, snapshots: [...this.snapshots] };
+    const { kan, mlp, settings, steps, mlpSteps, seconds, every, fadeStart, events, history, snapshots } = this;
+    const rest = structuredClone({ settings, steps, mlpSteps, seconds, every, fadeStart, events, history });
+    return { ...rest, kan: kan.copy(), mlp: mlp.copy(), snapshots: [...snapshots] };
   }
 
   remember() {
@@ -332,9 +332,9 @@ export class Race {
   // --- as text, for links: JSON, deflated, in the letters that a link may have
 
   async encode() {
-    const { kan, mlp, settings, steps, mlpSteps, seconds, every, fadeStart, events, history, task: { points } } = this;
-    const short = Object.fromEntries(Object.entries(history).map(([name, list]) => [name, list.map(v => v && +v.toPrecision(5))]));
-    const json = JSON.stringify({ kan, mlp, settings, steps, mlpSteps, seconds, every, fadeStart, events, history: short, points });
+    const { snapshots, history, ...state } = this.state, { points } = this.task;
+    for (const name in history) history[name] = history[name].map(v => v && +v.toPrecision(5));
+    const json = JSON.stringify({ ...state, history, points });
     const stream = new Blob([json]).stream().pipeThrough(new CompressionStream("deflate-raw"));
     const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
     const letters = btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));

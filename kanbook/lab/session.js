@@ -156,10 +156,7 @@ export class Session {
         this.look(null);
         race.step();
       },
-      update: () => this.act(() => race.update()),
-      extend: () => this.act(() => race.extend()),
       fade: () => this.act(() => race.set({ fade: !settings.fade })),
-      prune: () => this.act(() => race.prune()),
       snap: () => this.snapAll(),
       undo: () => this.undo(),
       reset: () => {
@@ -174,7 +171,7 @@ export class Session {
       },
       seeds: () => this.five(),
     };
-    done[name]();
+    (done[name] ?? (() => this.act(() => race[name]())))(); // update, extend, prune
   }
 
   undo() {

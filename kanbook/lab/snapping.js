@@ -50,7 +50,7 @@ export function named(net) {
 }
 
 /** Replace the curve of an edge by a function; in place, of a network from `named`. */
-export function put(net, [l, i, o], { name, a, b, c, d }) {
+function put(net, [l, i, o], { name, a, b, c, d }) {
   const layer = net.layers[l];
   layer.setFunction(i * layer.outputs + o, name, [c, a, b]);
   layer.bias[o] += d;

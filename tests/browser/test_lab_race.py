@@ -42,10 +42,7 @@ def test_a_seed_gives_the_same_race(races):
         assert found["errors"] == [errors[: len(found["step"])] for errors in race["errors"]]
     (other,) = run(RACE, [{"settings": {"seed": 4}, "steps": 50}])
     assert other["errors"] != again[0]["errors"] and len(races[0]["step"]) == 201
-
-
-def test_the_mlp_is_of_equal_size(races):
-    for one in races:
+    for one in races:  # the MLP is of equal size
         count = count_parameters(transfer.from_page(one["kan"]))
         assert len(one["mlp"]["theta"]) == pytest.approx(count, rel=0.035)
 
@@ -333,12 +330,9 @@ def test_tables_as_text():
     bad = {
         "": "no row of numbers; expected x, y or x1, x2, y in each line",
         text(rows[:9]): "9 rows; at least 10 are needed",
-        text([row + row for row in rows]): f"the first row has 6 numbers; {two_or_three}",
         text([row[:1] for row in rows]): f"the first row has one number; {two_or_three}",
         text(rows * 500): "6000 rows; at most 5,000 fit",
         text([*rows, ["a", 1, 2]]): 'line 13, "a,1,2": expected 3 numbers',
-        text([*rows, [1, "", 2]]): 'line 13, "1,,2": expected 3 numbers',
-        text([*rows, [1, 2]]): 'line 13, "1,2": expected 3 numbers',
         text([*rows, [1, 2, "inf"]]): 'line 13, "1,2,inf": expected 3 numbers',
         text([[x, 3, y] for x, _, y in rows]): "column 2 is 3 in every row; it must vary",
     }

@@ -92,3 +92,20 @@ def test_picture_stays_where_the_file_is_missing(put):
     page = put(figure("a") + figure("b"), a=widget("a", _texts="none.js"), b=widget("b"))
     assert alive(page) == ["I am b"]
     assert "its picture stays" in put.problems[-1]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "no script",
+        "export default { render({ el }) { el.textContent = 'half'; throw 1; } }",
+        "export default { initialize: () => new Promise(() => {}) }",
+    ],
+)
+def test_bad_widget_leaves_the_others_alone(put, script):
+    page = put(
+        figure("a") + figure("b") + figure("none"), a=widget("a", _esm=script), b=widget("b")
+    )
+    assert alive(page) == ["I am b"]
+    assert "half" not in page.locator("body").inner_text()
+    assert all("its picture stays" in problem for problem in put.problems)
