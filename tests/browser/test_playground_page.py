@@ -491,6 +491,9 @@ def test_tab_reaches_one_handle_of_each_kind_and_every_control(playground):
         ...(ring ? [stroke, strokeWidth] : [outlineColor, outlineWidth]),
       ] : null;
     }"""
+    for place in ("beforebegin", "afterend"):  # something that Tab reaches on either side
+        link = "(e, place) => e.insertAdjacentHTML(place, '<a href=\"#\">a link</a>')"
+        playground.page.locator("main").evaluate(link, place)
     playground.set(target="sine")
     playground.focus("coefs", 0)
     playground.key("ArrowUp")  # something to undo
