@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from helpers import generator, kept_bytes
-from kanbook.spline_mlp import SplineMLP, apply_splines
 from scipy.interpolate import BSpline
 
 from kanbook import KAN, KANLayer, splines
 from kanbook import fast as module
 from kanbook.fast import sum_splines
+from kanbook.spline_mlp import SplineMLP, apply_splines
 
 KINDS = ["uniform", "random", "clamped", "repeated"]
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from helpers import generator, shaken
-from kanbook.spline_mlp import SplineActivation
 from scipy.interpolate import BSpline
 from torch import nn
 
 from kanbook import KAN, MLP, extend_grid, fit, splines, tasks, update_grid
+from kanbook.spline_mlp import SplineActivation
 
 FLAGS = {"bias": True, "spline_weight": True, "base": nn.functional.silu}
 

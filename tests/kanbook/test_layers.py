@@ -6,11 +6,11 @@ from functools import partial
 import pytest
 import torch
 from helpers import generator
-from kanbook.spline_mlp import SplineMLP
 from torch import nn
 
 from kanbook import KAN, KANLayer, Mixture, TanhKAN, TanhLayer, splines
 from kanbook.layers import run_and_record
+from kanbook.spline_mlp import SplineMLP
 
 OPTIONS = [
     {"bias": bias, "spline_weight": weight, "base": base}

@@ -9,9 +9,9 @@ import warnings
 import pytest
 import torch
 from helpers import generator, kept_bytes
-from kanbook.spline_mlp import SplineActivation, SplineMLP
 
 from kanbook import MLP, TanhKAN, TanhLayer, fit, layers, splines, tasks
+from kanbook.spline_mlp import SplineActivation, SplineMLP
 
 
 def random_layers():
