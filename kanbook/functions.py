@@ -86,14 +86,12 @@ class Candidate(NamedTuple):
 
 
 @torch.no_grad()
-def candidates(
-    x: Tensor, y: Tensor, library: Mapping[str, Function] | None = None
-) -> list[Candidate]:
+def candidates(x: Tensor, y: Tensor, library: Mapping[str, Function] = LIBRARY) -> list[Candidate]:
     """Fit every function of a library to a curve: a and b from a table, c and d by least squares.
 
     Args:
         x, y: points of the curve, shape ``(N,)``.
-        library: functions by name; ``LIBRARY`` if not given.
+        library: functions by name.
 
     Returns:
         The best of each function that is defined at all points, by falling R^2.
@@ -110,8 +108,8 @@ def candidates(
     """
     check_finite("x", x)
     check_finite("y", y)
-    found = []
-    for name, function in (LIBRARY if library is None else library).items():
+    fitted = []
+    for name, function in library.items():
         ab = _starts(function, x)
         v = function(ab[:, :1] * x + ab[:, 1:])  # (m, N)
         defined = v.isfinite().all(1)
@@ -125,8 +123,8 @@ def candidates(
         best = r2.nan_to_num(-1).argmax()
         d = y.mean() - c[best] * mean[best]
         numbers = (r2[best], *ab[best], c[best], d)
-        found.append(Candidate(name, *(number.item() for number in numbers)))
-    return sorted(found, key=lambda one: -one.r2)
+        fitted.append(Candidate(name, *(number.item() for number in numbers)))
+    return sorted(fitted, key=lambda candidate: -candidate.r2)
 
 
 def _starts(function: Function, x: Tensor) -> Tensor:
@@ -188,9 +186,8 @@ class FormulaLayer(nn.Module):
 
     def curves(self) -> list[tuple[int, int]]:
         """The edges (input, output) that are curves."""
-        return (
-            [] if self.splines is None else [tuple(e) for e in self.splines.mask.nonzero().tolist()]
-        )
+        mask = torch.zeros(0, 2) if self.splines is None else self.splines.mask
+        return [(i, o) for i, o in mask.nonzero().tolist()]
 
     @torch.no_grad()
     def curve(self, i: int, o: int, x: Tensor) -> Tensor:
@@ -208,34 +205,25 @@ class FormulaLayer(nn.Module):
                 self.bias += self.splines.bias
             self.splines = None
         self.bias[o] += start.d
-        new = self.constants.new_tensor([[start.c, start.a, start.b]])
-        free = torch.tensor([[True, "a" in function.free, "b" in function.free]]).to(
-            self.free_constants
-        )
-        self._set(
-            [*self.functions, (i, o, start.name, function)],
-            torch.cat([self.constants, new]),
-            torch.cat([self.free_constants, free]),
-        )
+        constants = self.constants.new_tensor([[start.c, start.a, start.b]])
+        free = [[True, "a" in function.free, "b" in function.free]]
+        self.functions = [*self.functions, (i, o, start.name, function)]
+        self.constants = nn.Parameter(torch.cat([self.constants, constants]))
+        self.free_constants = torch.cat([self.free_constants, self.free_constants.new_tensor(free)])
 
     @torch.no_grad()
     def drop(self, number: int) -> None:
         """Take a function away."""
-        keep = [n for n in range(len(self.functions)) if n != number]
-        self._set(
-            [self.functions[n] for n in keep], self.constants[keep], self.free_constants[keep]
-        )
-
-    def _set(self, functions: list, constants: Tensor, free: Tensor) -> None:
-        self.functions, self.free_constants = functions, free
-        self.constants = nn.Parameter(constants.clone())
+        others = [n for n in range(len(self.functions)) if n != number]
+        self.functions = [self.functions[n] for n in others]
+        self.constants = nn.Parameter(self.constants[others])
+        self.free_constants = self.free_constants[others]
 
     def places(self) -> list[tuple[str, tuple[int, ...]]]:
         """Where numbers that may change are: names and indices, biases first, then b, a and c."""
         constants = sorted(self.free_constants.nonzero().tolist(), key=lambda place: -place[1])
-        found = [("bias", place) for place in self.free_bias.nonzero().tolist()]
-        found += [("constants", place) for place in constants]
-        return [(name, tuple(place)) for name, place in found]
+        places = [("bias", tuple(place)) for place in self.free_bias.nonzero().tolist()]
+        return places + [("constants", tuple(place)) for place in constants]
 
     @torch.no_grad()
     def fix(self, name: str, place: tuple[int, ...], value: float) -> None:
@@ -248,16 +236,13 @@ class FormulaLayer(nn.Module):
         return int((~self.free_constants).sum() + (~self.free_bias).sum())
 
     def _values(self, u: Tensor) -> Tensor:
-        return torch.stack(
-            [f(v) for (*_, f), v in zip(self.functions, u.unbind(-1), strict=True)], -1
-        )
+        columns = zip(self.functions, u.unbind(-1), strict=True)
+        return torch.stack([f(column) for (*_, f), column in columns], -1)
 
     def _ends(self) -> tuple[list[int], Tensor]:
         """The input of each function, and (functions, O): 1 at its output."""
-        outputs = [o for _, o, *_ in self.functions]
-        return [i for i, *_ in self.functions], torch.eye(self.out_features).to(self.constants)[
-            outputs
-        ]
+        inputs, outputs, *_ = zip(*self.functions, strict=True)
+        return list(inputs), torch.eye(self.out_features).to(self.constants)[list(outputs)]
 
     def edges(self, x: Tensor) -> Tensor:
         """Return every edge's value, shape ``(..., I, O)``; their sum, plus bias, is the output."""
@@ -296,20 +281,12 @@ class FormulaLayer(nn.Module):
 
 
 class Snap(NamedTuple):
-    """What became of one edge: a function, or None where it stays a curve.
-
-    ``r2`` is that of the function fitted to the edge's curve alone, ``before`` and ``after`` are
-    losses of the whole network, and ``alternatives`` are (name, r2, loss) of other functions.
-    """
+    """What became of one edge: the name of a function, or None where it stays a curve."""
 
     layer: int
     input: int
     output: int
     name: str | None
-    r2: float | None
-    before: float
-    after: float
-    alternatives: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass
@@ -357,13 +334,9 @@ class Formula:
             sums = [*map(_number, layer.bias.tolist(), layer.free_bias.tolist())]
             for i, o in layer.curves():
                 sums[o] += sympy.Function(f"s{number}_{i + 1}_{o + 1}")(values[i])
-            for (i, o, _, f), constants, free in zip(
-                layer.functions,
-                layer.constants.tolist(),
-                layer.free_constants.tolist(),
-                strict=True,
-            ):
-                c, a, b = map(_number, constants, free)
+            constants = zip(layer.constants.tolist(), layer.free_constants.tolist(), strict=True)
+            for (i, o, _, f), (values_of_f, free) in zip(layer.functions, constants, strict=True):
+                c, a, b = map(_number, values_of_f, free)
                 sums[o] += c * sympy.sympify(f.text).subs(u, a * values[i] + b)
             values = sums
         return values
