@@ -1,10 +1,21 @@
 """Joins files of this folder into the one script and the one style sheet that anywidget takes."""
 
+import dataclasses
+import json
 import re
 from pathlib import Path
 
+from ..snapping import SEARCH
+
 FOLDER = Path(__file__).parent
-IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";.*\n', re.MULTILINE)
+
+
+def module(name: str) -> str:
+    """A module's text; that of ``search`` is written here, from the library's own numbers."""
+    if name == "search":
+        return f"export const SEARCH = {json.dumps(dataclasses.asdict(SEARCH))};\n"
+    return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
 
 
 def script(name: str) -> str:
@@ -15,7 +26,7 @@ def script(name: str) -> str:
     texts, wanted = {}, {}
 
     def add(name):
-        text = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+        text = module(name)
         for names, needed in IMPORT.findall(text):
             wanted.setdefault(needed, {}).update(dict.fromkeys(re.findall(r"\w+", names)))
             if needed not in texts:

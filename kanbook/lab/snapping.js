@@ -1,4 +1,4 @@
-// From curves to formulas, as kanbook/formulas.py: a function with a name in the place of a curve, where
+// From curves to formulas, as kanbook/snapping.py: a function with a name in the place of a curve, where
 // the whole network stays as good. What takes long is a generator that yields while it works, so that
 // a page can go on; `yield*` hands that through.
 
@@ -9,37 +9,9 @@ import { Network } from "./network.js";
 import { deviation, moments, range, rowsOf, sum } from "./numbers.js";
 import { LevenbergMarquardt, lossOf } from "./optimizers.js";
 import { keep } from "./pruning.js";
+import { SEARCH } from "./search.js"; // the numbers of kanbook/snapping.py, which bundle.py writes
 
 const sortBy = (list, key) => list.sort((a, b) => key(a) - key(b)); // stable
-
-// The constants of kanbook/formulas.py. Steps: of Levenberg-Marquardt at most.
-export const SEARCH = {
-  slow: 0.97, // a refit ends whose loss fell to no less than this share in three steps
-  least: 1e-30, // or whose loss is below
-  // how good a formula has to be
-  doublings: 2, curve_steps: 30, grid_steps: 20, // of the grid; before, and after each
-  halved: 0.5, // a finer grid that does not lower the loss to this share is the last
-  correlated: 4, // standard deviations of chance, above which neighbors' residuals agree
-  chance: 3, // standard deviations by which noise may raise a loss
-  worse: 30, floor: 1e-9, // times the curves' loss, or of the targets' variance
-  complete: 0.01, // the share of the curves' loss that a formula of functions only may have
-  exact: 1e-20, // of the targets' variance: a loss that is rounding
-  noisy_floor: 1e-9, clean_floor: 1e-18, clean_weight: 10, // of a score
-  cancel: 30, // edges with such a multiple of their sum's spread take each other away
-  trial_steps: 20, // without a node or an edge
-  // an edge
-  points: 300, // at which a curve is compared
-  first_steps: 3, line_steps: 8, // of each function; of a straight line, which may be enough
-  // steps, networks that stay and how much worse their scores may be, in each round
-  rounds: [[0, 6, 200], [8, 3, 60], [25, 3, Infinity]],
-  // the whole
-  beam: 3, margin: 60, // networks that the search keeps; how much worse their scores may be
-  start_steps: 20, end_steps: 100,
-  // rounding
-  round_steps: 25, worse_rounded: 3, // what a loss may be multiplied by
-  far: 0.05, near_zero: 1e-10, shares: [0.3, 0.6], part_steps: 4, // a number that moves far does in parts
-  denominators: [1, 2, 3, 4, 5, 6, 8, 10], readable: 0.02, // how far a readable number may be, as a share
-};
 
 /** A copy whose edges may be functions: every layer has a bias. */
 export function named(net) {

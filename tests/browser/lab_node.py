@@ -2,19 +2,21 @@
 
 import json
 import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # The Node that drives Playwright's browsers: there wherever the tests in a browser run, and new
 # enough for these modules, as one from a distribution may not be. No public name leads to it.
 from playwright._impl._driver import compute_driver_executable
 
-from kanbook.lab.bundle import FOLDER
+from kanbook.lab import bundle
 
 MODULES = ["curve", "formula", "functions", "grids", "layer", "mlp", "network", "numbers"]
 MODULES += ["optimizers", "pruning", "race", "snapping", "splines", "tasks"]
 PROGRAM = f"""
 import {{ readFileSync }} from "node:fs";
 for (const name of {MODULES})
-  Object.assign(globalThis, await import(`{FOLDER.as_uri()}/${{name}}.js`));
+  Object.assign(globalThis, await import(`./${{name}}.js`));
 globalThis.samplesOf = ({{ x, y }}) =>
   ({{ x: Float64Array.from(x), y: Float64Array.from(y), n: y.length }});
 const {{ work, cases }} = JSON.parse(readFileSync(0, "utf8"));
@@ -33,6 +35,11 @@ def run(work, cases):
     node, _ = compute_driver_executable()
     options = ["--no-warnings", "--input-type=module", "--eval", PROGRAM]
     text = json.dumps({"work": work, "cases": cases})
-    done = subprocess.run([node, *options], input=text, capture_output=True, text=True)
+    with TemporaryDirectory() as folder:
+        for name in ["search", *(path.stem for path in bundle.FOLDER.glob("*.js"))]:
+            Path(folder, f"{name}.js").write_text(bundle.module(name), encoding="utf-8")
+        done = subprocess.run(
+            [node, *options], input=text, capture_output=True, text=True, cwd=folder
+        )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

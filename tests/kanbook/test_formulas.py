@@ -1,7 +1,9 @@
 """Fade, prune, snap: against plain formulas, SciPy, autograd and SymPy."""
 
 import copy
+import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ from torch.nn.utils import parameters_to_vector
 from kanbook import KAN, KANLayer, TanhKAN, count_parameters, extend_grid, fit, update_grid
 from kanbook.formulas import discover, edges, fade, prune, snap
 from kanbook.functions import LIBRARY, FormulaLayer, Function, candidates
+from kanbook.lab import bundle
 from kanbook.networks import Network
-from kanbook.snapping import Standard, cancels, neighbors_agree, readable
+from kanbook.snapping import SearchOptions, Standard, cancels, neighbors_agree, readable
 from kanbook.training import _jacobian, _jacobian_by_autograd
 
 F64 = {"dtype": torch.float64}
@@ -334,6 +337,14 @@ def test_readable_numbers():
     assert math.pi in readable(3.14, False)
     assert math.pi / 2 in readable(1.5707, False)
     assert [*readable(1e-9, False)] == []
+
+
+def test_the_lab_searches_by_the_same_numbers():
+    """Its script uses every number of the search, and no other."""
+    script = bundle.script("lab")
+    used = re.findall(r"\bSEARCH\.(\w+)", script)
+    used += re.findall(r"\w+", ",".join(re.findall(r"\{([^{}]*)\} = SEARCH\b", script)))
+    assert {*used} == {field.name for field in dataclasses.fields(SearchOptions)}
 
 
 def test_the_last_curve_leaves_the_layers_bias_behind():
