@@ -10,12 +10,13 @@ task and one seed. The unit is the task: seeds of one task say little about the 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from pandas import DataFrame, Series, concat
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 TIE = 1.2  # ratios from 1 / TIE to TIE make no difference in practice
 LEVEL = 0.05  # of tests; intervals hold 95 %
@@ -51,21 +52,19 @@ def ratios(frame: DataFrame, a: str, b: str) -> DataFrame:
     Source: S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal
     of Statistics 6 (1979).
     """
-    import pandas
-
     pairs = _pairs(frame, a, b)
     tasks = pairs.groupby(["kind", "task"], sort=False)["log"].mean()
-    classes = [(name, logs.to_numpy()) for name, logs in tasks.groupby("kind", sort=False)]
-    classes += [("all", tasks.groupby("task").mean().to_numpy())]
-    table = pandas.DataFrame(
-        {"kind": name, "tasks": len(logs)} | interval(logs)._asdict() for name, logs in classes
+    classes = [*tasks.groupby("kind", sort=False), ("all", tasks.groupby("task").mean())]
+    table = DataFrame(
+        {"kind": kind, "tasks": len(logs)} | interval(logs)._asdict() for kind, logs in classes
     )
-    lost = pairs.groupby("kind", sort=False)["diverged"].sum()
-    table.insert(2, "diverged", [*lost, lost.sum()])
-    table["p_holm"] = [*holm(table["p"][:-1]), table["p"].iloc[-1]]
-    sides = [side(row) for row in table.itertuples()]
-    table["verdict"] = ["undecided" if "little" in one else one for one in sides]
-    return table
+    diverged = pairs.groupby("kind", sort=False)["diverged"].sum()
+    table.insert(2, "diverged", [*diverged, diverged.sum()])
+    table["p_holm"] = table["p"]
+    tested = table["p"][:-1].dropna()  # a class of one task is no hypothesis
+    if len(tested):
+        table.loc[tested.index, "p_holm"] = multipletests(tested, method="holm")[1]
+    return table.assign(verdict=[verdict(row) for row in table.itertuples()])
 
 
 def per_task(frame: DataFrame, a: str, b: str, *, column: str = "test_error") -> DataFrame:
@@ -84,13 +83,11 @@ def per_task(frame: DataFrame, a: str, b: str, *, column: str = "test_error") ->
     Raises:
         ValueError: as :func:`ratios`.
     """
-    import pandas
-
     groups = _pairs(frame, a, b, column).groupby(["kind", "task"], sort=False)
-    return pandas.DataFrame(
-        {"kind": name, "task": task, "seeds": len(runs), "diverged": runs["diverged"].sum()}
-        | interval(runs["log"].to_numpy())._asdict()
-        for (name, task), runs in groups
+    return DataFrame(
+        {"kind": kind, "task": task, "seeds": len(runs), "diverged": runs["diverged"].sum()}
+        | interval(runs["log"])._asdict()
+        for (kind, task), runs in groups
     )
 
 
@@ -117,42 +114,40 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
         ValueError: the frame lacks a column, holds several runs of one family, task and seed, or
             none that differ in one extra.
     """
-    import pandas
-
     check_columns(frame, "task", "seed", "family", "diverged", "seconds", column)
     rows = _results(frame)
-    rows = rows.assign(log=log_errors(rows, column), time=np.log(rows["seconds"].astype(float)))
-    names = (
-        rows["family"].drop(rows.index[rows["family"] == "minimal"]).str.split(" + ", regex=False)
+    rows = rows.assign(
+        extras=rows["family"].map(extras_of),
+        log=log_errors(rows, column),
+        time=np.log(rows["seconds"].astype(float)),
     )
+    names = rows["family"][rows["family"] != "minimal"].str.split(" + ", regex=False)
     extras = list(dict.fromkeys(names.explode()))
-    found = []
+    measured = []
     for task, runs in rows.groupby("task", sort=False):
-        logs = runs.pivot(index="family", columns="seed", values=["log", "time"])
-        logs.index = logs.index.map(_members)
+        logs = runs.pivot(index="extras", columns="seed", values=["log", "time"])
         for extra in extras:
-            one = frozenset([extra])
-            without = [
-                those for those in logs.index if not one & those and one | those in logs.index
+            companies = [c for c in logs.index if extra not in c and c | {extra} in logs.index]
+            gains = logs.loc[[c | {extra} for c in companies]].to_numpy() - logs.loc[companies]
+            places = {"main": companies if len(companies) > 1 else []}
+            places["alone"] = [c for c in companies if not c]
+            places["company"] = [c for c in companies if c == set(extras) - {extra}]
+            measured += [
+                {"extra": extra, "task": task, "where": where}
+                | wider(gains.loc[those, "log"])._asdict()
+                | {"seconds": np.exp(gains.loc[those, "time"].to_numpy().mean())}
+                for where, those in places.items()
+                if those
             ]
-            pairs = logs.loc[[one | those for those in without]].to_numpy() - logs.loc[without]
-            places = {"alone": frozenset(), "company": frozenset(extras) - one}
-            places = {where: [those] for where, those in places.items() if those in without}
-            if len(without) > 1:
-                places = {"main": without} | places
-            for where, companies in places.items():
-                row = {"extra": extra, "task": task, "where": where}
-                row |= wider(pairs.loc[companies, "log"])._asdict()
-                row["seconds"] = np.exp(pairs.loc[companies, "time"].to_numpy().mean())
-                found.append(row)
-    if not found:
+    if not measured:
         raise ValueError("frame has no result with an extra and without it")
-    table = pandas.DataFrame(found).drop(columns="p")
+    table = DataFrame(measured).drop(columns="p")
     table.insert(6, "separated", (table["low"] > 1) | (table["high"] < 1))
     return table
 
 
-def _members(family: str) -> frozenset[str]:
+def extras_of(family: str) -> frozenset[str]:
+    """The extras of a family of a factorial: none of "minimal", two of "bias + update"."""
     return frozenset(() if family == "minimal" else family.split(" + "))
 
 
@@ -166,44 +161,45 @@ class Ratio(NamedTuple):
 
 
 def interval(logs) -> Ratio:
-    """The mean of logarithms, ``(n,)``, as a ratio; without interval and p if there is but one."""
-    from scipy import stats
-
-    n, mean = len(logs), np.mean(logs)
-    if n < 2:
-        return Ratio(np.exp(mean), np.nan, np.nan, np.nan)
-    error = np.std(logs, ddof=1) / np.sqrt(n)
-    reach = stats.t.ppf(1 - LEVEL / 2, n - 1) * error
-    with np.errstate(divide="ignore", invalid="ignore"):  # all logarithms may be equal
-        p = 2 * stats.t.sf(np.abs(mean) / error, n - 1)
-    return Ratio(np.exp(mean), np.exp(mean - reach), np.exp(mean + reach), p)
+    """The mean of logarithms, ``(n,)``, as a ratio, by Student's t; of a single one without p."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NaN of a single one; of equal ones no width, and p = 0
+        test = stats.ttest_1samp(np.asarray(logs, dtype=float), 0)
+        low, high = test.confidence_interval(1 - LEVEL)
+    return Ratio(np.exp(np.mean(logs)), np.exp(low), np.exp(high), test.pvalue)
 
 
 def wider(logs: DataFrame) -> Ratio:
     """Of the intervals over the rows and over the columns, each a mean of the other, the wider."""
-    means = [logs.mean(axis=axis).dropna().to_numpy() for axis in (0, 1)]
-    found = [interval(one) for one in means if len(one) > 1]
-    return max(found, key=lambda one: one.high / one.low)
+    means = [logs.mean(axis=axis).dropna() for axis in (0, 1)]
+    intervals = [interval(those) for those in means if len(those) > 1]
+    return max(intervals, key=lambda ratio: ratio.high / ratio.low)
 
 
-def side(found: Any) -> str:
+def side(ratio: Any) -> str:
     """What a ratio with its interval proves: the first is better ("a"), the second ("b"), or less.
 
     "tie" if the interval lies within 20 %; "undecided" if it holds 1; "little a" or "little b" if
     it does not, and the ratio lies within 20 %. A p that is corrected for the number of classes
-    counts instead of the interval, where there is one.
+    (``p_holm``) counts instead of the interval, where there is one.
     """
-    level = getattr(found, "p_holm", None)
-    apart = (found.low > 1 or found.high < 1) if level is None else level < LEVEL
-    if found.low >= 1 / TIE and found.high <= TIE:
+    p = getattr(ratio, "p_holm", None)
+    apart = (ratio.low > 1 or ratio.high < 1) if p is None else p < LEVEL
+    if ratio.low >= 1 / TIE and ratio.high <= TIE:
         return "tie"
     if not apart:
         return "undecided"
-    better = "a" if found.ratio < 1 else "b"
-    return f"little {better}" if 1 / TIE <= found.ratio <= TIE else better
+    better = "a" if ratio.ratio < 1 else "b"
+    return f"little {better}" if 1 / TIE <= ratio.ratio <= TIE else better
 
 
-def log_errors(rows: DataFrame, column: str = "test_error"):
+def verdict(ratio: Any) -> str:
+    """The side, where a "little" is "undecided": the interval allows more and less than 20 %."""
+    proved = side(ratio)
+    return "undecided" if proved.startswith("little") else proved
+
+
+def log_errors(rows: DataFrame, column: str = "test_error") -> Series:
     """Logarithms of the errors, that of a run that diverged as if it had predicted the mean."""
     return np.log(rows[column].astype(float).where(~_lost(rows), DIVERGED))
 
@@ -219,14 +215,12 @@ def with_own(frame: DataFrame, family: str = "KAN") -> DataFrame:
         The rows, and a copy of those of the family with ``contest`` = "seconds" for every task that
         has such a contest.
     """
-    import pandas
-
     check_columns(frame, "contest", "task", "family")
     seconds = frame[frame["contest"] == "seconds"]
     own = (frame["family"] == family) & frame["task"].isin(seconds["task"])
     if seconds.empty or (seconds["family"] == family).any():
         return frame
-    return pandas.concat([frame, frame[own].assign(contest="seconds")], ignore_index=True)
+    return concat([frame, frame[own].assign(contest="seconds")], ignore_index=True)
 
 
 def rivals(frame: DataFrame, family: str = "KAN") -> list[str]:
@@ -284,38 +278,22 @@ def paces(frame: DataFrame) -> DataFrame:
         the mean time of a training step of its configurations, with ``least`` and ``largest``;
         ``prediction_us``, the mean time of the prediction of a single sample.
     """
-    import pandas
-
-    rows = [
-        {"task": one.task, "inputs": one.inputs, "size": one.size_, "family": model["family"]}
-        | {"step": 1e3 * step, "prediction": 1e6 * prediction}
-        for one in frame.rename(columns={"size": "size_"}).itertuples()
-        for model, step, prediction in zip(
-            one.models, one.step_seconds, one.prediction_seconds, strict=True
+    runs = frame.explode(["models", "step_seconds", "prediction_seconds"])
+    runs = runs.assign(
+        family=runs["models"].str["family"],
+        step=1e3 * runs["step_seconds"].astype(float),
+        prediction=1e6 * runs["prediction_seconds"].astype(float),
+    )
+    return (
+        runs.groupby(["task", "inputs", "size", "family"], sort=False)
+        .agg(
+            step_ms=("step", "mean"),
+            least=("step", "min"),
+            largest=("step", "max"),
+            prediction_us=("prediction", "mean"),
         )
-    ]
-    groups = pandas.DataFrame(rows).groupby(["task", "inputs", "size", "family"], sort=False)
-    columns = {"step_ms": ("step", "mean"), "least": ("step", "min"), "largest": ("step", "max")}
-    return groups.agg(**columns, prediction_us=("prediction", "mean")).reset_index()
-
-
-def holm(p):
-    """Correct p-values for their number: with all of them below 0.05, luck made one once in 20.
-
-    Args:
-        p: p-values, ``(n,)``; those that are NaN are no hypotheses.
-
-    Returns:
-        Corrected ones in the same order, (n - i + 1) p of the i-th smallest, at least that of the
-        one before, at most 1.
-    """
-    p = np.asarray(p, dtype=float)
-    order = np.argsort(p)  # NaN come last
-    n = np.isfinite(p).sum()
-    corrected = np.full_like(p, np.nan)
-    factors = n - np.arange(n)
-    corrected[order[:n]] = np.minimum(np.maximum.accumulate(factors * p[order[:n]]), 1)
-    return corrected
+        .reset_index()
+    )
 
 
 def _pairs(frame: DataFrame, a: str, b: str, column: str = "test_error") -> DataFrame:
@@ -328,23 +306,24 @@ def _pairs(frame: DataFrame, a: str, b: str, column: str = "test_error") -> Data
             "frame[frame.contest == 'parameters']"
         )
     rows = _results(frame)
-    sides = []
+    both = []
     for name, family in (("a", a), ("b", b)):
         own = rows[rows["family"] == family]
         if own.empty:
-            raise ValueError(f"{name}={family!r}; expected one of {_families(rows)}")
+            families = ", ".join(map(repr, dict.fromkeys(rows["family"])))
+            raise ValueError(f"{name}={family!r}; expected one of {families}")
         if own.duplicated(keys).any():
             raise ValueError(
                 f"frame holds several runs of {family!r} with the same {', '.join(keys)}; "
                 "expected one: choose a part of its rows"
             )
-        own = own.assign(log=log_errors(own, column))
-        sides.append(own[[*keys, "log", "diverged"]])
-    pairs = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
+        own = own.assign(log=log_errors(own, column), diverged=own["diverged"].astype(int))
+        both.append(own[[*keys, "log", "diverged"]])
+    pairs = both[0].merge(both[1], on=keys, suffixes=("_a", "_b"))
     if pairs.empty:
         raise ValueError(f"frame has no task and seed with both a={a!r} and b={b!r}")
     pairs["log"] = pairs["log_a"] - pairs["log_b"]
-    pairs["diverged"] = pairs["diverged_a"].astype(int) + pairs["diverged_b"].astype(int)
+    pairs["diverged"] = pairs["diverged_a"] + pairs["diverged_b"]
     return pairs
 
 
@@ -379,7 +358,3 @@ def check_columns(frame: DataFrame, *columns: str) -> None:
     missing = [name for name in columns if name not in frame]
     if missing:
         raise ValueError(f"frame has no column {missing[0]!r}; expected one of {list(frame)}")
-
-
-def _families(frame: DataFrame) -> str:
-    return ", ".join(map(repr, dict.fromkeys(frame["family"])))

@@ -2,29 +2,39 @@
 
 Each claim has a function that looks at the stored rows and returns a word and the numbers behind
 it. Errors are compared as KAN / rival, below 1 the KAN is better, with a 95 % interval over tasks
-(:func:`evidence.statistics.ratios`), or over pairs of seeds where there is one task
-(:func:`kanbook.reading.compare`). The words follow from them by :func:`statistics.side` and
-:func:`judging.word`.
+(:func:`.comparisons.compared`), or over pairs of seeds where there is one task
+(:func:`evidence.reading.compare`). The words follow from them by
+:func:`evidence.statistics.side` and :func:`.judging.word`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
+from pandas import DataFrame, Series, concat
 
 from .. import reading, statistics
 from ..statistics import TIE, side
 from ..tasks.laws import LAWS
 from ..tasks.targets import TARGETS
-from .comparisons import Phases, Waves, final_errors, products, solutions, where
-from .judging import number, percent, ratio, show, word
-from .kinds import NAMES, SCALES, over, phases, singles, solved, with_methods
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+from . import kinds
+from .comparisons import (
+    Pairing,
+    Phases,
+    Waves,
+    by_kind,
+    compared,
+    final_errors,
+    main_effects,
+    products,
+    rows,
+    solutions,
+    where,
+)
+from .judging import number, percent, show, word
 
 FILES = """01_splines 02_playground 03_minimal_kan 04_fair_race 05_picture 06_three_extras
 07_grid_updates 08_grid_extension 09_second_order 10_recipe 11_cold_case 12_tanh 13_speed
@@ -33,18 +43,11 @@ WORDS = "stands", "narrower", "hardly", "falls", "open"
 FIRST = "beat", "smooth", "half", "slow", "formula"
 
 
-class Found(NamedTuple):
-    """What the rows say of a claim: one of ``WORDS``, and why."""
-
-    word: str
-    numbers: str
-
-
-Judge = Callable[["Rows"], Found]
-
-
 class Claim(NamedTuple):
-    """A claim: who made it, the chapters that tested it, what is left of it, and its judge."""
+    """A claim: who made it, the chapters that tested it, what is left of it, and its judge.
+
+    The judge returns one of ``WORDS``, and the numbers that say why.
+    """
 
     said: str
     who: str
@@ -53,35 +56,7 @@ class Claim(NamedTuple):
     judge: Judge
 
 
-class Rows:
-    """The stored rows, each table read once."""
-
-    def __init__(self) -> None:
-        self._load = cache(reading.load)
-
-    def __call__(self, name: str, contest: str = "") -> DataFrame:
-        """The rows of an experiment, or of one of its two contests."""
-        frame = self._load(name)
-        return statistics.with_own(frame).query("contest == @contest") if contest else frame
-
-    def each(self, name: str, rival: str = "MLP") -> dict[str, Any]:
-        """KAN / rival at equal parameters, for each class of tasks."""
-        found = statistics.ratios(self(name, "parameters"), "KAN", rival)
-        return dict(found.set_index("kind").drop("all").iterrows())
-
-
-def each(found: Mapping[str, Any], names: Mapping[str, str] = NAMES) -> str:
-    """Ratios with the names of what they compare: "time series 1.00 [0.95, 1.06], ..."."""
-    return ", ".join(f"{names.get(one, one)} {show(row)}" for one, row in found.items())
-
-
-def pairs(a: Series, b: Series) -> reading.Comparison:
-    """The errors of two kinds of runs, whose losses are mean squares."""
-    return reading.compare(np.sqrt(a), np.sqrt(b))
-
-
-# --- the claims ----------------------------------------------------------------------------------
-
+Judge = Callable[[], tuple[str, str]]
 PAPER, POST, SAID = "KAN paper", "the post", "often said"
 CLAIMS: list[Claim] = []
 
@@ -96,6 +71,23 @@ def claim(who: str, *chapters: int, but: str = "") -> Callable[[Judge], Judge]:
     return add
 
 
+def listed(ratios: Mapping[str, Any], names: Mapping[str, str] = kinds.NAMES) -> str:
+    """Ratios with the names of what they compare: "time series 1.00 [0.95, 1.06], ..."."""
+    return ", ".join(f"{names.get(kind, kind)} {show(row)}" for kind, row in ratios.items())
+
+
+def sides(ratios: Mapping[str, Any]) -> list[str]:
+    return [side(row) for row in ratios.values()]
+
+
+def roots(a: Series, b: Series) -> reading.Comparison:
+    """The errors of two kinds of runs, whose losses are mean squares."""
+    return reading.compare(np.sqrt(a), np.sqrt(b))
+
+
+# --- the claims
+
+
 @claim(
     "KAN paper; often said",
     4,
@@ -105,58 +97,52 @@ def claim(who: str, *chapters: int, but: str = "") -> Callable[[Judge], Judge]:
     16,
     but="on formulas like a KAN with many samples, or where the MLP is not searched",
 )
-def beat(rows: Rows) -> Found:
+def beat():
     """KANs beat MLPs of as many parameters."""
-    names = "formulas", "noise", "tables", "pictures"
-    found = {kind: row for n in names for kind, row in rows.each(n).items() if kind in NAMES}
-    for of in SCALES:
-        found |= {f"{of} {kind}": row for kind, row in rows.each(f"formulas-{of}").items()}
-    found["twelve formulas, by L-BFGS"] = over(rows("formulas-lbfgs"))
-    found["twelve formulas, by LM"] = over(rows("formulas-lm"))
-    found["six formulas, the recipe"] = over(rows("recipe-lm"), "recipe")
-    found["equations"] = over(solved(rows("equations")))
-    found["learning in turn"] = over(phases(rows("sequence")))
-    found |= {kind: over(frame) for kind, frame in singles(rows).items()}
+    works = where(kinds.kinds(), rival="MLP").set_index("kind")
+    works = works.loc[sorted(works.index, key=lambda kind: kind not in kinds.NAMES.values())]
+    works["side"] = [side(row) for row in works.itertuples()]
     ways = {"a": "ahead", "b": "behind", "little a": "a little ahead"}
     ways |= {"little b": "a little behind", "tie": "level"}
     parts = []
     for way, said in ways.items():
-        those = {NAMES.get(kind, kind): row for kind, row in found.items() if side(row) == way}
-        names = [f"{kind}: {show(row)}" for kind, row in those.items()] if way in "ab" else those
-        parts += [f"{said} in {len(those)} ({'; '.join(names)})"] if those else []
-    undecided = list(map(side, found.values())).count("undecided")
-    text = f"Of {len(found)} kinds of work the KAN is {', '.join(parts)}, undecided in "
-    return Found(word(map(side, found.values())), f"{text}{undecided}.")
+        those = works[works.side == way]
+        names = [
+            f"{row.Index}: {show(row)}" if way in "ab" else row.Index for row in those.itertuples()
+        ]
+        parts += [f"{said} in {len(names)} ({'; '.join(names)})"] if names else []
+    undecided = (works.side == "undecided").sum()
+    text = f"Of {len(works)} kinds of work the KAN is {', '.join(parts)}, undecided in {undecided}."
+    return word(works.side), text
 
 
 @claim(SAID, 11, but="perhaps on formulas like a KAN, with many samples")
-def half(rows: Rows) -> Found:
+def half():
     """A KAN needs half of an MLP's parameters."""
-    import pandas
-
-    runs = rows("scaling")
-    runs = runs[runs.depth == 2].set_index(["family", "size"]).sort_index().loss
+    runs = where(rows("scaling"), depth=2).set_index(["family", "size"]).sort_index().loss
     sizes = sorted(set(runs.index.get_level_values("size")))
-    mlps = {n: [runs["MLP", n]] for n in sizes}  # with tanh, and with SiLU where it ran
-    for n, part in rows("race-audit").query("activation == 'silu'").groupby("size"):
-        mlps[n].append(part.loss)  # on the pixels; "final" are those between
-    best = {n: min(finals, key=lambda final: final.median()) for n, finals in mlps.items()}
-    found = [pairs(runs["KAN", a], best[b]) for a, b in zip(sizes, sizes[1:], strict=False)]
-    sides = ["a" if one.ratio <= 1 else "b" for one in found]
-    said = "; ".join(f"{a:,}: {show(one)}" for a, one in zip(sizes, found, strict=False))
+    mlps = {size: [runs["MLP", size]] for size in sizes}  # with tanh, and with SiLU where it ran
+    for size, part in where(rows("race-audit"), activation="silu").groupby("size"):
+        mlps[size].append(part.loss)  # on the pixels; "final" are those between
+    best = {size: min(losses, key=lambda loss: loss.median()) for size, losses in mlps.items()}
+    photo = {
+        f"{small:,}:": roots(runs["KAN", small], best[large]) for small, large in pairwise(sizes)
+    }
+    of = {family: rows(f"formulas-{n}") for family, n in (("KAN", "dense"), ("MLP", "many"))}
+    both = concat([where(frame, family=family) for family, frame in of.items()])
+    pairing = Pairing(both, "KAN", "MLP")
+    names = {"axes": "along the axes", "rotated": "rotated"}
+    formulas = {said: pairing.over(kind) for kind, said in names.items()}
     text = "On a photograph's 4,096 pixels, KAN of a size / MLP of twice that (the better of tanh "
     text += "and, from 10,000, SiLU), with the range of pairs of seeds: "
-    of = {family: rows(f"formulas-{n}") for family, n in (("KAN", "dense"), ("MLP", "many"))}
-    both = pandas.concat([frame[frame.family == family] for family, frame in of.items()])
-    both = statistics.ratios(both, "KAN", "MLP").set_index("kind")
-    sides += ["a" if ratio <= 1 else "b" for ratio in both.ratio[["axes", "rotated"]]]
-    said += ". Of 300 / 1,000 on formulas, 10,000 samples: along the axes "
-    said += f"{show(both.loc['axes'])}, rotated {show(both.loc['rotated'])}"
-    return Found(word(sides), f"{text}{said}.")
+    text += listed(photo).replace("], ", "]; ")
+    text += f". Of 300 / 1,000 on formulas, 10,000 samples: {listed(formulas, {})}."
+    every = [*photo.values(), *formulas.values()]
+    return word("a" if row.ratio <= 1 else "b" for row in every), text
 
 
 @claim(PAPER, 13, but="PyKAN's do, this book's three times")
-def slow(rows: Rows) -> Found:
+def slow():
     """KANs train ten times as slowly."""
     step = statistics.paces(rows("pace")).pivot(index=["task", "size"], columns="family")
     ours = step["step_ms", "KAN"] / step["step_ms", "MLP"]
@@ -166,11 +152,11 @@ def slow(rows: Rows) -> Found:
     verdict = "narrower" if theirs > 8 > ours.max() else "stands" if ours.min() > 8 else "falls"
     text = f"A training step: {ours.median():.1f} times an MLP's ({ours.min():.1f} to "
     text += f"{ours.max():.1f}); PyKAN's {theirs:.0f} times."
-    return Found(verdict, text)
+    return verdict, text
 
 
 @claim(PAPER, 15, but="small laws, exact data")
-def formula(rows: Rows) -> Found:
+def formula():
     """A KAN can be read: it turns into a formula."""
     frame = rows("recovery")
     held = frame[[LAWS[law].holds for law in frame.law]]
@@ -185,155 +171,156 @@ def formula(rows: Rows) -> Found:
     names = {"pykan": "PyKAN's tutorial", "pykan, tuned": "PyKAN tuned by us"}
     names |= {"operon": "Operon, no network"}
     text += "".join(f" {names[m]}: {percent(share[m])}." for m in names)
-    return Found(verdict, text)
+    return verdict, text
 
 
 @claim(PAPER, 8, 10, but="only if the knots move, too")
-def climb(rows: Rows) -> Found:
+def climb():
     """More knots on the way beat all of them from the start."""
     ways = {"20 throughout": ("", "20"), "5 throughout and more width": ("", "5")}
     ways["the same, with moved knots"] = (", updated", "5")
-    tables, sides, parts = (rows("climbs-adam"), rows("climbs-lbfgs")), [], []
+    every, parts = [], []
     for name, (how, rival) in ways.items():
-        found = [ratio(one, f"5, 10, 20{how}", rival) for one in tables]
-        sides += map(side, found)
-        parts.append(f"{name} {show(found[0])} and {show(found[1])}")
+        pair = f"5, 10, 20{how}", rival
+        both = [compared(f"climbs-{by}", *pair).over() for by in ("adam", "lbfgs")]
+        every += both
+        parts.append(f"{name} {show(both[0])} and {show(both[1])}")
     text = "Climbing from 5 to 20 intervals, by Adam and by L-BFGS, six formulas: "
     text += f"against {'; against '.join(parts)}."
-    return Found(word(sides), text)
+    return word(map(side, every)), text
 
 
 @claim(PAPER, 17, but="by Adam about as accurate as a tanh MLP of 100 times the size")
-def hundred(rows: Rows) -> Found:
+def hundred():
     """Differential equations: 100 times more accurate with 100 times fewer parameters."""
     plane = rows("equations"), "poisson-2d"
     small = solutions(*plane, "kan", 3, size=100).adam
     big, sine = solutions(*plane, "mlp", "tanh", size=10_000), solutions(*plane, "mlp", "sine")
-    found, other = (reading.compare(small, runs.adam) for runs in (big, sine))
-    verdict = "stands" if found.high < 0.02 else "narrower" if found.ratio < TIE else "falls"
+    tanh, other = (reading.compare(small, runs.adam) for runs in (big, sine))
+    verdict = "stands" if tanh.high < 0.02 else "narrower" if tanh.ratio < TIE else "falls"
     text = "Cubic KAN of 100 parameters / tanh MLP of 10,000, by Adam: "
-    text += f"{show(found)}; against a sine MLP of 300: {show(other)}."
-    return Found(verdict, text)
+    text += f"{show(tanh)}; against a sine MLP of 300: {show(other)}."
+    return verdict, text
 
 
 @claim(PAPER, 17, but="one spline only")
-def forget(rows: Rows) -> Found:
+def forget():
     """KANs learn new things without forgetting old ones."""
-    frame = rows("sequence")
-    errors = Phases(frame).errors.unstack("way")
+    errors = Phases(rows("sequence")).errors.unstack("way")
     two = errors.xs("KAN, two layers", level="contestant")
     lost = (two["in turn"] / two["at once"]).min()
     kept = errors.loc[("peaks", "KAN, one layer"), "in turn"]
     verdict = ("narrower" if kept < 0.01 else "falls") if lost > 3 else "stands"
-    found = ratio(phases(frame), "KAN", "MLP")
+    in_turn = kinds.against_mlp("learning in turn")
     text = f"One spline keeps five peaks (error {number(kept)}). Two layers end with at least "
-    text += f"{lost:.0f} times the error they have at once; KAN / MLP, in turn: {show(found)}."
-    return Found(verdict, text)
+    text += f"{lost:.0f} times the error they have at once; KAN / MLP, in turn: {show(in_turn)}."
+    return verdict, text
 
 
 @claim("Wang et al.", 8, but="those that a plain tanh MLP misses")
-def waves(rows: Rows) -> Found:
+def waves():
     """KANs learn quick waves that MLPs miss."""
     of = Waves(rows("waves"))
     rivals = {"tanh": "MLP, tanh", "Fourier features": "MLP, tanh, Fourier features"}
     rivals["sines"] = "MLP, sine, inputs x 30"
     kan = of.error("KAN, G = 20")
-    found = {f"with {name}": reading.compare(kan, of.error(who)) for name, who in rivals.items()}
-    text = f"Ten waves, KAN of 20 intervals / MLP {each(found)}."
-    return Found(word(map(side, found.values())), text)
+    ratios = {f"with {name}": reading.compare(kan, of.error(who)) for name, who in rivals.items()}
+    return word(sides(ratios)), f"Ten waves, KAN of 20 intervals / MLP {listed(ratios)}."
 
 
 @claim("PyKAN", 7, but="errors fall by a tenth")
-def update(rows: Rows) -> Found:
+def update():
     """Knots should follow the data."""
-    frame = rows("knots")
     ways = {"with one Adam": "kept", "with fresh ones": "fresh"}
-    found = {name: ratio(frame, f"moved, {how}", f"still, {how}") for name, how in ways.items()}
-    less = [row.ratio < 1 and row.p < 0.05 for row in found.values()]
-    sides = ["little a" if one else "undecided" for one in less]
-    return Found(word(sides), f"Moved / still, eight tasks: {each(found)}.")
+    ratios = {
+        name: compared("knots", f"moved, {how}", f"still, {how}").over()
+        for name, how in ways.items()
+    }
+    proved = [
+        "little a" if row.ratio < 1 and row.p < 0.05 else "undecided" for row in ratios.values()
+    ]
+    return word(proved), f"Moved / still, eight tasks: {listed(ratios)}."
 
 
 @claim("PyKAN", 9, but="MLPs gain as much, least squares beats it")
-def second(rows: Rows) -> Found:
+def second():
     """L-BFGS is the optimizer for a KAN."""
     runs = rows("optimizers").query("dtype == 'float64' and task == 'exp_sine'")
     end = {key: part.final for key, part in runs.groupby(["family", "optimizer"])}
-    found = {f: pairs(end[f, "lbfgs"], end[f, "adam"]) for f in ("KAN", "MLP")}
+    kan, mlp = (roots(end[family, "lbfgs"], end[family, "adam"]) for family in ("KAN", "MLP"))
     more = rows("second-order").query("task == 'exp_sine' and parameters == 345")
     end = {key: part.final for key, part in more.groupby("optimizer")}
-    text = f"L-BFGS / Adam on a formula: KAN {show(found['KAN'])}, MLP {show(found['MLP'])}. "
-    other = pairs(end["lm"], end["lbfgs"])
+    text = f"L-BFGS / Adam on a formula: KAN {show(kan)}, MLP {show(mlp)}. "
+    other = roots(end["lm"], end["lbfgs"])
     text += f"Levenberg-Marquardt / L-BFGS: {show(other)}."
     better = {"a": "b", "b": "a"}.get(side(other), "tie")  # L-BFGS, than the other
-    return Found(word([side(found["KAN"]), better]), text)
+    return word([side(kan), better]), text
 
 
 @claim("Fairer Comparison", 16, but="on pictures")
-def fairer(rows: Rows) -> Found:
+def fairer():
     """Everywhere but on formulas MLPs are better."""
-    found = rows.each("tables")
+    ours = by_kind("tables")
     theirs = reading.published().set_index("kind")
     apart = (theirs.mlp_best - theirs.kan_best).abs() > theirs.noise
     pictures, tables = apart["picture"], apart["table"]
-    text = f"Our tables, KAN / MLP: {each(found, {})}. Their runs, counted again: MLPs ahead on "
+    text = f"Our tables, KAN / MLP: {listed(ours, {})}. Their runs, counted again: MLPs ahead on "
     text += f"{pictures.sum()} of {len(pictures)} sets of pictures, and apart on {tables.sum()} of "
     text += f"{len(tables)} tables."
-    sides = [*map(side, found.values()), "b" if pictures.all() else "undecided"]
-    return Found(word(sides, "b"), text)
+    return word([*sides(ours), "b" if pictures.all() else "undecided"], "b"), text
 
 
 @claim(POST, 11, but="it does worse, it does not fail")
-def image(rows: Rows) -> Found:
+def image():
     """On an image a KAN fails, whatever one tries."""
     end = final_errors(rows("cold-case-finale"), 20_000)
     names = {"bare": "splines", "with the extras": "splines + all three"}
-    found = {name: reading.compare(end[who], end["MLP"]) for name, who in names.items()}
-    text = f"Rebuilt, KAN / MLP after 20,000 steps (a failure: above 5): {each(found)}."
-    worst = max(one.ratio for one in found.values())
-    return Found("stands" if worst > 5 else "hardly" if worst > TIE else "falls", text)
+    ratios = {name: reading.compare(end[who], end["MLP"]) for name, who in names.items()}
+    text = f"Rebuilt, KAN / MLP after 20,000 steps (a failure: above 5): {listed(ratios)}."
+    worst = max(row.ratio for row in ratios.values())
+    return "stands" if worst > 5 else "hardly" if worst > TIE else "falls", text
 
 
 @claim(POST, 11, but="in one of two")
-def race(rows: Rows) -> Found:
+def race():
     """A tanh MLP wins, with a loss of 0.0006 against 0.0011."""
-    found = over(singles(rows)["a photograph, its own pixels"])
+    photo = kinds.against_mlp("a photograph, its own pixels")
     again = rows("cold-case-finale").query("steps == 20000").groupby("contestant").final.median()
-    text = f"KAN / MLP after 20,000 steps: {show(found)}. The post's network rebuilt: losses of "
+    text = f"KAN / MLP after 20,000 steps: {show(photo)}. The post's network rebuilt: losses of "
     text += f"{again['MLP']:.4f} and {again['splines + all three']:.4f}."
-    return Found(word([side(found)], "b"), text)
+    return word([side(photo)], "b"), text
 
 
 @claim(POST, 6, 10, but="one of the three helps, on one task")
-def extras(rows: Rows) -> Found:
+def extras():
     """Bias, spline weight and SiLU help somewhat, and slow training a lot."""
-    main = where(statistics.effects(rows("extras-factorial")), where="main").set_index("extra")
+    main = main_effects("extras-factorial").set_index("extra")
     main = main.loc[["bias", "spline weight", "base"]]
     ratios = main.ratio.map(number).groupby(level=0, sort=False).agg(", ".join)
     said = "; ".join(f"{extra} {numbers}" for extra, numbers in ratios.items())
-    sides = [side(row) for row in main.itertuples()]
+    proved = [side(row) for row in main.itertuples()]
     text = f"With / without, three tasks: {said}. Separated for the better: "
-    text += f"{sides.count('a')} of {len(sides)}. Seconds: {main.seconds.min():.2f} to "
+    text += f"{proved.count('a')} of {len(proved)}. Seconds: {main.seconds.min():.2f} to "
     text += f"{main.seconds.max():.2f} times."
-    return Found(word(sides), text)
+    return word(proved), text
 
 
 @claim(POST, 12, but="fast only against the post's splines")
-def tanh(rows: Rows) -> Found:
+def tanh():
     """tanh(a x² + b x) comes close to the splines, ten times as fast."""
-    found = rows.each("formulas", "tanh after the sum")
+    ratios = by_kind("formulas", "tanh after the sum")
     times = reading.load_benchmark("tanh").set_index(["framework", "contestant"]).ratio
     soft, shared = times["Tinygrad", "soft KAN"], times["PyTorch", "KAN"]
-    near = all(row.high > 0.5 for row in found.values())
-    text = f"KAN / one tanh after the sum: {each(found)}. A step is {soft:.0f} times as quick as "
-    text += "with the post's splines in its framework, "
+    near = all(row.high > 0.5 for row in ratios.values())
+    text = f"KAN / one tanh after the sum: {listed(ratios)}. A step is {soft:.0f} times as quick "
+    text += "as with the post's splines in its framework, "
     text += f"{shared:.0f} times as quick as with kanbook's."
     fast = "stands" if min(soft, shared) > 8 else "narrower" if soft > 8 else "falls"
-    return Found(fast if near else "falls", text)
+    return fast if near else "falls", text
 
 
 @claim(POST, 12, but="some of them")
-def knobs(rows: Rows) -> Found:
+def knobs():
     """Order of layers, depth, rate, batch: all within 20 %."""
     spans = {}
     for knob, part in rows("mixtures").groupby("knob", sort=False):
@@ -345,11 +332,11 @@ def knobs(rows: Rows) -> Found:
         spans[knob] = (middle.groupby(who).max() / middle.groupby(who).min()).max()
     said = ", ".join(f"{knob} {number(span)}" for knob, span in spans.items())
     verdict = "stands" if max(spans.values()) < 1.5 else "falls"
-    return Found(verdict, f"Largest error / least, at equal parameters: {said}.")
+    return verdict, f"Largest error / least, at equal parameters: {said}."
 
 
 @claim(POST, 14, but="most KANs, on exact products")
-def digits(rows: Rows) -> Found:
+def digits():
     """64-bit KANs come close to machine precision, MLPs do not."""
     runs = products(rows("digits"))
     kan, mlps = where(runs, contestant="KAN, degree 3"), where(runs, family="MLP")
@@ -359,48 +346,50 @@ def digits(rows: Rows) -> Found:
     text = f"Learning to multiply, errors below a billionth: on their own samples {got[0]} KANs "
     text += f"of {len(edges)}, on new points {got[1]}, with samples at the edges {got[2]}; "
     text += f"MLPs {few} of {len(mlps)}."
-    return Found("stands" if min(got) == 10 else "narrower" if got[0] > 5 > few else "falls", text)
+    return "stands" if min(got) == 10 else "narrower" if got[0] > 5 > few else "falls", text
 
 
 @claim(SAID, 10, 11, 14, 16, but="on formulas like a KAN, against an MLP")
-def smooth(rows: Rows) -> Found:
+def smooth():
     """Smooth, two to four inputs, no noise: take a KAN."""
-    stored = rows("formulas", "parameters"), rows("formulas-lm")
-    frame, squares = (one[[_smooth(task) for task in one.task]] for one in stored)
-    mlp, process = (ratio(frame, "KAN", rival) for rival in ("MLP", "gaussian process"))
-    both = with_methods(squares, frame)
-    least, other = ratio(squares, "KAN", "MLP"), ratio(both, "KAN", "gaussian process")
-    single = singles(rows)
-    names = "a formula like a KAN, degree 3", "the same turned, degree 5"
-    alike = [over(single[name]) for name in names]
-    turned = single[names[1]].query("family == 'MLP'").test_error
+    adam, squares = (
+        frame[frame.task.map(_smooth)]
+        for frame in (where(rows("formulas"), contest="parameters"), rows("formulas-lm"))
+    )
+    with_process = adam, kinds.with_methods(squares, adam)
+    process = [Pairing(frame, "KAN", "gaussian process").over() for frame in with_process]
+    mlp = [Pairing(frame, "KAN", "MLP").over() for frame in (adam, squares)]
+    alike = [
+        kinds.against_mlp(f"{formula}, degree {degree}")
+        for formula, degree in (("a formula like a KAN", 3), ("the same turned", 5))
+    ]
+    turned = where(kinds.turned(), family="MLP").test_error
     text = "Smooth formulas of 2 or 3 inputs, by Adam and by Levenberg-Marquardt. KAN / Gaussian "
-    text += f"process: {show(process)} and {show(other)}. KAN / MLP: {show(mlp)} and "
-    text += f"{show(least)}; on a formula like a KAN {show(alike[0])}, the same turned "
+    text += f"process: {show(process[0])} and {show(process[1])}. KAN / MLP: {show(mlp[0])} and "
+    text += f"{show(mlp[1])}; on a formula like a KAN {show(alike[0])}, the same turned "
     text += f"{show(alike[1])} ({(turned > 0.1).sum()} of {len(turned)} MLPs fail there)."
-    sides = map(side, [mlp, process, least, other, *alike])
-    return Found(word(sides), text)
+    return word(map(side, [*process, *mlp, *alike])), text
 
 
 def _smooth(task: str) -> bool:
-    one = TARGETS[task.removeprefix("formula:")]
-    return one.smooth and one.inputs <= 3
+    target = TARGETS[task.removeprefix("formula:")]
+    return target.smooth and target.inputs <= 3
 
 
 @claim(SAID, 16, but="with some numbers of samples")
-def noisy(rows: Rows) -> Found:
+def noisy():
     """With noise: take an MLP."""
-    found = rows.each("noise")
-    found = {f"{n:,} samples": found[f"noise 20%, {n} samples"] for n in (200, 2000)}
-    return Found(word(map(side, found.values()), "b"), f"20 % noise, KAN / MLP: {each(found)}.")
+    noise = by_kind("noise")
+    ratios = {f"{n:,} samples": noise[f"noise 20%, {n} samples"] for n in (200, 2000)}
+    return word(sides(ratios), "b"), f"20 % noise, KAN / MLP: {listed(ratios)}."
 
 
 @claim(SAID, 11)
-def painted(rows: Rows) -> Found:
+def painted():
     """For a picture: take an MLP."""
-    found = rows.each("pictures")
-    text = f"Pixels that were not shown, KAN / MLP: {each(found)}."
-    return Found(word(map(side, found.values()), "b"), text)
+    ratios = by_kind("pictures")
+    text = f"Pixels that were not shown, KAN / MLP: {listed(ratios)}."
+    return word(sides(ratios), "b"), text
 
 
 def table() -> DataFrame:
@@ -411,29 +400,25 @@ def table() -> DataFrame:
         ``but``, what is left of a claim that is narrower or hardly holds; and ``first``, whether
         many ask it: these come first.
     """
-    import pandas
-
-    rows = Rows()
-    order = sorted(CLAIMS, key=lambda one: (*FIRST, one.judge.__name__).index(one.judge.__name__))
-    lines = [(one, one.judge(rows)) for one in order]
-    return pandas.DataFrame(
-        {"claim": one.said, "who": one.who, "verdict": found.word, "numbers": found.numbers}
-        | {"chapters": one.chapters}
-        | {"but": one.but if found.word in ("narrower", "hardly") else ""}
-        | {"first": one.judge.__name__ in FIRST}
-        for one, found in lines
-    )
+    names = [claim.judge.__name__ for claim in CLAIMS]
+    first = [CLAIMS[names.index(name)] for name in FIRST]
+    lines = []
+    for claim in first + [claim for claim in CLAIMS if claim not in first]:
+        verdict, numbers = claim.judge()
+        line = {"claim": claim.said, "who": claim.who, "verdict": verdict, "numbers": numbers}
+        line["chapters"] = claim.chapters
+        line["but"] = claim.but if verdict in ("narrower", "hardly") else ""
+        lines.append(line | {"first": claim in first})
+    return DataFrame(lines)
 
 
 def markdown(frame: DataFrame) -> str:
     """The table as Markdown, with links to the chapters; what few ask is folded."""
     rest = frame[~frame["first"]]
-    found = _markdown(frame[frame["first"]])
-    if rest.empty:
-        return found
     on = "noise, pictures, equations, knots, optimizers, the post"
     summary = f"<summary>{len(rest)} more: {on}</summary>"
-    return f"{found}\n\n<details>\n{summary}\n\n{_markdown(rest)}\n\n</details>"
+    asked = _markdown(frame[frame["first"]])
+    return f"{asked}\n\n<details>\n{summary}\n\n{_markdown(rest)}\n\n</details>"
 
 
 def _markdown(frame: DataFrame) -> str:
@@ -441,7 +426,7 @@ def _markdown(frame: DataFrame) -> str:
     lines = ["| claim | verdict | what the runs say | chapter |", "|---|---|---|---|"]
     for row in frame.itertuples():
         links = ", ".join(f"[{n}]({files[n - 1]}.ipynb)" for n in row.chapters)
-        said = row.claim.rstrip(".")
-        word = f"**{row.verdict}**: {row.but}" if row.but else f"**{row.verdict}**"
-        lines.append(f"| {said} *({row.who})* | {word} | {row.numbers} | {links} |")
+        verdict = f"**{row.verdict}**: {row.but}" if row.but else f"**{row.verdict}**"
+        said = f"{row.claim.rstrip('.')} *({row.who})*"
+        lines.append(f"| {said} | {verdict} | {row.numbers} | {links} |")
     return "\n".join(lines)

@@ -1,21 +1,35 @@
-"""Rows of single experiments as hypotheses and claims read them: which ones, and what of them."""
+"""Comparisons of families in stored rows, each made once; and how rows of single experiments read.
+
+:mod:`.claims`, :mod:`.kinds` and :mod:`.outcomes` name a comparison by its rows and two families,
+and :func:`compared` has its ratios, intervals and p. Frames that they share are nobody's to change.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame, Series
 
-from .. import statistics
+from .. import reading, statistics
 from ..runs import slices
-from .judging import number
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+from .judging import Versus, number, quoted
 
 SIZES = {"poisson-1d": 100, "poisson-2d": 300, "burgers": 500}  # of the contests of equations
+
+Source = str | Callable[[], DataFrame]  # an experiment, or what makes rows of a contest of some
+
+
+@cache
+def rows(source: Source) -> DataFrame:
+    """All results of an experiment, those of the KAN at equal seconds too, or made rows."""
+    if not isinstance(source, str):
+        return source()
+    frame = reading.load(source)
+    return statistics.with_own(frame) if "contest" in frame else frame
 
 
 def where(frame: DataFrame, **values: Any) -> DataFrame:
@@ -25,6 +39,62 @@ def where(frame: DataFrame, **values: Any) -> DataFrame:
     return frame
 
 
+class Pairing:
+    """Two families in rows of a contest, where no run of them is there twice.
+
+    ``kinds`` is as of :func:`evidence.statistics.ratios`, by kind; ``tasks`` as of
+    :func:`evidence.statistics.per_task`.
+    """
+
+    def __init__(self, frame: DataFrame, a: str, b: str):
+        frame = frame.assign(contest="")
+        self.kinds = statistics.ratios(frame, a, b).set_index("kind")
+        self.tasks = statistics.per_task(frame, a, b)
+
+    def each(self, kind: str = "all") -> DataFrame:
+        """The tasks of a class."""
+        return self.tasks if kind == "all" else where(self.tasks, kind=kind)
+
+    def over(self, kind: str = "all") -> Series:
+        """Ratio, interval and p over the tasks of a class; over the seeds of the only one."""
+        row = self.kinds.loc[kind]
+        return row if row["tasks"] > 1 else self.each(kind).iloc[0]
+
+    def on(self, task: str) -> Series:
+        """Ratio, interval and p over the seeds of a task."""
+        return where(self.tasks, task=task).iloc[0]
+
+
+@cache
+def compared(source: Source, a: str, b: str, **columns: Any) -> Pairing:
+    """Two families in the rows that have these values in columns."""
+    return Pairing(where(rows(source), **columns), a, b)
+
+
+def by_kind(experiment: str, rival: str = "MLP") -> dict[str, Series]:
+    """KAN / rival at equal parameters, for each class of tasks."""
+    pairing = compared(experiment, "KAN", rival, contest="parameters")
+    return {kind: pairing.over(kind) for kind in pairing.kinds.index.drop("all")}
+
+
+@cache
+def main_effects(experiment: str) -> DataFrame:
+    """What each extra of a factorial is worth, over all companies."""
+    return where(statistics.effects(rows(experiment)), where="main")
+
+
+def versus(
+    frame: DataFrame, a: str, b: str, kind: str = "all", *, names: tuple[str, str] | None = None
+) -> Versus:
+    """Two families over a class of tasks; ``names`` says what to call them."""
+    return Versus(*(names or (quoted(a), quoted(b))), Pairing(frame, a, b).over(kind))
+
+
+def versus_runs(a: str, first: Iterable[float], b: str, second: Iterable[float]) -> Versus:
+    """Two kinds of runs by the medians of their errors, with an interval over all pairs."""
+    return Versus(a, b, reading.compare(first, second))
+
+
 def log_ratios(frame: DataFrame, a: str, b: str) -> Series:
     """Of each task the mean logarithm of a / b."""
     return np.log(statistics.per_task(frame, a, b).groupby("task")["ratio"].first())
@@ -32,10 +102,10 @@ def log_ratios(frame: DataFrame, a: str, b: str) -> Series:
 
 def interaction(logs: DataFrame, a: str, b: str) -> DataFrame:
     """How far both extras miss the product of the two, for each set of others and each seed."""
-    others = [one for one in logs.index if not one & {a, b}]
+    companies = [extras for extras in logs.index if not extras & {a, b}]
 
     def added(*extras: str) -> DataFrame:
-        return logs.loc[[one.union(extras) for one in others]].set_axis(others)
+        return logs.loc[[company.union(extras) for company in companies]].set_axis(companies)
 
     return added(a, b) - added(a) - added(b) + added()
 
@@ -51,7 +121,8 @@ def _spread() -> float:
 
 def medians_kept(frame: DataFrame, *by: str) -> Series:
     """The median share of the spread that is kept between the pixels."""
-    return (frame.assign(kept=frame["final"] ** 0.5 / _spread()).groupby(list(by))["kept"]).median()
+    kept = frame.assign(kept=frame["final"] ** 0.5 / _spread())
+    return kept.groupby(list(by))["kept"].median()
 
 
 def final_errors(frame: DataFrame, steps: int) -> Series:
@@ -86,8 +157,8 @@ def solutions(
 
 def best(frame: DataFrame, task: str, *kinds: tuple[str, Any]) -> DataFrame:
     """The runs of the kind with the least median error."""
-    found = [solutions(frame, task, *kind) for kind in kinds]
-    return min(found, key=lambda runs: runs["error"].median())
+    every = [solutions(frame, task, *kind) for kind in kinds]
+    return min(every, key=lambda runs: runs["error"].median())
 
 
 def oblong(frame: DataFrame) -> Series:
@@ -137,9 +208,9 @@ class Waves:
     def half(self, name: str, wave: int) -> float:
         """The step at which half of a wave is learned, read between the looks."""
         shares, steps = self.missing[name][:, wave], self.steps[name]
-        for (one, next_), (a, b) in zip(pairwise(steps), pairwise(shares), strict=True):
+        for (step, later), (a, b) in zip(pairwise(steps), pairwise(shares), strict=True):
             if b < 0.5:
-                return one * (next_ / one) ** (max(a - 0.5, 0) / (a - b))
+                return step * (later / step) ** (max(a - 0.5, 0) / (a - b))
         return np.inf
 
     def pace(self, name: str) -> float:

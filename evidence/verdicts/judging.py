@@ -8,14 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .. import reading, statistics
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-ONE_CONTEST = {"contest": ""}  # the caller knows that no run of these two is there twice
+from .. import statistics
 
 
 def number(x: float) -> str:
@@ -29,10 +24,10 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def show(found: Any, mark: str = "") -> str:
+def show(ratio: Any, mark: str = "") -> str:
     """A ratio, between marks such as ``**``, and its interval; of one task or run, it has none."""
-    said = f"{mark}{number(found.ratio)}{mark}"
-    return f"{said} [{_end(found.low)}, {_end(found.high)}]" if found.low < found.high else said
+    said = f"{mark}{number(ratio.ratio)}{mark}"
+    return f"{said} [{_end(ratio.low)}, {_end(ratio.high)}]" if ratio.low < ratio.high else said
 
 
 def _end(x: float) -> str:
@@ -51,18 +46,12 @@ def task_name(task: str) -> str:
     return f"{kind} {name}" if name.isdigit() else name or kind
 
 
-def ratio(frame: DataFrame, a: str, b: str, kind: str = "all") -> Any:
-    """The ratio of two families over a class of tasks, a row of :func:`statistics.ratios`."""
-    found = statistics.ratios(frame.assign(**ONE_CONTEST), a, b)
-    return next(found[found["kind"] == kind].itertuples())
-
-
 @dataclass(frozen=True)
 class Versus:
     """The error of the first divided by that of the second, and what it proves of the first.
 
-    ``found`` is a row of a contest, a :class:`statistics.Ratio` or a :class:`reading.Comparison`.
-    What is neither true nor false by it is None.
+    ``found`` is a row of a contest, a :class:`~evidence.statistics.Ratio` or a
+    :class:`~evidence.reading.Comparison`. What is neither true nor false by it is None.
     """
 
     a: str
@@ -73,41 +62,32 @@ class Versus:
         return f"{self.a} / {self.b} {show(self.found, '**')}"
 
     @property
-    def ratio(self) -> float:
+    def value(self) -> float:
         return self.found.ratio
 
     @property
-    def side(self) -> str:
-        """A "little" better is "undecided" here: the interval allows more and less than 20 %."""
-        found = statistics.side(self.found)
-        return "undecided" if "little" in found else found
+    def verdict(self) -> str:
+        return statistics.verdict(self.found)
 
     @property
     def ahead(self) -> bool | None:
         """Whether it is better, beyond 20 %."""
-        return None if self.side == "undecided" else self.side == "a"
+        return None if self.verdict == "undecided" else self.verdict == "a"
 
     @property
     def tie(self) -> bool | None:
-        return None if self.side == "undecided" else self.side == "tie"
-
-    def within(self, factor: float) -> bool | None:
-        """Whether the interval lies within this factor, on both sides; None if it only meets it."""
-        low, high = self.found.low, self.found.high
-        if low > 1 / factor and high < factor:
-            return True
-        return None if low < factor and high > 1 / factor else False
+        return None if self.verdict == "undecided" else self.verdict == "tie"
 
     @property
     def not_ahead(self) -> bool | None:
         """Whether it is not better; None if that is undecided, and its mean says it is."""
-        undecided = self.side == "undecided" and self.ratio < 1 / statistics.TIE
-        return None if undecided else self.side != "a"
+        undecided = self.verdict == "undecided" and self.value < 1 / statistics.TIE
+        return None if undecided else self.verdict != "a"
 
     @property
     def not_behind(self) -> bool:
         """Whether it is not known to be worse."""
-        return self.side != "b"
+        return self.verdict != "b"
 
     @property
     def less(self) -> bool | None:
@@ -119,22 +99,12 @@ class Versus:
         """Whether the interval lies above 1."""
         return None if self.found.low < 1 < self.found.high else self.found.low > 1
 
-
-def versus(frame: DataFrame, a: str, b: str, kind: str = "all") -> Versus:
-    """Two families over a class of tasks."""
-    return Versus(quoted(a), quoted(b), ratio(frame, a, b, kind))
-
-
-def versus_on(frame: DataFrame, a: str, b: str, task: str) -> Versus:
-    """Two families on one task, whose pairs of seeds decide by the same rule."""
-    found = statistics.per_task(frame.assign(**ONE_CONTEST), a, b)
-    found = found[found["task"] == task]
-    return Versus(quoted(a), quoted(b), next(found.itertuples()))
-
-
-def versus_runs(a: str, first: Iterable[float], b: str, second: Iterable[float]) -> Versus:
-    """Two kinds of runs by the medians of their errors, with an interval over all pairs."""
-    return Versus(a, b, reading.compare(first, second))
+    def within(self, factor: float) -> bool | None:
+        """Whether the interval lies within this factor, on both sides; None if it only meets it."""
+        low, high = self.found.low, self.found.high
+        if low > 1 / factor and high < factor:
+            return True
+        return None if low < factor and high > 1 / factor else False
 
 
 def word(sides: Iterable[str], wanted: str = "a") -> str:

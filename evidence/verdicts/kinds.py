@@ -1,38 +1,59 @@
-"""KAN against MLP by kind of task, from the stored contests: the figure of chapter 19."""
+"""KAN against MLP by kind of work, from the stored contests: the figure of chapter 19."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame, concat
 
-from .. import reading, statistics
-from .comparisons import SIZES, where
+from ..statistics import verdict
+from .comparisons import SIZES, Source, compared, rows, where
 
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
-
-NAMES = {"axes": "formulas, along the axes", "rotated": "formulas, rotated"}
-NAMES |= {"generic": "formulas, generic"}
-SCALES = {"dense": "10,000 samples and 300 parameters"}
-SCALES |= {"many": "10,000 samples and 1,000 parameters", "few": "1,000 samples and 300 parameters"}
-NAMES |= {f"{of} {k}": n.replace("formulas", SCALES[of]) for of in SCALES for k, n in NAMES.items()}
-NAMES |= {"regression": "tables, regression"}
-NAMES |= {"classes": "tables, classes", "series": "time series"}
-NAMES |= {
-    f"noise {s}%, {n} samples": f"{n:,} samples, {s} % noise" for s in (0, 20) for n in (200, 2000)
-}
-NAMES |= {f"{n} parameters": f"pictures, {n:,} parameters" for n in (1000, 8000)}
 OWN = "the field's own"
+FORMULAS = {
+    "axes": "formulas, along the axes",
+    "rotated": "formulas, rotated",
+    "generic": "formulas, generic",
+}
+CONTESTS = {  # classes of tasks, and what they are called
+    "formulas": FORMULAS,
+    "noise": {
+        f"noise {percent}%, {n} samples": f"{n:,} samples, {percent} % noise"
+        for n in (200, 2000)
+        for percent in (0, 20)
+    },
+    "tables": {
+        "regression": "tables, regression",
+        "classes": "tables, classes",
+        "series": "time series",
+    },
+    "pictures": {f"{n} parameters": f"pictures, {n:,} parameters" for n in (1000, 8000)},
+}
+NAMES = {kind: name for kinds in CONTESTS.values() for kind, name in kinds.items()}
+SCALES = {
+    "dense": "10,000 samples and 300 parameters",
+    "many": "10,000 samples and 1,000 parameters",
+    "few": "1,000 samples and 300 parameters",
+}
+
+# --- Rows as those of a contest
 
 
 def fields(frame: DataFrame) -> DataFrame:
     """Rows of the field's own methods: for each task the one with the least validation error."""
-    rows = frame[frame.baseline.notna()]
-    task = [rows.kind, rows.task]
-    means = np.log(rows.validation_error).groupby([*task, rows.family]).transform("mean")
-    return rows[means == means.groupby(task).transform("min")].assign(family=OWN)
+    methods = frame[frame.baseline.notna()]
+    task = [methods.kind, methods.task]
+    means = np.log(methods.validation_error).groupby([*task, methods.family]).transform("mean")
+    return methods[means == means.groupby(task).transform("min")].assign(family=OWN)
+
+
+def beside_fields(experiment: str) -> DataFrame:
+    """A contest at equal parameters with the field's own methods."""
+    equal = where(rows(experiment), contest="parameters")
+    return concat([equal, fields(equal)])
 
 
 def solved(frame: DataFrame) -> DataFrame:
@@ -43,116 +64,141 @@ def solved(frame: DataFrame) -> DataFrame:
     frame = where(frame, boundary="built in")
     limit = 1.05 * frame.task.str.removeprefix("equation:").map(SIZES)
     near = (frame["size"] <= limit) & (frame["size"] >= 0.9 * limit)
-    rows = frame[near].assign(kind="equations", test_error=frame.final**0.5)
-    rows["family"] = rows.model.map({"kan": "KAN", "mlp": "MLP", "collocation": OWN})
-    kind = [rows[name].map(str) for name in ("degree", "activation", "grid_size")]
-    rows["which"] = kind[0].str.cat(kind[1:])
-    middle = rows.groupby(["task", "family", "which"]).loss.transform("median")
-    return rows[middle == middle.groupby([rows.task, rows.family]).transform("min")]
+    runs = frame[near].assign(kind="equations", test_error=frame.final**0.5)
+    runs["family"] = runs.model.map({"kan": "KAN", "mlp": "MLP", "collocation": OWN})
+    return fitting_best(runs, "degree", "activation", "grid_size")
+
+
+def fitting_best(runs: DataFrame, *columns: str) -> DataFrame:
+    """For each task and family the runs with the values in columns whose median loss is least."""
+    groups = runs.groupby(["task", "family", *columns], dropna=False, sort=False)
+    medians = groups.loss.transform("median")
+    return runs[medians == medians.groupby([runs.task, runs.family]).transform("min")]
 
 
 def phases(frame: DataFrame) -> DataFrame:
     """Learning in turn as a contest: errors on all phases at the end, for digits what is wrong."""
-    rows = frame[(frame.way == "in turn") & frame.contestant.isin(["KAN, two layers", "MLP"])]
-    wrong = rows.test_error.where(~rows.task.str.endswith("digits"), 1 - rows.accuracy)
-    return rows.assign(kind="learning in turn", test_error=wrong)
+    runs = frame[(frame.way == "in turn") & frame.contestant.isin(["KAN, two layers", "MLP"])]
+    wrong = runs.test_error.where(~runs.task.str.endswith("digits"), 1 - runs.accuracy)
+    return runs.assign(kind="learning in turn", test_error=wrong)
 
 
 def with_methods(networks: DataFrame, contest: DataFrame) -> DataFrame:
     """Networks beside the field's own methods of another contest, which had the same samples."""
-    import pandas
-
     own = contest[contest.baseline.notna() & contest.task.isin(networks.task)]
-    return pandas.concat([networks, own]).assign(contest="parameters", kind="formulas")
+    return concat([networks, own]).assign(contest="parameters", kind="formulas")
 
 
-def curves(frame: DataFrame) -> DataFrame:
+def equations() -> DataFrame:
+    return solved(rows("equations"))
+
+
+def learning_in_turn() -> DataFrame:
+    return phases(rows("sequence"))
+
+
+def _single(runs: DataFrame) -> DataFrame:
+    return runs.assign(kind="single", test_error=runs.final**0.5)
+
+
+def curves() -> DataFrame:
     """The four curves of one input, 200 parameters: of each family the depth that fits better."""
-    rows = frame[(frame["size"] == 200) & frame.family.isin(["KAN", "MLP"])]
-    middle = rows.groupby(["task", "family", "depth"]).loss.transform("median")
-    return rows[middle == middle.groupby([rows.task, rows.family]).transform("min")]
+    runs = where(rows("functions-1d"), size=200)
+    return _single(fitting_best(runs[runs.family.isin(["KAN", "MLP"])], "depth"))
 
 
-def singles(load: Callable[[str], DataFrame]) -> dict[str, DataFrame]:
-    """Comparisons outside of the contests, by name: one MLP as rival, with rates of its own.
-
-    The curves of chapter 4, the eight tasks of chapter 7 (one optimizer throughout), the formula of
-    chapter 14 by Levenberg-Marquardt, straight and turned, and the photograph of chapter 11.
-    """
-    moved = load("knots").replace({"family": {"moved, kept": "KAN", "MLP, kept": "MLP"}})
-    squares = load("second-order").query("task == 'exp_sine' and optimizer == 'lm'")
-    found = {"curves of one input": curves(load("functions-1d"))}
-    found["eight tasks, fixed sizes"] = moved
-    turned = load("digits").query("task == 'digits:turned exp_sine'")
-    found["a formula like a KAN, degree 3"] = squares.query("parameters < 350")
-    found["the same turned, degree 5"] = turned
-    photo = load("race").query("contestant in ['KAN', 'MLP, tanh']")
-    found["a photograph, its own pixels"] = photo.assign(task="photograph")
-    return {
-        name: rows.assign(kind=name, test_error=rows.get("test_error", rows.final**0.5))
-        for name, rows in found.items()
-    }
+def like_a_kan() -> DataFrame:
+    """The formula of chapter 14 by Levenberg-Marquardt."""
+    runs = where(rows("second-order"), task="exp_sine", optimizer="lm")
+    return _single(runs[runs.parameters < 350])
 
 
-def over(frame: DataFrame, a: str = "KAN", b: str = "MLP") -> Series:
-    """The ratio of two families over all tasks; of a single task, with the interval over seeds."""
-    row, each = statistics.ratios(frame, a, b).iloc[-1], statistics.per_task(frame, a, b)
-    if len(each) == 1:
-        row = row.fillna(each.iloc[0])
-        row["p_holm"] = row["p"]
-        row["verdict"] = statistics.side(row)
-    return row
+def turned() -> DataFrame:
+    return _single(where(rows("digits"), task="digits:turned exp_sine"))
 
 
-def _methods(rows: DataFrame) -> str:
-    """Which methods the field's own are, by the number of tasks: "boosted trees 5, additive 1"."""
-    if "baseline" not in rows:
-        return "one spline"
-    names = rows.drop_duplicates(["task", "baseline"]).baseline.value_counts()
-    names.index = [{"gaussian process": "Gaussian process"}.get(name, name) for name in names.index]
-    return names.index[0] if len(names) == 1 else ", ".join(f"{k} {n}" for k, n in names.items())
+def photograph() -> DataFrame:
+    """The KAN of chapter 11 and one of its MLPs."""
+    runs = rows("race")
+    return _single(runs[runs.contestant.isin(["KAN", "MLP, tanh"])])
 
 
+SINGLES = {  # outside of the contests, one MLP with rates of its own: rows, and the two families
+    "curves of one input": (curves, "KAN", "MLP"),
+    "eight tasks, fixed sizes": ("knots", "moved, kept", "MLP, kept"),  # one optimizer throughout
+    "a formula like a KAN, degree 3": (like_a_kan, "KAN", "MLP"),
+    "the same turned, degree 5": (turned, "KAN", "MLP"),
+    "a photograph, its own pixels": (photograph, "KAN", "MLP"),
+}
+
+# --- Kinds of work
+
+
+@cache
 def kinds() -> DataFrame:
-    """KAN / rival for each kind of task that the book tested, from what is stored of it.
+    """KAN / rival for each kind of work that the book tested, from what is stored of it.
 
     Returns:
         One row for each ``kind`` and ``rival``: "MLP", with equal parameters, "MLP, equal seconds",
-        and "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``
-        and ``high`` as of :func:`~evidence.statistics.ratios` (of one task over its seeds),
-        ``each`` the tasks' ratios; ``methods``, which the field's own are.
+        and "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``,
+        ``high``, ``p_holm`` and ``verdict`` as of :func:`~evidence.statistics.ratios` (of one task
+        over its seeds), ``each`` the tasks' ratios; ``methods``, which the field's own are.
     """
-    import pandas
+    return DataFrame(_kinds())
 
-    load, found = reading.load, []
 
-    def add(kind: str, rival: str, frame: DataFrame, a: str = "KAN", b: str = "MLP") -> None:
-        if {a, b} <= set(frame.family):
-            row = {"kind": NAMES.get(kind, kind), "rival": rival} | dict(over(frame, a, b)[1:])
-            each = statistics.per_task(frame, a, b)
-            own = frame[(frame.family == OWN) & frame.task.isin(each.task)]
-            row["methods"] = _methods(own) if b == OWN else ""
-            found.append(row | {"each": each.ratio.tolist()})
+def against_mlp(kind: str) -> Any:
+    """The row of a kind of work with the MLP of as many parameters as rival."""
+    return where(kinds(), kind=kind, rival="MLP").iloc[0]
 
-    for name in ("formulas", "noise", "tables", "pictures"):
-        for kind, part in statistics.with_own(load(name)).groupby("kind", sort=False):
-            equal = part[part.contest == "parameters"]
-            if kind in NAMES:
-                add(kind, "MLP", equal)
-                add(kind, "MLP, equal seconds", part[part.contest == "seconds"])
-                add(kind, OWN, pandas.concat([equal, fields(equal)]), b=OWN)
-        if name == "formulas":
-            for of in SCALES:
-                for kind, part in load(f"formulas-{of}").groupby("kind", sort=False):
-                    add(f"{of} {kind}", "MLP", part)
-            add("twelve formulas, by L-BFGS", "MLP", load("formulas-lbfgs"))
-            add("twelve formulas, by LM", "MLP", load("formulas-lm"))
-            add("six formulas, the recipe", "MLP", load("recipe-lm"), a="recipe")
-            adam = statistics.with_own(load("recipe-adam"), "recipe").query("contest == 'seconds'")
-            add("six formulas, the recipe by Adam", "MLP, equal seconds", adam, a="recipe")
-    for frame in (solved(load("equations")), phases(load("sequence"))):
-        add(frame.kind.iloc[0], "MLP", frame)
-        add(frame.kind.iloc[0], OWN, frame, b=OWN)
-    for kind, frame in singles(load).items():
-        add(kind, "MLP", frame)
-    return pandas.DataFrame(found)
+
+def _kinds() -> Iterator[dict[str, Any]]:
+    for experiment, names in CONTESTS.items():
+        both = partial(beside_fields, experiment)
+        for kind, name in names.items():
+            yield _kind(name, "MLP", experiment, kind=kind, contest="parameters")
+            if (rows(experiment).contest == "seconds").any():
+                yield _kind(name, "MLP, equal seconds", experiment, kind=kind, contest="seconds")
+            yield _kind(name, OWN, both, b=OWN, kind=kind)
+        if experiment == "formulas":
+            yield from _other_formulas()
+    yield _kind("equations", "MLP", equations)
+    yield _kind("equations", OWN, equations, b=OWN)
+    yield _kind("learning in turn", "MLP", learning_in_turn)
+    for name, (source, a, b) in SINGLES.items():
+        yield _kind(name, "MLP", source, a, b)
+
+
+def _other_formulas() -> Iterator[dict[str, Any]]:
+    for scale, said in SCALES.items():
+        for kind in rows(f"formulas-{scale}").kind.unique():
+            name = FORMULAS[kind].replace("formulas", said)
+            yield _kind(name, "MLP", f"formulas-{scale}", kind=kind)
+    yield _kind("twelve formulas, by L-BFGS", "MLP", "formulas-lbfgs")
+    yield _kind("twelve formulas, by LM", "MLP", "formulas-lm")
+    yield _kind("six formulas, the recipe", "MLP", "recipe-lm", "recipe")
+    name = "six formulas, the recipe by Adam"
+    yield _kind(name, "MLP, equal seconds", "recipe-adam", "recipe")
+
+
+def _kind(
+    name: str, rival: str, source: Source, a: str = "KAN", b: str = "MLP", kind="all", **columns
+) -> dict[str, Any]:
+    pairing = compared(source, a, b, **columns)
+    row, each = pairing.over(kind), pairing.each(kind)
+    line = {"kind": name, "rival": rival, "tasks": len(each)}
+    line |= dict(row[["ratio", "low", "high"]]) | {"p_holm": row.get("p_holm", row.p)}
+    own = where(rows(source), family=OWN, **columns)
+    methods = _methods(own.merge(each[["kind", "task"]])) if b == OWN else ""
+    return line | {"verdict": verdict(row), "methods": methods, "each": each.ratio.tolist()}
+
+
+def _methods(own: DataFrame) -> str:
+    """Which methods the field's own are, by the number of tasks: "boosted trees 5, additive 1"."""
+    if "baseline" not in own:
+        return "one spline"
+    names = own.drop_duplicates(["task", "baseline"]).baseline
+    counts = names.replace("gaussian process", "Gaussian process").value_counts()
+    if len(counts) == 1:
+        return counts.index[0]
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

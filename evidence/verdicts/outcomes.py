@@ -17,24 +17,30 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from pandas import DataFrame, concat
 
 from .. import reading, statistics
 from ..contests import ends
 from ..definitions import EXPERIMENTS
 from . import comparisons
-from .comparisons import Phases, Waves, products, solutions, where
-from .judging import Versus, number, percent, ratio, task_name, versus, versus_on, versus_runs
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-__all__ = ["Outcome", "hypotheses", "outcomes", "verdict"]
+from .comparisons import (
+    Phases,
+    Waves,
+    compared,
+    log_ratios,
+    products,
+    rows,
+    solutions,
+    versus,
+    versus_runs,
+    where,
+)
+from .judging import Versus, number, percent, quoted, task_name
 
 PLAN = Path(__file__).parents[1] / "plan.md"
 UNNUMBERED = {  # of "Changed afterwards"
@@ -66,40 +72,35 @@ class Outcome(NamedTuple):
 
 def hypotheses() -> dict[str, str]:
     """The numbered hypotheses of the plan by their labels, "A 1", in its order."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for part in re.split(r"^## (?=[A-Z]\. )", PLAN.read_text(encoding="utf-8"), flags=re.M)[1:]:
         for count, text in re.findall(r"^(\d+)\. (.*?)(?=\n\d+\. |\n\n|\Z)", part, re.M | re.S):
-            found[f"{part[0]} {count}"] = " ".join(text.split())
-    return found
+            texts[f"{part[0]} {count}"] = " ".join(text.split())
+    return texts
 
 
 def outcomes() -> list[Outcome]:
     """What became of each hypothesis, in the order of the plan."""
-    texts, load, found = hypotheses() | UNNUMBERED, cache(_rows), []
-    for label, judges in JUDGES.items():
-        names = tuple(dict.fromkeys(name for experiments, _ in judges for name in experiments))
-        became, because = "open", ""
-        if all(judge for _, judge in judges) and all(load(name) is not None for name in names):
-            claims, said = defaultdict(list), []
-            for experiments, judge in judges:
-                for claimed, numbers in judge(*map(load, experiments)):
-                    said.append(str(numbers))
-                    for name, so in claimed.items():
-                        claims[name].append(so)
-            became = verdict([_every(one) for one in claims.values()])
-            because = "; ".join(dict.fromkeys(said))
-        found.append(Outcome(label, names, texts[label], became, because))
-    return found
+    texts = hypotheses() | UNNUMBERED
+    return [_outcome(label, texts[label], judges) for label, judges in JUDGES.items()]
 
 
-def _rows(name: str) -> DataFrame | None:
-    """All results, those of the KAN at equal seconds too; None if some are missing."""
-    if name not in reading.names():
-        return None
-    frame = reading.load(name)
-    if frame.attrs["runs"] < EXPERIMENTS[name].total():
-        return None
-    return statistics.with_own(frame) if "contest" in frame else frame
+def _outcome(label: str, text: str, judges: list[tuple[tuple[str, ...], Judge]]) -> Outcome:
+    names = tuple(dict.fromkeys(name for experiments, _ in judges for name in experiments))
+    if not all(map(_complete, names)):
+        return Outcome(label, names, text, "open", "")
+    claims, said = defaultdict(list), []
+    for experiments, judge in judges:
+        for claimed, numbers in judge(*map(rows, experiments)):
+            said.append(str(numbers))
+            for name, so in claimed.items():
+                claims[name].append(so)
+    became = verdict([_every(so) for so in claims.values()])
+    return Outcome(label, names, text, became, "; ".join(dict.fromkeys(said)))
+
+
+def _complete(name: str) -> bool:
+    return name in reading.names() and rows(name).attrs["runs"] >= EXPERIMENTS[name].total()
 
 
 def verdict(claims: list[bool | None]) -> str:
@@ -114,13 +115,13 @@ def _every(so: list[bool | None]) -> bool | None:
 
 
 Judge = Callable[..., Iterator[tuple[dict[str, bool | None], Any]]]
-JUDGES: dict[str, list[tuple[tuple[str, ...], Judge | None]]] = {}  # None: not written yet
+JUDGES: dict[str, list[tuple[tuple[str, ...], Judge]]] = {}
 
 
-def judge(label: str, *experiments: str) -> Callable[[Judge | None], Judge | None]:
+def judge(label: str, *experiments: str) -> Callable[[Judge], Judge]:
     """Add a judge to those of a hypothesis; it gets the rows of the experiments."""
 
-    def add(judge: Judge | None) -> Judge | None:
+    def add(judge: Judge) -> Judge:
         JUDGES.setdefault(label, []).append((experiments, judge))
         return judge
 
@@ -147,11 +148,11 @@ def duel(
     """
 
     @judge(label, experiment)
-    def look(frame: DataFrame):
-        frame = where(frame, **columns)
-        one = versus_on(frame, a, b, task) if task else versus(frame, a, b, kind)
-        text = f"{said}: {one}" if said else f"{one}"
-        yield {claim or text: getattr(one, wanted)}, text
+    def look(_):
+        pairing = compared(experiment, a, b, **columns)
+        ratio = Versus(quoted(a), quoted(b), pairing.on(task) if task else pairing.over(kind))
+        text = f"{said}: {ratio}" if said else f"{ratio}"
+        yield {claim or text: getattr(ratio, wanted)}, text
 
 
 LM = "Levenberg-Marquardt"
@@ -188,16 +189,14 @@ duel("A 5", "formulas", "KAN", "not_ahead", "spline MLP", "rotated", said="rotat
 
 @judge("A 6", "formulas", "tanh-readings")
 def one_tanh_after_the_sum_is_near_the_mlp_and_the_best_reading(frame, readings):
-    import pandas
-
     first, frame = "tanh after the sum", where(frame, contest="parameters")
     for kind in ("axes", "rotated", "generic"):
-        one = versus(frame, first, "MLP", kind)
-        yield {"within 1.5": one.within(1.5)}, f"{kind}: {one}"
-    both = pandas.concat([where(frame, kind="axes"), readings])
+        ratio = versus(frame, first, "MLP", kind)
+        yield {"within 1.5": ratio.within(1.5)}, f"{kind}: {ratio}"
+    both = concat([where(frame, kind="axes"), readings])
     for other in ("tanh at the node", "tanh on every edge"):
-        one = versus(both, first, other)
-        yield {"ahead of both": one.ahead}, f"axes: {one}"
+        ratio = versus(both, first, other)
+        yield {"ahead of both": ratio.ahead}, f"axes: {ratio}"
 
 
 @judge("A 7", "formulas", "formulas-lbfgs", "formulas-lm")
@@ -205,12 +204,12 @@ def second_order_widens_the_lead_along_the_axes_alone(adam, *others):
     adam = where(adam, contest="parameters")
     for name, frame in zip(("L-BFGS", LM), others, strict=True):
         axes, before = where(frame, kind="axes"), where(adam, kind="axes")
-        now, then = (comparisons.log_ratios(part, "KAN", "MLP") for part in (axes, before))
+        now, then = (log_ratios(part, "KAN", "MLP") for part in (axes, before))
         gap = statistics.interval((now - then).dropna())
-        one = Versus(f"(KAN / MLP by {name})", "(by Adam)", gap)
-        yield {"grows along the axes": one.less}, f"axes: {one}"
-        one = versus(frame, "KAN", "MLP", "rotated")
-        yield {"none rotated": one.not_ahead}, f"rotated, {name}: {one}"
+        ratio = Versus(f"(KAN / MLP by {name})", "(by Adam)", gap)
+        yield {"grows along the axes": ratio.less}, f"axes: {ratio}"
+        ratio = versus(frame, "KAN", "MLP", "rotated")
+        yield {"none rotated": ratio.not_ahead}, f"rotated, {name}: {ratio}"
 
 
 duel("A dense", "formulas-dense", "KAN", "ahead", "MLP", "axes", said="axes", **among)
@@ -229,10 +228,10 @@ def kan_loses_more_by_noise(frame):
     for samples in (200, 2000):
         few = where(frame, samples=samples)
         loud, still = (where(few, noise=noise) for noise in (0.2, 0.0))
-        with_noise, without = (comparisons.log_ratios(part, "KAN", "MLP") for part in (loud, still))
+        with_noise, without = (log_ratios(part, "KAN", "MLP") for part in (loud, still))
         gap = statistics.interval(with_noise - without)
-        one = Versus("(KAN / MLP at 20 %)", "(at 0 %)", gap)
-        yield {"loses more": one.more}, f"{samples:,} samples: {one}"
+        ratio = Versus("(KAN / MLP at 20 %)", "(at 0 %)", gap)
+        yield {"loses more": ratio.more}, f"{samples:,} samples: {ratio}"
 
 
 # C. Tables
@@ -290,40 +289,40 @@ def starts_are_close_and_power_law_is_ahead_at_20(frame):
         power = f"power law, {layers} layers, G = 20"
         best = at.drop(power).idxmin()
         name = f"the best other ({best.partition(',')[0]})"
-        one = Versus("power law", name, ratio(frame, power, best))
-        yield {"ahead at 20": one.ahead}, f"G = 20, hidden layers {layers}: {one}"
+        ratio = versus(frame, power, best, names=("power law", name))
+        yield {"ahead at 20": ratio.ahead}, f"G = 20, hidden layers {layers}: {ratio}"
 
 
 # F. Extras
 
 
-def main_effects(frame: DataFrame, extra: str) -> Iterator[tuple[str, Versus]]:
-    for row in where(statistics.effects(frame), where="main", extra=extra).itertuples():
+def main_effects(extra: str) -> Iterator[tuple[str, Versus]]:
+    for row in where(comparisons.main_effects("extras-factorial"), extra=extra).itertuples():
         yield task_name(row.task), Versus("with", "without", row)
 
 
 @judge("F 1", "extras-factorial")
-def updates_help_on_all(frame):
-    for task, one in main_effects(frame, "update"):
-        yield {task: one.less}, f"{task}: {one}"
+def updates_help_on_all(_):
+    for task, ratio in main_effects("update"):
+        yield {task: ratio.less}, f"{task}: {ratio}"
 
 
 @judge("F 2", "extras-factorial")
-def spline_weights_help_on_none(frame):
-    for task, one in main_effects(frame, "spline weight"):
-        useless = False if one.less else True if one.found.low > 1 / statistics.TIE else None
-        yield {task: useless}, f"{task}: {one}"
+def spline_weights_help_on_none(_):
+    for task, ratio in main_effects("spline weight"):
+        useless = False if ratio.less else True if ratio.found.low > 1 / statistics.TIE else None
+        yield {task: useless}, f"{task}: {ratio}"
 
 
 @judge("F 3", "extras-factorial")
 def updates_and_extension_do_not_add_up(frame):
-    extras = [frozenset(name.split(" + ")) - {"minimal"} for name in frame["family"]]
+    extras = frame["family"].map(statistics.extras_of)
     frame = frame.assign(log=statistics.log_errors(frame), extras=extras)
     for task, runs in frame.groupby("task", sort=False):
         logs = runs.pivot(index="extras", columns="seed", values="log")
-        found = statistics.wider(comparisons.interaction(logs, "update", "extension"))
-        one = Versus("effect of both", "product of the two", found)
-        yield {task: one.more}, f"{task_name(task)}: {one}"
+        both = statistics.wider(comparisons.interaction(logs, "update", "extension"))
+        ratio = Versus("effect of both", "product of the two", both)
+        yield {task: ratio.more}, f"{task_name(task)}: {ratio}"
 
 
 duel("F 4", "extras-pykan", "update, optimizer kept", "ahead", "still")
@@ -341,10 +340,11 @@ duel("F 6", "knots", "even, fresh", "tie", "moved, fresh")
 @judge("F 7", "knots")
 def fresh_optimizers_help_the_mlp_less(frame):
     pairs = {"KAN": ("still, fresh", "still, kept"), "MLP": ("MLP, fresh", "MLP, kept")}
-    said = [f"{who}: {Versus('fresh', 'kept', ratio(frame, *two))}" for who, two in pairs.items()]
-    kan, mlp = (comparisons.log_ratios(frame, *two) for two in pairs.values())
-    one = Versus("that of the KAN", "that of the MLP", statistics.interval(kan - mlp))
-    yield {"less": one.less}, "; ".join([*said, str(one)])
+    both = {who: versus(frame, *two, names=("fresh", "kept")) for who, two in pairs.items()}
+    said = [f"{who}: {ratio}" for who, ratio in both.items()]
+    kan, mlp = (log_ratios(frame, *two) for two in pairs.values())
+    ratio = Versus("that of the KAN", "that of the MLP", statistics.interval(kan - mlp))
+    yield {"less": ratio.less}, "; ".join([*said, str(ratio)])
 
 
 CLIMB, UPDATED = "5, 10, 20", "5, 10, 20, updated"
@@ -356,8 +356,8 @@ duel("F 8", "climbs-lbfgs", CLIMB, "ahead", "20, fresh", said="L-BFGS")
 @judge("F 9", "climbs-adam", "climbs-lbfgs")
 def width_beats_climbing_off_the_axes(adam, lbfgs):
     for name, frame in (("Adam", adam), ("L-BFGS", lbfgs)):
-        one = versus(frame[frame["kind"] != "axes"], "5", CLIMB)
-        yield {name: one.ahead}, f"{name}, rotated and generic: {one}"
+        ratio = versus(frame[frame["kind"] != "axes"], "5", CLIMB)
+        yield {name: ratio.ahead}, f"{name}, rotated and generic: {ratio}"
 
 
 duel("F 10", "climbs-adam", UPDATED, "ahead", CLIMB, said="Adam")
@@ -367,9 +367,10 @@ duel("F 10", "climbs-lbfgs", UPDATED, "ahead", CLIMB, said="L-BFGS")
 @judge("F 10 control", "climbs-adam", "climbs-lbfgs")
 def updated_climb_is_ahead_of_updated_20(adam, lbfgs):
     for name, frame in (("Adam", adam), ("L-BFGS", lbfgs)):
-        updated = Versus("updated climb", "“20, updated”", ratio(frame, UPDATED, "20, updated"))
-        plain = Versus("plain climb", "“20”", ratio(frame, CLIMB, "20"))
-        claimed = {"ahead": updated.ahead, "by less": updated.ratio > plain.ratio}
+        names = "updated climb", "“20, updated”"
+        updated = versus(frame, UPDATED, "20, updated", names=names)
+        plain = versus(frame, CLIMB, "20", names=("plain climb", "“20”"))
+        claimed = {"ahead": updated.ahead, "by less": updated.value > plain.value}
         yield claimed, f"{name}: {updated}; {plain}"
 
 
@@ -392,13 +393,11 @@ for kind in ("axes", "rotated", "generic"):
 
 @judge("F 13", "recipe-adam", "recipe-lm")
 def both_do_better_with_levenberg_marquardt(adam, lm):
-    import pandas
-
     for family in ("recipe", "MLP"):
         ways = {LM: where(lm, family=family), "Adam": where(adam, family=family)}
-        both = pandas.concat([runs.assign(family=name) for name, runs in ways.items()])
-        one = Versus(LM, "Adam", ratio(both, LM, "Adam"))
-        yield {family: one.ahead}, f"{family}: {one}"
+        both = concat([runs.assign(family=name) for name, runs in ways.items()])
+        ratio = versus(both, LM, "Adam", names=(LM, "Adam"))
+        yield {family: ratio.ahead}, f"{family}: {ratio}"
 
 
 # G. An audit
@@ -444,8 +443,8 @@ def extras_are_ahead_early_and_not_late(frame):
     for steps in (2000, 20_000):
         errors = comparisons.final_errors(frame, steps)
         all_three, mlp = errors["splines + all three"], errors["MLP"]
-        one = versus_runs("splines with all three", all_three, "MLP", mlp)
-        yield {f"{steps}": (one.ratio < 1) == (steps == 2000)}, f"{steps:,} steps: {one}"
+        ratio = versus_runs("splines with all three", all_three, "MLP", mlp)
+        yield {f"{steps}": (ratio.value < 1) == (steps == 2000)}, f"{steps:,} steps: {ratio}"
 
 
 @judge("H 4", "cold-case-finale")
@@ -453,8 +452,8 @@ def each_extra_changes_little(frame):
     errors = comparisons.final_errors(frame, 2000)
     for extra in ("bias", "spline weights", "base"):
         added = errors[f"splines + {extra}"]
-        one = versus_runs(f"with {extra}", added, "without", errors["splines"])
-        yield {extra: 1 / 1.5 < one.ratio < 1.5}, one
+        ratio = versus_runs(f"with {extra}", added, "without", errors["splines"])
+        yield {extra: 1 / 1.5 < ratio.value < 1.5}, ratio
 
 
 @judge("H 5", "cold-case-finale")
@@ -484,9 +483,9 @@ def quintic_kan_has_a_tenth_of_mlps(frame):
     runs = {which: solutions(frame, "poisson-2d", model, which) for model, which in NETWORKS}
     for name in ("tanh", "sine"):
         kan, mlp = runs[5]["error"], runs[name]["error"]
-        one = versus_runs("KAN of degree 5", kan, f"{name} MLP", mlp)
-        yield {name: one.ratio < 0.1}, one
-    adam = [one["adam"].median() for one in runs.values()]
+        ratio = versus_runs("KAN of degree 5", kan, f"{name} MLP", mlp)
+        yield {name: ratio.value < 0.1}, ratio
+    adam = [solved["adam"].median() for solved in runs.values()]
     furthest = max(adam) / min(adam)
     said = f"after Adam the worst / the best **{number(furthest)}**"
     yield {"close after Adam": furthest < 3}, said
@@ -496,8 +495,8 @@ def quintic_kan_has_a_tenth_of_mlps(frame):
 def degree_5_has_a_fifth_of_degree_3(frame):
     for task in comparisons.SIZES:
         five, three = (solutions(frame, task, "kan", degree)["error"] for degree in (5, 3))
-        one = versus_runs("degree 5", five, "degree 3", three)
-        yield {task: one.ratio < 0.2}, f"{task}: {one}"
+        ratio = versus_runs("degree 5", five, "degree 3", three)
+        yield {task: ratio.value < 0.2}, f"{task}: {ratio}"
 
 
 @judge("I 3", "equations")
@@ -505,10 +504,10 @@ def one_spline_beats_every_network_in_a_tenth_of_the_time(frame):
     for task in ("poisson-1d", "poisson-2d"):
         spline = comparisons.best(frame, task, *SPLINES)
         network = comparisons.best(frame, task, *NETWORKS)
-        one = versus_runs("spline", spline["error"], "best network", network["error"])
+        ratio = versus_runs("spline", spline["error"], "best network", network["error"])
         times = spline["seconds"].median() / network["seconds"].median()
-        claimed = {f"{task}, error": one.ratio < 1, f"{task}, time": times < 0.1}
-        yield claimed, f"{task}: {one}, seconds {number(times)}"
+        claimed = {f"{task}, error": ratio.value < 1, f"{task}, time": times < 0.1}
+        yield claimed, f"{task}: {ratio}, seconds {number(times)}"
 
 
 @judge("I 4", "equations")
@@ -516,9 +515,9 @@ def mlp_is_ahead_on_burgers_and_the_spline_is_lost(frame):
     kan, mlp, spline = (
         comparisons.best(frame, "burgers", *kinds)["error"] for kinds in (KANS, MLPS, SPLINES)
     )
-    one = versus_runs("best MLP", mlp, "best KAN", kan)
+    ratio = versus_runs("best MLP", mlp, "best KAN", kan)
     apart = mlp.max() < kan.min() or kan.max() < mlp.min()
-    yield {"ahead": one.ratio < 1 if apart else None}, one
+    yield {"ahead": ratio.value < 1 if apart else None}, ratio
     left = spline.median()
     yield {"the spline is lost": left > 0.1}, f"the spline keeps **{number(left)}**"
 
@@ -530,9 +529,9 @@ def penalized_boundaries_cost_a_factor_3(frame):
             solutions(frame, "poisson-2d", model, which, boundary=boundary)["error"]
             for boundary in ("penalized", "built in")
         )
-        one = versus_runs("penalized", penalized, "built in", built_in)
+        ratio = versus_runs("penalized", penalized, "built in", built_in)
         name = f"KAN of degree {which}" if model == "kan" else f"{which} MLP"
-        yield {name: one.ratio > 3}, f"{name}: {one}"
+        yield {name: ratio.value > 3}, f"{name}: {ratio}"
 
 
 @judge("I 6", "equations")
@@ -540,8 +539,8 @@ def small_kan_has_no_hundredth_of_a_large_mlp(frame):
     small = solutions(frame, "poisson-2d", "kan", 3, size=100)["adam"]
     large = [solutions(frame, "poisson-2d", *mlp, size=10_000)["adam"] for mlp in MLPS]
     large = min((runs for runs in large if len(runs)), key=np.median)
-    one = versus_runs("KAN of degree 3 with 100 parameters", small, "MLP with 10,000", large)
-    yield {"no hundredth": one.ratio > 0.01}, f"Adam: {one}"
+    ratio = versus_runs("KAN of degree 3 with 100 parameters", small, "MLP with 10,000", large)
+    yield {"no hundredth": ratio.value > 0.01}, f"Adam: {ratio}"
 
 
 @judge("I 7", "equations")
@@ -597,7 +596,9 @@ def one_layer_keeps_hills_and_cannot_learn_them(frame):
 def phases_share_splines_of_the_second_layer(frame):
     for task in ("peaks", "hills", "rotated hills"):
         runs = where(frame, task=f"sequence:{task}", contestant=TWO, way="in turn")
-        shares = [[one["shared"] for one in probes if "shared" in one] for probes in runs["probes"]]
+        shares = [
+            [probe["shared"] for probe in probes if "shared" in probe] for probes in runs["probes"]
+        ]
         first, second = np.median(np.mean(shares, axis=1), axis=0)
         so = first > 1 / 3 if task == "rotated hills" else first < 0.25
         said = f"{task}: first layer **{percent(first)}**, second **{percent(second)}**"
@@ -664,16 +665,16 @@ def extension_ends_below_5_and_not_below_20(frame):
     few, some = (
         versus_runs("extension", climb, f"{G}", of.error(f"KAN, G = {G}")) for G in (5, 20)
     )
-    yield {"below 5": few.ratio < 1 and few.found.separated}, few
-    yield {"not below 20": some.ratio >= 1}, some
+    yield {"below 5": few.value < 1 and few.found.separated}, few
+    yield {"not below 20": some.value >= 1}, some
 
 
 @judge("K 5", "waves")
 def kan_of_80_learns_by_heart(frame):
     runs = where(frame, contestant="KAN, G = 80", task="waves:50")
     fitted = [curve["loss"][-1] ** 0.5 for curve in runs["curve"]]
-    one = versus_runs("error on the test", runs["test_loss"] ** 0.5, "on the samples", fitted)
-    yield {"by heart": one.ratio > 10}, one
+    ratio = versus_runs("error on the test", runs["test_loss"] ** 0.5, "on the samples", fitted)
+    yield {"by heart": ratio.value > 10}, ratio
 
 
 @judge("K 6", "waves")
@@ -685,8 +686,8 @@ def sines_and_fourier_features_cure_mlps(frame):
     said = f"learned by sine x 30, Fourier features, tanh x 10: **{n[0]}**, **{n[1]}**, **{n[2]}**"
     yield {"sines": n[0] == 10, "features": n[1] == 10, "not tanh": n[2] < 10}, f"{said} of 10"
     kan = "KAN, G = 20"
-    one = versus_runs("Fourier features", of.error(fourier), kan, of.error(kan))
-    yield {"near the KAN": one.ratio <= 3}, one
+    ratio = versus_runs("Fourier features", of.error(fourier), kan, of.error(kan))
+    yield {"near the KAN": ratio.value <= 3}, ratio
 
 
 @judge("K 7", "waves")
@@ -742,13 +743,13 @@ def in_32_bits_kan_and_mlp_are_close(frame):
     runs = products(frame, "float32", places="uniform")
     kan, mlp = (where(runs, contestant=who)["fitted"] for who in (CUBIC, "MLP"))
     yield {"not exact": kan.median() > 1e-7}, f"the KAN's median is **{number(kan.median())}**"
-    one = versus_runs("KAN", kan, "MLP", mlp)
-    yield {"close": 1 / 30 < one.ratio < 30}, one
+    ratio = versus_runs("KAN", kan, "MLP", mlp)
+    yield {"close": 1 / 30 < ratio.value < 30}, ratio
 
 
 @judge("L 6", "digits")
 def turned_the_lead_is_gone(frame):
     runs = where(frame, task="digits:turned exp_sine")
     kan, mlp = (where(runs, family=name).set_index("seed")["test_loss"] for name in ("KAN", "MLP"))
-    one = Versus("KAN", "MLP", statistics.interval(np.log(kan**0.5 / mlp**0.5).astype(float)))
-    yield {"above a third": one.ratio > 1 / 3}, one
+    ratio = Versus("KAN", "MLP", statistics.interval(np.log(kan**0.5 / mlp**0.5).astype(float)))
+    yield {"above a third": ratio.value > 1 / 3}, ratio
