@@ -5,20 +5,19 @@ The frames are those of :func:`evidence.reading.load`, or a part of one: one row
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from pandas import DataFrame
 
 from kanbook.plots import ROLES, SERIES
 
 from . import statistics
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 __all__ = ["plot_effects", "plot_medians", "plot_ratios"]
 
@@ -45,7 +44,7 @@ def plot_medians(frame: DataFrame, by: str, *, loss: str = "loss", ax: Axes | No
     for row, kind in enumerate(kinds):
         runs = frame[frame[by] == kind][loss]
         finite = runs[np.isfinite(runs)]
-        color = _color(kind, row)
+        color = _role_color(kind) or SERIES[row % len(SERIES)]
         if len(finite):
             ax.plot([finite.min(), finite.max()], [row, row], color=color, linewidth=3, alpha=0.35)
             ax.plot(finite, [row] * len(finite), "|", color=color, markersize=9)
@@ -87,8 +86,7 @@ def plot_effects(effects: DataFrame) -> Figure:
     size = (5.6, 0.9 + len(tasks) * (0.5 + 0.42 * len(extras)))
     figure, axes = plt.subplots(len(tasks), 1, sharex=True, squeeze=False, figsize=size)
     for ax, (task, rows) in zip(axes[:, 0], tasks, strict=True):
-        ax.axvspan(1 / statistics.TIE, statistics.TIE, color="#BBBBBB", alpha=0.35, linewidth=0)
-        ax.axvline(1, color="#444444", linewidth=1)
+        _shade_ties(ax)
         for row in rows.itertuples():
             mark, shift, _ = looks[row.where]
             y = extras.index(row.extra) + shift
@@ -105,9 +103,7 @@ def plot_effects(effects: DataFrame) -> Figure:
         ax.set_yticks(range(len(extras)), extras)
         ax.tick_params(axis="y", length=0)
         ax.set(title=task, xscale="log", ylim=(len(extras) - 0.5, -0.6))
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    _label_ratios(ax)
     ax.set_xlabel("error with it / without\n(below 1: it helps)")
     drawn = [
         (mark, name) for where, (mark, _, name) in looks.items() if where in set(effects["where"])
@@ -141,84 +137,95 @@ def plot_ratios(frame: DataFrame, family: str = "KAN") -> Figure:
     if not rivals:
         raise ValueError(f"family={family!r} has no task and seed in common with another")
     parts = {
-        contest: _ratio_rows(rows, family, rivals)
+        contest: _ratio_lines(rows, family, rivals)
         for contest, rows in frame.groupby("contest", sort=False)
         if statistics.rivals(rows, family)
     }
-    heights = [len(rows) + 1 for rows in parts.values()]
+    heights = [len(lines) + 1 for lines in parts.values()]
     figure, axes = plt.subplots(
         len(parts), 1, sharex=True, squeeze=False, height_ratios=heights,
         figsize=(4.8, 0.9 + 0.24 * sum(heights)),
     )  # fmt: skip
     ends = [1 / statistics.TIE, statistics.TIE]
-    for ax, (contest, rows) in zip(axes[:, 0], parts.items(), strict=True):
-        ax.set_title(f"equal {contest}")
-        ax.axvspan(1 / statistics.TIE, statistics.TIE, color="#BBBBBB", alpha=0.35, linewidth=0)
-        ax.axvline(1, color="#444444", linewidth=1)
-        for y, (_, found, tasks, style) in enumerate(rows):
-            if found is None:
-                continue
-            ends += [*tasks, found.ratio]
-            below = [y + 0.24] * len(tasks)  # the line, which would hide them
-            ax.plot(tasks, below, "o", color="#777777", markersize=3.5, alpha=0.7)
-            line = {"color": style["color"], "linewidth": 2, "solid_capstyle": "butt"}
-            ax.plot([found.low, found.high], [y, y], **line)
-            fill = "white" if found.verdict == "undecided" else style["color"]
-            ax.plot(found.ratio, y, **style, markersize=7, markerfacecolor=fill)
-        ax.set_yticks(range(len(rows)), [label for label, *_ in rows], fontsize=11)
-        for label, (_, found, *_) in zip(ax.get_yticklabels(), rows, strict=True):
-            label.set_fontweight("bold" if found is None else "normal")
+    for ax, (contest, lines) in zip(axes[:, 0], parts.items(), strict=True):
+        _shade_ties(ax)
+        for y, line in enumerate(lines):
+            if line.ratio is not None:
+                _draw_ratio(ax, y, line)
+                ends += [*line.tasks, line.ratio.ratio]
+        ax.set_yticks(range(len(lines)), [line.label for line in lines], fontsize=11)
+        for label, line in zip(ax.get_yticklabels(), lines, strict=True):
+            label.set_fontweight("bold" if line.ratio is None else "normal")
         ax.tick_params(axis="y", length=0)
-        ax.set_ylim(len(rows) - 0.4, -0.6)
-    wide = max(ends) / min(ends) > 100
+        ax.set(title=f"equal {contest}", ylim=(len(lines) - 0.4, -0.6))
     ax.set(xscale="log", xlim=(min(ends) / 1.3, max(ends) * 1.3))
-    ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=6))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    _label_ratios(ax, (1,) if max(ends) / min(ends) > 100 else (1, 2, 5))
     rival = rivals[0] if len(rivals) == 1 else "rival"
     ax.set_xlabel(f"test error, {family} / {rival}\n(below 1: the {family} is better)")
     return figure
 
 
-def _ratio_rows(frame: DataFrame, family: str, rivals: list[str]) -> list:
-    """Label, means, tasks and style of each row; a label alone above the rivals of a class."""
-    results, tasks = {}, {}
-    for rival in set(rivals) & set(statistics.rivals(frame, family)):
-        found = statistics.ratios(frame, family, rival)
-        results |= {(row[0], rival): row for row in found.itertuples(index=False)}
+class _Line(NamedTuple):
+    """A class of tasks and a rival; a heading has no ratio."""
+
+    label: str
+    ratio: Any = None
+    tasks: list[float] = []
+    style: dict[str, str] = {}
+
+
+def _ratio_lines(frame: DataFrame, family: str, rivals: list[str]) -> list[_Line]:
+    """Lines for each class of tasks and for all; a heading above several rivals."""
+    means, tasks = {}, {}
+    for rival in statistics.rivals(frame, family):
+        for row in statistics.ratios(frame, family, rival).itertuples():
+            means[row.kind, rival] = row
         each = statistics.per_task(frame, family, rival)
-        tasks |= {(name, rival): list(logs) for name, logs in each.groupby("kind")["ratio"]}
-        means = np.log(each["ratio"]).groupby(each["task"]).mean()
-        tasks["all", rival] = list(np.exp(means))
-    met = {name for name, _ in results}
-    classes = [name for name in dict.fromkeys(frame["kind"]) if name in met]
-    rows = []
-    for name in [*classes, "all"] if len(classes) > 1 else classes:  # of one class, all is the same
-        of = [rival for rival in rivals if (name, rival) in results]
-        label = f"{name} ({max(results[name, rival].tasks for rival in of)})"
-        if len(rivals) > 1:
-            rows.append((label, None, None, None))
-        for rival in of:
-            style = {"color": _rival_color(rival), "marker": "osD^vPX"[rivals.index(rival) % 7]}
-            shown = rival if len(rivals) > 1 else label
-            rows.append((shown, results[name, rival], tasks[name, rival], style))
-    return rows
+        tasks |= {(kind, rival): list(part) for kind, part in each.groupby("kind")["ratio"]}
+        logs = np.log(each["ratio"]).groupby(each["task"]).mean()
+        tasks["all", rival] = list(np.exp(logs))
+    met = {kind for kind, _ in means}
+    kinds = [kind for kind in dict.fromkeys(frame["kind"]) if kind in met]
+    lines = []
+    for kind in [*kinds, "all"] if len(kinds) > 1 else kinds:  # of one class, all is the same
+        there = [rival for rival in rivals if (kind, rival) in means]
+        title = f"{kind} ({max(means[kind, rival].tasks for rival in there)})"
+        lines += [_Line(title)] if len(rivals) > 1 else []
+        for rival in there:
+            style = {"color": _role_color(rival) or ROLES["target"]["color"]}
+            style["marker"] = "osD^vPX"[rivals.index(rival) % 7]
+            label = rival if len(rivals) > 1 else title
+            lines.append(_Line(label, means[kind, rival], tasks[kind, rival], style))
+    return lines
 
 
-def _rival_color(rival: str) -> str:
-    role = next((role for role in ("MLP", "tanh") if rival.startswith(role)), "target")
-    return ROLES[role]["color"]
+def _draw_ratio(ax: Axes, y: int, line: _Line) -> None:
+    ratio, color = line.ratio, line.style["color"]
+    below = [y + 0.24] * len(line.tasks)  # the line, which would hide them
+    ax.plot(line.tasks, below, "o", color="#777777", markersize=3.5, alpha=0.7)
+    ax.plot([ratio.low, ratio.high], [y, y], color=color, linewidth=2, solid_capstyle="butt")
+    fill = "white" if ratio.verdict == "undecided" else color
+    ax.plot(ratio.ratio, y, **line.style, markersize=7, markerfacecolor=fill)
+
+
+def _shade_ties(ax: Axes) -> None:
+    ax.axvspan(1 / statistics.TIE, statistics.TIE, color="#BBBBBB", alpha=0.35, linewidth=0)
+    ax.axvline(1, color="#444444", linewidth=1)
+
+
+def _label_ratios(ax: Axes, steps: tuple[int, ...] = (1, 2, 5)) -> None:
+    ax.xaxis.set_major_locator(LogLocator(subs=steps, numticks=6))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _role_color(kind: object) -> str | None:
+    """That of a role if the name of a kind of run begins with one."""
+    role = re.match(r"(KAN|MLP|tanh)($|[ ,])", str(kind))
+    return ROLES[role[1]]["color"] if role else None
 
 
 def _check_frame(frame: DataFrame, *columns: str) -> None:
     if len(frame) == 0:
         raise ValueError("frame has no rows; expected at least one run")
     statistics.check_columns(frame, *columns)
-
-
-def _color(kind: object, row: int) -> str:
-    """That of a role if the name of a kind of run begins with one."""
-    for role in ("KAN", "MLP", "tanh"):
-        if str(kind) == role or str(kind).startswith((f"{role} ", f"{role},")):
-            return ROLES[role]["color"]
-    return SERIES[row % len(SERIES)]

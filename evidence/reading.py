@@ -8,35 +8,36 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import ArrayLike
+from pandas import DataFrame
+
 from .table import FOLDER, Table
 from .tasks.laws import outcome
 
 
 def names(folder: Path | str | None = None) -> list[str]:
-    """Return the names of all stored tables, of those that came with kanbook if not told where."""
+    """The names of all stored tables."""
     return sorted(path.stem for path in Path(folder or FOLDER).glob("*.jsonl"))
 
 
-def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
+def load(name: str, *, tuning: bool = False, folder: Path | str | None = None) -> DataFrame:
     """Load the stored results of an experiment.
 
     Args:
         name: of the experiment; ``names()`` lists those that are stored.
         tuning: load the runs that chose learning rates and other settings, instead of the results.
-        folder: of the files; those that came with kanbook if not given.
+        folder: of the files; that of this package if not given.
 
     Returns:
-        A ``pandas.DataFrame`` with one row a run: its settings, seed and measurements, as the page
-        "Results" of the book describes column by column. ``final`` is the loss on test samples
-        where the run has them, else on the training samples. The loss of a run that diverged is
-        infinite, so that no median leaves it out. Lists, such as ``widths``, are tuples, so that
-        rows can be grouped by them. Where formulas were looked for, ``outcome`` says what came of
-        it: "found", "wrong" or "none". Contests are read by :mod:`~evidence.statistics`; an
-        error of a run that diverged is infinite, and with ``tuning`` the column ``stage`` is
-        "search" or "finalist".
-        ``frame.attrs["runs"]`` says how many runs are stored, those that tuned included, and
-        ``frame.attrs["provenance"]`` how they were made, by the value of the column
-        ``made``.
+        One row a run: its settings, seed and measurements, as the page "Results" of the book
+        describes column by column. ``final`` is the loss on test samples where the run has them,
+        else on the training samples. Losses and errors of a run that diverged are infinite, so that
+        no median leaves it out. Lists, such as ``widths``, are tuples, so that rows can be grouped
+        by them. Where formulas were looked for, ``outcome`` is "found", "wrong" or "none". With
+        ``tuning`` the ``stage`` of contests is "search" or "finalist". ``frame.attrs["runs"]`` says
+        how many runs are stored, those that tuned included, and ``frame.attrs["provenance"]`` how
+        they were made, by the value of the column ``made``.
 
     Raises:
         ValueError: there are no results of that name, or no such runs among them.
@@ -47,8 +48,6 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
         >>> bool((frame.groupby(["task", "family"]).seed.nunique() >= 5).all())
         True
     """
-    import pandas
-
     if name not in names(folder):
         stored = ", ".join(names(folder)) or "none yet"
         raise ValueError(f"name={name!r}; expected one of the stored results: {stored}")
@@ -56,21 +55,18 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None):
     rows = [flat(run) for run in table.runs.values() if (run["stage"] != "result") == tuning]
     if not rows:
         raise ValueError(f"tuning={tuning!r}; {table.path} holds no such runs")
-    frame = pandas.DataFrame(rows)
+    frame = DataFrame(rows)
     frame.attrs |= {"provenance": table.provenance, "runs": len(table.runs)}
     return frame
 
 
 # Columns that say what came out, or that are not one value for each setting.
-MEASURED = {"run", "made", "seed", "parameters", "evaluations", "seconds", "loss", "test_loss"}
-MEASURED |= {"final", "diverged", "complete", "curve", "probes"}
-MEASURED |= {"measure", "models", "step_seconds", "prediction_seconds", "stage", "config"}
-MEASURED |= {"validation_error", "test_error", "best_step", "p90", "accuracy"}
-MEASURED |= {"spread", "quantiles"}
-MEASURED |= {"formula", "error", "wide_error", "equal", "complexity", "note", "outcome"}
+MEASURED = """run made seed parameters evaluations seconds loss test_loss final diverged complete
+curve probes measure models step_seconds prediction_seconds stage config validation_error test_error
+best_step p90 accuracy spread quantiles formula error wide_error equal complexity note outcome"""
 
 
-def summarize(frame):
+def summarize(frame: DataFrame) -> DataFrame:
     """Medians with ranges: one row for each setting, over its seeds.
 
     Args:
@@ -78,30 +74,24 @@ def summarize(frame):
             steps only, and have no loss, are left out.
 
     Returns:
-        A ``pandas.DataFrame`` with the settings that vary, ``parameters``, ``seeds``, ``median``,
-        ``least``, ``largest``, ``diverged`` (how many) and the median ``seconds``. Where formulas
-        were looked for, how many were ``found``, ``wrong`` or ``none``, instead of losses.
+        The settings that vary, ``parameters``, ``seeds``, ``median``, ``least``, ``largest``,
+        ``diverged`` (how many) and the median ``seconds``. Where formulas were looked for, how many
+        were ``found``, ``wrong`` or ``none``, instead of losses.
     """
+    seeds, seconds = ("seed", "nunique"), ("seconds", "median")
     if "outcome" in frame:
-        for name in ("found", "wrong", "none"):
-            frame = frame.assign(**{name: frame.outcome == name})
+        ends = ("found", "wrong", "none")
+        frame = frame.assign(**{end: frame.outcome == end for end in ends})
         groups = frame.groupby(["law", "noise", "method"], sort=False)
-        counts = {name: (name, "sum") for name in ("found", "wrong", "none")}
-        columns = {"seeds": ("seed", "nunique")} | counts | {"seconds": ("seconds", "median")}
-        return groups.agg(**columns).reset_index()
+        counts = {end: (end, "sum") for end in ends}
+        return groups.agg(seeds=seeds, **counts, seconds=seconds).reset_index()
     frame = frame[frame["curve"].notna()]
-    settings = [name for name in frame if name not in MEASURED]
+    settings = [name for name in frame if name not in MEASURED.split()]
     varied = [name for name in settings if frame[name].nunique(dropna=False) > 1]
     groups = frame.groupby(varied or settings[:1], dropna=False, sort=False)
-    columns = {
-        "parameters": ("parameters", "first"),
-        "seeds": ("seed", "nunique"),
-        "median": ("final", "median"),
-        "least": ("final", "min"),
-        "largest": ("final", "max"),
-        "diverged": ("diverged", "sum"),
-        "seconds": ("seconds", "median"),
-    }
+    columns = {"parameters": ("parameters", "first"), "seeds": seeds, "median": ("final", "median")}
+    columns |= {"least": ("final", "min"), "largest": ("final", "max")}
+    columns |= {"diverged": ("diverged", "sum"), "seconds": seconds}
     return groups.agg(**columns).reset_index()
 
 
@@ -120,7 +110,7 @@ class Comparison(NamedTuple):
         return self.low > 1 or self.high < 1
 
 
-def compare(a, b) -> Comparison:
+def compare(a: ArrayLike, b: ArrayLike) -> Comparison:
     """Compare the losses of two kinds of runs: by their medians, and in all pairs of runs.
 
     Args:
@@ -131,9 +121,8 @@ def compare(a, b) -> Comparison:
         run of a and one of b, whatever their seeds, that of a has the lower loss. ``low`` and
         ``high``, the least and the largest ratio of a pair, when as many are left out at both ends
         as luck allows: if a and b were equally good, the interval would miss 1 in one of 20 orders
-        of the runs at most. Five runs and five make 25 pairs, of which two are left out at each end
-        (8 of 252 orders). With three each none is left out, and luck misses 1 in 2 of 20 orders.
-        ``separated``, whether the interval misses 1: of 25 pairs, a won 23 or more, or 2 or fewer.
+        of the runs at most. Of 25 pairs of five runs and five, two are left out at each end (8 of
+        252 orders). With three each none is left out, and luck misses 1 in 2 of 20 orders.
 
     Raises:
         ValueError: there are no losses, or one is negative or no number.
@@ -144,25 +133,21 @@ def compare(a, b) -> Comparison:
 
     In the book: chapters 11, 12 and 19.
     """
-    import numpy as np
+    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    for name, losses, given in (("a", x, a), ("b", y, b)):
+        if losses.ndim != 1 or not losses.size or not (losses >= 0).all():
+            raise ValueError(f"{name}={given!r}; expected a list of losses, each 0 or more")
+    ratios = np.sort(_divided(x[:, None], y), axis=None)
+    cut = _cut(x.size, y.size)
+    ratio = float(_divided(np.median(x), np.median(y)))
+    won = int((x[:, None] < y).sum())
+    return Comparison(ratio, float(ratios[cut]), float(ratios[-1 - cut]), won, ratios.size)
 
-    losses = []
-    for name, values in (("a", a), ("b", b)):
-        array = np.asarray(values, dtype=float)
-        if array.ndim != 1 or not array.size or not (array >= 0).all():
-            raise ValueError(f"{name}={values!r}; expected a list of losses, each 0 or more")
-        losses.append(array)
 
-    def divided(x, y):  # two that are both 0, or both infinite, are equal
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(x == y, 1.0, x / y)
-
-    x, y = losses[0][:, None], losses[1][None, :]
-    ratios = np.sort(divided(x, y), axis=None)
-    cut = _cut(len(x), y.size)
-    ratio = divided(np.median(x), np.median(y))
-    low, high = ratios[cut], ratios[-1 - cut]
-    return Comparison(float(ratio), float(low), float(high), int((x < y).sum()), ratios.size)
+def _divided(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x / y, where two that are both 0, or both infinite, are equal."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(x == y, 1.0, x / y)
 
 
 def _cut(m: int, n: int) -> int:
@@ -200,8 +185,6 @@ def loss_at(curve: dict[str, list], at: float, by: str = "seconds") -> float:
 
     In the book: chapter 14.
     """
-    import numpy as np
-
     units = ("seconds", "evaluations", "step")
     if by not in units:
         raise ValueError(f"by={by!r}; expected one of {', '.join(map(repr, units))}")
@@ -210,7 +193,7 @@ def loss_at(curve: dict[str, list], at: float, by: str = "seconds") -> float:
     return float(np.exp(np.interp(at, curve[by], np.log(curve["loss"]))))
 
 
-def load_benchmark(part: str = "speed", *, path: Path | str | None = None):
+def load_benchmark(part: str = "speed", *, path: Path | str | None = None) -> DataFrame:
     """Load the stored benchmark: kanbook's layer beside other packages, which took turns.
 
     Args:
@@ -246,11 +229,11 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None):
             ``linked_bytes`` with what it calls of the C library. ``parameters`` are a table's
             entries, too; ``multiply_adds`` and ``functions`` are counted as ``"local"``
             (:func:`~kanbook.counting.count_operations`).
-        path: of the file; the one that came with kanbook if not given.
+        path: of the file; the stored one if not given.
 
     Returns:
-        A ``pandas.DataFrame``. ``frame.attrs["provenance"]`` says when, where, with which versions
-        and by which command it was made.
+        ``frame.attrs["provenance"]`` says when, where, with which versions and by which command it
+        was made.
 
     Raises:
         ValueError: there is no such part.
@@ -262,34 +245,35 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None):
 
     In the book: chapters 12, 13, 17, 19 and 20.
     """
-    import pandas
-
     parts = json.loads(Path(path or FOLDER / "benchmark.json").read_text(encoding="utf-8"))
     if part not in parts:
         raise ValueError(f"part={part!r}; expected one of {', '.join(map(repr, parts))}")
-    frame = pandas.DataFrame(parts[part]["rows"])
-    frame.attrs["provenance"] = parts[part]["provenance"]
+    return _frame(**parts[part])
+
+
+def _frame(rows: list[dict[str, Any]], provenance: dict[str, Any]) -> DataFrame:
+    frame = DataFrame(rows)
+    frame.attrs["provenance"] = provenance
     return frame
 
 
-def published():
+def published() -> DataFrame:
     """Load what was counted in the runs of Yu, Yu and Wang, KAN or MLP: A Fairer Comparison, 2024.
 
     A run is one training, of one random start; its accuracy is that of the epoch that did best on
     the *test* samples.
 
     Returns:
-        A ``pandas.DataFrame`` with one row for each set of data, ``data``, a ``kind`` of either
-        ``"table"`` or ``"picture"``, with the fewest test ``samples`` that its accuracies allow.
-        ``kans`` and ``mlps`` are the numbers of runs, without reruns that came out equal;
-        ``short`` of the KANs had fewer epochs than any MLP. ``kan_best`` and ``mlp_best`` are the
-        largest accuracies of all runs, in percent. ``kan_equal`` is the largest that is expected
-        among as many KANs as MLPs, drawn from all without putting back; with ``chance`` it exceeds
-        ``mlp_best``. ``small_mlps`` of the MLPs have no more parameters than the largest KAN:
-        ``small_mlp_best`` is their best, ``small_kan_equal`` that expected of as many KANs.
-        ``noise`` is two standard errors, in points, of the difference of two accuracies like
-        ``mlp_best``, each measured on that many samples of its own.
-        ``frame.attrs["provenance"]`` says from what and how this was counted.
+        One row for each set of data, ``data``, a ``kind`` of either ``"table"`` or ``"picture"``,
+        with the fewest test ``samples`` that its accuracies allow. ``kans`` and ``mlps`` are the
+        numbers of runs, without reruns that came out equal; ``short`` of the KANs had fewer epochs
+        than any MLP. ``kan_best`` and ``mlp_best`` are the largest accuracies of all runs, in
+        percent. ``kan_equal`` is the largest that is expected among as many KANs as MLPs, drawn
+        from all without putting back; with ``chance`` it exceeds ``mlp_best``. ``small_mlps`` of
+        the MLPs have no more parameters than the largest KAN: ``small_mlp_best`` is their best,
+        ``small_kan_equal`` that expected of as many KANs. ``noise`` is two standard errors, in
+        points, of the difference of two accuracies like ``mlp_best``, each measured on that many
+        samples of its own. ``frame.attrs["provenance"]`` says from what and how this was counted.
 
     Example:
         >>> frame = published()
@@ -298,18 +282,13 @@ def published():
 
     In the book: chapter 16.
     """
-    import pandas
-
-    stored = json.loads((FOLDER / "kanbefair.json").read_text(encoding="utf-8"))
-    frame = pandas.DataFrame(stored["rows"])
-    frame.attrs["provenance"] = stored["provenance"]
-    return frame
+    return _frame(**json.loads((FOLDER / "kanbefair.json").read_text(encoding="utf-8")))
 
 
 def flat(run: dict[str, Any]) -> dict[str, Any]:
     """One row: settings and measurements side by side, lists as tuples, lost losses infinite."""
-    row = run["settings"] | {k: v for k, v in run.items() if k != "settings"}
-    row = {name: _hashable(value) for name, value in row.items()}
+    row = {name: _hashable(value) for name, value in (run["settings"] | run).items()}
+    del row["settings"]
     for name in ("loss", "test_loss", "validation_error", "test_error"):
         if run["diverged"] and name in row:
             row[name] = math.inf
