@@ -28,7 +28,7 @@ def ratios(frame: DataFrame, a: str, b: str) -> DataFrame:
 
     Args:
         frame: rows of one contest, at most one result for each family, class, task and seed. The
-            test error of a run that diverged counts as 1, the relative RMSE of predicting the mean.
+            test error of a run that diverged counts as 1, that of predicting the mean.
         a, b: families.
 
     Returns:

@@ -20,20 +20,8 @@ from .. import reading, statistics
 from ..statistics import TIE, side
 from ..tasks.laws import LAWS
 from ..tasks.targets import TARGETS
-from . import kinds
-from .comparisons import (
-    Pairing,
-    Phases,
-    Waves,
-    by_kind,
-    compared,
-    final_errors,
-    main_effects,
-    products,
-    rows,
-    solutions,
-    where,
-)
+from . import comparisons, kinds
+from .comparisons import Pairing, Phases, Waves, by_kind, compared, products, rows, solutions, where
 from .judging import number, percent, show, word
 
 FILES = """01_splines 02_playground 03_minimal_kan 04_fair_race 05_picture 06_three_extras
@@ -236,9 +224,8 @@ def update():
         name: compared("knots", f"moved, {how}", f"still, {how}").over()
         for name, how in ways.items()
     }
-    proved = [
-        "little a" if row.ratio < 1 and row.p < 0.05 else "undecided" for row in ratios.values()
-    ]
+    surely = [row.ratio < 1 and row.p < 0.05 for row in ratios.values()]
+    proved = ["little a" if less else "undecided" for less in surely]
     return word(proved), f"Moved / still, eight tasks: {listed(ratios)}."
 
 
@@ -273,7 +260,7 @@ def fairer():
 @claim(POST, 11, but="it does worse, it does not fail")
 def image():
     """On an image a KAN fails, whatever one tries."""
-    end = final_errors(rows("cold-case-finale"), 20_000)
+    end = comparisons.final_errors(rows("cold-case-finale"), 20_000)
     names = {"bare": "splines", "with the extras": "splines + all three"}
     ratios = {name: reading.compare(end[who], end["MLP"]) for name, who in names.items()}
     text = f"Rebuilt, KAN / MLP after 20,000 steps (a failure: above 5): {listed(ratios)}."
@@ -294,7 +281,7 @@ def race():
 @claim(POST, 6, 10, but="one of the three helps, on one task")
 def extras():
     """Bias, spline weight and SiLU help somewhat, and slow training a lot."""
-    main = main_effects("extras-factorial").set_index("extra")
+    main = comparisons.main_effects("extras-factorial").set_index("extra")
     main = main.loc[["bias", "spline weight", "base"]]
     ratios = main.ratio.map(number).groupby(level=0, sort=False).agg(", ".join)
     said = "; ".join(f"{extra} {numbers}" for extra, numbers in ratios.items())
@@ -352,17 +339,13 @@ def digits():
 @claim(SAID, 10, 11, 14, 16, but="on formulas like a KAN, against an MLP")
 def smooth():
     """Smooth, two to four inputs, no noise: take a KAN."""
-    adam, squares = (
-        frame[frame.task.map(_smooth)]
-        for frame in (where(rows("formulas"), contest="parameters"), rows("formulas-lm"))
-    )
+    stored = where(rows("formulas"), contest="parameters"), rows("formulas-lm")
+    adam, squares = (frame[frame.task.map(_smooth)] for frame in stored)
     with_process = adam, kinds.with_methods(squares, adam)
     process = [Pairing(frame, "KAN", "gaussian process").over() for frame in with_process]
     mlp = [Pairing(frame, "KAN", "MLP").over() for frame in (adam, squares)]
-    alike = [
-        kinds.against_mlp(f"{formula}, degree {degree}")
-        for formula, degree in (("a formula like a KAN", 3), ("the same turned", 5))
-    ]
+    names = "a formula like a KAN, degree 3", "the same turned, degree 5"
+    alike = [kinds.against_mlp(name) for name in names]
     turned = where(kinds.turned(), family="MLP").test_error
     text = "Smooth formulas of 2 or 3 inputs, by Adam and by Levenberg-Marquardt. KAN / Gaussian "
     text += f"process: {show(process[0])} and {show(process[1])}. KAN / MLP: {show(mlp[0])} and "

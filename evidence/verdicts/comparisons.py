@@ -97,7 +97,12 @@ def versus_runs(a: str, first: Iterable[float], b: str, second: Iterable[float])
 
 def log_ratios(frame: DataFrame, a: str, b: str) -> Series:
     """Of each task the mean logarithm of a / b."""
-    return np.log(statistics.per_task(frame, a, b).groupby("task")["ratio"].first())
+    return np.log(Pairing(frame, a, b).tasks.groupby("task")["ratio"].first())
+
+
+def versus_logs(a: str, first: Series, b: str, second: Series) -> Versus:
+    """Two ratios, or errors, by their logarithms in the same tasks or seeds."""
+    return Versus(a, b, statistics.interval((first - second).dropna()))
 
 
 def interaction(logs: DataFrame, a: str, b: str) -> DataFrame:

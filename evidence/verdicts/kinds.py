@@ -13,11 +13,8 @@ from ..statistics import verdict
 from .comparisons import SIZES, Source, compared, rows, where
 
 OWN = "the field's own"
-FORMULAS = {
-    "axes": "formulas, along the axes",
-    "rotated": "formulas, rotated",
-    "generic": "formulas, generic",
-}
+FORMULAS = {"axes": "formulas, along the axes", "rotated": "formulas, rotated"}
+FORMULAS |= {"generic": "formulas, generic"}
 CONTESTS = {  # classes of tasks, and what they are called
     "formulas": FORMULAS,
     "noise": {
@@ -25,19 +22,13 @@ CONTESTS = {  # classes of tasks, and what they are called
         for n in (200, 2000)
         for percent in (0, 20)
     },
-    "tables": {
-        "regression": "tables, regression",
-        "classes": "tables, classes",
-        "series": "time series",
-    },
+    "tables": {name: f"tables, {name}" for name in ("regression", "classes")}
+    | {"series": "time series"},
     "pictures": {f"{n} parameters": f"pictures, {n:,} parameters" for n in (1000, 8000)},
 }
 NAMES = {kind: name for kinds in CONTESTS.values() for kind, name in kinds.items()}
-SCALES = {
-    "dense": "10,000 samples and 300 parameters",
-    "many": "10,000 samples and 1,000 parameters",
-    "few": "1,000 samples and 300 parameters",
-}
+SCALES = {"dense": "10,000 samples and 300 parameters"}
+SCALES |= {"many": "10,000 samples and 1,000 parameters", "few": "1,000 samples and 300 parameters"}
 
 # --- Rows as those of a contest
 

@@ -28,18 +28,7 @@ from .. import reading, statistics
 from ..contests import ends
 from ..definitions import EXPERIMENTS
 from . import comparisons
-from .comparisons import (
-    Phases,
-    Waves,
-    compared,
-    log_ratios,
-    products,
-    rows,
-    solutions,
-    versus,
-    versus_runs,
-    where,
-)
+from .comparisons import Phases, Waves, products, solutions, versus, versus_logs, versus_runs, where
 from .judging import Versus, number, percent, quoted, task_name
 
 PLAN = Path(__file__).parents[1] / "plan.md"
@@ -91,7 +80,7 @@ def _outcome(label: str, text: str, judges: list[tuple[tuple[str, ...], Judge]])
         return Outcome(label, names, text, "open", "")
     claims, said = defaultdict(list), []
     for experiments, judge in judges:
-        for claimed, numbers in judge(*map(rows, experiments)):
+        for claimed, numbers in judge(*map(comparisons.rows, experiments)):
             said.append(str(numbers))
             for name, so in claimed.items():
                 claims[name].append(so)
@@ -100,7 +89,8 @@ def _outcome(label: str, text: str, judges: list[tuple[tuple[str, ...], Judge]])
 
 
 def _complete(name: str) -> bool:
-    return name in reading.names() and rows(name).attrs["runs"] >= EXPERIMENTS[name].total()
+    stored = name in reading.names()
+    return stored and comparisons.rows(name).attrs["runs"] >= EXPERIMENTS[name].total()
 
 
 def verdict(claims: list[bool | None]) -> str:
@@ -149,7 +139,7 @@ def duel(
 
     @judge(label, experiment)
     def look(_):
-        pairing = compared(experiment, a, b, **columns)
+        pairing = comparisons.compared(experiment, a, b, **columns)
         ratio = Versus(quoted(a), quoted(b), pairing.on(task) if task else pairing.over(kind))
         text = f"{said}: {ratio}" if said else f"{ratio}"
         yield {claim or text: getattr(ratio, wanted)}, text
@@ -203,10 +193,9 @@ def one_tanh_after_the_sum_is_near_the_mlp_and_the_best_reading(frame, readings)
 def second_order_widens_the_lead_along_the_axes_alone(adam, *others):
     adam = where(adam, contest="parameters")
     for name, frame in zip(("L-BFGS", LM), others, strict=True):
-        axes, before = where(frame, kind="axes"), where(adam, kind="axes")
-        now, then = (log_ratios(part, "KAN", "MLP") for part in (axes, before))
-        gap = statistics.interval((now - then).dropna())
-        ratio = Versus(f"(KAN / MLP by {name})", "(by Adam)", gap)
+        axes = (where(part, kind="axes") for part in (frame, adam))
+        now, then = (comparisons.log_ratios(part, "KAN", "MLP") for part in axes)
+        ratio = versus_logs(f"(KAN / MLP by {name})", now, "(by Adam)", then)
         yield {"grows along the axes": ratio.less}, f"axes: {ratio}"
         ratio = versus(frame, "KAN", "MLP", "rotated")
         yield {"none rotated": ratio.not_ahead}, f"rotated, {name}: {ratio}"
@@ -226,11 +215,11 @@ for rival in ("MLP", "spline MLP", "tanh after the sum"):
 @judge("B 2", "noise")
 def kan_loses_more_by_noise(frame):
     for samples in (200, 2000):
-        few = where(frame, samples=samples)
-        loud, still = (where(few, noise=noise) for noise in (0.2, 0.0))
-        with_noise, without = (log_ratios(part, "KAN", "MLP") for part in (loud, still))
-        gap = statistics.interval(with_noise - without)
-        ratio = Versus("(KAN / MLP at 20 %)", "(at 0 %)", gap)
+        loud, still = (
+            comparisons.log_ratios(where(frame, samples=samples, noise=noise), "KAN", "MLP")
+            for noise in (0.2, 0.0)
+        )
+        ratio = versus_logs("(KAN / MLP at 20 %)", loud, "(at 0 %)", still)
         yield {"loses more": ratio.more}, f"{samples:,} samples: {ratio}"
 
 
@@ -264,10 +253,9 @@ def degree_one_learns_what_it_saw(frame):
     for column, said in ("loss", "those they saw"), ("test_error", "the others"):
         best = tried.loc[tried.groupby(["kind", "task"])[column].idxmin(), "degree"]
         most = (best == 1).mean() > 0.5
-        yield (
-            {said: most if column == "loss" else not most},
-            f"on {said} the best KAN tried has degree 1 in **{(best == 1).sum()}** of {len(best)}",
-        )
+        numbers = f"**{(best == 1).sum()}** of {len(best)}"
+        claimed = {said: most if column == "loss" else not most}
+        yield claimed, f"on {said} the best KAN tried has degree 1 in {numbers}"
     yield {}, f"settings of degree 1: {few} of {tried['config'].nunique()}"
 
 
@@ -342,8 +330,8 @@ def fresh_optimizers_help_the_mlp_less(frame):
     pairs = {"KAN": ("still, fresh", "still, kept"), "MLP": ("MLP, fresh", "MLP, kept")}
     both = {who: versus(frame, *two, names=("fresh", "kept")) for who, two in pairs.items()}
     said = [f"{who}: {ratio}" for who, ratio in both.items()]
-    kan, mlp = (log_ratios(frame, *two) for two in pairs.values())
-    ratio = Versus("that of the KAN", "that of the MLP", statistics.interval(kan - mlp))
+    kan, mlp = (comparisons.log_ratios(frame, *two) for two in pairs.values())
+    ratio = versus_logs("that of the KAN", kan, "that of the MLP", mlp)
     yield {"less": ratio.less}, "; ".join([*said, str(ratio)])
 
 
@@ -367,8 +355,7 @@ duel("F 10", "climbs-lbfgs", UPDATED, "ahead", CLIMB, said="L-BFGS")
 @judge("F 10 control", "climbs-adam", "climbs-lbfgs")
 def updated_climb_is_ahead_of_updated_20(adam, lbfgs):
     for name, frame in (("Adam", adam), ("L-BFGS", lbfgs)):
-        names = "updated climb", "“20, updated”"
-        updated = versus(frame, UPDATED, "20, updated", names=names)
+        updated = versus(frame, UPDATED, "20, updated", names=("updated climb", "“20, updated”"))
         plain = versus(frame, CLIMB, "20", names=("plain climb", "“20”"))
         claimed = {"ahead": updated.ahead, "by less": updated.value > plain.value}
         yield claimed, f"{name}: {updated}; {plain}"
@@ -378,9 +365,10 @@ ONCE = "all intervals at once"
 duel("F 11", "recipe-adam", "recipe", "ahead", ONCE, said="Adam")
 duel("F 11", "recipe-lm", "recipe", "ahead", ONCE, said=LM)
 
-for half in ("climbed only", "moved only"):
+halves = "climbed only", "moved only"
+for half in halves:
     duel("F 11 controls", "recipe-lm", half, "ahead", ONCE, claim="halves beat all at once")
-for half in ("climbed only", "moved only"):
+for half in halves:
     duel("F 11 controls", "recipe-lm", "recipe", "ahead", half, claim="the recipe beats halves")
 
 axes = {"kind": "axes", "claim": "ahead along the axes"}
@@ -750,6 +738,7 @@ def in_32_bits_kan_and_mlp_are_close(frame):
 @judge("L 6", "digits")
 def turned_the_lead_is_gone(frame):
     runs = where(frame, task="digits:turned exp_sine")
-    kan, mlp = (where(runs, family=name).set_index("seed")["test_loss"] for name in ("KAN", "MLP"))
-    ratio = Versus("KAN", "MLP", statistics.interval(np.log(kan**0.5 / mlp**0.5).astype(float)))
+    losses = (where(runs, family=name).set_index("seed")["test_loss"] for name in ("KAN", "MLP"))
+    kan, mlp = (np.log(loss.astype(float)) / 2 for loss in losses)
+    ratio = versus_logs("KAN", kan, "MLP", mlp)
     yield {"above a third": ratio.value > 1 / 3}, ratio

@@ -5,7 +5,7 @@ import pytest
 
 import evidence
 from evidence import EXPERIMENTS
-from evidence.verdicts import outcomes
+from evidence.verdicts import comparisons, outcomes
 
 VERDICTS = {  # of those whose rows are complete; who changes rows or a rule looks again
     "holds": "A 2, A 3, A 5, A dense, F 6, F 7, F 8, F 10, H 3, H 4, H 5, I 2, I 3, I 5, I 6, I 7, "
@@ -40,7 +40,7 @@ def test_the_verdicts_are_those_of_the_rows(found):
 
 
 def test_open_is_what_lacks_rows(found, monkeypatch):
-    complete = outcomes.rows("climbs-adam")
+    complete = comparisons.rows("climbs-adam")
     monkeypatch.setattr(complete, "attrs", {"runs": complete.attrs["runs"] - 1})
     of = {outcome.label: outcome for outcome in outcomes.outcomes()}
     assert {label for label in of if of[label].verdict == "open"} == {
