@@ -10,7 +10,6 @@ import pytest
 
 import evidence
 from evidence import Comparison, statistics
-from evidence.tasks.laws import LAWS
 from evidence.verdicts import claims, kinds
 from evidence.verdicts.judging import word
 
@@ -147,14 +146,6 @@ def test_a_third_of_the_parameters_on_formulas_from_the_raw_rows(table):
     ratio = math.exp(np.mean([kan[key] - mlp[key] for key in kan]))
     said = table.loc["A KAN needs half of an MLP's parameters.", "numbers"]
     assert f"along the axes {ratio:.2f} [" in said
-
-
-def test_formulas_found_from_the_raw_rows(table):
-    frame = evidence.load("recovery")
-    possible = frame.law.map(lambda law: LAWS[law].holds) & (frame.noise == 0)
-    share = (frame[possible].outcome == "found").mean()
-    said = table.loc["A KAN can be read: it turns into a formula.", "numbers"]
-    assert f"found in {100 * share:.0f} % of runs" in said
 
 
 def test_the_fields_own_is_chosen_on_validation_samples():

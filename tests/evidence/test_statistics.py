@@ -69,15 +69,6 @@ def test_by_hand():
     assert math.log(s.high / s.ratio) == pytest.approx(12.706204736 * math.log(2))
 
 
-def test_the_other_way_round():
-    frame = contest(EFFECTS)
-    there, back = statistics.ratios(frame, "KAN", "MLP"), statistics.ratios(frame, "MLP", "KAN")
-    np.testing.assert_allclose(there.ratio * back.ratio, 1)
-    np.testing.assert_allclose(there.low * back.high, 1)
-    np.testing.assert_allclose(there.p_holm, back.p_holm)
-    assert list(back.verdict) == [{"a": "b", "b": "a"}.get(v, v) for v in there.verdict]
-
-
 @pytest.mark.parametrize(
     "effect, noise, verdict",
     [(0.0, 0.05, "tie"), (0.0, 1.0, "undecided"), (-0.1, 0.01, "tie"), (0.3, 0.05, "b")],
@@ -169,11 +160,8 @@ def test_medians():
     columns = "contest kind task family seeds median least largest diverged p90 parameters seconds"
     assert " ".join(found) == columns and list(found.family) == ["KAN", "MLP"]
     kan = frame[frame.family == "KAN"].test_error
-    assert tuple(found.loc[0, ["median", "least", "largest"]]) == (
-        kan.median(),
-        kan.min(),
-        kan.max(),
-    )
+    expected = kan.median(), kan.min(), kan.max()
+    assert tuple(found.loc[0, ["median", "least", "largest"]]) == expected
 
 
 @pytest.mark.parametrize(
@@ -183,7 +171,7 @@ def test_medians():
         (lambda f: statistics.per_task(f, "kan", "MLP"), "a='kan'; expected one of 'KAN', 'MLP'"),
         (lambda f: statistics.ratios(f[["kind"]], "KAN", "MLP"), "frame has no column 'task'"),
         (
-            lambda f: statistics.ratios(
+            lambda f: statistics.per_task(
                 pandas.concat([f, f.assign(contest="seconds")]), "KAN", "MLP"
             ),
             r"the contests \['parameters', 'seconds'\]; expected one",
@@ -271,22 +259,17 @@ def test_effects_alone_and_in_company_are_paired_t_tests():
 
 
 def test_the_interval_of_a_main_effect_is_the_wider_one():
-    for spread, axis in ((("family",), 1), (("seed",), 0)):
-        frame = factorial(np.random.default_rng(2))
+    for spread, axis in (("family", 1), ("seed", 0)):
+        frame = factorial(np.random.default_rng(2)).query("task == 'one'")
         noise = np.random.default_rng(3).normal(size=len(frame))
-        with_it = frame.family.str.contains("update")
-        by_what = frame[spread[0]].astype("category").cat.codes
-        frame["test_error"] = np.exp(np.where(with_it, by_what, 0) + 0.01 * noise)
-        one = statistics.effects(frame[frame.task == "one"])
-        one = one.set_index(["extra", "where"]).sort_index()
-        logs = np.log(
-            frame[frame.task == "one"].pivot(index="family", columns="seed", values="test_error")
-        )
+        codes = frame[spread].astype("category").cat.codes
+        frame["test_error"] = np.exp(codes * frame.family.str.contains("update") + 0.01 * noise)
+        row = statistics.effects(frame).set_index(["extra", "where"]).loc["update", "main"]
+        logs = np.log(frame.pivot(index="family", columns="seed", values="test_error"))
         without = [name for name in logs.index if "update" not in name]
         withs = ["update" if name == "minimal" else f"{name} + update" for name in without]
         means = (logs.loc[withs].to_numpy() - logs.loc[without].to_numpy()).mean(axis)
         t = stats.t.interval(0.95, len(means) - 1, means.mean(), stats.sem(means))
-        row = one.loc["update", "main"]
         assert (row.low, row.high) == pytest.approx(tuple(np.exp(t)))
 
 
