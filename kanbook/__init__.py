@@ -1,8 +1,9 @@
 """kanbook: the small library under the book "Kolmogorov-Arnold networks in practice".
 
 The lesson, an evening's read in this order: ``splines`` (curves), ``layers`` (a curve on every
-edge), ``networks`` (layers in a row), ``counting`` (what they cost), ``grids`` (moving knots),
-``training`` (one loop), ``derivatives`` (of any order).
+edge), ``tanh`` (an edge of two numbers), ``networks`` (layers in a row), ``counting`` (what they
+cost), ``grids`` (moving knots), ``training`` (one loop), ``optimizers`` (for smooth problems),
+``derivatives`` (of any order).
 
 Uses of it: ``functions`` and ``formulas`` (from curves to formulas), ``export`` (JSON, C,
 JavaScript), ``race`` (a fair race on data of your own), ``tasks`` (what to learn), ``plots``
@@ -16,8 +17,9 @@ import importlib
 from . import grids, splines
 from .counting import Operations, count_operations, count_parameters
 from .grids import extend_grid, update_grid
-from .layers import KANLayer, TanhLayer
+from .layers import KANLayer
 from .networks import KAN, MLP, Mixture, TanhKAN
+from .tanh import TanhLayer
 from .training import History, fit
 
 __version__ = "1.0.0"

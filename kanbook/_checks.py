@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from types import ModuleType
 
@@ -21,9 +21,9 @@ def check_name(argument: str, value: str, known: Iterable[str]) -> None:
 
 def check_integer(name: str, value: int, minimum: int, maximum: int | None = None) -> None:
     expected = (
-        f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
+        f"an integer {f'>= {minimum}' if maximum is None else f'from {minimum} to {maximum}'}"
     )
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not isinstance(value, Integral):
         raise TypeError(f"{name}={value!r}; expected {expected}")
     if value < minimum or (maximum is not None and value > maximum):
         raise ValueError(f"{name}={value!r}; expected {expected}")
@@ -33,17 +33,13 @@ def check_degree(degree: int) -> None:
     check_integer("degree", degree, 0, MAX_DEGREE)
 
 
-def check_grid_size(grid_size: int) -> None:
-    check_integer("grid_size", grid_size, 1)
-
-
 def check_number(
     name: str, value: float, *, minimum: float, maximum: float = math.inf, positive: bool = False
 ) -> None:
     expected = f"finite number {'>' if positive else '>='} {minimum}"
     if maximum < math.inf:
         expected = f"number from {minimum} to {maximum}"
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not isinstance(value, Real):
         raise TypeError(f"{name}={value!r}; expected a {expected}")
     if not minimum <= value <= maximum or value == math.inf or (positive and value == 0):
         raise ValueError(f"{name}={value!r}; expected a {expected}")
@@ -55,29 +51,22 @@ def check_flag(name: str, value: bool) -> None:
 
 
 def check_dtype(dtype: torch.dtype | None) -> None:
-    if dtype is None:
-        return
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise TypeError(f"dtype={dtype!r}; expected a floating-point torch.dtype, or None")
 
 
 def check_domain(domain: tuple[float, float]) -> tuple[float, float]:
-    if not isinstance(domain, (tuple, list)) or not all(
-        isinstance(end, Real) and not isinstance(end, bool) for end in domain
-    ):
-        raise TypeError(f"domain={domain!r}; expected two numbers (a, b) with a < b")
-    if len(domain) != 2:
-        raise ValueError(f"domain={domain!r}; expected two numbers (a, b) with a < b")
-    a, b = map(float, domain)
-    if not (math.isfinite(a) and math.isfinite(b) and a < b):
+    ends = tuple(domain) if isinstance(domain, (tuple, list)) else ()
+    if len(ends) != 2 or not all(isinstance(end, Real) and math.isfinite(end) for end in ends):
+        raise ValueError(f"domain={domain!r}; expected two finite numbers (a, b) with a < b")
+    a, b = map(float, ends)
+    if not a < b:
         raise ValueError(f"domain={domain!r}; expected two finite numbers (a, b) with a < b")
     return a, b
 
 
 def check_widths(widths: Sequence[int]) -> None:
-    if isinstance(widths, str) or not isinstance(widths, Sequence):
-        raise TypeError(f"widths={widths!r}; expected a list of two or more integers >= 1")
-    if len(widths) < 2:
+    if isinstance(widths, str) or not isinstance(widths, Sequence) or len(widths) < 2:
         raise ValueError(f"widths={widths!r}; expected a list of two or more integers >= 1")
     for position, width in enumerate(widths):
         check_integer(f"widths[{position}]", width, 1)
@@ -120,20 +109,20 @@ def check_knots(knots: Tensor, degree: int, name: str = "knots") -> None:
             f"m >= 2 * degree + 2 = {2 * degree + 2}"
         )
     check_finite(name, knots)
-    falls = knots.diff() < 0
-    if falls.any():
-        i = falls.nonzero()[0].tolist()
-        pair = [knots[(*i[:-1], i[-1] + step)].item() for step in (0, 1)]
+    falls = (knots.diff() < 0).nonzero()
+    if len(falls):
+        *row, i = falls[0].tolist()
+        t = knots[tuple(row)].tolist()
         raise ValueError(
-            f"{name} is not sorted, {pair[0]} stands before {pair[1]} at index {i}; "
-            "expected values that never decrease"
+            f"{name} is not sorted, {t[i]} stands before {t[i + 1]}; expected values that never "
+            "decrease"
         )
-    empty = knots[..., degree] == knots[..., -degree - 1]
+    start = knots[..., degree]
+    empty = start == knots[..., -degree - 1]
     if empty.any():
         raise ValueError(
             f"{name}[..., {degree}] and {name}[..., {-degree - 1}] are both "
-            f"{knots[..., degree][empty][0].item()}: the domain between them is empty; "
-            "expected a domain of positive length"
+            f"{start[empty][0].item()}: the domain between them is empty"
         )
 
 
@@ -149,28 +138,14 @@ def check_points(x: Tensor, knots: Tensor) -> None:
 def check_coef(coef: Tensor, knots: Tensor, degree: int) -> None:
     check_like("coef", coef, "knots", knots)
     n = knots.shape[-1] - degree - 1
-    fits_layer = coef.ndim == 3 and knots.ndim in (1, 2) and coef.shape[-1] == n
-    if knots.ndim == 2:
-        fits_layer = fits_layer and coef.shape[0] == knots.shape[0]
-    if not fits_layer and not (knots.ndim == 1 and coef.shape == (n,)):
-        inputs = knots.shape[0] if knots.ndim == 2 else "I"
+    inputs = knots.shape[0] if knots.ndim == 2 else "I"
+    layer = coef.ndim == 3 and coef.shape[-1] == n and inputs in ("I", coef.shape[0])
+    if not layer and not (knots.ndim == 1 and coef.shape == (n,)):
         raise ValueError(
             f"coef has shape {tuple(coef.shape)}; expected "
             + (f"({n},) or " if knots.ndim == 1 else "")
             + f"({inputs}, O, {n}) to match knots of shape {tuple(knots.shape)} and degree {degree}"
         )
-
-
-def check_pair(inputs_name: str, inputs: Tensor, targets_name: str, targets: Tensor) -> None:
-    check_tensor(inputs_name, inputs)
-    check_like(targets_name, targets, inputs_name, inputs)
-    if inputs.ndim != 2 or targets.ndim != 2 or len(inputs) != len(targets) or len(inputs) == 0:
-        raise ValueError(
-            f"{inputs_name} has shape {tuple(inputs.shape)} and {targets_name} "
-            f"{tuple(targets.shape)}; expected (N, I) and (N, O) with N >= 1"
-        )
-    check_finite(inputs_name, inputs)
-    check_finite(targets_name, targets)
 
 
 def check_features(x: Tensor, in_features: int, reference_name: str, reference: Tensor) -> None:
@@ -200,34 +175,17 @@ def check_samples(
     inputs_name: str, inputs: Tensor, targets_name: str, targets: Tensor, *, any_targets: bool
 ) -> None:
     """Targets of any kind, one for each input, are for losses of the caller's own."""
-    if not any_targets:
-        check_pair(inputs_name, inputs, targets_name, targets)
-        return
     check_tensor(inputs_name, inputs)
     check_finite(inputs_name, inputs)
-    if not isinstance(targets, Tensor) or targets.ndim == 0 or len(targets) != len(inputs):
-        what = tuple(targets.shape) if isinstance(targets, Tensor) else type(targets).__name__
+    if not any_targets:
+        check_like(targets_name, targets, inputs_name, inputs)
+        check_finite(targets_name, targets)
+    pair = inputs.ndim == targets.ndim == 2 or any_targets and targets.ndim > 0
+    if not pair or len(inputs) != len(targets) or len(inputs) == 0:
         raise ValueError(
-            f"{targets_name} is {what}; expected a tensor with one entry for each of the "
-            f"{len(inputs)} {inputs_name}"
+            f"{inputs_name} has shape {tuple(inputs.shape)} and {targets_name} "
+            f"{tuple(targets.shape)}; expected (N, I) and (N, O) with N >= 1"
         )
-
-
-def check_validation(validation: tuple[Tensor, Tensor], *, any_targets: bool = False) -> None:
-    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-        raise TypeError(
-            f"validation is a {type(validation).__name__}; expected a pair (inputs, targets)"
-        )
-    inputs, targets = validation
-    names = "validation inputs", "validation targets"
-    check_samples(names[0], inputs, names[1], targets, any_targets=any_targets)
-
-
-def check_steps(name: str, value: object, steps: int) -> None:
-    if isinstance(value, (str, Mapping)) or not isinstance(value, Collection):
-        raise TypeError(f"{name}={value!r}; expected a collection of steps")
-    for step in value:
-        check_integer(f"{name}: step", step, 1, steps)
 
 
 def needed(module: str, install: str | None = None) -> ModuleType:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from torch import nn
 
-from .layers import KANLayer, SplineLayer, TanhLayer
+from .layers import KANLayer, SplineLayer
 from .networks import Activation, in_a_row
+from .tanh import TanhLayer
 
 __all__ = ["Operations", "count_operations", "count_parameters"]
 
@@ -38,32 +39,23 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
     r"""Return how many operations a network needs for one sample, forward.
 
     **Counting rule.** A multiply-add, :math:`a b + c`, counts as one, and so does a multiplication,
-    an addition or a subtraction alone. Every sum starts at the bias, or at zero where there is
-    none: so a product costs one with its addition, and a bias costs nothing. Calls of the base
-    function, of tanh and of an activation function are counted apart. What depends on parameters
-    or knots alone, such as :math:`1 / (t_{i+p} - t_i)`, is no cost of a sample; finding the
-    interval in which x lies (degree 0) is not counted.
+    an addition or a subtraction alone; a bias costs nothing, since every sum starts at it. Calls of
+    the base function, of tanh and of an activation function are counted apart. What depends on
+    parameters or knots alone is no cost of a sample; finding the interval of x is not counted.
 
     **Conventions.** What the edges of one input have in common - basis functions, base function,
-    :math:`x^2` of a tanh layer - is computed R times. A layer computes it once for each input,
-    R = I: ``"shared"``. Published counts let every edge compute all that it needs, R = IO:
-    ``"edge"``. Both follow the formula and compute all n = G + k basis functions. ``"local"`` is
-    as ``"shared"``, but uses their local support: it computes only the n = k + 1 functions that are
-    not zero at x, whatever G is. So do the programs of :mod:`kanbook.export`. Layers compute no
-    other functions either, but may multiply coefficients by zeros, where a matrix product is
-    faster; and their time depends on other things too (chapter 13).
+    :math:`x^2` of a tanh layer - is computed R times: ``"shared"``, once for each input, R = I, as
+    layers do; ``"edge"``, by every edge, R = IO, as published counts have it. Both compute all
+    n = G + k basis functions. ``"local"`` is as ``"shared"``, but computes only the n = k + 1
+    functions that are not zero at x, as the programs of :mod:`kanbook.export` do.
 
     **Basis functions.** Level p of the Cox-de Boor recursion has :math:`G + 2k - p` functions. Each
     takes 6: two differences to knots, two products with an inverse width, a product and a
-    multiply-add with functions of level p - 1. For all levels together
+    multiply-add. In ``"local"``, level p makes p + 1 functions of p, each of which takes 5: two
+    differences, a division, and a share in two neighbours. For all levels together
 
-    .. math:: C = 6 \sum_{p=1}^{k} (G + 2k - p) = 3k\,(2G + 3k - 1)
-
-    This is :func:`~kanbook.splines.cox_de_boor`. In ``"local"``, level p makes p + 1 functions
-    of p. Each of these p is divided by the width of its support, and has a share in two
-    neighbours: 5 with the two differences, so
-
-    .. math:: C = 5 \sum_{p=1}^{k} p = \tfrac{5}{2} k\,(k + 1)
+    .. math:: C = 6 \sum_{p=1}^{k} (G + 2k - p) = 3k\,(2G + 3k - 1) \quad\text{or}\quad
+              C = 5 \sum_{p=1}^{k} p = \tfrac{5}{2} k\,(k + 1) \ .
 
     ================  =====================================================  ====================
     layer             multiply-adds                                          functions
@@ -82,9 +74,6 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
         model: one of these layers, or an ``nn.Sequential`` of them, such as every network here.
         convention: ``"shared"``, ``"edge"`` or ``"local"``.
 
-    Returns:
-        ``Operations(multiply_adds, functions)``.
-
     Raises:
         TypeError: the model contains another module.
         ValueError: ``convention`` is unknown, or an activation function comes first, where the
@@ -94,8 +83,6 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
         >>> from kanbook import KAN, MLP
         >>> count_operations(MLP([2, 5, 1]))
         Operations(multiply_adds=15, functions=5)
-        >>> count_operations(KAN([2, 5, 1])), count_operations(KAN([2, 5, 1]), "edge")
-        (Operations(multiply_adds=1254, functions=0), Operations(multiply_adds=2550, functions=0))
         >>> count_operations(KAN([2, 5, 1]), "local")  # 7 * 30 for bases, 15 * 4 for coefficients
         Operations(multiply_adds=270, functions=0)
 
@@ -110,37 +97,36 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
             if width is None:
                 raise ValueError(f"model starts with {module}; expected a layer before it")
             functions += width
-            continue
-        if isinstance(module, SplineLayer) and not isinstance(module, KANLayer):
+        elif isinstance(module, SplineLayer) and not isinstance(module, KANLayer):
             width = len(module.knots)  # a spline at every node
-            bases, n = _basis_operations(module, convention)
-            multiply_adds += width * (bases + n)
-            continue
-        if not isinstance(module, (KANLayer, TanhLayer, nn.Linear)):
+            multiply_adds += width * sum(_basis_operations(module, convention))
+        elif isinstance(module, (KANLayer, TanhLayer, nn.Linear)):
+            width = module.out_features
+            of_layer = _layer_operations(module, convention)
+            multiply_adds, functions = multiply_adds + of_layer[0], functions + of_layer[1]
+        else:
             raise TypeError(
                 f"model contains a {type(module).__name__}; expected KANLayer, TanhLayer, "
                 "nn.Linear, Activation, or nn.Sequential of them"
             )
-        edges = module.in_features * module.out_features
-        repeats = edges if convention == "edge" else module.in_features
-        width = module.out_features
-        if isinstance(module, KANLayer):
-            if module.mask is not None:
-                edges = int(module.mask.sum())
-                repeats = edges if convention == "edge" else module.in_features
-            bases, n = _basis_operations(module, convention)
-            multiply_adds += repeats * bases + edges * n
-            if module.spline_weight is not None:
-                multiply_adds += edges
-            if module.base_weight is not None:
-                multiply_adds += edges
-                functions += repeats
-        elif isinstance(module, TanhLayer):
-            multiply_adds += repeats + (3 if module.tanh == "edge" else 2) * edges
-            functions += {"edge": edges, "sum": width, None: 0}[module.tanh]
-        else:
-            multiply_adds += edges
     return Operations(multiply_adds, functions)
+
+
+def _layer_operations(layer: nn.Module, convention: str) -> tuple[int, int]:
+    """The rows of the table that have edges."""
+    edges = layer.in_features * layer.out_features
+    if isinstance(layer, KANLayer) and layer.mask is not None:
+        edges = int(layer.mask.sum())
+    repeats = edges if convention == "edge" else layer.in_features
+    if isinstance(layer, KANLayer):
+        bases, n = _basis_operations(layer, convention)
+        with_base = layer.base_weight is not None
+        weights = (layer.spline_weight is not None) + with_base
+        return repeats * bases + edges * (n + weights), repeats * with_base
+    if isinstance(layer, TanhLayer):
+        functions = {"edge": edges, "sum": layer.out_features, None: 0}[layer.tanh]
+        return repeats + (3 if layer.tanh == "edge" else 2) * edges, functions
+    return edges, 0
 
 
 def _basis_operations(layer: SplineLayer, convention: str) -> tuple[int, int]:

@@ -22,8 +22,9 @@ from torch.nn import functional as F
 
 from . import _programs
 from ._checks import check_finite, check_knots
-from .layers import KANLayer, TanhLayer
+from .layers import KANLayer
 from .networks import KAN, MLP, Activation, Mixture, Network, TanhKAN
+from .tanh import TanhLayer
 
 __all__ = ["from_dict", "load", "save", "to_c", "to_dict", "to_javascript"]
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from . import splines
-from ._checks import check_finite, check_grid_size, check_number, check_tensor
-from .layers import SplineLayer
+from ._checks import check_finite, check_integer, check_number, check_points, check_tensor
+from .layers import SplineLayer, named_spline_layers, samples_of, uncompiled
 
 __all__ = ["update_grid", "extend_grid"]
 
@@ -34,22 +34,19 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
 
     The new domain of an input reaches from its smallest to its largest sample. With G intervals,
     the knots inside are a blend of evenly spaced ones and of quantiles, between which lie equally
-    many samples: ``grid_eps * uniform + (1 - grid_eps) * quantiles``. Where samples repeat,
-    quantiles coincide; the blend is then made as much more even as it takes for every interval to
-    be at least a thousandth of the mean one. On either side follow k more knots at the distance
-    of the outermost two. An input whose samples are all alike keeps its knots.
+    many samples: ``grid_eps * uniform + (1 - grid_eps) * quantiles``, more even where it takes
+    that for every interval to be at least a thousandth of the mean one. On either side follow k
+    more knots at the distance of the outermost two. An input without spread keeps its knots.
 
-    The new curve is the best approximation of the old one on the new domain, in the least-squares
-    sense (:func:`kanbook.splines.refine`; spline weights stay as they are and multiply the same
-    curve as before). The integral runs over the domain, not over the samples, so that a curve
-    cannot swing between them however few they are. Two losses are possible: where the data lie
-    beyond the old knots the old curve was zero, and stays so; where the new domain is the wider
-    or its knots elsewhere, the G + k functions may no longer be able to follow the old curve.
+    The new curve is the best approximation of the old one on the new domain
+    (:func:`kanbook.splines.refine`). The integral runs over the domain, not over the samples, so
+    that a curve cannot swing between them however few they are. Where the data lie beyond the old
+    knots the old curve was zero, and stays so; where the new domain is the wider or its knots
+    elsewhere, the G + k functions may no longer be able to follow the old curve.
 
-    Layers are visited in the order of the model's forward pass in evaluation mode, each with the
-    inputs that the layers already updated make of ``x``. An optimizer's memory of the old
-    coefficients is worth nothing afterwards: make a new one, or let
-    :func:`kanbook.training.fit` do both.
+    Layers are visited in the order of the forward pass in evaluation mode, each with the inputs
+    that the layers already updated make of ``x``. An optimizer's memory of the old coefficients is
+    worth nothing afterwards: make a new one, or let :func:`kanbook.training.fit` do both.
 
     Args:
         model: a layer or network, changed in place. Parameters stay the same objects.
@@ -57,10 +54,9 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
         grid_eps: 0 for quantiles, 1 for even spacing. PyKAN 0.2.8 has 0.02 too.
 
     Raises:
-        TypeError, ValueError: the model has no spline layer; x is not finite, does not
-            fit the model, or holds fewer than two different samples; ``grid_eps`` is outside
-            [0, 1]; an activation or coefficient is not finite; layers share coefficients, or one
-            runs twice or not at all. The model is then unchanged.
+        TypeError, ValueError: the model has no spline layer; x does not fit it, is not finite or
+            holds fewer than two different samples; a number in the model is not finite; layers
+            share coefficients, or one runs twice or not at all. The model is then unchanged.
 
     Example:
         >>> from kanbook import KAN
@@ -84,19 +80,18 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
     New knots stand where the old ones, as a function of their number, are interpolated linearly:
     going from 5 to 10 intervals halves each, even where they differ in width. If ``grid_size`` is
     a multiple of the old one, all old knots are among the new and the function stays the same to
-    rounding error. Otherwise (3 to 5) the new curve is the best approximation on the domain, as
-    in :func:`update_grid`, and keeps the old one's shape but not exactly. Outside the domain a
-    curve fades within k intervals, which are narrower afterwards: there the function changes,
-    and a ``RuntimeWarning`` says how many inputs lie there. :func:`update_grid` first leaves none.
+    rounding error. Otherwise (3 to 5) the new curve is the best approximation on the domain.
+    Outside the domain a curve fades within k intervals, which are narrower afterwards: there the
+    function changes, and a ``RuntimeWarning`` says how many inputs lie there. :func:`update_grid`
+    first leaves none.
 
     ``layer.coef`` becomes a new parameter with a new shape, so an optimizer made before must be
     replaced, which :func:`kanbook.training.fit` does.
 
     Args:
         model: a layer or network, changed in place.
-        x: samples of its inputs, shape ``(..., I)``, at least two that differ. They only show in
-            which order and with which inputs the layers run: the curves are kept on their whole
-            domains.
+        x: samples of its inputs, shape ``(..., I)``, at least two that differ; the curves are kept
+            on their whole domains all the same.
         grid_size: the new number of intervals G of every spline layer, no less than the present.
 
     Raises:
@@ -114,20 +109,23 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
     Source: Liu et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 2.4.
     In the book: chapter 8.
     """
-    check_grid_size(grid_size)
+    check_integer("grid_size", grid_size, 1)
     for name, layer in spline_layers(model).items():
         if grid_size < layer.grid_size:
             raise ValueError(
                 f"grid_size={grid_size!r}; expected at least {layer.grid_size}, the present one of "
-                f"{call(name)}"
+                f"{label(name)}"
             )
     outside = []
 
     def finer(name: str, layer: SplineLayer, samples: Tensor) -> Tensor:
         knots = _subdivide(layer, grid_size)
-        share = _share_outside(layer, samples)
-        if share > 0 and knots is not layer.knots:
-            outside.append(f"{share:.1%} of the inputs of {call(name)}")
+        start, end = layer.domain
+        rounding = 1e-6 * (end - start)
+        beyond = (samples < start - rounding) | (samples > end + rounding)
+        if beyond.any() and knots is not layer.knots:
+            share = beyond.double().mean().item()
+            outside.append(f"{share:.1%} of the inputs of {label(name)}")
         return knots
 
     _rebuild(model, x, finer, once=False)
@@ -141,27 +139,20 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
 
 
 def spline_layers(model: nn.Module) -> dict[str, SplineLayer]:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}; expected a torch.nn.Module")
-    layers = {name: m for name, m in model.named_modules() if isinstance(m, SplineLayer)}
+    """The spline layers of a model by name; there must be some, each with its own coefficients."""
+    layers = named_spline_layers(model)
     if not layers:
         raise ValueError(
             f"model is a {type(model).__name__} without spline layers; expected at least one layer "
             "with knots, such as KANLayer"
         )
-    owners: dict[nn.Parameter, str] = {}
-    for name, layer in layers.items():
-        coef = layer._parameters.get("coef")
-        if coef is None:
-            raise ValueError(f"coef of {call(name)} is parametrized; expected a plain parameter")
-        if owners.setdefault(coef, name) != name:
-            raise ValueError(
-                f"{call(owners[coef])} and {call(name)} share their coef; expected one for each"
-            )
+    if len({layer.coef for layer in layers.values()}) < len(layers):
+        raise ValueError("spline layers share their coef; expected one for each")
     return layers
 
 
-def call(name: str) -> str:
+def label(name: str) -> str:
+    """How messages call a layer of that name."""
     return f"layer {name!r}" if name else "the layer"
 
 
@@ -171,7 +162,7 @@ def check_calls(model: nn.Module, calls: list[tuple[SplineLayer, Tensor]]) -> No
     for name, layer in spline_layers(model).items():
         if ran.count(layer) != 1:
             raise ValueError(
-                f"{call(name)} runs {ran.count(layer)} times; expected one call a pass, which "
+                f"{label(name)} runs {ran.count(layer)} times; expected one call a pass, which "
                 "update_grid needs"
             )
 
@@ -190,35 +181,27 @@ def _rebuild(
     """
     layers = spline_layers(model)
     check_tensor("x", x)
-    rows = x.reshape(-1, x.shape[-1]) if x.ndim >= 2 and x.shape[-1] > 0 else x.new_empty(0, 1)
-    if len(rows) < 2:
-        raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, I), at least two samples")
     check_finite("x", x)
-    if (rows == rows[0]).all():
+    if x.ndim < 2 or (x == x.reshape(-1, x.shape[-1])[:1]).all():
         raise ValueError(
-            f"x has the same row in all {len(rows)} samples, {rows[0].tolist()}; expected rows "
-            "that differ"
+            f"x has shape {tuple(x.shape)}; expected (N, I), at least two samples that differ"
         )
-
     trial = copy.deepcopy(model).eval()
     copies = {layer: name for name, layer in spline_layers(trial).items()}
     visited = set()
 
     def change(layer: SplineLayer, args: tuple, kwargs: dict) -> None:
-        name = copies[layer]
+        name, samples = copies[layer], samples_of(args, kwargs)
+        if layer in visited and once:
+            raise ValueError(f"{label(name)} runs more than once; expected one call a pass")
         if layer in visited:
-            if once:
-                raise ValueError(f"{call(name)} runs more than once; expected one call a pass")
             return
         visited.add(layer)
-        inputs = args[0] if args else kwargs["x"]
-        samples = inputs.reshape(-1, inputs.shape[-1])
-        if samples.shape[-1] != len(layer.knots):
-            return  # its forward pass says what is wrong
-        check_finite(f"the input of {call(name)}", samples)
-        check_finite(f"coef of {call(name)}", layer.coef)
+        check_points(samples, layer.knots)
+        check_finite(f"the input of {label(name)}", samples)
+        check_finite(f"coef of {label(name)}", layer.coef)
         knots = new_knots(name, layer, samples)
-        coef = splines.refine(layer.coef, layer.knots, knots, layer.degree, whole=True)
+        coef = splines.refine(layer.coef, layer.knots, knots, layer.degree)
         if knots.shape == layer.knots.shape:  # to the last bit where nothing has changed
             same = (knots == layer.knots).all(-1)[:, None, None]
             coef = torch.where(same, layer.coef, coef)
@@ -226,10 +209,11 @@ def _rebuild(
 
     for layer in copies:
         layer.register_forward_pre_hook(change, with_kwargs=True)
-    trial(x)
+    with uncompiled(trial):
+        trial(x)
     for layer, name in copies.items():
         if layer not in visited:
-            raise ValueError(f"{call(name)} takes no part in the forward pass; expected one call")
+            raise ValueError(f"{label(name)} takes no part in the forward pass; expected one call")
     for layer, name in copies.items():
         layers[name].set_grid(layer.knots, layer.coef)
 
@@ -261,13 +245,6 @@ def _follow(layer: SplineLayer, samples: Tensor, grid_eps: float) -> Tensor:
     knots = _with_margin(inside.T, layer.degree).to(layer.knots)
     # Too narrow for this dtype to tell its knots apart: all samples are as good as equal.
     return torch.where(_too_close(knots), layer.knots, knots)
-
-
-def _share_outside(layer: SplineLayer, samples: Tensor) -> float:
-    """The share of samples outside the domain, by more than rounding."""
-    start, end = layer.domain
-    rounding = 1e-6 * (end - start)
-    return ((samples < start - rounding) | (samples > end + rounding)).double().mean().item()
 
 
 def _subdivide(layer: SplineLayer, grid_size: int) -> Tensor:

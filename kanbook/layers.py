@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 
 import torch
 from torch import Tensor, nn
 
 from . import splines
-from ._checks import (
-    as_generator,
-    check_dtype,
-    check_features,
-    check_flag,
-    check_integer,
-    check_points,
-)
+from ._checks import as_generator, check_flag, check_integer, check_points
 from .fast import autocasts, sum_splines
 
-__all__ = ["KANLayer", "TanhLayer"]
-
-# A TanhLayer's values of edges: fewer than FEW are computed the plain way, CHUNK at a time at most.
-FEW, CHUNK = 2**15, 2**20
+__all__ = ["KANLayer"]
 
 
 def full_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -33,13 +24,13 @@ def full_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """
 
     @wraps(forward)
-    def run(layer: nn.Module, x: Tensor) -> Tensor:
+    def in_own_dtype(layer: nn.Module, x: Tensor) -> Tensor:
         if not (isinstance(x, Tensor) and autocasts(x)):
             return forward(layer, x)
         with torch.autocast(x.device.type, enabled=False):
             return forward(layer, x.to(next(layer.parameters()).dtype))
 
-    return run
+    return in_own_dtype
 
 
 class SplineLayer(nn.Module):
@@ -80,56 +71,80 @@ class SplineLayer(nn.Module):
 
     @torch.no_grad()
     def set_grid(self, knots: Tensor, coef: Tensor) -> None:
-        """Take over knots and coefficients of any grid size, as they are, without checks.
-
-        ``coef`` stays the same parameter if its shape does not change. Its gradient is dropped:
-        it belonged to the old grid.
-        """
+        """Take over knots and coefficients as they are; ``coef`` stays the parameter if it fits."""
         self.knots = knots.clone()
         if coef.shape == self.coef.shape:
             self.coef.copy_(coef)
-            self.coef.grad = None
+            self.coef.grad = None  # it belonged to the old grid
         else:
             self.coef = nn.Parameter(coef.clone(), requires_grad=self.coef.requires_grad)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        # A grid that has grown: make room for it; PyTorch then copies the numbers.
-        knots, coef = (state_dict.get(prefix + name) for name in ("knots", "coef"))
-        if isinstance(knots, Tensor) and isinstance(coef, Tensor):
-            inputs, outputs, _ = self.coef.shape
-            size = coef.shape[-1] - self.degree if coef.ndim == 3 else 0
-            shapes = (inputs, size + 2 * self.degree + 1), (inputs, outputs, size + self.degree)
-            if size >= 1 and size != self.grid_size and (knots.shape, coef.shape) == shapes:
-                self.set_grid(self.knots.new_empty(knots.shape), self.coef.new_empty(coef.shape))
+        # A grid that has grown: make room for it; PyTorch then copies the numbers, or refuses.
+        coef = state_dict.get(prefix + "coef")
+        if isinstance(coef, Tensor) and coef.shape[:-1] == self.coef.shape[:-1]:
+            knots = self.knots.new_empty(len(coef), coef.shape[-1] + self.degree + 1)
+            if knots.shape != self.knots.shape:
+                self.set_grid(knots, self.coef.new_empty(coef.shape))
         if prefix + "mask" in state_dict:  # edges that were pruned
             self.mask = torch.empty_like(self.coef[..., 0])
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+def named_spline_layers(model: nn.Module) -> dict[str, SplineLayer]:
+    """The spline layers of a model by name, which is the same where the model is compiled."""
+    return {
+        name.replace("_orig_mod.", ""): module
+        for name, module in model.named_modules()
+        if isinstance(module, SplineLayer)
+    }
+
+
+@contextmanager
+def uncompiled(model: nn.Module) -> Iterator[None]:
+    """Run a model's compiled modules as plain Python: inside ``torch.compile`` hooks are silent."""
+    kept = []
+    for module in model.modules():
+        if hasattr(module, "_orig_mod"):  # torch.compile(module)
+            kept.append((module, "forward", module.forward))
+            module.forward = module._orig_mod.__call__
+        elif module._compiled_call_impl is not None:  # module.compile()
+            kept.append((module, "_compiled_call_impl", module._compiled_call_impl))
+            module._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for module, name, compiled in kept:
+            setattr(module, name, compiled)
+
+
 @torch.no_grad()
 def run_and_record(model: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[SplineLayer, Tensor]]]:
-    """Run a model in evaluation mode; return its output, and what reached its spline layers.
-
-    Returns:
-        The output, and a list of (layer, samples of shape (N, I)) in the order of the calls.
-    """
+    """Run a model in evaluation mode; return its output, and what reached its spline layers: a
+    list of (layer, samples of shape (N, I)), in the order of the calls."""
     calls: list[tuple[SplineLayer, Tensor]] = []
 
     def note(layer: SplineLayer, args: tuple, kwargs: dict) -> None:
-        inputs = args[0] if args else kwargs["x"]
-        calls.append((layer, inputs.reshape(-1, inputs.shape[-1])))
+        calls.append((layer, samples_of(args, kwargs)))
 
-    layers = [module for module in model.modules() if isinstance(module, SplineLayer)]
+    layers = named_spline_layers(model).values()
     hooks = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in layers]
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        return model(x), calls
+        with uncompiled(model):
+            return model(x), calls
     finally:
         for hook in hooks:
             hook.remove()
         for module in training:
             module.training = True
+
+
+def samples_of(args: tuple, kwargs: dict) -> Tensor:
+    """What a hook of a layer is told, as samples of its inputs, shape (N, I)."""
+    x = args[0] if args else kwargs["x"]
+    return x.reshape(-1, x.shape[-1])
 
 
 class KANLayer(SplineLayer):
@@ -146,32 +161,19 @@ class KANLayer(SplineLayer):
 
     **Initialization.** Every edge starts as a straight line, :math:`\varphi_{i,o}(x) = r_{i,o}
     (x - \bar x) + \bar x / I`, with random slopes :math:`r_{i,o} \sim N(0, 1/I)` and
-    :math:`\bar x` the center of the domain. A spline is the line :math:`x` when each coefficient
-    is the mean of the k knots inside the support of its basis function. So the layer starts as a
-    linear layer that keeps the spread of its signal in both directions. Measured on 8 layers of
-    width 16 (cubic, inputs uniform on [-1, 1], mean of 5 seeds): the standard deviation of the
-    signal goes from 0.58 at the input to 0.45 at the output with G=5 and to 0.36 with G=20; that
-    of the gradient grows 1.3 and 7.5 times from output to input. Independent normal coefficients
-    of the same output variance keep the signal as well (0.58 and 0.56), but neighboring
-    coefficients differ, the curves are steep, and the gradient grows 67 times (G=5) and 3.9
-    million times (G=20). ``tests/kanbook/test_layers.py`` holds this experiment. The options start
-    as no-ops: bias 0, spline weights 1, base weights 0. Degree 0 is a staircase: no gradient passes
-    through it to earlier layers.
+    :math:`\bar x` the center of the domain. So the layer starts as a linear layer that keeps the
+    spread of its signal in both directions, where independent random coefficients make gradients
+    explode. The options start as no-ops. Degree 0 is a staircase, which passes no gradient on.
 
-    **Saving and loading.** The knots are part of the ``state_dict``. A layer that loads one with
-    another grid size takes over that size, with a new parameter ``coef``: load before you make an
-    optimizer. :func:`kanbook.grids.update_grid` and :func:`kanbook.grids.extend_grid` change the
-    grid.
+    **Loading.** The knots are part of the ``state_dict``. A layer that loads one with another grid
+    size takes over that size, with a new parameter ``coef``: load before you make an optimizer.
 
-    **Precision.** Under ``torch.autocast`` the layer keeps to its own dtype.
-
-    **Speed.** ``torch.compile(model)`` makes training faster, after some seconds of compiling: for
-    the first batch, once more for a second batch size, and for each new grid size. Inside it there
-    are no second derivatives and no ``torch.func`` transforms.
+    **Precision and speed.** Under ``torch.autocast`` the layer keeps to its own dtype.
+    ``torch.compile(model)`` makes training faster, after some seconds of compiling for each new
+    grid size. Inside it there are no second derivatives and no ``torch.func`` transforms.
 
     Args:
-        in_features: number of inputs I, at least 1.
-        out_features: number of outputs O, at least 1.
+        in_features, out_features: numbers of inputs I and outputs O.
         grid_size: number of grid intervals G on the domain.
         degree: degree k of the splines, 0 to 7.
         domain: interval (a, b) on which the knots lie. Beyond it the splines fade to zero.
@@ -184,8 +186,7 @@ class KANLayer(SplineLayer):
             PyTorch's global one if not given.
 
     Attributes:
-        knots: buffer of shape ``(I, G + 2k + 1)``.
-        coef: parameter of shape ``(I, O, G + k)``.
+        knots, coef: as of a :class:`SplineLayer`.
         spline_weight, base_weight: parameters of shape ``(I, O)``, or None.
         bias: parameter of shape ``(O,)``, or None.
         mask: buffer of shape ``(I, O)``, 0 for edges that are missing and 1 for the others, or
@@ -195,8 +196,7 @@ class KANLayer(SplineLayer):
         ``(..., I)`` to ``(..., O)``.
 
     Raises:
-        TypeError, ValueError: an argument is of the wrong type or out of range; in ``forward``, x
-            has another last dimension, dtype or device than the layer.
+        TypeError, ValueError: an argument is of the wrong type or out of range; x does not fit.
 
     Example:
         >>> layer = KANLayer(2, 3, grid_size=4)
@@ -254,29 +254,29 @@ class KANLayer(SplineLayer):
         self.coef.copy_(
             slope * (line - center).unsqueeze(1) + (center / self.in_features).unsqueeze(1)
         )
-        if self.spline_weight is not None:
-            self.spline_weight.fill_(1)
-        if self.base_weight is not None:
-            self.base_weight.zero_()
-        if self.bias is not None:
-            self.bias.zero_()
+        for option, start in ((self.spline_weight, 1), (self.base_weight, 0), (self.bias, 0)):
+            if option is not None:
+                option.fill_(start)
 
     @full_precision
     def forward(self, x: Tensor) -> Tensor:
         check_points(x, self.knots)
-        coef = self.coef
+        y = sum_splines(x, self.weighted_coef(), self.knots, self.degree)
+        if self.base_weight is not None:
+            base, weight = self._base(x), self.masked(self.base_weight)
+            y = torch.addmm(y, base, weight) if base.ndim == 2 else y + base @ weight
+        return y if self.bias is None else y + self.bias
+
+    def weighted_coef(self) -> Tensor:
+        """The coefficients of the edges' splines, times spline weights and mask."""
+        weighted = self.coef
         for weight in (self.spline_weight, self.mask):
             if weight is not None:
-                coef = coef * weight.unsqueeze(-1)
-        y = sum_splines(x, coef, self.knots, self.degree)
-        if self.base_weight is not None:
-            base, weight = self._base(x), self._masked(self.base_weight)
-            y = torch.addmm(y, base, weight) if base.ndim == 2 else y + base @ weight
-        if self.bias is not None:
-            y = y + self.bias
-        return y
+                weighted = weighted * weight.unsqueeze(-1)
+        return weighted
 
-    def _masked(self, edges: Tensor) -> Tensor:
+    def masked(self, edges: Tensor) -> Tensor:
+        """Numbers of the edges, 0 where an edge is missing."""
         return edges if self.mask is None else edges * self.mask
 
     def fixed_numbers(self) -> int:
@@ -290,29 +290,22 @@ class KANLayer(SplineLayer):
     def jacobian(self, x: Tensor, slopes: Tensor) -> Tensor:
         """Return how a number that depends on the outputs changes with the layer's own parameters.
 
-        A coefficient's derivative is its basis function's value times the slope in the output.
-
-        Args:
-            x: inputs, shape ``(N, I)``.
-            slopes: derivatives of the number in the layer's outputs, shape ``(N, O)``.
-
-        Returns:
-            Shape ``(N, P)``, in the order of ``parameters()``; those of a ``base`` are not the
-            layer's own.
+        With x of shape ``(N, I)`` and ``slopes``, the number's derivatives in the outputs, of shape
+        ``(N, O)``: shape ``(N, P)``, in the order of ``parameters()`` without those of a ``base``.
         """
-        bias = slopes
-        slopes = self._masked(slopes.unsqueeze(1).expand(-1, self.in_features, -1))  # (N, I, O)
-        one = torch.eye(self.coef.shape[-1]).to(x).unsqueeze(0)  # of each basis function
-        pairs = zip(x.split(1, 1), self.knots.split(1), strict=True)
-        bases = torch.stack([sum_splines(v, one, t, self.degree) for v, t in pairs], 1)  # (N, I, n)
-        weighted = slopes if self.spline_weight is None else slopes * self.spline_weight
+        edges = self.masked(slopes.unsqueeze(1).expand(-1, self.in_features, -1))  # (N, I, O)
+        unit = torch.eye(self.coef.shape[-1]).to(x).unsqueeze(0)  # each basis function alone
+        columns = zip(x.split(1, 1), self.knots.split(1), strict=True)
+        bases = [sum_splines(v, unit, t, self.degree) for v, t in columns]
+        bases = torch.stack(bases, 1)  # (N, I, n)
+        weighted = edges if self.spline_weight is None else edges * self.spline_weight
         parts = [weighted.unsqueeze(-1) * bases.unsqueeze(-2)]  # (N, I, O, n)
         if self.spline_weight is not None:
-            parts.append(torch.einsum("nij,ioj->nio", bases, self.coef) * slopes)
+            parts.append(torch.einsum("nij,ioj->nio", bases, self.coef) * edges)
         if self.base_weight is not None:
-            parts.append(self._base(x).unsqueeze(-1) * slopes)
+            parts.append(self._base(x).unsqueeze(-1) * edges)
         if self.bias is not None:
-            parts.append(bias)
+            parts.append(slopes)
         return torch.cat([part.flatten(1) for part in parts], 1)
 
     @full_precision
@@ -328,12 +321,10 @@ class KANLayer(SplineLayer):
             phi = phi * self.spline_weight
         if self.base_weight is not None:
             phi = phi + self._base(x).unsqueeze(-1) * self.base_weight
-        return self._masked(phi)
+        return self.masked(phi)
 
     def _base(self, x: Tensor) -> Tensor:
         value = self.base(x)
-        if not isinstance(value, Tensor):
-            raise TypeError(f"base returned a {type(value).__name__}; expected a torch.Tensor")
         if (value.shape, value.dtype) != (x.shape, x.dtype):
             raise ValueError(
                 f"base returned {value.dtype} of shape {tuple(value.shape)}; expected {x.dtype} of "
@@ -344,173 +335,8 @@ class KANLayer(SplineLayer):
     def extra_repr(self) -> str:
         parts = [f"{self.in_features}, {self.out_features}"]
         parts.append(f"grid_size={self.grid_size}, degree={self.degree}")
-        parts += [
-            f"{name}=True" for name in ("bias", "spline_weight") if getattr(self, name) is not None
-        ]
+        options = "bias", "spline_weight"
+        parts += [f"{name}=True" for name in options if getattr(self, name) is not None]
         if self.base is not None:
             parts.append(f"base={getattr(self.base, '__name__', type(self.base).__name__)}")
         return ", ".join(parts)
-
-
-class TanhLayer(nn.Module):
-    r"""A KAN layer without splines: every edge is a tanh of a parabola through the origin.
-
-    .. math::
-        y_o = \sum_i \tanh(a_{i,o}\, x_i^2 + b_{i,o}\, x_i) + \beta_o
-
-    with two numbers per edge, and the ``bias`` :math:`\beta` only if it is asked for. Every edge
-    is 0 at x = 0, so a network of such layers without biases is 0 there too, whatever it learned.
-
-    ``tanh="sum"`` takes one tanh at every node instead, after the sum,
-    :math:`y_o = \tanh(\sum_i (a_{i,o}\, x_i^2 + b_{i,o}\, x_i) + \beta_o)`, and ``tanh=None``
-    takes none: the edges are parabolas, and the layer is two matrix products.
-
-    With ``tanh="edge"`` it computes a value for every edge of every sample, and keeps them all
-    while it is trained: memory for batch * I * O numbers on a CPU, for several times as many
-    elsewhere. Without gradients, a CPU holds those of a part of the batch at a time.
-
-    **Initialization.** :math:`b_{i,o} \sim N(0, 1/I)` and :math:`a_{i,o} \sim N(0, 1/(16 I))`: near
-    zero an edge is the line :math:`b x`, so the layer starts close to a linear layer that keeps
-    the spread of its signal, with a slight curvature that makes no two edges mirror images.
-    Measured on 8 layers of width 16 (inputs uniform on [-1, 1], mean of 5 seeds): the standard
-    deviation of the signal goes from 0.58 at the input to 0.50 at the output; that of the gradient
-    is 0.95 times as large at the input as at the output. With a as wide as b the signal grows to
-    1.9 and the gradient 12 times; with standard normal a and b, to 3.2 and 600 times. A tanh of
-    the sum shrinks the signal more, so there :math:`b_{i,o} \sim N(0, 4/(3I))`: the signal of a
-    :class:`~kanbook.networks.TanhKAN` goes to 0.41, the gradient 0.93 times; with 1/I to 0.23 and
-    0.46 times. Many layers without any tanh are a polynomial of high degree, and may explode.
-    ``tests/kanbook/test_layers.py`` holds this experiment. The bias starts as 0.
-
-    Args:
-        in_features: number of inputs I, at least 1.
-        out_features: number of outputs O, at least 1.
-        bias: add a learnable number to each output, or to the sum inside its tanh.
-        tanh: where it is taken: at every ``"edge"``, of the ``"sum"``, or nowhere, None.
-        device, dtype, generator: as :class:`KANLayer`.
-
-    Attributes:
-        a, b: parameters of shape ``(I, O)``.
-        bias: parameter of shape ``(O,)``, or None.
-
-    Shape:
-        ``(..., I)`` to ``(..., O)``.
-
-    Raises:
-        TypeError, ValueError: an argument is of the wrong type or out of range; in ``forward``, x
-            has another last dimension, dtype or device than the layer.
-
-    Example:
-        >>> layer = TanhLayer(2, 3)
-        >>> layer(torch.zeros(1, 2)).shape, layer.edges(torch.zeros(1, 2)).shape
-        (torch.Size([1, 3]), torch.Size([1, 2, 3]))
-
-    Source of ``"sum"``: the code of Casey Primozic's post "Exploring the Kolmogorov-Arnold Network"
-    (2024). In the book: chapter 12.
-    """
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        *,
-        bias: bool = False,
-        tanh: str | None = "edge",
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        generator: int | torch.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        check_integer("in_features", in_features, 1)
-        check_integer("out_features", out_features, 1)
-        check_flag("bias", bias)
-        if tanh not in ("edge", "sum", None):
-            raise ValueError(f"tanh={tanh!r}; expected 'edge', 'sum' or None")
-        check_dtype(dtype)
-        factory = {"device": device, "dtype": dtype}
-        self.in_features = in_features
-        self.out_features = out_features
-        self.tanh = tanh
-        self.a = nn.Parameter(torch.empty(in_features, out_features, **factory))
-        self.b = nn.Parameter(torch.empty(in_features, out_features, **factory))
-        self.bias = nn.Parameter(torch.empty(out_features, **factory)) if bias else None
-        self.reset_parameters(generator)
-
-    @torch.no_grad()
-    def reset_parameters(self, generator: int | torch.Generator | None = None) -> None:
-        """Make every edge nearly a straight line of random slope, and the bias 0."""
-        generator = as_generator(generator, self.a.device)
-        self.a.normal_(0, self.in_features**-0.5 / 4, generator=generator)
-        gain = (4 / 3) ** 0.5 if self.tanh == "sum" else 1
-        self.b.normal_(0, gain * self.in_features**-0.5, generator=generator)
-        if self.bias is not None:
-            self.bias.zero_()
-
-    def forward(self, x: Tensor) -> Tensor:
-        # The backward pass of autocast would round products.
-        products = isinstance(x, Tensor) and not autocasts(x)
-        if products and self.tanh != "edge":
-            y = self._sum_parabolas(x)
-        elif (
-            products
-            and not torch.compiler.is_compiling()
-            and x.device.type == "cpu"
-            and self.out_features > 1  # products with vectors: slower
-            and x.numel() * self.out_features >= FEW
-        ):
-            y = self._sum_products(x)
-        else:
-            y = self._sum_edges(x)
-        y = y if self.bias is None else y + self.bias
-        return torch.tanh(y) if self.tanh == "sum" else y
-
-    def _sum_parabolas(self, x: Tensor) -> Tensor:
-        check_features(x, self.in_features, "a", self.a)
-        y = x @ self.b
-        return torch.addmm(y, x**2, self.a) if x.ndim == 2 else y + x**2 @ self.a
-
-    @full_precision
-    def _sum_edges(self, x: Tensor) -> Tensor:
-        return self.edges(x).sum(-2)
-
-    def _sum_products(self, x: Tensor) -> Tensor:
-        """The same by way of matrix products.
-
-        The parabolas of an input are the matrix product of its powers, (batch, 2), and of the
-        numbers a and b, (2, O); their gradients are products, too. A part of the batch at a time
-        stays in the processor's cache.
-        """
-        check_features(x, self.in_features, "a", self.a)
-        powers = torch.stack([x**2, x], -1).view(-1, self.in_features, 2).transpose(0, 1)
-        weights = torch.stack([self.a, self.b], 1)  # (I, 2, O)
-        rows = max(1, CHUNK // self.a.numel())
-        y = torch.cat([(part @ weights).tanh_().sum(0) for part in powers.split(rows, 1)])
-        return y.view(*x.shape[:-1], self.out_features)
-
-    @torch.no_grad()
-    def jacobian(self, x: Tensor, slopes: Tensor) -> Tensor:
-        """As :meth:`KANLayer.jacobian`."""
-        if self.tanh == "sum":
-            slopes = slopes * (1 - self(x).square())
-        inside = slopes.unsqueeze(1)
-        if self.tanh == "edge":
-            inside = inside * (1 - self.edges(x).square())  # (N, I, O)
-        x = x.unsqueeze(-1)
-        parts = [inside * x**2, inside * x] + ([] if self.bias is None else [slopes])
-        return torch.cat([part.flatten(1) for part in parts], 1)
-
-    @full_precision
-    def edges(self, x: Tensor) -> Tensor:
-        """Return every edge function's value, shape ``(..., I, O)``.
-
-        The sum over the inputs, plus the bias if there is one, is the layer's output, or with
-        ``tanh="sum"`` what the tanh is taken of.
-        """
-        check_features(x, self.in_features, "a", self.a)
-        x = x.unsqueeze(-1)
-        parabolas = self.a * x**2 + self.b * x
-        return torch.tanh(parabolas) if self.tanh == "edge" else parabolas
-
-    def extra_repr(self) -> str:
-        bias = "" if self.bias is None else ", bias=True"
-        tanh = "" if self.tanh == "edge" else f", tanh={self.tanh!r}"
-        return f"{self.in_features}, {self.out_features}{bias}{tanh}"

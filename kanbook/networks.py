@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ._checks import as_generator, check_features, check_function, check_widths
 from .fast import autocasts
-from .layers import KANLayer, TanhLayer
+from .layers import KANLayer
+from .tanh import TanhLayer
 
 __all__ = ["KAN", "MLP", "Mixture", "TanhKAN"]
 
@@ -52,7 +53,7 @@ def in_a_row(model: nn.Module) -> list[nn.Module]:
     """The modules of a nested ``nn.Sequential``; one that occurs twice comes twice."""
     if not isinstance(model, nn.Sequential):
         return [model]
-    return [one for module in model for one in in_a_row(module)]
+    return [inner for module in model for inner in in_a_row(module)]
 
 
 def linear_layer(
@@ -76,15 +77,13 @@ class KAN(Network):
 
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
-        grid_size, degree, domain, bias, spline_weight, base, device, dtype, generator: of every
-            :class:`~kanbook.layers.KANLayer`.
+        grid_size and so on: of every :class:`~kanbook.layers.KANLayer`.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.
 
     Raises:
-        TypeError, ValueError: ``widths`` is not a sequence of two or more integers >= 1, or as
-            :class:`~kanbook.layers.KANLayer`.
+        TypeError, ValueError: ``widths`` are no such numbers, or as the layers.
 
     Example:
         >>> model = KAN([2, 5, 1], grid_size=3, generator=0)
@@ -117,19 +116,13 @@ class KAN(Network):
 
 
 class TanhKAN(Network):
-    """A KAN whose edges are the two-parameter curves of :class:`~kanbook.layers.TanhLayer`.
+    """A KAN whose edges are the two-parameter curves of :class:`~kanbook.tanh.TanhLayer`.
 
     Args:
-        widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
+        widths: number of nodes in each layer, as in a :class:`KAN`.
         bias: add a learnable number to each output of each layer.
         tanh: of every layer; with ``"sum"``, one tanh at every node, the last layer has none.
         device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
-
-    Shape:
-        ``(..., widths[0])`` to ``(..., widths[-1])``.
-
-    Raises:
-        TypeError, ValueError: as :class:`KAN` and :class:`~kanbook.layers.TanhLayer`.
 
     Example:
         >>> from kanbook import count_parameters
@@ -162,16 +155,9 @@ class MLP(Network):
     Weights and biases start as in ``nn.Linear``: uniform within 1 / sqrt(number of inputs).
 
     Args:
-        widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
+        widths: number of nodes in each layer, as in a :class:`KAN`.
         activation: function applied at every hidden node, ``torch.tanh`` say.
         device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
-
-    Shape:
-        ``(..., widths[0])`` to ``(..., widths[-1])``.
-
-    Raises:
-        TypeError, ValueError: as :class:`KAN`, or ``activation`` cannot be called; in ``forward``,
-            x has another last dimension, dtype or device than the first layer.
 
     Example:
         >>> from kanbook import count_parameters
@@ -202,23 +188,17 @@ class Mixture(Network):
     """Layers of different kinds in a row.
 
     A "kan" layer is a :class:`~kanbook.layers.KANLayer`, a "tanh" layer a
-    :class:`~kanbook.layers.TanhLayer`. A "linear" layer is an ``nn.Linear`` followed by the
-    activation function, except that the last layer of a network is followed by nothing. So with
-    one kind throughout this is a :class:`KAN`, a :class:`TanhKAN` or an :class:`MLP`.
+    :class:`~kanbook.tanh.TanhLayer`, a "linear" layer an ``nn.Linear`` followed by the activation
+    function, unless it is the last. So with one kind throughout this is a :class:`KAN`, a
+    :class:`TanhKAN` or an :class:`MLP`.
 
     Args:
-        widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
+        widths: number of nodes in each layer, as in a :class:`KAN`.
         kinds: ``"kan"``, ``"tanh"`` or ``"linear"`` for each layer, ``len(widths) - 1`` of them.
         activation: function applied after a linear layer, ``torch.tanh`` say.
         kan: options of every KAN layer: ``{"grid_size": 3}``, say.
         tanh: options of every tanh layer: ``{"bias": True}``, say.
         device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
-
-    Shape:
-        ``(..., widths[0])`` to ``(..., widths[-1])``.
-
-    Raises:
-        TypeError, ValueError: as :class:`KAN` and the layers, or ``kinds`` does not fit.
 
     Example:
         >>> Mixture([2, 5, 1], ["linear", "kan"], kan={"grid_size": 3})

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import grids, training
+from . import grids
 from .counting import count_parameters
 from .functions import FormulaLayer, Function, Snap, candidates
 from .networks import Network
+from .optimizers import LevenbergMarquardt
 from .pruning import edges, keep
 
 INF = math.inf
@@ -74,14 +75,14 @@ SEARCH = SearchOptions()
 
 def refit(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> float:
     """Make at most so many steps of Levenberg-Marquardt; return the mean squared error."""
-    updater = training.LevenbergMarquardt([*model.parameters()], model, x, y, training.History())
+    solver = LevenbergMarquardt(model, x, y)
     losses = []
     for _ in range(steps):
-        losses.append(updater.linearize().item())
+        losses.append(solver.linearize().item())
         slow = len(losses) > 3 and losses[-1] > SEARCH.slow * losses[-4]
         if slow or not SEARCH.least < losses[-1] < INF:
             break
-        updater.step(None)
+        solver.move()
     with torch.no_grad():
         loss = (model(x) - y).square().mean().item()
     return loss if math.isfinite(loss) else INF

@@ -333,9 +333,7 @@ def _refit(shape: Spline, knots: list[float], degree: int) -> list[float]:
     if (degree, knots) == (shape.degree, shape.knots):
         return shape.coefs
     old, new = _float64(shape.knots), _float64(knots)
-    return splines.refine(
-        _float64(shape.coefs), old, new, shape.degree, new_degree=degree, whole=True
-    ).tolist()
+    return splines.refine(_float64(shape.coefs), old, new, shape.degree, new_degree=degree).tolist()
 
 
 def _is_refit(curve: Spline, shape: Spline) -> bool:

@@ -11,7 +11,7 @@ from torch import nn
 from evidence import engine
 from evidence.runs import equations
 from evidence.runs.equations import EQUATIONS, Residual, TensorSpline
-from kanbook import training
+from kanbook import optimizers, training
 from kanbook.networks import KAN, MLP
 
 
@@ -113,8 +113,8 @@ def test_least_squares_sees_all_ways_to_a_parameter():
             return self.network(x) * (1 + self.network[0].weight.sum())
 
     model = Tied()
-    assert not training._is_made_of_layers(model, x[:2])
-    assert training._is_made_of_layers(nn.ModuleList([model.network])[0], x[:2])
+    assert not optimizers.is_made_of_layers(model, x[:2])
+    assert optimizers.is_made_of_layers(nn.ModuleList([model.network])[0], x[:2])
     assert training.fit(model, x, x.sin(), optimizer="lm", steps=15).loss[-1] < 1e-4
 
 

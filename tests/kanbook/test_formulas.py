@@ -18,8 +18,8 @@ from kanbook.formulas import discover, edges, fade, prune, snap
 from kanbook.functions import LIBRARY, FormulaLayer, Function, candidates
 from kanbook.lab import bundle
 from kanbook.networks import Network
+from kanbook.optimizers import jacobian, jacobian_by_autograd
 from kanbook.snapping import SearchOptions, Standard, cancels, neighbors_agree, readable
-from kanbook.training import _jacobian, _jacobian_by_autograd
 
 F64 = {"dtype": torch.float64}
 OPTIONS = {"bias": True, "spline_weight": True, "base": torch.nn.functional.silu}
@@ -112,8 +112,8 @@ def test_everything_works_on_a_pruned_network(options, tmp_path):
     x = points()
     small = prune(with_constant_edges(**options), x, threshold=1e-9)
     y = torch.cat([x.prod(1, keepdim=True), x.sum(1, keepdim=True)], 1)
-    fast = torch.cat(_jacobian(small, x)[1], 0)
-    plain = _jacobian_by_autograd(small, x).transpose(0, 1).flatten(0, 1)
+    fast = torch.cat(jacobian(small, x)[1], 0)
+    plain = jacobian_by_autograd(small, x).transpose(0, 1).flatten(0, 1)
     assert torch.allclose(fast, plain, atol=1e-12)
     loss = (small(x) - y).square().mean()
     for optimizer in ("adam", "lbfgs", "lm"):
@@ -227,8 +227,8 @@ def formula_layers():
 
 def test_jacobian_of_a_formula_layer_against_autograd():
     net, x = formula_layers(), points(30)
-    _, (fast,) = _jacobian(net, x)
-    plain = _jacobian_by_autograd(net, x)[:, 0]
+    _, (fast,) = jacobian(net, x)
+    plain = jacobian_by_autograd(net, x)[:, 0]
     assert fast.shape == plain.shape
     assert torch.allclose(fast, plain, atol=1e-11)
 

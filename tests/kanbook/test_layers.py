@@ -189,7 +189,6 @@ def test_bad_input_is_named(call, error, message):
     [
         (lambda x: x.sum(-1), ValueError, r"base returned torch.float32 of shape \(5,\).*\(5, 2\)"),
         (lambda x: x.double(), ValueError, "base returned torch.float64.*torch.float32"),
-        (lambda x: 1.0, TypeError, "base returned a float; expected a torch.Tensor"),
     ],
 )
 def test_a_base_that_changes_its_argument_is_refused(base, error, message):

@@ -184,7 +184,7 @@ def test_networks_name_bad_x(make, x, error, message):
         ([3], ValueError, r"widths=\[3\].*two or more"),
         ([3, 0], ValueError, r"widths\[1\]=0"),
         ([3, 2.5], TypeError, r"widths\[1\]=2.5"),
-        ("31", TypeError, r"widths='31'"),
+        ("31", ValueError, r"widths='31'"),
     ],
 )
 def test_bad_widths_are_named(make, widths, error, message):
