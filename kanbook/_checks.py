@@ -57,12 +57,10 @@ def check_dtype(dtype: torch.dtype | None) -> None:
 
 def check_domain(domain: tuple[float, float]) -> tuple[float, float]:
     ends = tuple(domain) if isinstance(domain, (tuple, list)) else ()
-    if len(ends) != 2 or not all(isinstance(end, Real) and math.isfinite(end) for end in ends):
+    numbers = [float(end) for end in ends if isinstance(end, Real) and math.isfinite(end)]
+    if len(ends) != 2 or len(numbers) != 2 or numbers[0] >= numbers[1]:
         raise ValueError(f"domain={domain!r}; expected two finite numbers (a, b) with a < b")
-    a, b = map(float, ends)
-    if not a < b:
-        raise ValueError(f"domain={domain!r}; expected two finite numbers (a, b) with a < b")
-    return a, b
+    return numbers[0], numbers[1]
 
 
 def check_widths(widths: Sequence[int]) -> None:
@@ -189,11 +187,7 @@ def check_samples(
 
 
 def needed(module: str, install: str | None = None) -> ModuleType:
-    """Import a module that few need; ``install`` is what pip is told, if not the package's name.
-
-    Raises:
-        ImportError: it is not installed; the message says how to.
-    """
+    """Import a module that few need; ``install`` is what pip is told, if not the package's name."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

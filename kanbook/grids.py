@@ -85,8 +85,7 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
     function changes, and a ``RuntimeWarning`` says how many inputs lie there. :func:`update_grid`
     first leaves none.
 
-    ``layer.coef`` becomes a new parameter with a new shape, so an optimizer made before must be
-    replaced, which :func:`kanbook.training.fit` does.
+    ``layer.coef`` becomes a new parameter, for a new optimizer (:func:`kanbook.training.fit`).
 
     Args:
         model: a layer or network, changed in place.
@@ -161,18 +160,11 @@ def check_calls(model: nn.Module, calls: list[tuple[SplineLayer, Tensor]]) -> No
     ran = [layer for layer, _ in calls]
     for name, layer in spline_layers(model).items():
         if ran.count(layer) != 1:
-            raise ValueError(
-                f"{label(name)} runs {ran.count(layer)} times; expected one call a pass, which "
-                "update_grid needs"
-            )
+            raise ValueError(f"{label(name)} runs {ran.count(layer)} times; expected one a pass")
 
 
 def _rebuild(
-    model: nn.Module,
-    x: Tensor,
-    new_knots: Callable[[str, SplineLayer, Tensor], Tensor],
-    *,
-    once: bool,
+    model: nn.Module, x: Tensor, new_knots: Callable[[str, SplineLayer, Tensor], Tensor], once: bool
 ) -> None:
     """Give each spline layer ``new_knots(name, layer, inputs)`` and coefficients for its old curve.
 

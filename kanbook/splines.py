@@ -80,12 +80,10 @@ def uniform_knots(
     inside = torch.linspace(a, b, grid_size + 1, **exact)
     beyond = (b - a) / grid_size * torch.arange(1, degree + 1, **exact)
     knots = torch.cat([a - beyond.flip(0), inside, b + beyond]).to(dtype)
-    if not torch.isfinite(knots).all():
-        raise ValueError(f"domain={domain!r} is too wide for {dtype}; expected a narrower domain")
-    if not (knots.diff() > 0).all():
+    if not (torch.isfinite(knots).all() and (knots.diff() > 0).all()):
         raise ValueError(
-            f"domain={domain!r} is too narrow for grid_size={grid_size} in {dtype}: "
-            "neighboring knots would be equal; expected a wider domain or a wider dtype"
+            f"domain={domain!r} with grid_size={grid_size} is too wide or too narrow for {dtype}: "
+            "knots would be infinite or equal"
         )
     return knots.to(device if device is not None else torch.empty(0).device)
 

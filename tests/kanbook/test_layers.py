@@ -8,7 +8,7 @@ import torch
 from helpers import generator
 from torch import nn
 
-from kanbook import KAN, KANLayer, Mixture, TanhKAN, TanhLayer, splines
+from kanbook import KAN, KANLayer, Mixture, TanhKAN, splines
 from kanbook.layers import run_and_record
 from kanbook.spline_mlp import SplineMLP
 
@@ -129,17 +129,6 @@ def test_base_may_be_a_module():
     layer.base_weight.data.fill_(1)
     x = torch.rand(3, 2)
     torch.testing.assert_close(layer(x), layer.edges(x).sum(-2))
-
-
-@pytest.mark.parametrize("kind, name", [(KANLayer, "coef"), (TanhLayer, "a"), (TanhLayer, "b")])
-def test_same_generator_same_layer(kind, name):
-    state = torch.get_rng_state()
-    first, *same = (getattr(kind(3, 2, generator=g), name) for g in (5, 5, generator(5)))
-    assert all(torch.equal(numbers, first) for numbers in same)
-    layer = kind(3, 2, generator=6)
-    assert not torch.equal(getattr(layer, name), first)
-    layer.reset_parameters(5)
-    assert torch.equal(getattr(layer, name), first) and torch.equal(torch.get_rng_state(), state)
 
 
 def test_what_reaches_spline_layers_is_recorded():

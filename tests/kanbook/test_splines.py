@@ -291,23 +291,6 @@ def test_refine_is_best(degree, new_degree):
     np.testing.assert_allclose(matrix @ found.numpy(), matrix @ best, atol=1e-5)
 
 
-def test_refine_of_a_layer_to_another_degree():
-    rng = np.random.default_rng(0)
-    knots, new_knots = (
-        torch.tensor(np.stack([random_knots(rng, k, "random", n) for _ in range(3)]))
-        for k, n in ((3, 5), (2, 9))
-    )
-    coef = torch.tensor(rng.normal(size=(3, 2, 8)))
-    shared = splines.uniform_knots(4, 2, dtype=torch.float64).repeat(3, 1)
-    same = splines.uniform_knots(5, 3, dtype=torch.float64).repeat(3, 1)
-    for old, new in ((knots, new_knots), (same, shared)):
-        found = splines.refine(coef, old, new, 3, new_degree=2)
-        assert found.shape == (3, 2, new.shape[-1] - 3)
-        for i, o in np.ndindex(3, 2):
-            single = splines.refine(coef[i, o], old[i], new[i], 3, new_degree=2)
-            torch.testing.assert_close(found[i, o], single)
-
-
 @pytest.mark.parametrize("degree", [0, 1, 3])
 def test_refine_to_a_wider_domain(degree):
     """Where the old domain ends, the old curve fades, and the new one does as well as it can."""
@@ -377,8 +360,8 @@ def refine(new_knots, new_degree=2):
         (knots(4, 2, (1, 1)), ValueError, r"domain=\(1, 1\).*a < b"),
         (knots(4, 2, (0, torch.inf)), ValueError, r"domain=.*finite"),
         (knots(4, 2, "12"), ValueError, r"domain='12'.*two finite numbers"),
-        (knots(4, 2, (-1e39, 1e39)), ValueError, r"too wide"),
-        (knots(4, 2, (1e6, 1e6 + 0.01)), ValueError, r"too narrow"),
+        (knots(4, 2, (-1e39, 1e39)), ValueError, r"too wide or too narrow"),
+        (knots(4, 2, (1e6, 1e6 + 0.01)), ValueError, r"too wide or too narrow"),
         (knots(4, 2, dtype=torch.int64), TypeError, r"dtype=torch.int64"),
         (basis(X, GOOD[:5]), ValueError, r"knots has shape \(5,\).*6"),
         (basis(X, GOOD.flip(0)), ValueError, r"knots is not sorted, .* before "),

@@ -240,21 +240,6 @@ def test_torch_compile_gives_the_same(in_parts, place):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
-@each_layer
-def test_copies_dtypes_and_nan(layer):
-    x = torch.rand(5, 3, dtype=torch.float64, generator=generator())
-    fresh = copy.deepcopy(layer)
-    fresh.reset_parameters()
-    assert not torch.equal(fresh(x), layer(x))
-    fresh.load_state_dict(layer.state_dict())
-    assert torch.equal(fresh(x), layer(x)) and torch.equal(copy.deepcopy(layer)(x), layer(x))
-    single = copy.deepcopy(layer).to(torch.float32)
-    torch.testing.assert_close(single(x.float()).double(), layer(x), rtol=1e-4, atol=1e-5)
-    x[1, 2] = torch.nan
-    y = layer(x)
-    assert torch.isnan(y[1]).any() and torch.isfinite(y[[0, 2, 3, 4]]).all()
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 4, 3), (0, 3)])
 def test_shape_dtype_and_meta_device(shape, dtype):

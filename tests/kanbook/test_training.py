@@ -3,7 +3,6 @@
 import copy
 import math
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -386,21 +385,6 @@ def test_a_restart_is_a_fresh_optimizer_and_nothing_else(optimizer):
     assert_same(model, other)
 
 
-def test_grids_are_called_with_all_inputs_and_in_order(monkeypatch):
-    x, y = problem()
-    calls = []
-    for name in ("update", "extend"):
-        monkeypatch.setattr(
-            grids,
-            f"{name}_grid",
-            lambda _, inputs, *size, name=name: calls.append((name, len(inputs), *size)),
-        )
-    at = {"update_grid_at": range(2, 7, 2), "extend_grid_at": {4: 10, np.int64(5): 20}}
-    fit(kan(), x, y, steps=6, batch_size=7, callback=lambda step, _: calls.append(step), **at)
-    update, extend = ("update", 40), ("extend", 40)
-    assert calls == [1, update, 2, 3, update, (*extend, 10), 4, (*extend, 20), 5, update, 6]
-
-
 @pytest.mark.parametrize("compiled", [torch.compile, lambda m, **o: m.compile(**o) or m])
 def test_grids_change_in_compiled_models(compiled):
     """As in plain ones; inside torch.compile no hook tells what reaches a layer."""
@@ -412,19 +396,6 @@ def test_grids_change_in_compiled_models(compiled):
     torch.testing.assert_close(model[1].knots, plain[1].knots, rtol=1e-3, atol=1e-3)
     with pytest.warns(RuntimeWarning, match="of the inputs of layer '0' lie beyond"):
         fit(compiled(kan(), backend="eager"), x + 50, y, steps=1)
-
-
-def test_a_finer_grid_learns_more():
-    x, _ = problem(200, torch.float64)
-    y = torch.sin(10 * x)
-    ladder = {11: 10, 21: 20, 31: 40}
-    model = kan((1, 1), dtype=torch.float64)
-    history = fit(model, x, y, optimizer="lbfgs", steps=40, extend_grid_at=ladder)
-    reached = [history.loss[step - 2] for step in (11, 21, 31, 41)]
-    assert all(fine < coarse / 5 for coarse, fine in pairwise(reached))
-    assert reached[-1] < 1e-7 < 1e-2 < reached[0]
-    after = [history.loss[step - 1] for step in ladder]  # twice as many intervals: same function
-    assert after == pytest.approx(reached[:-1], rel=1e-9)
 
 
 # Inputs where splines are zero
