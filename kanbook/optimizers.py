@@ -25,9 +25,9 @@ class LBFGS(torch.optim.LBFGS):
     PyTorch ignores curvature pairs whose product is below 1e-10. A mean squared error gets there
     long before float64 is exhausted (not float32), so it is scaled up. That changes no search
     direction, and a power of two adds no rounding error. It does change the first length that is
-    tried: PyTorch's first trial is the step :math:`lr \, g / \max(1, \lVert g \rVert_1)`, g being the
-    gradient, so that with the scale it has length lr also where g is small. A loss of NaN counts as
-    infinite: comparisons with NaN are false, which would make the line search go on that way.
+    tried: PyTorch's first trial is :math:`lr \, g / \max(1, \lVert g \rVert_1)`, g the gradient, so
+    that with the scale it has length lr also where g is small. A loss of NaN counts as infinite:
+    comparisons with NaN are false, which would make the line search go on that way.
 
     Source: Liu and Nocedal (1989).
     """
