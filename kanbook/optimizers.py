@@ -12,6 +12,8 @@ from itertools import chain, repeat
 import torch
 from torch import Tensor, nn
 
+from .layers import named_spline_layers
+
 __all__ = ["LBFGS", "LevenbergMarquardt"]
 
 
@@ -141,8 +143,16 @@ class LeastSquaresStepper(Stepper):
 
     advice = "look at the model and the scale of the data"
 
-    def __init__(self, model, inputs, targets, history, **unused) -> None:
+    def __init__(self, model, inputs, targets, history, largest_grid, **unused) -> None:
         super().__init__(model, inputs, targets, history)
+        parameters = sum(parameter.numel() for parameter in trainable(model))
+        for layer in named_spline_layers(model).values() if largest_grid else ():
+            parameters += (largest_grid - layer.grid_size) * layer.coef[..., 0].numel()
+        if parameters > MOST:
+            raise ValueError(
+                f"model has {parameters} parameters with optimizer='lm', which solves with a "
+                f"matrix of as many rows and columns; expected {MOST} at most, or another optimizer"
+            )
         for name, value in unused.items():
             if value is not None:
                 raise ValueError(
@@ -151,13 +161,7 @@ class LeastSquaresStepper(Stepper):
                 )
 
     def restart(self) -> None:
-        """Forget the damping. A model may have grown too large for the matrix."""
-        parameters = sum(parameter.numel() for parameter in trainable(self.model))
-        if parameters > MOST:
-            raise ValueError(
-                f"model has {parameters} parameters with optimizer='lm', which solves with a "
-                f"matrix of as many rows and columns; expected {MOST} at most, or another optimizer"
-            )
+        """Forget the damping, and what a grid was before."""
         self.solver = LevenbergMarquardt(self.model, self.inputs, self.targets)
 
     def evaluate(self, batch: slice) -> tuple[Tensor, Tensor]:

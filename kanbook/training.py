@@ -15,7 +15,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import grids
-from ._checks import as_generator, check_integer, check_samples
+from ._checks import (
+    as_generator,
+    check_function,
+    check_integer,
+    check_number,
+    check_samples,
+)
 from .layers import named_spline_layers, run_and_record
 from .optimizers import Diverged, GradientStepper, LeastSquaresStepper, one_number, trainable
 
@@ -101,12 +107,12 @@ def fit(
             ``loss`` or ``penalty``, and a few thousand parameters at most). Or a function of
             parameters, and of ``lr`` if that is given, such as ``torch.optim.AdamW``.
         steps: number of updates.
-        lr: learning rate. If not given, 0.01 for Adam, 0.1 for SGD, 1 for L-BFGS, whose line
+        lr: learning rate, > 0. If not given, 0.01 for Adam, 0.1 for SGD, 1 for L-BFGS, whose line
             search tries this length first, and the default of an optimizer of your own.
         batch_size: samples per step, drawn without repeats until all have been seen; all if not
             given.
-        schedule: function of the progress (step - 1) / steps that returns a factor on the learning
-            rate for that step, ``lambda t: 1 - t`` say; constant if not given.
+        schedule: function of the progress (step - 1) / steps that returns a factor >= 0 on the
+            learning rate for that step, ``lambda t: 1 - t`` say; constant if not given.
         loss: function of outputs and targets that returns one number, such as
             ``torch.nn.functional.cross_entropy``; the mean squared error if not given.
         penalty: function of the model whose value, one number, is minimized together with the loss.
@@ -131,8 +137,9 @@ def fit(
         if most inputs of a spline layer lie beyond its outermost knots, where splines are zero.
 
     Raises:
-        TypeError, ValueError: samples do not fit each other or the model or are not finite; the
-            model has nothing to train, no grid to change or too many parameters for ``"lm"``.
+        TypeError, ValueError: an argument is of the wrong type or out of range; samples do not fit
+            each other or the model or are not finite; the model has nothing to train, no grid to
+            change or too many parameters for ``"lm"``. The model is then unchanged.
 
     Example:
         >>> from kanbook.networks import KAN
@@ -148,22 +155,27 @@ def fit(
     In the book: chapters 3, 5 and 7 to 9.
     """
     history = History()
-    extend_grid_at = extend_grid_at or {}
-    changes = {"update_grid_at": update_grid_at, "extend_grid_at": extend_grid_at}
-    _check(inputs, targets, loss, validation, patience, steps, **changes, restart_at=restart_at)
+    extend_grid_at = {} if extend_grid_at is None else extend_grid_at
+    functions = {"loss": loss, "penalty": penalty, "schedule": schedule, "callback": callback}
+    _check_model(model)
+    _check_numbers(steps, lr, batch_size, functions)
+    factors = _factors(schedule, steps)
+    _check_samples(inputs, targets, validation, patience, any_targets=loss is not None)
+    _check_changes(model, steps, update_grid_at, extend_grid_at, restart_at)
     objective = _mean_squared_error if loss is None else loss
     inputs, targets = inputs.detach(), targets.detach()
     if optimizer == "lm":
         unused = {"lr": lr, "batch_size": batch_size, "schedule": schedule, "penalty": penalty}
-        stepper = LeastSquaresStepper(model, inputs, targets, history, loss=loss, **unused)
+        largest = max(extend_grid_at.values(), default=0)
+        stepper = LeastSquaresStepper(
+            model, inputs, targets, history, largest, loss=loss, **unused
+        )
     else:
         loss_and_optimizer = objective, penalty, optimizer, lr
         stepper = GradientStepper(model, inputs, targets, history, *loss_and_optimizer)
     calls = _try_out(model, inputs, targets, objective, penalty, validation)
     if update_grid_at:
         grids.check_calls(model, calls)
-    elif extend_grid_at:
-        grids.spline_layers(model)
     watch = validation and Validation(model, validation, objective, patience, history)
     batches = _batches(len(inputs), batch_size, as_generator(generator))
     problem = None
@@ -177,8 +189,7 @@ def fit(
                     stepper.restart()
                 if watch and watch.stops(step):
                     break
-                factor = 1.0 if schedule is None else float(schedule((step - 1) / steps))
-                last = stepper.step(next(batches), factor)
+                last = stepper.step(next(batches), factors[step - 1])
                 bar.set_postfix_str(f"loss={last:.3g}", refresh=False)
                 if callback is not None:
                     callback(step, history)
@@ -293,18 +304,62 @@ def _off_grid(model, calls):
     return described
 
 
-def _check(inputs, targets, loss, validation, patience, steps, **changes):
-    """Refuse samples that do not fit, and steps at which nothing would change."""
-    any_targets = loss is not None
+def _check_model(model):
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}; expected a torch.nn.Module")
+    if not trainable(model):
+        raise ValueError("model has no parameter that requires a gradient; expected at least one")
+
+
+def _factors(schedule, steps):
+    """What the learning rate of every step is multiplied by."""
+    factors = [1.0 if schedule is None else schedule(step / steps) for step in range(steps)]
+    for step, factor in enumerate(factors):
+        check_number(f"schedule({step / steps:.6g})", factor, minimum=0)
+    return factors
+
+
+def _check_numbers(steps, lr, batch_size, functions):
+    check_integer("steps", steps, 0)
+    if lr is not None:
+        check_number("lr", lr, minimum=0, positive=True)
+    if batch_size is not None:
+        check_integer("batch_size", batch_size, 1)
+    for name, function in functions.items():
+        if function is not None:
+            check_function(name, function)
+
+
+def _check_samples(inputs, targets, validation, patience, any_targets):
     check_samples("inputs", inputs, "targets", targets, any_targets=any_targets)
     if validation is not None:
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+            raise TypeError(
+                f"validation is a {type(validation).__name__}; expected a pair (inputs, targets)"
+            )
         name = "validation inputs", "validation targets"
         check_samples(name[0], validation[0], name[1], validation[1], any_targets=any_targets)
-    elif patience is not None:
-        raise ValueError(f"patience={patience!r} without validation data; expected both")
-    for name, at in changes.items():
+    if patience is not None:
+        check_integer("patience", patience, 1)
+        if validation is None:
+            raise ValueError(f"patience={patience!r} without validation data; expected both")
+
+
+def _check_changes(model, steps, update_grid_at, extend_grid_at, restart_at):
+    """Refuse steps that never come, and grids that shrink: nothing shall stop a training later."""
+    if not isinstance(extend_grid_at, Mapping):
+        raise TypeError(f"extend_grid_at={extend_grid_at!r}; expected a dict from steps to sizes")
+    changes = {"update_grid_at": update_grid_at, "extend_grid_at": extend_grid_at}
+    for name, at in (changes | {"restart_at": restart_at}).items():
+        if not isinstance(at, Collection) or isinstance(at, str):
+            raise TypeError(f"{name}={at!r}; expected a collection of steps")
         for step in at:
             check_integer(f"{name}: step", step, 1, steps)
+    if update_grid_at or extend_grid_at:
+        size = max(layer.grid_size for layer in grids.spline_layers(model).values())
+        for step in sorted(extend_grid_at):
+            check_integer(f"extend_grid_at[{step}]", extend_grid_at[step], size)
+            size = extend_grid_at[step]
 
 
 def _try_out(model, inputs, targets, objective, penalty, validation):
