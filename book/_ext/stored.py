@@ -1,19 +1,20 @@
 """What the pages of results and of the plan show, made from the rows as the book is built."""
 
-import math
 import os
 import re
-from itertools import groupby
+from collections import defaultdict
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import evidence
 from evidence import charts, statistics
 from evidence.verdicts import outcomes
-from evidence.verdicts.judging import Versus, number, quoted, show, task_name
+from evidence.verdicts.judging import number, quoted, show, task_name
 from kanbook import plots
 from kanbook._figures import picture as svg
 
@@ -42,6 +43,12 @@ PAIRS |= {"waves": ("KAN, G = 20", "MLP, tanh, Fourier features")}
 EQUAL = ("task", "size", "depth", "part", "steps", "samples", "frequencies", "optimizer", "knob")
 EQUAL += ("batch_size", "boundary", "places", "dtype", "suspect")
 
+VERDICTS = {"a": "better", "b": "worse", "tie": "a tie", "undecided": "undecided"}
+# Of the settings, first what names a row, then its losses; `evidence.load` has all the rest.
+LABELS = ("task", "size", "family", "contestant", "knob", "kinds", "part", "optimizer")
+HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "update_grid")
+HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")
+
 
 def _grouped():
     """Titles of groups, and the experiments of each."""
@@ -53,88 +60,70 @@ def _grouped():
 
 
 class _Stored(SphinxDirective):
-    """What the directives of this page share; each experiment is read once a page."""
+    """What the directives of this page share: what is read and judged once a page."""
 
     def load(self, name):
         """An experiment's rows, with those that stand for two contests; None if there are none."""
         kept = self.env.temp_data.setdefault("stored-rows", {})
-        if name not in kept:
-            self.env.note_dependency(evidence.__file__)
-            try:
-                frame = evidence.load(name)
-            except ValueError:
-                frame = None
-            else:
-                self.env.note_dependency(str(evidence.FOLDER / f"{name}.jsonl"))
-                frame.attrs["name"] = name
-                if "contest" in frame:
-                    frame = statistics.with_own(frame, _pair(frame)[0])
-            kept[name] = frame
-        return kept[name]
+        if name not in kept and name in evidence.names():
+            self.env.note_dependency(str(evidence.FOLDER / f"{name}.jsonl"))
+            kept[name] = evidence.load(name)
+            kept[name].attrs["name"] = name
+            if "contest" in kept[name]:
+                kept[name] = statistics.with_own(kept[name], _first_pair(kept[name])[0])
+        return kept.get(name)
 
     def outcomes(self):
-        kept = self.env.temp_data
-        if "stored-outcomes" not in kept:
-            self.env.note_dependency(outcomes.__file__)
-            self.env.note_dependency(str(outcomes.PLAN))
-            kept["stored-outcomes"] = outcomes.outcomes()
-        return kept["stored-outcomes"]
+        self.env.note_dependency(str(outcomes.PLAN))
+        if "stored-outcomes" not in self.env.temp_data:
+            self.env.temp_data["stored-outcomes"] = outcomes.outcomes()
+        return self.env.temp_data["stored-outcomes"]
 
 
 class StoredList(_Stored):
     """One line for each experiment: its question, a link, and its first number."""
 
     def run(self):
-        found = []
+        lines = []
         for title, group in _grouped():
-            found += self.parse_text_to_nodes(f"**{title}**")
-            lines = nodes.bullet_list()
+            lines += ["", f"**{title}**", ""]
             for experiment in group:
-                line, where = nodes.paragraph(), f"results-{experiment.name}"
-                line += nodes.reference("", experiment.question, refid=where, internal=True)
-                line += nodes.Text(" ")
                 frame = self.load(experiment.name)
-                first = "No rows yet." if frame is None else _first(frame)
-                for one in self.parse_text_to_nodes(first):
-                    line += one.children
-                lines += nodes.list_item("", line)
-            found.append(lines)
-        return found
+                first = "No rows yet." if frame is None else _summary(frame)[0]
+                link = _link(f"#results-{experiment.name}", experiment.question)
+                lines.append(f"- {link} {first}")
+        return self.parse_text_to_nodes("\n".join(lines))
 
 
 class StoredResults(_Stored):
-    """One section for each experiment: question, summary, figure, outcomes; folded, its rows."""
+    """One section for each experiment: question, table, figure, outcomes; folded, its rows."""
 
     def run(self):
         found = []
         for title, group in _grouped():
             section = nodes.section(ids=[nodes.make_id(f"results-of-{title}")])
-            section += nodes.title("", title)
-            section += map(self._section, group)
+            section += [nodes.title("", title), *map(self._section, group)]
             found.append(section)
         return found
 
     def _section(self, experiment):
         name = experiment.name
         section = nodes.section(ids=[f"results-{name}"])
-        section += nodes.title(
-            "", "", nodes.Text(f"{experiment.question} "), nodes.literal("", name)
-        )
+        section += nodes.title("", f"{experiment.question} ", nodes.literal("", name))
         frame = self.load(name)
         if frame is None:
-            section += self.parse_text_to_nodes(f"No rows yet. {self._chapters(experiment)}")
-            section += self._outcomes(name)
-            return section
+            lines = ["No rows yet. " + self._chapters(experiment), "", *self._outcomes(name)]
+            return section + self.parse_text_to_nodes("\n".join(lines))
         made, planned = frame.attrs["runs"], experiment.total()
         short = f"Not complete: {made:,} of {planned:,} runs are made, and this may change. "
-        facts = f"{short if made < planned else ''}{self._chapters(experiment)}"
-        section += self.parse_text_to_nodes(facts)
-        if "contest" in frame:
-            section += self._contests(name, frame)
-        else:
-            section += self._settings(frame)
-        section += self._outcomes(name)
-        section += self._rows(frame)
+        _, lead, table = _summary(frame)
+        facts = (short if made < planned else "") + self._chapters(experiment)
+        section += self.parse_text_to_nodes("\n\n".join([facts, lead, _table(table)]))
+        if "contest" in frame and not _has_many(frame):
+            section += self._figure(name, frame)
+        made = "\n\n".join(map(_made, frame.attrs["provenance"].values()))
+        folded = _folded(*_rows(frame), more=made)
+        section += self.parse_text_to_nodes("\n".join([*self._outcomes(name), "", *folded]))
         return section
 
     def _chapters(self, experiment):
@@ -144,232 +133,237 @@ class StoredResults(_Stored):
             links += [f"{{doc}}`{n} </{docs[0]}>`" if docs else str(n)]
         return f"Chapter{'s' if len(links) > 1 else ''} {', '.join(links)}."
 
-    def _outcomes(self, name):
-        """What became of the hypotheses; of several experiments, under the last."""
-        judged, others = [], set()
-        for one in self.outcomes():
-            last = one.experiments[-1]
-            if last == name:
-                judged.append(one)
-            elif name in one.experiments:
-                others.add(last)
-        found = []
-        if judged:
-            verdicts = ", ".join(f"{one.label} {one.verdict}" for one in judged)
-            block = [f"::::{{dropdown}} Hypotheses: {verdicts}", ":class-container: hypotheses"]
-            block += [f":name: hypotheses-{name}", ""]
-            for one in judged:
-                end = f": {one.because}." if one.because else ", until all rows are made."
-                said = f"**{one.label}** *{one.hypothesis}* **{one.verdict.title()}**{end}"
-                block.append(f"- {said}")
-            found += self.parse_text_to_nodes("\n".join([*block, "::::"]))
-        if others:
-            line = nodes.paragraph("", f"{'More of its' if judged else 'Its'} hypotheses: ")
-            for i, other in enumerate(sorted(others)):
-                where, code = f"results-{other}", nodes.literal("", other)
-                line += [nodes.Text(", " if i else "under ")]
-                line += nodes.reference("", "", code, refid=where, internal=True)
-            line += nodes.Text(".")
-            found.append(line)
-        return found
-
-    def _contests(self, name, frame):
-        if "minimal" in set(frame["family"]):
-            lines, reference = _effects(frame), None
-            alone = set(_main_effects(frame)["where"]) == {"alone"}
-            beside = "alone" if alone else "the mean over all sets of the others"
-            lead = f"Error with an extra / without, {beside}:"
-        else:
-            reference = _reference(frame)
-            if not statistics.rivals(frame, reference) or frame["family"].nunique() > 10:
-                return self._bullets(*_extremes(frame))
-            lines, lead = _summary(frame, reference), None
-        figure = self._figure(name, frame, reference, " ".join(lines))
-        return [*self._bullets(lead, lines), figure]
-
-    def _bullets(self, lead, lines):
-        text = "\n".join(f"- {line}" for line in lines)
-        return self.parse_text_to_nodes(f"{lead}\n\n{text}" if lead else text)
-
-    def _figure(self, name, frame, reference, summary):
+    def _figure(self, name, frame):
         with plt.rc_context():
             plots.use_style()
-            if reference is None:
+            if "minimal" in set(frame["family"]):
                 drawn = charts.plot_effects(statistics.effects(frame))
+                what = "the error of a KAN with an extra / that without: alone (circle), beside"
+                what += " all others (square), and the mean over all sets of the others (diamond)."
             else:
-                drawn = charts.plot_ratios(frame, reference)
+                drawn = charts.plot_ratios(frame, _reference(frame))
+                what = f"the error of {quoted(_reference(frame))} divided by a rival's."
             picture = Path(self.env.doctreedir) / f"results-{name}.svg"
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_text(svg(drawn)[0]["image/svg+xml"], encoding="utf-8")
             plt.close(drawn)
-        what = f"the error of {quoted(reference)} divided by a rival's."
-        if reference is None:
-            what = "the error of a KAN with an extra / that without: alone (circle), beside"
-            what += " all others (square), and the mean over all sets of the others (diamond)."
-        caption = f"{name}: {what}"
         figure = nodes.figure(ids=[f"fig-results-{name}"])
         uri = f"/{os.path.relpath(picture, self.env.srcdir)}"
-        figure += nodes.image(uri=uri, alt=summary.replace("**", ""))
-        figure += nodes.caption("", caption)
+        figure += nodes.image(uri=uri, alt=f"The table above for {name}, with a dot for each task.")
+        figure += nodes.caption("", f"{name}: {what}")
         return figure
 
-    def _settings(self, frame):
-        if "prediction_seconds" in frame:
-            return self._bullets(None, _paces(frame))
-        if "outcome" in frame:
-            return self._bullets(
-                "Found, that is equal but for constants within 1 %:", _found(frame)
-            )
-        return self._bullets(*_best(frame))
-
-    # Of the settings, first what names a row, then its losses; `evidence.load` has all the rest.
-    LABELS = ("task", "size", "family", "contestant", "knob", "kinds", "part", "optimizer")
-    HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "update_grid")
-    HIDDEN += ("extend_grid", "restart", "samples", "steps", "watch")
-
-    def _rows(self, frame):
-        made = _provenance(frame)
-        if "contest" in frame:
-            table = statistics.medians(frame)
-            title = f"{len(table)} rows: test error of a family on a task"
-        elif "prediction_seconds" in frame:
-            table = statistics.paces(frame)
-            title = f"{len(table)} rows: milliseconds of a step, microseconds of a prediction"
-        else:
-            table = evidence.summarize(frame)
-            first = [name for name in self.LABELS if name in table] + list(table.columns[-7:])
-            shown = first + [name for name in table if name not in (*first, *self.HIDDEN)]
-            what = "how many were found" if "found" in table else "median, least and largest loss"
-            title, table = f"{len(table)} settings: {what}", table[shown]
-        return self.parse_text_to_nodes(_folded_table(title, table, made))
+    def _outcomes(self, name):
+        """What became of the hypotheses; of several experiments, under the last."""
+        concerned = [one for one in self.outcomes() if name in one.experiments]
+        judged = [one for one in concerned if one.experiments[-1] == name]
+        others = sorted({one.experiments[-1] for one in concerned} - {name})
+        lines = []
+        if judged:
+            verdicts = ", ".join(f"{one.label} {one.verdict}" for one in judged)
+            lines += [f"::::{{dropdown}} Hypotheses: {verdicts}", ":class-container: hypotheses"]
+            lines += [f":name: hypotheses-{name}", ""]
+            for one in judged:
+                end = f": {one.because}." if one.because else ", until all rows are made."
+                lines.append(f"- **{one.label}** *{one.hypothesis}* **{one.verdict.title()}**{end}")
+            lines += ["::::", ""]
+        if others:
+            links = ", ".join(_link(f"#results-{other}", other) for other in others)
+            lines.append(f"{'More of its' if judged else 'Its'} hypotheses: under {links}.")
+        return lines
 
 
 class StoredOutcomes(_Stored):
     """How many hypotheses held, and where each of them is judged."""
 
-    VERDICTS = {"holds": "hold", "half": "hold in half", "lost": "are lost"}
-    VERDICTS |= {"undecided": "are undecided", "open": "are open, since rows are missing"}
+    def run(self):
+        verdicts = defaultdict(list)
+        for one in self.outcomes():
+            where = f"results.html#hypotheses-{one.experiments[-1]}"
+            verdicts[one.verdict].append(_link(where, one.label))
+        rows = (
+            f"| {name} | {len(links)} | {', '.join(links)} |" for name, links in verdicts.items()
+        )
+        lines = ["| verdict | how many | hypotheses |", "|---|---|---|", *rows]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class StoredBenchmark(SphinxDirective):
+    """The benchmark's tables and how they were made, from the stored file."""
+
+    TITLES = {
+        "speed": "Milliseconds of a call, and kanbook's time divided by the contestant's",
+        "memory": "MiB at the peak of a pass",
+        "prediction": "Microseconds of one prediction",
+        "training": "Seconds and evaluations to a test error of 0.001, and of the whole run",
+        "profile": "Milliseconds of the parts of a call, for two layers of chapter 13",
+        "steps": "Time of a call of chapter 13's layers, kanbook's = 1",
+        "tanh": "Time of a training step of chapter 12's networks, tanh after the sum = 1",
+        "engines": "Milliseconds of a step of chapter 20's network in each engine",
+        "derivatives": "Milliseconds of a Laplacian and its gradient, by autograd and by series",
+        "microcontroller": "Instructions and bytes of one prediction on an emulated Cortex-M4F",
+    }
 
     def run(self):
-        found = self.outcomes()
-        counts = {
-            words: sum(one.verdict == verdict for one in found)
-            for verdict, words in self.VERDICTS.items()
-        }
-        said = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
-        lead = nodes.paragraph("", f"What became of {len(found)} hypotheses: {said}.")
-        lines = nodes.bullet_list()
-        for part, ones in groupby(found, lambda one: one.label.partition(" ")[0]):
-            line = nodes.paragraph()
-            for i, one in enumerate(ones):
-                uri = self.env.app.builder.get_relative_uri("book/plan", "book/results")
-                label = one.label.partition(" ")[2]
-                link = nodes.reference("", label, internal=True)
-                link["refuri"] = f"{uri}#hypotheses-{one.experiments[-1]}"
-                line += [nodes.Text("; " if i else f"{part}: "), link]
-                line += nodes.Text(f" {one.verdict}")
-            lines += nodes.list_item("", line)
-        return [lead, lines]
+        self.env.note_dependency(str(evidence.FOLDER / "benchmark.json"))
+        lines, made = [], {}
+        for part, title in self.TITLES.items():
+            frame = evidence.load_benchmark(part)
+            lines += [*_folded(title, frame, name=f"benchmark-{part}"), ""]
+            made[_made(frame.attrs["provenance"])] = None
+        return self.parse_text_to_nodes("\n".join([*lines, "\n\n".join(made)]))
 
 
-def _pair(frame):
+def _link(address, text):
+    return f'<a class="reference internal" href="{address}">{text}</a>'
+
+
+def _made(how):
+    """How rows were made."""
+    cores = f", {how['cores']} cores" if "cores" in how else ""
+    versions = {"Python": how["python"]} | (how.get("versions") or {"PyTorch": how["torch"]})
+    return (
+        f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
+        f"{how['processor']}{cores} with {', '.join(map(' '.join, versions.items()))}."
+    )
+
+
+def _table(frame):
+    """A table that a reader can sort, in Markdown."""
+    rows = [list(frame), *frame.astype(object).values.tolist()]
+    lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
+    head = [":::{csv-table}", ":header-rows: 1", ":class: stored-results", ""]
+    return "\n".join([*head, *lines, ":::"])
+
+
+def _folded(title, frame, *, more="", name=""):
+    """The lines of a fold with a table."""
+    options = [f":name: {name}", ""] if name else []
+    return [f"::::{{dropdown}} {title}", *options, _table(frame), "", more, "::::"]
+
+
+def _cell(value):
+    if value is None or value != value:  # not a number
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, tuple):
+        return " ".join(map(_cell, value))
+    return re.sub(r"^[-+]", r"\\\g<0>", str(value).replace('"', "'"))  # no list
+
+
+def _rows(frame):
+    """A title and the table of all rows."""
+    if "contest" in frame:
+        table = statistics.medians(frame)
+        return f"{len(table)} rows: test error of a family on a task", table
+    if "prediction_seconds" in frame:
+        table = statistics.paces(frame)
+        return f"{len(table)} rows: milliseconds of a step, microseconds of a prediction", table
+    table = evidence.summarize(frame)
+    first = [name for name in LABELS if name in table] + list(table.columns[-7:])
+    shown = first + [name for name in table if name not in (*first, *HIDDEN)]
+    what = "how many were found" if "found" in table else "median, least and largest loss"
+    return f"{len(table)} settings: {what}", table[shown]
+
+
+def _summary(frame):
+    """The first number of an experiment, what its table holds, and this table."""
+    if "prediction_seconds" in frame:
+        return _paces(frame)
+    if "outcome" in frame:
+        return _found(frame)
+    if "contest" not in frame:
+        return _errors(frame)
+    if "minimal" in set(frame["family"]):
+        return _effects(frame)
+    return _extremes(frame) if _has_many(frame) else _ratios(frame)
+
+
+def _has_many(frame):
+    """Whether there are too many families to compare them one by one, or none to compare with."""
+    return frame["family"].nunique() > 10 or not statistics.rivals(frame, _reference(frame))
+
+
+def _first_pair(frame):
     """Who is compared with whom first."""
     return FIRST.get(frame.attrs["name"], ("KAN", "MLP"))
 
 
 def _reference(frame):
-    first, families = _pair(frame)[0], list(frame["family"])
+    first, families = _first_pair(frame)[0], list(frame["family"])
     return first if first in families else families[0]
 
 
-def _compared(a, b, row):
-    return str(Versus(quoted(a), quoted(b), row))
-
-
-def _ratios(frame, family):
-    """For each contest, its rows and how the family compares with each rival; the MLP first."""
-    for contest, rows in frame.groupby("contest", sort=False):
-        rivals = statistics.rivals(rows, family)
-        rivals.sort(key=lambda name: name != _pair(frame)[1])
-        found = {rival: statistics.ratios(rows, family, rival) for rival in rivals}
-        if found:
-            yield contest, found
-
-
-def _summary(frame, family):
-    """Two lines for each contest: the first rival in numbers, and who else is better or worse."""
-    words = {"a": "better than", "b": "worse than", "tie": "a tie with"}
-    words["undecided"] = "undecided against"
-    lines = []
-    for contest, found in _ratios(frame, family):
-        first, table = next(iter(found.items()))
-        of = table.iloc[-1]
-        classes = [f"{row.kind}: {number(row.ratio)}" for row in table[:-1].itertuples()]
-        classes = f" ({'; '.join(classes)})" if 1 < len(classes) < 7 else ""
-        lines.append(f"Equal {contest}, {of.tasks} tasks: {_compared(family, first, of)}{classes}.")
-        said = []
-        for verdict, word in words.items():
-            names = [quoted(r) for r, rows in found.items() if rows.iloc[-1].verdict == verdict]
-            said += [f"{word} {', '.join(names)}"] if names else []
-        lines.append(f"Over all tasks {quoted(family)} is {'; '.join(said)}.")
-    return lines
-
-
-def _main_effects(frame):
-    """What extras are worth over all companies, or alone where they have none."""
-    found = statistics.effects(frame)
-    return found[found["where"] == ("main" if "main" in set(found["where"]) else "alone")]
+def _ratios(frame):
+    """A row for each contest and rival; of classes of tasks, the ratios alone."""
+    family, rival_first = _reference(frame), _first_pair(frame)[1]
+    rows = []
+    for contest, runs in frame.groupby("contest", sort=False):
+        rivals = statistics.rivals(runs, family)
+        for rival in sorted(rivals, key=lambda name: name != rival_first):
+            *classes, every = statistics.ratios(runs, family, rival).itertuples()
+            row = {f"{family} /": rival, "all tasks": show(every)}
+            row |= {f"{family} is": VERDICTS[every.verdict], "equal": contest}
+            if 1 < len(classes) < 7:
+                row |= {one.kind: number(one.ratio) for one in classes}
+            rows.append(row | {"tasks": every.tasks})
+            if len(rows) == 1:
+                pair = f"{quoted(family)} / {quoted(rival)}"
+                first = f"{pair} {show(every, '**')}, equal {contest}."
+    return first, "", pandas.DataFrame(rows).fillna("")
 
 
 def _effects(frame):
-    """A line for each task."""
-    lines = []
-    for task, rows in _main_effects(frame).groupby("task", sort=False):
-        said = ", ".join(f"{row.extra} {show(row, '**')}" for row in rows.itertuples())
-        lines.append(f"{task_name(task)}: {said}.")
-    return lines
+    """A row for each task: what extras are worth over all companies, or alone without any."""
+    effects = statistics.effects(frame)
+    where = "main" if "main" in set(effects["where"]) else "alone"
+    effects = effects[effects["where"] == where]
+    ends = [effects.loc[of] for of in (effects["ratio"].idxmin(), effects["ratio"].idxmax())]
+    first = "Error with / without: from {} to {}.".format(
+        *(f"**{number(end.ratio)}** ({end.extra}, {task_name(end.task)})" for end in ends)
+    )
+    beside = "alone" if where == "alone" else "the mean over all sets of the others"
+    shown = [show(row) for row in effects.itertuples()]
+    table = _crossed(effects.assign(shown=shown), "task", "extra", "shown")
+    return first, f"Error with an extra / without, {beside}:", table
 
 
 def _extremes(frame):
     """Of many families, the best and the worst on each task."""
-    lines = []
-    for task, rows in statistics.medians(frame).groupby("task", sort=False):
-        rows = rows.sort_values("median")
-        best, worst = (
-            f"“{row['family']}” **{row['median']:.2g}**" for _, row in rows.iloc[[0, -1]].iterrows()
-        )
-        lines.append(f"{task_name(task)}: from {best} to {worst}.")
-    return f"Median test errors, the best and the worst of {frame['family'].nunique()}:", lines[:5]
+    rows = []
+    for task, errors in statistics.medians(frame).groupby("task", sort=False):
+        best, worst = errors.sort_values("median").iloc[[0, -1]].itertuples()
+        row = {"task": task_name(task), "best": best.family, "best error": f"{best.median:.2g}"}
+        rows.append(row | {"worst": worst.family, "worst error": f"{worst.median:.2g}"})
+    first = (
+        "Median test errors, {task}: from “{best}” **{best error}** to “{worst}” **{worst error}**."
+    )
+    lead = f"Median test errors, the best and the worst of {frame['family'].nunique()}:"
+    return first.format(**rows[0]), lead, pandas.DataFrame(rows)
 
 
 def _errors(frame):
-    """Root mean square errors: for each task, of each family, the least median and its setting."""
-    frame = frame[frame["way"] == "in turn"] if "way" in frame else frame
-    table = evidence.summarize(frame)
-    root = 1 if "test_error" in frame else 0.5
-    table = table.assign(error=table["median"].astype(float) ** root)
-    task = table["task"] if "task" in table else frame["task"].iloc[0]
-    table = table.assign(task=task)
+    """A row for each task: root mean square errors, of each family the least median."""
+    turns = frame[frame["way"] == "in turn"] if "way" in frame else frame
+    table = evidence.summarize(turns)
+    if "task" not in table:
+        table["task"] = turns["task"].iloc[0]
+    table["error"] = table["median"].astype(float) ** (1 if "test_error" in frame else 0.5)
     settings = table.groupby(["task", "family"], sort=False)["error"]
-    return table.assign(settings=settings.transform("size")).loc[settings.idxmin()]
-
-
-def _best(frame):
-    lines = []
-    for task, rows in _errors(frame).groupby("task", sort=False):
-        said = [
-            f"{row.family} **{row.error:.2g}**"
-            + (f" (best of {row.settings})" if row.settings > 1 else "")
-            for row in rows.itertuples()
-        ]
-        lines.append(f"{task_name(task)}: {', '.join(said)}.")
-    what = "Errors in turn, of digits the log-loss"
-    if "way" not in frame:
-        what = f"Root mean square errors {_where(frame)}"
-    return f"{what}, medians over the seeds; of each family the best of its settings:", lines[:5]
+    best = table.assign(settings=settings.transform("size")).loc[settings.idxmin()]
+    best["shown"] = [
+        f"{row.error:.2g}" + (f" (best of {row.settings})" if row.settings > 1 else "")
+        for row in best.itertuples()
+    ]
+    table = _crossed(best, "task", "family", "shown")
+    lead = f"Root mean square errors {_where(frame)}, medians over the seeds, of the best settings:"
+    return _paired(frame) or _first_row(table), lead, table
 
 
 def _where(frame):
+    if "way" in frame:
+        return "in turn (of digits, log-losses)"
     new = "test_loss" in frame and frame["test_loss"].notna().sum()
     if not new:
         return "on the samples that were learned"
@@ -377,50 +371,39 @@ def _where(frame):
 
 
 def _paces(frame):
-    keys = ["task", "inputs", "size"]
-    table = statistics.paces(frame).set_index([*keys, "family"])
-    lines = []
-    for column, what in (("step_ms", "training step"), ("prediction_us", "single prediction")):
-        ratio = table[column].unstack()
-        ratio = ratio["KAN"] / ratio["MLP"]
-        lines.append(
-            f"A {what} of the KAN takes **{ratio.median():.1f}** times that of the MLP in eager "
-            f"PyTorch (from {ratio.min():.1f} to {ratio.max():.1f}, by the shape of the task)."
-        )
-    return lines
+    """A row for the step of a training, and one for a prediction."""
+    times = statistics.paces(frame).set_index(["task", "inputs", "size", "family"])
+    times = times[["step_ms", "prediction_us"]].unstack()
+    ratios = times.xs("KAN", axis=1, level=1) / times.xs("MLP", axis=1, level=1)
+    table = ratios.agg(["median", "min", "max"]).T.round(1).astype(str)
+    table.columns = ["median", "least", "largest"]
+    table.insert(0, "KAN / MLP", ["training step", "single prediction"])
+    first = "A training step of the KAN takes **{1}** times that of the MLP in eager PyTorch (from "
+    first += "{2} to {3}, by the shape of the task)."
+    return first.format(*table.iloc[0]), "Times in eager PyTorch, over the shapes of tasks:", table
 
 
 def _found(frame):
-    lines = []
-    for method, rows in frame.groupby("method", sort=False):
-        said = [
-            f"**{(part.outcome == 'found').sum()}** of {len(part)} with {100 * noise:g} % of noise"
-            for noise, part in rows.groupby("noise")
-        ]
-        lines.append(f"{method}: {', '.join(said)}.")
-    return lines
+    counts = frame.assign(found=frame["outcome"] == "found")
+    counts = counts.groupby(["method", "noise"], sort=False)["found"].agg(found="sum", runs="count")
+    counts = counts.reset_index()
+    counts["noise"] = [f"at {100 * noise:g} % of noise" for noise in counts["noise"]]
+    counts["shown"] = [f"{row.found} of {row.runs}" for row in counts.itertuples()]
+    table = _crossed(counts, "method", "noise", "shown")
+    return f"Found: {_first_row(table)}", "Found, but for constants within 1 %:", table
 
 
-def _first(frame):
-    """The first number of an experiment."""
-    if "contest" in frame:
-        if "minimal" in set(frame["family"]):
-            found = _main_effects(frame)
-            ends = [found.loc[of] for of in (found["ratio"].idxmin(), found["ratio"].idxmax())]
-            return "Error with / without: from {} to {}.".format(
-                *(f"**{number(end.ratio)}** ({end.extra}, {task_name(end.task)})" for end in ends)
-            )
-        family = _reference(frame)
-        if frame["family"].nunique() <= 10:
-            for contest, found in _ratios(frame, family):
-                rival, table = next(iter(found.items()))
-                return f"{_compared(family, rival, table.iloc[-1])}, equal {contest}."
-        return f"Median test errors, {_extremes(frame)[1][0]}"
-    if "prediction_seconds" in frame:
-        return _paces(frame)[0]
-    if "outcome" in frame:
-        return f"Found: {_found(frame)[0]}"
-    return _paired(frame) or _best(frame)[1][0]
+def _first_row(table):
+    name, *values = table.iloc[0].items()
+    return f"{name[1]}: {', '.join(f'{column} **{value}**' for column, value in values)}."
+
+
+def _crossed(table, rows, columns, values):
+    """The values in a row for each of `rows` and a column for each of `columns`, in their order."""
+    crossed = table.pivot(index=rows, columns=columns, values=values)
+    crossed = crossed.reindex(table[rows].unique()).reindex(columns=table[columns].unique())
+    crossed.insert(0, rows, [task_name(name) if rows == "task" else name for name in crossed.index])
+    return crossed.fillna("")
 
 
 def _paired(frame):
@@ -446,74 +429,13 @@ def _paired(frame):
     if len(ratio) > 1:
         low, high = number(ratio.min()), number(ratio.max())
         text += f" ({low} to {high}), the mean of {len(ratio)} pairs"
-    where = "in turn" if "way" in frame else _where(frame)
-    return f"{text}, {where}."
+    return f"{text}, {_where(frame)}."
 
 
 def _middle(values):
     """The geometric mean; the median, if one of the values is infinite."""
-    logs = [math.log(value) for value in values if 0 < value < math.inf]
-    whole = logs and len(logs) == len(values)
-    return math.exp(sum(logs) / len(logs)) if whole else values.median()
-
-
-def _provenance(frame):
-    return "\n\n".join(
-        f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
-        f"{how['processor']} with Python {how['python']} and PyTorch {how['torch']}."
-        for how in frame.attrs["provenance"].values()
-    )
-
-
-class StoredBenchmark(SphinxDirective):
-    """The benchmark's tables and how they were made, from the stored file."""
-
-    TITLES = {
-        "speed": "Milliseconds of a call, and kanbook's time divided by the contestant's",
-        "memory": "MiB at the peak of a pass",
-        "prediction": "Microseconds of one prediction",
-        "training": "Seconds and evaluations to a test error of 0.001, and of the whole run",
-        "profile": "Milliseconds of the parts of a call, for two layers of chapter 13",
-        "steps": "Time of a call of chapter 13's layers, kanbook's = 1",
-        "tanh": "Time of a training step of chapter 12's networks, tanh after the sum = 1",
-        "engines": "Milliseconds of a step of chapter 20's network in each engine",
-        "derivatives": "Milliseconds of a Laplacian and its gradient, by autograd and by series",
-        "microcontroller": "Instructions and bytes of one prediction on an emulated Cortex-M4F",
-    }
-
-    def run(self):
-        self.env.note_dependency(str(evidence.FOLDER / "benchmark.json"))
-        found, made = [], []
-        for part, title in self.TITLES.items():
-            frame = evidence.load_benchmark(part)
-            found += self.parse_text_to_nodes(_folded_table(title, frame, name=f"benchmark-{part}"))
-            made += [frame.attrs["provenance"]] if frame.attrs["provenance"] not in made else []
-        for how in made:
-            versions = ", ".join(f"{name} {version}" for name, version in how["versions"].items())
-            text = (
-                f"Made by `{how['command']}` at commit {how['commit'][:10]}, {how['date']}, on "
-                f"{how['processor']}, {how['cores']} cores, Python {how['python']}, {versions}."
-            )
-            found += self.parse_text_to_nodes(text)
-        return found
-
-
-def _folded_table(title, frame, more="", name=""):
-    rows = [list(frame), *frame.astype(object).values.tolist()]
-    lines = [", ".join(f'"{_cell(value)}"' for value in row) for row in rows]
-    block = [f"::::{{dropdown}} {title}", *([f":name: {name}", ""] if name else [])]
-    block += [":::{csv-table}", ":header-rows: 1"]
-    return "\n".join([*block, ":class: stored-results", "", *lines, ":::", "", more, "::::"])
-
-
-def _cell(value):
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.3g}"
-    if isinstance(value, tuple):
-        return " ".join(map(_cell, value))
-    return re.sub(r"^[-+]", r"\\\g<0>", str(value).replace('"', "'"))  # no list
+    is_finite = values.between(0, np.inf, inclusive="neither").all()
+    return np.exp(np.log(values).mean()) if is_finite else values.median()
 
 
 def sort_tables(app, pagename, templatename, context, doctree):

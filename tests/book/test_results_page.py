@@ -1,4 +1,4 @@
-"""The page of results: for contests a summary and a figure; rows and provenance folded."""
+"""The page of results: for contests a table and a figure; rows and provenance folded."""
 
 import dataclasses
 import importlib
@@ -8,6 +8,7 @@ import re
 import pandas
 import pytest
 import sphinx_build
+from bs4 import BeautifulSoup
 
 import evidence
 from evidence import EXPERIMENTS, Table, reading, statistics
@@ -59,30 +60,40 @@ def build(tmp_path, monkeypatch):
     return build
 
 
-def test_contests_have_a_summary_a_figure_and_folded_rows(build):
+def cells(table):
+    """The texts of a table's rows, the head first."""
+    return [
+        [cell.get_text().strip() for cell in row.select("th, td")] for row in table.select("tr")
+    ]
+
+
+def test_contests_have_a_table_a_figure_and_folded_rows(build):
     html, out, said = build(rows())
     assert not said
     frame = evidence.load("formulas")
-    above, folded = html.split("<details", 1)
+    section = BeautifulSoup(html, "html.parser").select_one("#results-formulas")
     planned = next(iter(EXPERIMENTS.values())).total()
-    assert f"Not complete: {len(frame)} of {planned:,} runs are made" in above
+    assert f"Not complete: {len(frame)} of {planned:,} runs are made" in section.p.get_text()
+    shown, folded = section.select("table.stored-results")
+    expected = [["KAN /", "all tasks", "KAN is", "equal", "axes", "generic", "tasks"]]
     for contest in ("parameters", "seconds"):
-        found = statistics.ratios(frame[frame.contest == contest], "KAN", "MLP").iloc[-1]
-        ratio = f"<strong>{found.ratio:.2f}</strong> [{found.low:.2f}, {found.high:.2f}]"
-        assert found.verdict == "undecided"
-        classes = f"axes: {RATIO['axes']:.2f}" if contest == "parameters" else "axes: "
-        assert f"Equal {contest}, 6 tasks: KAN / MLP {ratio} ({classes}" in above
-    assert above.count("Over all tasks KAN is undecided against MLP.") == 4  # and in pictures
-    assert "<strong>Open</strong>" in folded  # rows are missing
-    ((alt, picture),) = re.findall(r'<img alt="([^"]*)" src="([^"]*)"', above)
-    assert alt.startswith("Equal parameters, 6 tasks: KAN / MLP") and "*" not in alt
-    assert (out / picture).read_text(encoding="utf-8").startswith("<svg ")
-    cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", folded)]
+        found = statistics.ratios(frame[frame.contest == contest], "KAN", "MLP")
+        axes, generic, every = found.itertuples()
+        assert every.verdict == "undecided"
+        ratio = f"{every.ratio:.2f} [{every.low:.2f}, {every.high:.2f}]"
+        classes = [f"{axes.ratio:.2f}", f"{generic.ratio:.2f}"]
+        expected.append(["MLP", ratio, "undecided", contest, *classes, "6"])
+    assert cells(shown) == expected and expected[1][4] == f"{RATIO['axes']:.2f}"
+    assert not shown.find_parent("details") and folded.find_parent("details")
+    assert section.select_one("details strong + strong, details em + strong").get_text() == "Open"
+    (picture,) = section.select("img")
+    assert (out / picture["src"]).read_text(encoding="utf-8").startswith("<svg ")
     table = statistics.medians(frame)
-    assert len(cells) == table.size and "inf" in cells and len(table) == 2 * 6 * 2
-    assert cells[:6] == ["parameters", "axes", "axes 0", "KAN", "2", "0.045"]
-    assert math.isclose(table["median"][0], 0.045)
-    assert "Made by" in folded and "Made by" not in above
+    _, first, *others = cells(folded)
+    assert first[:6] == ["parameters", "axes", "axes 0", "KAN", "2", "0.045"]
+    assert 1 + len(others) == len(table) == 2 * 6 * 2
+    assert "inf" in sum(others, []) and math.isclose(table["median"][0], 0.045)
+    assert "Made by" in folded.find_parent("details").get_text()
     assert re.findall(r'<script defer="defer" src="_static/sort-tables.js', html)
 
 
@@ -122,8 +133,8 @@ def test_extras_have_their_effects(build):
     assert not said
     found = statistics.effects(evidence.load("formulas"))
     row = found[(found.extra == "update") & (found["where"] == "main")].iloc[0]
-    text = f"update <strong>{row.ratio:.2f}</strong> [{row.low:.2f}, {row.high:.2f}]"
-    assert text in html.split("<details", 1)[0]
+    head, shown = cells(BeautifulSoup(html, "html.parser").select_one("table.stored-results"))[:2]
+    assert shown[head.index("update")] == f"{row.ratio:.2f} [{row.low:.2f}, {row.high:.2f}]"
     assert html.count('src="_images/results-formulas.svg"') == 1
 
 
