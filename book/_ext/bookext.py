@@ -1,17 +1,16 @@
-"""Sphinx extension of this book: its pages ask no other host, and log no error in the browser.
+"""Sphinx extension of this book: live figures.
 
-And live figures: a widget that a notebook shows keeps the picture that is stored beside it, and
-what widgets of one kind have in common, their script, is one file for all pages.
+A widget that a notebook shows keeps the picture that is stored beside it, and what widgets of one
+kind have in common, their script, is one file for all pages. `kan-lab` puts one on any page.
 """
 
 import hashlib
-import importlib.util
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
+import yaml
 from docutils import nodes
 from docutils.parsers.rst.directives import unchanged_required
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -22,39 +21,8 @@ from kanbook import KANLab
 # The laboratory is not installed: pages read its rows and its docstrings from the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # used for its files only, not as an extension
-# The program, its fonts, and the TeX commands that it loads on first use, such as \\boldsymbol.
-MATHJAX_FILES = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "ui/lazy.js")
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-
-def copy_mathjax(app, exception):
-    """Copies what TeX in the browser needs, 2 MB of the package's 24."""
-    if exception is not None or app.builder.format != "html":
-        return
-    package = Path(importlib.util.find_spec(MATHJAX_PACKAGE).origin).parent
-    source, target = package / "static" / "mathjax", Path(app.outdir) / "_static" / "mathjax"
-    for name in MATHJAX_FILES:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        if (source / name).is_dir():
-            shutil.copytree(source / name, target / name, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source / name, target / name)
-
-
-def drop_thebe(app, pagename, templatename, context, doctree):
-    """Takes the scripts of Thebe off the page.
-
-    The book starts no kernels, and Jupyter Book's default set-up puts Thebe's inline script on each
-    page twice, which the browser reports as an error.
-    """
-    context["script_files"] = [
-        script
-        for script in context.get("script_files", [])
-        if "thebe" not in f"{getattr(script, 'filename', script)}"
-        and "THEBE" not in (getattr(script, "attributes", None) or {}).get("body", "")
-    ]
 
 
 class LiveFigures(SphinxPostTransform):
@@ -80,21 +48,13 @@ class LiveFigures(SphinxPostTransform):
             bundle.replace_self(figure)
 
 
-def _setting(text):
-    """What an option says: JSON, or else a word."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
 class LabDirective(SphinxDirective):
-    """A KAN Lab on a page that is no notebook; its options are the settings of `KANLab`.
+    """A KAN Lab on a page that is no notebook; its options are the settings of `KANLab`, in YAML.
 
     The option `alt` describes its picture, for those who see neither.
     """
 
-    option_spec = dict.fromkeys(KANLab.class_trait_names(sync=True), _setting)
+    option_spec = dict.fromkeys(KANLab.class_trait_names(sync=True), yaml.safe_load)
     option_spec["alt"] = unchanged_required
 
     def run(self):
@@ -150,17 +110,9 @@ def share_scripts(app, pagename, templatename, context, doctree):
         attributes["body"] = json.dumps(content).replace("</", "<\\/")
 
 
-# Browsers let no page on disk read another: there, the search lists pages without excerpts.
-ON_DISK = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
-
-
 def setup(app):
-    app.config.mathjax_path = "mathjax/tex-mml-chtml.js"
-    app.add_js_file(None, body=ON_DISK)
     app.add_post_transform(LiveFigures)
     app.add_directive("kan-lab", LabDirective)
     app.setup_extension("stored")
     app.connect("html-page-context", share_scripts, priority=800)  # after MyST-NB's
-    app.connect("html-page-context", drop_thebe, priority=900)  # after those who add scripts
-    app.connect("build-finished", copy_mathjax)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

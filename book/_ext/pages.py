@@ -28,22 +28,16 @@ def reading_minutes(document):
     """How long a page's words take; those of code and its outputs do not count."""
 
     def words(node):
-        if isinstance(node, (nodes.literal_block, nodes.raw, nodes.comment)):
-            return 0
-        if isinstance(node, nodes.container) and node.get("nb_element"):
-            return 0
         if isinstance(node, nodes.Text):
             return len(node.split())
-        return sum(map(words, node.children))
+        is_code = isinstance(node, (nodes.literal_block, nodes.raw, nodes.comment))
+        return 0 if is_code or node.get("nb_element") else sum(map(words, node.children))
 
     return max(1, round(words(document) / WORDS_A_MINUTE))
 
 
 class Opener(SphinxTransform):
-    """A card of what stands between a chapter's title and its running time.
-
-    The chapter's question also becomes the page's description, which search engines show.
-    """
+    """A card of what stands between a chapter's title and its running time."""
 
     default_priority = 400
 
@@ -58,24 +52,19 @@ class Opener(SphinxTransform):
         minutes = reading_minutes(self.document)
         time += [nodes.Text(" "), nodes.strong("", "Reading time:")]
         time += nodes.Text(f" {minutes} minute{'s' * (minutes > 1)}.")
+        if "What you need:" in kinds[:end]:
+            chapter[kinds.index("What you need:")]["classes"].append("opener-need")
+        description = " ".join(question.astext().split())  # which search engines show
         if opening_words(question) == question.astext():
             question["classes"].append("opener-question")
-        for node, kind in zip(chapter[1:end], kinds[1:end], strict=True):
-            if kind == "What you need:":
-                node["classes"].append("opener-need")
-        card = nodes.container("", *chapter[1:end], classes=["opener"])
-        chapter[1:end] = [card]
-        description = " ".join(question.astext().split())
-        if opening_words(question) != question.astext():  # solutions ask no question
+        else:  # solutions ask no question
             description = f"{chapter[0].astext()}. {description}"
+        chapter[1:end] = [nodes.container("", *chapter[1:end], classes=["opener"])]
         self.document.insert(0, nodes.meta(name="description", content=description))
 
 
 class Callouts(SphinxTransform):
-    """Callouts and margin notes of quotes that begin with one of three words in bold.
-
-    A chapter's closing sections look the same.
-    """
+    """Callouts and margin notes of quotes that begin with a word in bold; closing sections."""
 
     default_priority = 401
     SECTIONS = {"where-this-breaks": "breaks", "summary": "summary"}
@@ -111,12 +100,9 @@ class Callouts(SphinxTransform):
 
 
 class Tables(SphinxPostTransform):
-    """Names columns without a name for screen readers, and marks tables of prose.
+    """Names columns without a name for screen readers, marks tables that phones stack (page.js)."""
 
-    After MyST-NB has chosen what an output shows. On a phone page.js stacks the cells of `prose`.
-    """
-
-    default_priority = 10
+    default_priority = 10  # after MyST-NB has chosen what an output shows
     formats = ("html",)
 
     def run(self, **kwargs):

@@ -5,22 +5,22 @@ KANBOOK_BROWSER names one elsewhere. The pages come from a server of this test, 
 another host is a failure: visitor.py.
 """
 
+import colorsys
 import functools
+import io
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
+import numpy as np
 import pytest
+from PIL import Image
 from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
 
 import bake_repo
+from kanbook import plots
 from notebook_files import ROOT
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-
-from figures import PAGE  # noqa: E402
 
 NOTEBOOK_PAGES = [page for page in PAGES if page.startswith("notebooks/")]
 
@@ -78,31 +78,62 @@ def test_theme_switch_is_remembered(fresh_desktop):
     assert not fresh_desktop.problems
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_drawing_is_shown_and_loaded_in_one_look(browser, server, scheme):
+def pixels(element):
+    """The colors of an element on the screen, ``(rows, columns, 3)``, from 0 to 1."""
+    picture = Image.open(io.BytesIO(element.screenshot())).convert("RGB")
+    return np.asarray(picture) / 255
+
+
+@pytest.mark.parametrize("scheme, page_color", [("light", 255), ("dark", 18)])
+def test_a_drawing_lies_on_the_page(browser, server, scheme, page_color):
     visitor = Visitor(browser, server, DESKTOP, scheme)
-    loaded = []
-    visitor.page.on("request", lambda request: loaded.append(request.url))
     page = visitor.open("notebooks/10_recipe.html")
-    page.locator("article img.drawing:visible").first.scroll_into_view_if_needed()
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert color == f"rgb({page_color}, {page_color}, {page_color})"
+    drawing = page.locator("article img.drawing:not(.with-pixels)").first
+    drawing.scroll_into_view_if_needed()
     page.wait_for_function(
         "[...document.images].some(i => i.matches('.drawing') && i.naturalWidth)"
     )
-    shown = page.locator("article img.drawing:visible").evaluate_all("all => all.map(i => i.src)")
-    assert shown and all(source.endswith(f"-{scheme}.svg") for source in shown)
-    drawings = [url for url in loaded if url.endswith(".svg") and "_images" in url]
-    assert drawings and all(url.endswith(f"-{scheme}.svg") for url in drawings)
-    if scheme == "dark":  # what is white in a drawing has the page's color
-        page_color = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert page_color == f"rgb({', '.join(str(int(PAGE[i : i + 2], 16)) for i in (1, 3, 5))})"
+    shown = 255 * pixels(drawing)
+    assert np.abs(shown[2, 2] - page_color).max() <= 1
+    assert np.abs(shown - page_color).max() > 200  # its letters
     page.set_viewport_size({"width": 390, "height": 844})  # on a phone, its text is legible
-    shrunk = page.locator("article img.drawing:visible").evaluate_all(
+    shrunk = page.locator("article img.drawing").evaluate_all(
         "all => all.map(i => i.getBoundingClientRect().width / i.getAttribute('width'))"
     )
     assert min(shrunk) * 13 * 96 / 72 >= 11  # of 13 points, the size of kanbook.plots.use_style
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert not visitor.problems
     visitor.context.close()
+
+
+def luminance(color):
+    """Of red, green and blue from 0 to 1, as WCAG defines it."""
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in color]
+    return np.dot((0.2126, 0.7152, 0.0722), linear)
+
+
+def test_roles_keep_their_hue_and_stand_out_in_the_dark(fresh_desktop):
+    colors = ["#ffffff", *(role["color"] for role in plots.ROLES.values()), *plots.SERIES]
+    style = "width: 20px; height: 20px; float: left; background:"
+    cells = "".join(f"<i style='{style} {color}'></i>" for color in colors)
+    fresh_desktop.page.set_content(
+        f"<p style='width: {20 * len(colors)}px; height: 20px'>{cells}</p>"
+    )
+    css = (ROOT / "book" / "_static" / "figures.css").read_text(encoding="utf-8")
+    (look,) = re.findall(r"filter: ([^;]*);", css)
+    swatches = fresh_desktop.page.locator("p")
+    light = pixels(swatches)[10, 10::20]
+    swatches.evaluate("(element, look) => { element.style.filter = look; }", look)
+    dark = pixels(swatches)[10, 10::20]
+    for before, after in zip(light[1:], dark[1:], strict=True):
+        on_white = 1.05 / (luminance(before) + 0.05)
+        on_page = (luminance(after) + 0.05) / (luminance(dark[0]) + 0.05)
+        assert on_page > 3 and on_page > min(on_white, 4.5)
+        if np.ptp(before) > 0.1:  # no gray
+            hues = [colorsys.rgb_to_hsv(*color)[0] for color in (before, after)]
+            assert abs((hues[0] - hues[1] + 0.5) % 1 - 0.5) < 15 / 360
 
 
 def test_a_film_is_a_still_where_less_motion_is_wanted(fresh_desktop):
@@ -148,7 +179,7 @@ def test_a_link_from_the_first_page_opens_an_answer(fresh_desktop):
 def test_a_table_of_results_is_sorted_by_keyboard(desktop):
     page = desktop.open("book/results.html")
     section = page.locator("#results-functions-1d")
-    table = section.locator("table.stored-results")
+    table = section.locator("details table.stored-results")
     assert not table.is_visible()
     section.locator("summary").click()
     names = table.locator("th").all_inner_texts()
