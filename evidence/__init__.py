@@ -5,27 +5,33 @@
 evidence list`` shows all experiments, ``run NAME`` makes what is missing, ``verify NAME`` makes
 stored runs again.
 
-The rooms: ``plan.md`` (what was fixed before the runs), ``definitions`` and ``contests`` (what is
-trained), ``tasks`` (on what), ``runs`` (one run of each kind), ``engine`` (all of them), ``rows``
-(the stored runs, files of JSON lines), ``table``, ``reading`` and ``statistics`` (read and
-compared), ``charts``, ``verdicts`` (what became of hypotheses and claims), ``benchmark`` (speed).
-A table is a header, then one line for each run, and before the first run made in some way one line
-that says in which. Lines are only ever appended, and a line counts once it is complete: a run may
-be killed at any moment.
+The rooms: ``plan.md`` (what was fixed before the runs), ``experiments`` (all of them, in one list),
+``contests`` and ``families`` (those of families of networks), ``settings`` (of one network),
+``design`` (what an experiment is), ``tasks`` (on what is trained), ``runs`` (one run of each kind),
+``engine`` (all runs of an experiment), ``verification`` (made again), ``rows`` (the stored runs),
+``table``, ``reading`` and ``statistics`` (read and compared), ``charts``, ``verdicts`` (what became
+of hypotheses and claims), ``benchmark`` (speed).
+
+A table is a file of JSON lines: a header, then one line for each run, and before the first run made
+in some way one line that says in which. Lines are only ever appended, and a line counts once it is
+complete: a run may be killed at any moment.
 """
 
 from . import engine
-from .definitions import EXPERIMENTS, Experiment
-from .engine import get, rerun, run
+from .design import Design, Experiment
+from .engine import run
+from .experiments import EXPERIMENTS, get
 from .reading import Comparison, compare, load, load_benchmark, loss_at, names, published, summarize
 from .runs.trials import make_data, make_model, run_trial
 from .statistics import effects, interval, medians, paces, per_task, ratios, with_own
 from .table import FOLDER, ResultsError, Table, digest, key
+from .verification import rerun
 
 __all__ = [
     "EXPERIMENTS",
     "FOLDER",
     "Comparison",
+    "Design",
     "Experiment",
     "ResultsError",
     "Table",
@@ -65,13 +71,13 @@ def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") ->
         device: where to train.
 
     Returns:
-        What :func:`~evidence.engine.rerun` found: ``steps`` made, ``early``, the largest
+        What :func:`~evidence.verification.rerun` returns: ``steps`` made, ``early``, the largest
         relative difference in the first 30 evaluations, names of what ``changed``, and more.
 
     Raises:
-        ValueError: there is no such experiment or run, or the run measured seconds.
+        ValueError: there is no such experiment or run, or the run is no training.
     """
-    runs = engine.table_of(get(name)).runs
-    if run not in runs:
-        raise ValueError(f"run={run!r}; expected one of the {len(runs)} stored runs of {name!r}")
-    return rerun(runs[run], seconds=seconds, device=device)
+    rows = engine.table_of(get(name)).runs
+    if run not in rows:
+        raise ValueError(f"run={run!r}; expected one of the {len(rows)} stored runs of {name!r}")
+    return rerun(get(name), rows[run], seconds=seconds, device=device)

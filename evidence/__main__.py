@@ -9,25 +9,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from . import engine, reading, statistics
-from .definitions import EXPERIMENTS, RATES
+from . import engine, reading, statistics, verification
+from .design import RATES
+from .experiments import EXPERIMENTS, get
 from .table import FOLDER, ResultsError
-
-
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
-    return int(text)
-
-
-def duration(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
-    return seconds
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -40,16 +25,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     commands.add_parser("list", help="name, question, chapters, runs and cost of each")
     run = commands.add_parser("run", help="make the runs that are not stored yet")
     run.add_argument("name")
-    run.add_argument("--seeds", type=positive, metavar="N", help="instead of the usual number")
+    run.add_argument("--seeds", type=int, metavar="N", help="instead of the usual number")
     run.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, ...")
     run.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster; else this machine")
-    run.add_argument("--processes", type=positive, metavar="N", help="instead of one a core")
+    run.add_argument("--processes", type=int, metavar="N", help="instead of one a core")
     verify = commands.add_parser("verify", help="make stored runs again and compare")
     verify.add_argument("name", nargs="?", help="every stored table if not given")
-    verify.add_argument("--rows", type=positive, metavar="N", help="so many; all if not given")
+    verify.add_argument("--rows", type=int, metavar="N", help="so many; all if not given")
     verify.add_argument("--cheapest", action="store_true", help="the quickest rows, not any")
     verify.add_argument(
-        "--seconds", type=duration, default=math.inf, metavar="S", help="for each row, at most"
+        "--seconds", type=float, default=math.inf, metavar="S", help="for each row, at most"
     )
     verify.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, ...")
     table = commands.add_parser("table", help="show medians and ranges")
@@ -58,22 +43,22 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def show_list(options: argparse.Namespace) -> int:
-    for name, experiment in EXPERIMENTS.items():
-        runs = experiment.total()
-        stored = len(engine.table_of(experiment, options.folder).runs)
+    for name, design in EXPERIMENTS.items():
+        runs = design.total()
+        stored = len(engine.table_of(design, options.folder).runs)
         state = "stored" if stored >= runs else f"{stored} stored"
-        chapters = ", ".join(map(str, experiment.chapters))
-        print(f"{name}: {experiment.question}")
+        chapters = ", ".join(map(str, design.chapters))
+        print(f"{name}: {design.question}")
         print(
-            f"    {len(experiment.settings)} settings, {experiment.seeds} seeds, {runs} runs with "
-            f"tuning ({state}); about {experiment.cost} core minutes; for chapters {chapters}"
+            f"    {len(design.settings)} settings, {design.seeds} seeds, {runs} runs with "
+            f"tuning ({state}); about {design.minutes} core minutes; for chapters {chapters}"
         )
     return 0
 
 
-def run(options: argparse.Namespace) -> int:
+def make_runs(options: argparse.Namespace) -> int:
     table = engine.run(
-        engine.get(options.name),
+        get(options.name),
         seeds=options.seeds,
         device=options.device,
         scheduler=options.scheduler,
@@ -88,43 +73,30 @@ def run(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     engine.check_device(options.device)
-    stored = reading.names(options.folder)
-    if not (names := [options.name] if options.name else stored):
+    names = [options.name] if options.name else reading.names(options.folder)
+    if not names:
         raise engine.EngineError(f"{options.folder or FOLDER} holds no tables")
     return max([verify_table(name, options) for name in names])
 
 
 def verify_table(name: str, options: argparse.Namespace) -> int:
-    experiment = engine.get(name)
-    table = engine.table_of(experiment, options.folder)
-    engine.check_settings(experiment, table)
+    design = get(name)
+    table = engine.table_of(design, options.folder)
+    engine.check_settings(design, table)
     if not table.runs:
-        raise engine.EngineError(
-            f"{table.path} holds no runs yet; `python -m evidence run {name}`"
-        )
+        raise engine.EngineError(f"{table.path} holds no runs yet; `python -m evidence run {name}`")
     print(f"{name}:")
-    wrong = 0
-    for stored in engine.sample(table, options.rows, cheapest=options.cheapest):
-        if "law" in stored["settings"]:
-            good, why = engine.look_again(stored)
-            wrong += not good
-            what = "{law}, noise {noise}, {method}".format(**stored["settings"])
-            print(f"{'agrees' if good else 'DIFFERS'}: run {stored['run']}, {what}: {why}")
-            continue
-        found = engine.rerun(stored, seconds=options.seconds, device=options.device)
-        good, why = engine.judge(table, stored, found)
-        wrong += not good
-        run = f"run {stored['run']}, seed {stored['seed']}"
-        run += f", {found['steps']} of {stored['settings']['steps']} steps"
-        if found["changed"]:
-            why += f"; not equal: {', '.join(found['changed'])}"
-        print(f"{'agrees' if good else 'DIFFERS'}: {run}: {why}", flush=True)
-    return 1 if wrong else 0
+    wrong = False
+    for row in verification.sample(design, table, options.rows, cheapest=options.cheapest):
+        verify_row = design.measured_by(row["settings"]).verify
+        good, why = verify_row(design, table, row, seconds=options.seconds, device=options.device)
+        wrong = wrong or not good
+        print(f"{'agrees' if good else 'DIFFERS'}: run {row['run']}, {why}", flush=True)
+    return int(wrong)
 
 
 def show_table(options: argparse.Namespace) -> int:
-    experiment = engine.get(options.name)
-    frame = reading.load(experiment.name, folder=options.folder)
+    frame = reading.load(get(options.name).name, folder=options.folder)
     said = "test errors of the seeds: median, least, largest"
     if "contest" in frame:
         summary = statistics.medians(frame)
@@ -141,7 +113,7 @@ def show_table(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"list": show_list, "run": run, "verify": verify, "table": show_table}
+COMMANDS = {"list": show_list, "run": make_runs, "verify": verify, "table": show_table}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,20 +1,21 @@
 """The contests: families of networks, each at the best that the same search finds for it.
 
 What is asked, measured and concluded is written down in ``plan.md``, before the runs. Here stands
-who takes part: on which tasks, with which settings to draw from, and in which order.
+who takes part: on which tasks, with which settings to choose from, and in which order.
 """
 
 from __future__ import annotations
 
-import contextlib
-import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import KW_ONLY, dataclass
+from functools import cache, cached_property, partial
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
-from .definitions import EXPERIMENTS, Experiment, Settings, evaluations, planned, score, sized
+from .design import Design, Job, Measurement, planned, score
+from .families import FAMILIES, candidates, ends, fitted
+from .runs import contest_run
+from .settings import Settings
 from .table import FOLDER, Table, key
 from .tasks.tables import TABLES, table
 from .tasks.targets import KINDS, TARGETS
@@ -22,7 +23,6 @@ from .tasks.targets import KINDS, TARGETS
 SEARCH_SEEDS, FINALIST_SEEDS = (1000,), (1001, 1002)  # no result uses them
 # Seeds, at most, of what takes long and differs little between them.
 SLOW = {"gaussian process": 3, "boosted trees": 5}
-TOLERANCE = 0.01  # of parameter counts, so that any two are within 2 %
 
 
 class Cell(NamedTuple):
@@ -34,8 +34,8 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Contest:
-    """One stored table: families of networks on tasks.
+class Contest(Design):
+    """Families of networks on tasks.
 
     Every family on every task is tuned by itself: ``draws`` settings are drawn at random, the same
     of a family for all tasks, and trained for a share of the steps; the ``finalists`` that did best
@@ -43,22 +43,18 @@ class Contest:
     mean log error on the validation samples, is trained with the seeds that count.
 
     Attributes:
-        name, question, chapters, seeds, cost, version: as of an
-            :class:`~evidence.definitions.Experiment`.
         make_tasks: what is learned: settings with "task", "kind" (the class of tasks, for the
             statistics), "size" (of the networks, in parameters) and "steps".
         families: who takes part, by contest: keys of ``FAMILIES`` or of ``fixed``, or names of
-            baselines.
+            baselines; all that are ``fixed``, at equal parameters, if not given.
         baselines: of a task, what its own field would take, besides.
         fixed: settings of families in which only the learning rate is chosen, from ``rates``.
         share: of the steps, in the search.
     """
 
-    name: str
-    question: str
-    chapters: tuple[int, ...]
     make_tasks: Callable[[], Sequence[Settings]]
-    families: dict[str, Sequence[str]]
+    families: dict[str, Sequence[str]] | None = None
+    _: KW_ONLY
     baselines: Callable[[Settings], Sequence[str]] = lambda task: ()
     fixed: Callable[[], dict[str, Settings]] = dict
     rates: tuple[float | None, ...] = (0.003, 0.01, 0.03, 0.1)
@@ -66,223 +62,104 @@ class Contest:
     share: float = 0.25
     finalists: int = 2
     search_seeds: tuple[int, ...] = SEARCH_SEEDS
-    seeds: int = 10
-    cost: int = 0
-    version: int = 1
+    measurement: Measurement = Measurement(contest_run.run_contestant, contest_run.evaluations)
 
-    @property
+    POINTS = {"search": 3, "finalist": 3, "result": 15}
+
+    @cached_property
     def settings(self) -> list[Cell]:
         return [cell for task in self.make_tasks() for cell in self.cells(task)]
 
     def cells(self, task: Settings) -> list[Cell]:
-        pairs = [(contest, one) for contest, names in self.families.items() for one in names]
-        pairs += [("parameters", one) for one in self.baselines(task)]
+        families = self.families or {"parameters": tuple(self.fixed())}
+        pairs = [(contest, name) for contest, names in families.items() for name in names]
+        pairs += [("parameters", name) for name in self.baselines(task)]
         return [Cell(task, contest, family) for contest, family in pairs]
-
-    def tries(self, cell: Cell) -> int:
-        """How many settings the family has to choose from."""
-        if cell.family in FAMILIES:
-            return self.draws
-        return len(self.rates) if cell.family in self.fixed() else 1
 
     def parts(self) -> list[list[Cell]]:
         """What is run one after the other: tasks."""
         return [self.cells(task) for task in self.make_tasks()]
 
     def total(self, seeds: int | None = None) -> int:
-        """How many runs there are."""
+        """How many jobs there are."""
         seeds = self.seeds if seeds is None else seeds
-        cells = self.settings
-        tries = [self.tries(cell) for cell in cells]
         finals = self.finalists * len(FINALIST_SEEDS)
-        tuned = [n * len(self.search_seeds) + finals for n in tries if n > 1]
-        return sum(self._seeds(cell, seeds) for cell in cells) + sum(tuned)
+        tries = [self._tries(cell) for cell in self.settings]
+        tuning = [n * len(self.search_seeds) + finals for n in tries if n > 1]
+        return sum(self._seeds(cell, seeds) for cell in self.settings) + sum(tuning)
+
+    def work(self, seeds: int) -> int:
+        """The evaluations of all jobs."""
+        return sum(self._work(cell, seeds) for cell in self.settings)
+
+    def _work(self, cell: Cell, seeds: int) -> int:
+        tuning = 0.0
+        if (tries := self._tries(cell)) > 1:
+            tuning = self.share * tries * len(self.search_seeds)
+            tuning += self.finalists * len(FINALIST_SEEDS)
+        return round(self.cost(self._candidates(cell)[0]) * (tuning + self._seeds(cell, seeds)))
+
+    def _tries(self, cell: Cell) -> int:
+        """How many settings the family has to choose from."""
+        if cell.family in FAMILIES:
+            return self.draws
+        return len(self.rates) if cell.family in self.fixed() else 1
 
     @staticmethod
     def _seeds(cell: Cell, seeds: int) -> int:
         return min(seeds, SLOW.get(cell.family, seeds))
 
-    def work(self, seeds: int) -> int:
-        """The evaluations of all runs."""
-        return sum(self._work(cell, seeds) for cell in self.settings)
+    def known(self, part: list[Cell], table: Table, seeds: int) -> list[Job]:
+        """The jobs that a part is known to need, as far as the stored runs tell."""
+        return [job for cell in part for job in self._known(cell, table, seeds)]
 
-    def _work(self, cell: Cell, seeds: int) -> int:
-        tuned = 0.0
-        if (tries := self.tries(cell)) > 1:
-            tuned = self.share * tries * len(self.search_seeds)
-            tuned += self.finalists * len(FINALIST_SEEDS)
-        once = evaluations(self._candidates(cell)[0])
-        return round(once * (tuned + self._seeds(cell, seeds)))
-
-    def known(self, part: list[Cell], table: Table, seeds: int) -> list[dict[str, Any]]:
-        """The runs that a part is known to need, as far as the stored ones tell."""
-        return [one for cell in part for one in self._known(cell, table, seeds)]
-
-    def _known(self, cell: Cell, table: Table, seeds: int) -> list[dict[str, Any]]:
+    def _known(self, cell: Cell, table: Table, seeds: int) -> list[Job]:
         every = self._candidates(cell)
         seeds = self._seeds(cell, seeds)
         if len(every) == 1:  # nothing to choose
             return [planned("result", every[0], seed) for seed in range(seeds)]
         steps = every[0]["steps"]
-        short = [one | {"steps": max(1, round(self.share * one["steps"]))} for one in every]
-        runs = [planned("search", one, seed) for seed in self.search_seeds for one in short]
-        if any(one["run"] not in table.runs for one in runs):
-            return runs
-        best = self._ranked("search", short, self.search_seeds, table)
-        best = [one | {"steps": steps} for one in best[: max(1, self.finalists)]]
+        tried = [settings | {"steps": max(1, round(self.share * steps))} for settings in every]
+        jobs = [planned("search", short, seed) for seed in self.search_seeds for short in tried]
+        if _incomplete(jobs, table):
+            return jobs
+        best = _ranked("search", tried, self.search_seeds, table)[: max(1, self.finalists)]
+        best = [settings | {"steps": steps} for settings in best]
         if self.finalists:
-            finals = [planned("finalist", one, seed) for seed in FINALIST_SEEDS for one in best]
-            runs += finals
-            if any(one["run"] not in table.runs for one in finals):
-                return runs
-            best = self._ranked("finalist", best, FINALIST_SEEDS, table)
-        return runs + [planned("result", best[0], seed) for seed in range(seeds)]
+            finals = [planned("finalist", full, seed) for seed in FINALIST_SEEDS for full in best]
+            jobs += finals
+            if _incomplete(finals, table):
+                return jobs
+            best = _ranked("finalist", best, FINALIST_SEEDS, table)
+        return jobs + [planned("result", best[0], seed) for seed in range(seeds)]
 
     def _candidates(self, cell: Cell) -> list[Settings]:
         task, contest, family = cell
-        run = task | {"contest": contest, "family": family}
+        base = task | {"contest": contest, "family": family}
         if fixed := self.fixed().get(family):
-            return [_fitted(run | fixed | ({} if lr is None else {"lr": lr})) for lr in self.rates]
+            rates = [{} if lr is None else {"lr": lr} for lr in self.rates]
+            return [fitted(base | fixed | rate) for rate in rates]
         if family not in FAMILIES:
-            return [run | {"baseline": family, "steps": 1}]
+            return [base | {"baseline": family, "steps": 1}]
         if contest == "seconds":
-            run["steps"] = round(run["steps"] * pace(run)["KAN"] / pace(run)[family])
-        return candidates(run, self.draws)
-
-    @staticmethod
-    def _ranked(stage: str, every: Sequence[Settings], seeds: Sequence[int], table: Table):
-        """Best first, by the mean log error on the validation samples; lost runs come last."""
-
-        def scored(settings: Settings) -> float:
-            runs = [table.runs[key(stage, settings, seed)] for seed in seeds]
-            return score(None if run["diverged"] else run["validation_error"] for run in runs)
-
-        return sorted(every, key=scored)
+            base["steps"] = round(base["steps"] * pace(base)["KAN"] / pace(base)[family])
+        return candidates(base, self.draws)
 
 
-# --- who takes part ------------------------------------------------------------------------------
-
-Draw = Callable[[random.Random], Settings]
-
-
-def _kan(r: random.Random) -> Settings:
-    extras = r.choice([{}, {"bias": True}, {"bias": True, "base": "silu"}])
-    start = r.choice(["lines", "uniform 0.1", "power law"])
-    if start == "power law":  # it is one for the path of the base function, too
-        extras = {"bias": True, "base": "silu"}
-    fresh = r.choice([{}, {"restart": 10}, {"update_grid": 10}, {"update_grid": 10}])
-    return (
-        {"model": "kan", "start": start, "depth": r.choice([1, 2, 3])} | _spline(r) | extras | fresh
-    )
+def _incomplete(jobs: list[Job], table: Table) -> bool:
+    return any(job["run"] not in table.runs for job in jobs)
 
 
-def _mlp(r: random.Random) -> Settings:
-    activation = r.choice(["tanh", "silu", "relu", "sine"])
-    return {"model": "mlp", "activation": activation} | _plain(r)
+def _ranked(
+    stage: str, every: Sequence[Settings], seeds: Sequence[int], table: Table
+) -> list[Settings]:
+    """Best first, by the mean log error on the validation samples; lost runs come last."""
 
+    def scored(settings: Settings) -> float:
+        rows = [table.runs[key(stage, settings, seed)] for seed in seeds]
+        return score(None if row["diverged"] else row["validation_error"] for row in rows)
 
-def _spline_mlp(r: random.Random) -> Settings:
-    settings = {"model": "spline-mlp", "domain": r.choice([[-1, 1], [-3, 3]])} | _spline(r)
-    settings |= {"depth": r.choice([1, 2, 3]), "input_scale": r.choice([1, 3])}
-    return settings | r.choice([{}, {"restart": 10}, {"update_grid": 10}])
-
-
-def _tanh(where: str) -> Draw:
-    if where == "node":
-        return lambda r: {"model": "node-tanh"} | _plain(r)
-    return lambda r: {"model": "tanh", "tanh": where, "bias": True} | _plain(r)
-
-
-def _spline(r: random.Random) -> Settings:
-    return {"grid_size": r.choice([3, 5, 8, 12, 20]), "degree": r.choice([1, 2, 3])}
-
-
-def _plain(r: random.Random) -> Settings:
-    """What networks without a domain have to choose from."""
-    settings = {"depth": r.choice([1, 2, 3, 4]), "input_scale": r.choice([1, 3, 10])}
-    return settings | r.choice([{}, {"restart": 10}])
-
-
-FAMILIES: dict[str, Draw] = {
-    "KAN": _kan,
-    "MLP": _mlp,
-    "spline MLP": _spline_mlp,
-    "tanh after the sum": _tanh("sum"),
-    "tanh at the node": _tanh("node"),
-    "tanh on every edge": _tanh("edge"),
-}
-
-
-@cache
-def draw(family: str, number: int) -> Settings:
-    """The settings of this number that chance draws for a family; the same for every task."""
-    r = random.Random(f"{family} {number}")
-    lr = float(f"{10 ** r.uniform(-3, -0.5):.2g}")
-    return {"config": number, "lr": lr, "frequencies": r.randint(0, 5)} | FAMILIES[family](r)
-
-
-def candidates(run: Settings, draws: int) -> list[Settings]:
-    """The first drawn settings of a family that can have as many parameters as the task says.
-
-    Where a grid size cannot, one larger or smaller by one or two may stand in for it.
-    """
-    found, number = [], 0
-    picture = run["task"].startswith("picture:")
-    while len(found) < draws:
-        if number > 100 * draws:
-            raise ValueError(
-                f"size={run['size']!r}; expected one that more {run['family']} settings can have"
-            )
-        settings = {**draw(run["family"], number)}
-        number += 1
-        if not picture:
-            del settings["frequencies"]
-        if run["optimizer"] != "adam":
-            del settings["lr"]
-        tried = [settings]
-        if grid_size := settings.get("grid_size"):
-            tried += [settings | {"grid_size": grid_size + more} for more in (-1, 1, -2, 2)]
-        fitting = (_sized_or_none(run | one, TOLERANCE) for one in tried)
-        if first := next((one for one in fitting if one is not None), None):
-            found.append(first)
-    return found
-
-
-def _fitted(settings: Settings) -> Settings:
-    """Settings that nobody drew, with the widths that come closest to the task's size.
-
-    Those of a grid that grows are counted at its end.
-    """
-    growth = settings.get("extend_grid")
-    last = settings | ({"grid_size": growth[-1][1]} if growth else {})
-    shaped = _sized_or_none(last, TOLERANCE) or _sized_or_none(last, 0.1)
-    if shaped is None:
-        raise ValueError(f"no widths give about {settings['size']} parameters for {settings}")
-    return shaped | ({"grid_size": settings["grid_size"]} if growth else {})
-
-
-def _sized_or_none(settings: Settings, tolerance: float) -> Settings | None:
-    """The settings with widths for their size and depth, if there are any."""
-    settings = {**settings}
-    depth, (inputs, outputs) = settings.pop("depth"), ends(settings["task"])
-    if frequencies := settings.get("frequencies"):
-        inputs *= 2 * frequencies
-    with contextlib.suppress(ValueError):
-        return sized(settings, settings["size"], depth, ends=(inputs, outputs), tolerance=tolerance)
-    return None
-
-
-@cache
-def ends(task: str) -> tuple[int, int]:
-    """Numbers of inputs and outputs."""
-    kind, _, name = task.partition(":")
-    if kind == "formula":
-        return TARGETS[name].inputs, 1
-    if kind == "picture":
-        return 2, 1
-    found = table(name)
-    classes = found.kind == "classes"
-    return found.inputs.shape[1], int(found.targets.max()) + 1 if classes else 1
+    return sorted(every, key=scored)
 
 
 # --- on what -------------------------------------------------------------------------------------
@@ -293,10 +170,9 @@ NETWORKS = ("KAN", "MLP", "spline MLP", "tanh after the sum")
 
 
 def formulas(size: int = 1000, names: Sequence[str] | None = None, **more: Any) -> list[Settings]:
+    base = RUN | {"samples": 1000, "size": size}
     return [
-        RUN
-        | {"task": f"formula:{name}", "kind": TARGETS[name].kind, "samples": 1000, "size": size}
-        | more
+        base | {"task": f"formula:{name}", "kind": TARGETS[name].kind} | more
         for name in names or TARGETS
     ]
 
@@ -307,8 +183,10 @@ def _axes_and_rotated(size: int, **more: Any) -> list[Settings]:
 
 def some_of_each(number: int, size: int, first: int = 0, **more: Any) -> list[Settings]:
     """So many formulas of each class, counted from the first."""
-    of = [[name for name in TARGETS if TARGETS[name].kind == kind] for kind in KINDS]
-    return formulas(size, [name for names in of for name in names[first : first + number]], **more)
+    names = []
+    for kind in KINDS:
+        names += [name for name in TARGETS if TARGETS[name].kind == kind][first : first + number]
+    return formulas(size, names, **more)
 
 
 def noisy() -> list[Settings]:
@@ -326,13 +204,14 @@ SMALL = {"size": 300, "steps": 1000}  # for tables of a few hundred rows
 
 def tables() -> list[Settings]:
     """Tables, classes and series; of the two largest, 10,000 rows."""
-    found = []
-    for name in TABLES:
-        run = RUN | {"task": f"table:{name}", "size": 3000, "batch_size": 256, "samples": 10_000}
-        small = name in ("diabetes", "wine", "sunspots", "co2", "el-nino")
-        kind = table(name).kind
-        found.append(run | {"kind": kind} | (SMALL if small else {}))
-    return found
+    base = RUN | {"size": 3000, "batch_size": 256, "samples": 10_000}
+    few_rows = ("diabetes", "wine", "sunspots", "co2", "el-nino")
+    return [
+        base
+        | {"task": f"table:{name}", "kind": table(name).kind}
+        | (SMALL if name in few_rows else {})
+        for name in TABLES
+    ]
 
 
 def of_tables(task: Settings) -> tuple[str, ...]:
@@ -366,22 +245,23 @@ EXTRAS: dict[str, Settings] = {
 
 def subsets(most: int = 5) -> dict[str, Settings]:
     """A KAN with every subset of the extras, of at most so many of them or all, by its name."""
-    found = {}
     minimal = {"model": "kan", "grid_size": 6, "degree": 3, "depth": 2}
+    families = {}
     for n in sorted({*range(most + 1), 5}):
         for names in combinations(EXTRAS, n):
-            options = [EXTRAS[name] for name in names]
-            settings = minimal | {k: v for one in options for k, v in one.items()}
-            found[" + ".join(names) or "minimal"] = settings
-    return found
+            settings = dict(minimal)
+            for name in names:
+                settings |= EXTRAS[name]
+            families[" + ".join(names) or "minimal"] = settings
+    return families
 
 
 def for_extras(**more: Any) -> list[Settings]:
-    run = RUN | {"steps": 1000} | more
+    base = RUN | {"steps": 1000} | more
     picture = {"pixels": 64, "frequencies": 4, "size": 1520}  # that all subsets can have
     formula = {"samples": 1000, "size": 1040}
     return [
-        run | {"task": task, "kind": task} | (picture if "picture" in task else formula)
+        base | {"task": task, "kind": task} | (picture if "picture" in task else formula)
         for task in THREE
     ]
 
@@ -397,8 +277,8 @@ def as_pykan() -> dict[str, Settings]:
 
 def for_knots() -> list[Settings]:
     portrait = for_extras()[0]
-    pictures = [portrait | {"task": f"picture:{one}", "kind": "picture"} for one in PICTURES[:2]]
-    return some_of_each(2, 1040, steps=1000) + pictures
+    pictures = [{"task": f"picture:{name}", "kind": "picture"} for name in PICTURES[:2]]
+    return some_of_each(2, 1040, steps=1000) + [portrait | picture for picture in pictures]
 
 
 def knots() -> dict[str, Settings]:
@@ -477,7 +357,7 @@ def pace_settings() -> list[Settings]:
     return [
         {"measure": "seconds", "inputs": ends(task["task"])[0], "size": task["size"]}
         | {key: task[key] for key in ("task", "samples", "dtype") if key in task}
-        | {"models": [one for family in FAMILIES for one in _first(task, family)]}
+        | {"models": [model for family in FAMILIES for model in _first(task, family)]}
         for _, task in sorted(first.items())
     ]
 
@@ -486,28 +366,29 @@ def _first(task: Settings, family: str) -> list[Settings]:
     return candidates(task | {"contest": "parameters", "family": family}, 8)
 
 
-def _shape(run: Settings) -> tuple[str, int, int, int]:
+def _shape(settings: Settings) -> tuple[str, int, int, int]:
     """Tasks of the same kind of data, inputs, outputs and parameters take the same time."""
-    return run["task"].partition(":")[0], *ends(run["task"]), run["size"]
+    task = settings["task"]
+    return task.partition(":")[0], *ends(task), settings["size"]
 
 
-def pace(run: Settings) -> dict[str, float]:
+def pace(settings: Settings) -> dict[str, float]:
     """Mean seconds of a training step by family, for networks of this shape.
 
     Raises:
         ValueError: they are not stored.
     """
-    return _pace(_shape(run))
+    return _pace(_shape(settings))
 
 
 @cache
 def _pace(shape: tuple[str, int, int, int]) -> dict[str, float]:
-    for one in Table(FOLDER / "pace.jsonl", "pace").runs.values():
-        if _shape(one["settings"]) == shape:
+    for row in Table(FOLDER / "pace.jsonl", "pace").runs.values():
+        if _shape(row["settings"]) == shape:
             times: dict[str, list[float]] = {}
-            for model, seconds in zip(one["settings"]["models"], one["step_seconds"], strict=True):
+            for model, seconds in zip(row["settings"]["models"], row["step_seconds"], strict=True):
                 times.setdefault(model["family"], []).append(seconds)
-            return {family: sum(found) / len(found) for family, found in times.items()}
+            return {family: sum(steps) / len(steps) for family, steps in times.items()}
     raise ValueError(
         f"no step times of the shape {shape} are stored; run `python -m evidence run "
         "pace` on a quiet machine"
@@ -515,202 +396,176 @@ def _pace(shape: tuple[str, int, int, int]) -> dict[str, float]:
 
 
 # Where only the rate is chosen: in full length, with two seeds.
-WITHOUT_DRAWS = {"share": 1.0, "finalists": 0, "search_seeds": (1000, 1001), "seeds": 5}
+WITHOUT_DRAWS = {"share": 1.0, "finalists": 0, "search_seeds": (1000, 1001)}
 
-EXPERIMENTS.update(
-    (experiment.name, experiment)
-    for experiment in (
-        Experiment(
-            "pace",
-            "How long is a step of each family, and how long a single prediction?",
-            (11, 13, 19),
-            pace_settings,
-            seeds=1,
-            cost=1,
-        ),
+CONTESTS = (
+    Contest(
+        "formulas",
+        "Who learns which formulas best, each family at its best?",
+        (4, 10, 11, 19),
+        formulas,
+        {
+            "parameters": (*NETWORKS, "polynomial", "gaussian process"),
+            "seconds": ("MLP",),
+        },
+        seeds=10,
+        minutes=160,
+    ),
+    Contest(
+        "tanh-readings",
+        "Where does the tanh belong: on every edge, at the node, or after the sum?",
+        (12, 19),
+        lambda: [task for task in formulas() if task["kind"] == "axes"],
+        {"parameters": ("tanh at the node", "tanh on every edge")},
+        minutes=17,
+    ),
+    Contest(
+        "formulas-dense",
+        "Who learns formulas best with few parameters and many samples?",
+        (10, 11, 19),
+        partial(formulas, 300, **MANY),
+        {"parameters": NETWORKS[:3]},
+        minutes=50,
+    ),
+    *(
         Contest(
-            "formulas",
-            "Who learns which formulas best, each family at its best?",
-            (4, 10, 11, 19),
-            formulas,
-            {
-                "parameters": (*NETWORKS, "polynomial", "gaussian process"),
-                "seconds": ("MLP",),
-            },
-            cost=160,
-        ),
+            f"formulas-{name}",
+            f"Is it the samples, or the small size? {question}",
+            (4, 19),
+            partial(_axes_and_rotated, size, **more),
+            {"parameters": NETWORKS[:2]},
+            minutes=30,
+        )
+        for name, question, size, more in (
+            ("many", "1,000 parameters, 10,000 samples", 1000, MANY),
+            ("few", "300 parameters, 1,000 samples", 300, {}),
+        )
+    ),
+    *(
         Contest(
-            "tanh-readings",
-            "Where does the tanh belong: on every edge, at the node, or after the sum?",
-            (12, 19),
-            lambda: [task for task in formulas() if task["kind"] == "axes"],
-            {"parameters": ("tanh at the node", "tanh on every edge")},
-            seeds=5,
-            cost=17,
-        ),
-        Contest(
-            "formulas-dense",
-            "Who learns formulas best with few parameters and many samples?",
-            (10, 11, 19),
-            partial(formulas, 300, **MANY),
-            {"parameters": NETWORKS[:3]},
-            seeds=5,
-            cost=50,
-        ),
-        *(
-            Contest(
-                f"formulas-{name}",
-                f"Is it the samples, or the small size? {question}",
-                (4, 19),
-                partial(_axes_and_rotated, size, **more),
-                {"parameters": NETWORKS[:2]},
-                seeds=5,
-                cost=30,
-            )
-            for name, question, size, more in (
-                ("many", "1,000 parameters, 10,000 samples", 1000, MANY),
-                ("few", "300 parameters, 1,000 samples", 300, {}),
-            )
-        ),
-        *(
-            Contest(
-                f"formulas-{optimizer}",
-                f"Who learns formulas best with {name}?",
-                (9, 14, 19),
-                partial(some_of_each, 4, 500, optimizer=optimizer, steps=60, dtype="float64"),
-                {"parameters": NETWORKS},
-                draws=8,
-                share=1.0,
-                finalists=2,
-                seeds=5,
-                cost=40,
-            )
-            for optimizer, name in (("lbfgs", "L-BFGS"), ("lm", "Levenberg-Marquardt"))
-        ),
-        Contest(
-            "noise",
-            "What is left of the differences when samples are few or noisy?",
-            (16, 19),
-            noisy,
-            {"parameters": (*NETWORKS, "additive", "gaussian process", "boosted trees")},
+            f"formulas-{optimizer}",
+            f"Who learns formulas best with {name}?",
+            (9, 14, 19),
+            partial(some_of_each, 4, 500, optimizer=optimizer, steps=60, dtype="float64"),
+            {"parameters": NETWORKS},
             draws=8,
-            seeds=5,
-            cost=42,
-        ),
+            share=1.0,
+            finalists=2,
+            minutes=40,
+        )
+        for optimizer, name in (("lbfgs", "L-BFGS"), ("lm", "Levenberg-Marquardt"))
+    ),
+    Contest(
+        "noise",
+        "What is left of the differences when samples are few or noisy?",
+        (16, 19),
+        noisy,
+        {"parameters": (*NETWORKS, "additive", "gaussian process", "boosted trees")},
+        draws=8,
+        minutes=42,
+    ),
+    Contest(
+        "tables",
+        "Tables, classes and series: are networks worth it, and which?",
+        (16, 19),
+        tables,
+        {"parameters": NETWORKS, "seconds": ("MLP",)},
+        baselines=of_tables,
+        minutes=58,
+    ),
+    Contest(
+        "pictures",
+        "Who paints the pixels best that it was not shown?",
+        (5, 11, 19),
+        pictures,
+        {"parameters": (*NETWORKS, "interpolation"), "seconds": ("MLP",)},
+        minutes=115,
+    ),
+    Contest(
+        "extras-factorial",
+        "What is each of PyKAN's extras worth, in every company?",
+        (6, 7, 8, 10, 19),
+        for_extras,
+        fixed=subsets,
+        **WITHOUT_DRAWS,
+        minutes=65,
+    ),
+    *(
         Contest(
-            "tables",
-            "Tables, classes and series: are networks worth it, and which?",
-            (16, 19),
-            tables,
-            {"parameters": NETWORKS, "seconds": ("MLP",)},
-            of_tables,
-            seeds=5,
-            cost=58,
-        ),
-        Contest(
-            "pictures",
-            "Who paints the pixels best that it was not shown?",
-            (5, 11, 19),
-            pictures,
-            {"parameters": (*NETWORKS, "interpolation"), "seconds": ("MLP",)},
-            seeds=5,
-            cost=115,
-        ),
-        Contest(
-            "extras-factorial",
-            "What is each of PyKAN's extras worth, in every company?",
-            (6, 7, 8, 10, 19),
-            for_extras,
-            {"parameters": tuple(subsets())},
-            fixed=subsets,
-            **WITHOUT_DRAWS,
-            cost=65,
-        ),
-        *(
-            Contest(
-                f"extras-{optimizer}",
-                f"What are the extras worth with {name}?",
-                (9, 10, 19),
-                partial(for_extras, optimizer=optimizer, dtype="float64", steps=40),
-                {"parameters": tuple(subsets(1))},
-                fixed=partial(subsets, 1),
-                rates=(None,),
-                seeds=5,
-                cost=10,
-            )
-            for optimizer, name in (("lbfgs", "L-BFGS"), ("lm", "Levenberg-Marquardt"))
-        ),
-        Contest(
-            "extras-pykan",
-            "Under PyKAN's own conditions, do moving knots need a fresh optimizer?",
-            (7, 10, 19),
-            for_extras,
-            {"parameters": tuple(as_pykan())},
-            fixed=as_pykan,
-            **WITHOUT_DRAWS,
-            cost=8,
-        ),
-        Contest(
-            "knots",
-            "Is it the moved knots that help, or the fresh optimizer?",
-            (7, 10),
-            for_knots,
-            {"parameters": tuple(knots())},
-            fixed=knots,
-            **WITHOUT_DRAWS,
-            cost=25,
-        ),
-        *(
-            Contest(
-                f"climbs-{optimizer}",
-                f"More knots in the middle of training, or from the start, with {name}?",
-                (8, 10),
-                partial(some_of_each, 2, 1040, optimizer=optimizer, **how),
-                {"parameters": tuple(climbs())},
-                fixed=climbs,
-                rates=rates,
-                **WITHOUT_DRAWS,
-                cost=18,
-            )
-            for optimizer, name, how, rates in (
-                ("adam", "Adam", {"steps": 1000}, Contest.rates),
-                ("lbfgs", "L-BFGS", {"steps": 45, "dtype": "float64"}, (None,)),
-            )
-        ),
-        Contest(
-            "recipe-adam",
-            "Does the recipe work where nothing was chosen, with Adam?",
-            (10, 19),
-            partial(some_of_each, 2, 1000, first=2),
-            {"parameters": tuple(recipe("adam")), "seconds": ("MLP",)},
-            fixed=partial(recipe, "adam"),
-            seeds=5,
-            cost=20,
-        ),
-        Contest(
-            "recipe-lm",
-            "Does the recipe work with Levenberg-Marquardt?",
-            (10, 19),
-            partial(some_of_each, 2, 500, first=2, optimizer="lm", steps=60, dtype="float64"),
-            {"parameters": (*recipe("lm"), "MLP")},
-            fixed=partial(recipe, "lm"),
+            f"extras-{optimizer}",
+            f"What are the extras worth with {name}?",
+            (9, 10, 19),
+            partial(for_extras, optimizer=optimizer, dtype="float64", steps=40),
+            fixed=partial(subsets, 1),
             rates=(None,),
-            draws=8,
-            share=1.0,
-            seeds=5,
-            cost=26,
-        ),
+            minutes=10,
+        )
+        for optimizer, name in (("lbfgs", "L-BFGS"), ("lm", "Levenberg-Marquardt"))
+    ),
+    Contest(
+        "extras-pykan",
+        "Under PyKAN's own conditions, do moving knots need a fresh optimizer?",
+        (7, 10, 19),
+        for_extras,
+        fixed=as_pykan,
+        **WITHOUT_DRAWS,
+        minutes=8,
+    ),
+    Contest(
+        "knots",
+        "Is it the moved knots that help, or the fresh optimizer?",
+        (7, 10),
+        for_knots,
+        fixed=knots,
+        **WITHOUT_DRAWS,
+        minutes=25,
+    ),
+    *(
         Contest(
-            "starts",
-            "Does it matter how a KAN starts?",
-            (5, 10, 19),
-            for_starts,
-            {"parameters": tuple(starts())},
-            fixed=starts,
-            share=1.0,
-            finalists=0,
-            seeds=3,
-            cost=45,
-        ),
-    )
+            f"climbs-{optimizer}",
+            f"More knots in the middle of training, or from the start, with {name}?",
+            (8, 10),
+            partial(some_of_each, 2, 1040, optimizer=optimizer, **how),
+            fixed=climbs,
+            rates=rates,
+            **WITHOUT_DRAWS,
+            minutes=18,
+        )
+        for optimizer, name, how, rates in (
+            ("adam", "Adam", {"steps": 1000}, Contest.rates),
+            ("lbfgs", "L-BFGS", {"steps": 45, "dtype": "float64"}, (None,)),
+        )
+    ),
+    Contest(
+        "recipe-adam",
+        "Does the recipe work where nothing was chosen, with Adam?",
+        (10, 19),
+        partial(some_of_each, 2, 1000, first=2),
+        {"parameters": tuple(recipe("adam")), "seconds": ("MLP",)},
+        fixed=partial(recipe, "adam"),
+        minutes=20,
+    ),
+    Contest(
+        "recipe-lm",
+        "Does the recipe work with Levenberg-Marquardt?",
+        (10, 19),
+        partial(some_of_each, 2, 500, first=2, optimizer="lm", steps=60, dtype="float64"),
+        {"parameters": (*recipe("lm"), "MLP")},
+        fixed=partial(recipe, "lm"),
+        rates=(None,),
+        draws=8,
+        share=1.0,
+        minutes=26,
+    ),
+    Contest(
+        "starts",
+        "Does it matter how a KAN starts?",
+        (5, 10, 19),
+        for_starts,
+        fixed=starts,
+        share=1.0,
+        finalists=0,
+        seeds=3,
+        minutes=45,
+    ),
 )

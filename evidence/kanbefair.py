@@ -36,9 +36,9 @@ def read(text: str) -> dict[tuple[str, str], np.ndarray]:
     runs: dict = {}
     for _, data, model, *config, train, test, size, _, _, _ in csv.reader(text.splitlines()):
         if not data.startswith("Special"):
-            run = int(config[4]), float(test), int(size)
-            runs.setdefault((data, model), {})[(*config, train, test)] = run
-    return {key: np.array([*found.values()]) for key, found in runs.items()}
+            row = int(config[4]), float(test), int(size)
+            runs.setdefault((data, model), {})[(*config, train, test)] = row
+    return {key: np.array([*rows.values()]) for key, rows in runs.items()}
 
 
 def count(data: str, kan: np.ndarray, mlp: np.ndarray) -> dict:

@@ -105,14 +105,15 @@ class Table:
             self.runs[record["run"]] = record
 
     def append(self, run: dict[str, Any], provenance: dict[str, Any]) -> None:
-        """Store a run with how it was made; all of it, or nothing.
+        """Store a run with how it was made.
 
         Args:
             run: ``run`` (its key), ``stage``, ``settings``, ``seed`` and what was measured.
             provenance: how it was made; a line of its own before the first run made so.
 
         Raises:
-            ResultsError: it cannot be written. The file is then as before.
+            ResultsError: it cannot be written. What was stored before is as it was: a line counts
+                once it is complete.
             ValueError: a number is infinite or NaN.
         """
         made = digest(provenance)
@@ -123,19 +124,11 @@ class Table:
         lines += _line(run)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "r+b" if self.path.exists() else "w+b", buffering=0) as file:
-                file.truncate(self.size)
-                file.seek(self.size)
-                try:
-                    view = memoryview(lines)
-                    while view:  # a full disk takes a part first
-                        view = view[file.write(view) :]
-                    os.fsync(file.fileno())
-                except OSError:
-                    file.truncate(self.size)
-                    if self.size == 0:
-                        self.path.unlink()
-                    raise
+            with open(self.path, "ab") as file:
+                file.truncate(self.size)  # half a line, of a run that was killed
+                file.write(lines)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise ResultsError(
                 f"{self.path} cannot be written: {error.strerror}; what was stored before is as it "

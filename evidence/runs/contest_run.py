@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from kanbook import grids, training
+from kanbook import grids
 from kanbook.tasks import positional_encoding
 
 from ..tasks.pictures import picture
@@ -26,7 +26,7 @@ CHECKS = 100  # looks at the validation samples in a training, at most; the best
 SHARES = 0.6, 0.2  # of a table: to learn from, to choose by; the rest is the test
 
 
-class Data(NamedTuple):
+class Split(NamedTuple):
     """Inputs ``(N, I)`` and targets ``(N, O)``, or classes ``(N,)``, in three parts.
 
     Inputs are scaled so that those to learn from fill [-1, 1] in every column, and cut off there;
@@ -41,7 +41,7 @@ class Data(NamedTuple):
     classes: int | None = None
 
 
-def make_data(settings: Settings, seed: int) -> Data:
+def make_split(settings: Settings, seed: int) -> Split:
     """Return the samples that every family gets for this task and seed, in its ``dtype``.
 
     Raises:
@@ -49,23 +49,21 @@ def make_data(settings: Settings, seed: int) -> Data:
     """
     kind, _, name = settings["task"].partition(":")
     generator = torch.Generator().manual_seed(10_000 + seed)
-    classes = None
     if kind == "formula":
         sample = partial(target, name, generator=generator, dtype=torch.float64)
         noise, n = settings.get("noise", 0.0), settings["samples"]
         parts = [sample(n, noise=noise), sample(n // 2, noise=noise), sample(5000)]
-    elif kind == "picture":
+        return _scaled(parts, None, settings)
+    if kind == "picture":
         x, y = picture(name, settings["pixels"], dtype=torch.float64)
-        parts = _parts(x, y, torch.randperm(len(x), generator=generator), (0.4, 0.1))
-    else:
-        found = table(name)
-        n = len(found.inputs)
-        order = torch.arange(n)
-        if found.kind != "series":  # whose test part comes last
-            order = torch.randperm(n, generator=generator)
-        parts = _parts(found.inputs, found.targets, order[: settings.get("samples", n)], SHARES)
-        classes = int(found.targets.max()) + 1 if found.kind == "classes" else None
-    return _scaled(parts, classes, settings)
+        order = torch.randperm(len(x), generator=generator)
+        return _scaled(_parts(x, y, order, (0.4, 0.1)), None, settings)
+    data = table(name)
+    n = len(data.inputs)
+    # Of a series the test part comes last.
+    order = torch.arange(n) if data.kind == "series" else torch.randperm(n, generator=generator)
+    parts = _parts(data.inputs, data.targets, order[: settings.get("samples", n)], SHARES)
+    return _scaled(parts, data.classes, settings)
 
 
 def _parts(x: Tensor, y: Tensor, order: Tensor, shares: tuple[float, float]) -> list[Samples]:
@@ -73,7 +71,7 @@ def _parts(x: Tensor, y: Tensor, order: Tensor, shares: tuple[float, float]) -> 
     return [(x[part], y[part]) for part in order.tensor_split(ends)]
 
 
-def _scaled(parts: list[Samples], classes: int | None, settings: Settings) -> Data:
+def _scaled(parts: list[Samples], classes: int | None, settings: Settings) -> Split:
     (x, y), dtype = parts[0], getattr(torch, settings["dtype"])
     low, high = x.min(0).values, x.max(0).values
     center, half = (low + high) / 2, torch.where(high > low, (high - low) / 2, 1)
@@ -88,11 +86,13 @@ def _scaled(parts: list[Samples], classes: int | None, settings: Settings) -> Da
 
     parts = [scaled(*part) for part in parts]
     spread = 1.0 if classes else parts[2][1].double().std().item()
-    return Data(*parts, spread, classes)
+    return Split(*parts, spread, classes)
 
 
 @torch.no_grad()
-def errors(predict: Callable[[Tensor], Tensor], samples: Samples, data: Data) -> dict[str, float]:
+def errors(
+    predict: Callable[[Tensor], Tensor], samples: Samples, spread: float
+) -> dict[str, float]:
     """The error on some samples: RMSE in spreads, or log-loss; and what else is told of the test.
 
     Returns:
@@ -101,15 +101,15 @@ def errors(predict: Callable[[Tensor], Tensor], samples: Samples, data: Data) ->
     """
     x, y = samples
     output = predict(x).double()
-    if data.classes:
+    if y.ndim == 1:
         loss = nn.functional.cross_entropy(output, y).item()
         return {"error": loss, "accuracy": (output.argmax(-1) == y).double().mean().item()}
-    miss = (output - y.double()).abs() / data.spread
+    miss = (output - y.double()).abs() / spread
     return {"error": miss.square().mean().sqrt().item(), "p90": miss.quantile(0.9).item()}
 
 
-@trials.one_thread()
-def run(
+@trials.ready()
+def run_contestant(
     settings: Settings, seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
     """Train one contestant and test it.
@@ -127,133 +127,95 @@ def run(
         at one of 100 looks, ``best_step``, ``p90`` or ``accuracy`` on the test, see
         :func:`errors`.
     """
-    data = make_data(settings, seed)
+    split = make_split(settings, seed)
+    if settings.get("baseline") in NAIVE:
+        return _predict_from_before(settings)
     if "baseline" in settings:
-        return _run_baseline(settings, seed, data)
-    names = "train", "validation", "test"
-    on_device = {name: tuple(t.to(device) for t in getattr(data, name)) for name in names}
-    return _train(data._replace(**on_device), settings, seed, device, **how)
+        return _fit_baseline(settings, seed, split)
+    parts = "train", "validation", "test"
+    there = {part: tuple(t.to(device) for t in getattr(split, part)) for part in parts}
+    return _train(split._replace(**there), settings, seed, device=device, **how)
 
 
-def _train(data: Data, settings: Settings, seed: int, device: Any, **how: Any) -> dict[str, Any]:
+def _train(split: Split, settings: Settings, seed: int, **how: Any) -> dict[str, Any]:
     steps = settings["steps"]
     # As "update_grid", but the optimizer goes on; after a step, not before the next.
     kept = {step - 1 for step in trials.in_first_half(steps, settings.get("update_kept", 0))}
     checks = {max(1, round(steps * i / CHECKS)) for i in range(1, CHECKS + 1)}
-    best = {"error": math.inf, "step": 0, "model": None}
+    best_error, best_step, best_model = math.inf, 0, None
 
     def look(step: int, model: nn.Module) -> None:
+        nonlocal best_error, best_step, best_model
         if step in kept:
-            grids.update_grid(model, data.train[0], grid_eps=settings.get("grid_eps", 0.02))
+            grids.update_grid(model, split.train[0], grid_eps=settings.get("grid_eps", 0.02))
         if step in checks:
-            error = errors(model, data.validation, data)["error"]
-            if error < best["error"]:
-                best.update(error=error, step=step, model=copy.deepcopy(model))
+            error = errors(model, split.validation, split.spread)["error"]
+            if error < best_error:
+                best_error, best_step, best_model = error, step, copy.deepcopy(model)
 
-    loss = nn.functional.cross_entropy if data.classes else None
-    how |= {"loss": loss, "device": device}
-    model, watch = trials.train_once(settings, seed, data.train, look, **how)
-    found = {"error": math.nan} if best["model"] is None else errors(best["model"], data.test, data)
+    loss = nn.functional.cross_entropy if split.classes else None
+    model, watch = trials.train_once(settings, seed, split.train, look, loss=loss, **how)
+    lost, losses = {"error": math.nan}, watch.history.loss
     return (
         watch.told(model, math.nan)
         | {
-            "loss": trials.digits(watch.history.loss[-1] if watch.history.loss else math.nan, 6),
+            "loss": trials.rounded(losses[-1], 6) if losses else None,
             "diverged": watch.history.diverged,
-            "validation_error": trials.digits(best["error"], 6),
-            "best_step": best["step"],
+            "validation_error": trials.rounded(best_error, 6),
+            "best_step": best_step,
         }
-        | _told(found)
+        | _on_test(lost if best_model is None else errors(best_model, split.test, split.spread))
     )
 
 
-def _told(found: dict[str, float]) -> dict[str, float | None]:
+def _on_test(found: dict[str, float]) -> dict[str, float | None]:
     names = {"error": "test_error"}
-    return {names.get(name, name): trials.digits(value, 6) for name, value in found.items()}
+    return {names.get(name, name): trials.rounded(value, 6) for name, value in found.items()}
 
 
-def _run_baseline(settings: Settings, seed: int, data: Data) -> dict[str, Any]:
+def _fit_baseline(settings: Settings, seed: int, split: Split) -> dict[str, Any]:
     """The same of a method of the task's own field, which chooses by the validation samples."""
     from kanbook import baselines  # needs packages that nothing else here does
 
-    if settings["baseline"] in NAIVE:
-        return _run_naive(settings)
-    pairs = [(x.double().numpy(), y.numpy()) for x, y in (data.train, data.validation)]
-    kind = "classes" if data.classes else "regression"
+    pairs = [(x.double().numpy(), y.numpy()) for x, y in (split.train, split.validation)]
+    kind = "classes" if split.classes else "regression"
     start = time.process_time()
     model = baselines.fit(settings["baseline"], *pairs, kind=kind, seed=seed)
     seconds = time.process_time() - start
 
     def predict(x: Tensor) -> Tensor:
         y = torch.from_numpy(model.predict(x.double().numpy()))
-        return y.clamp(min=1e-6).log() if data.classes else y
+        return y.clamp(min=1e-6).log() if split.classes else y
 
-    error = trials.digits(errors(predict, data.validation, data)["error"], 6)
-    test = errors(predict, data.test, data)
-    return _of_baseline(model.parameters, trials.digits(seconds, 4), error, test, model.note)
-
-
-def _of_baseline(parameters, seconds, validation_error, test, note) -> dict[str, Any]:
-    found = trials.told_at_once(parameters, seconds, validation_error)
-    found |= {"validation_error": validation_error, "best_step": 0, "note": note}
-    return found | _told(test)
+    error = errors(predict, split.validation, split.spread)["error"]
+    test = errors(predict, split.test, split.spread)
+    return _of_baseline(model.parameters, seconds, error, test, model.note)
 
 
 NAIVE = "a season ago", "the last value"  # of a series
 
 
-def _run_naive(settings: Settings) -> dict[str, Any]:
+def _predict_from_before(settings: Settings) -> dict[str, Any]:
     """What came before in a series, in its own units, as the prediction."""
     series = table(settings["task"].partition(":")[2])
     column = series.seasonal if settings["baseline"] == "a season ago" else 0
-    found = []
-    for x, y in _parts(series.inputs, series.targets, torch.arange(len(series.inputs)), SHARES):
-        miss = (x[:, column, None] - y).abs() / y.std()
-        error, p90 = miss.square().mean().sqrt().item(), miss.quantile(0.9).item()
-        found.append({"error": error, "p90": p90})
-    validation_error = trials.digits(found[1]["error"], 6)
-    return _of_baseline(0, 0.0, validation_error, found[2], "nothing was learned")
+    order = torch.arange(len(series.inputs))
+    _, validation, test = (
+        errors(lambda x: x[:, column, None], (x, y), y.std())
+        for x, y in _parts(series.inputs, series.targets, order, SHARES)
+    )
+    return _of_baseline(0, 0.0, validation["error"], test, "nothing was learned")
 
 
-@trials.one_thread()
-def time_steps(settings: Settings, rounds: int = 15) -> dict[str, Any]:
-    """Measure the seconds of a training step and of a single prediction of networks in turns.
+def _of_baseline(
+    parameters: int, seconds: float, error: float, test: dict[str, float], note: str
+) -> dict[str, Any]:
+    error = trials.rounded(error, 6)
+    result = trials.told_at_once(parameters, trials.rounded(seconds, 4), error)
+    result |= {"validation_error": error, "best_step": 0, "note": note}
+    return result | _on_test(test)
 
-    Args:
-        settings: ``models`` says what differs between the networks, the rest is shared. Of
-            contests, ``batch_size`` counts; else a step takes all samples.
-        rounds: in each, every network makes five steps and 20 predictions. Two more go first, to
-            warm up.
 
-    Returns:
-        ``step_seconds`` and, where the ``inputs`` are named, ``prediction_seconds``: for each
-        network, the median over the rounds.
-    """
-    trials.warm_up()
-    runs = []
-    for one in settings["models"]:
-        one, options = settings | one, {"lr": 1e-4, "generator": 0}
-        if ":" in one["task"]:
-            data = make_data(one, 0)
-            samples, options["batch_size"] = data.train, one.get("batch_size")
-            options["loss"] = nn.functional.cross_entropy if data.classes else None
-        else:
-            samples, _ = trials.make_data(one, 0)
-        runs.append((trials.make_model(one, generator=0), samples, options))
-    times: list[tuple[list[float], list[float]]] = [([], []) for _ in runs]
-    for turn in range(rounds + 2):
-        for (model, samples, options), (steps, predictions) in zip(runs, times, strict=True):
-            start = time.process_time()
-            training.fit(model, *samples, steps=5, **options)
-            between = time.process_time()
-            with torch.no_grad():
-                for i in range(20):
-                    model(samples[0][i : i + 1])
-            if turn >= 2:
-                steps.append((between - start) / 5)
-                predictions.append((time.process_time() - between) / 20)
-    names = ["step_seconds", "prediction_seconds"][: 2 if "inputs" in settings else 1]
-    medians = [
-        [trials.digits(sorted(spent)[rounds // 2], 4) for spent in column]
-        for column in zip(*times, strict=True)
-    ]
-    return dict(zip(names, medians, strict=False))
+def evaluations(settings: Settings) -> int:
+    """How often a run computes the loss and its gradient; what a baseline's time is worth."""
+    return 1000 if "baseline" in settings else trials.evaluations(settings)

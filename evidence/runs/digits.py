@@ -14,7 +14,8 @@ from torch import Tensor
 
 from kanbook.tasks import FORMULAS
 
-from ..definitions import EXPERIMENTS, Experiment, Settings, kan, mlp, samples, sized
+from ..design import Experiment, Measurement
+from ..settings import Settings, kan, mlp, samples, sized
 from . import trials
 
 N_TEST = 10_000
@@ -22,7 +23,9 @@ FIRST = 100  # what is added to seeds: by 0 to 19 the rule for the damping was c
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 
 
-def make_data(settings: Mapping[str, Any], seed: int, **where: Any) -> list[tuple[Tensor, Tensor]]:
+def exact_samples(
+    settings: Mapping[str, Any], seed: int, device: torch.device | str = "cpu"
+) -> list[tuple[Tensor, Tensor]]:
     r"""Return places and values to learn from, and others, uniform, to test on.
 
     Args:
@@ -31,7 +34,6 @@ def make_data(settings: Mapping[str, Any], seed: int, **where: Any) -> list[tupl
             not given. ``places``: "uniform" on the square, or "edges", denser towards them, both
             inputs with density :math:`1 / (\pi \sqrt{1 - x^2})`.
         seed: of the places; the 10,000 of the test are the same for all.
-        where: ``dtype`` and ``device``.
     """
     *turned, name = settings["task"].removeprefix("digits:").split()
     learn, test = (torch.Generator().manual_seed(s) for s in (10_000 + seed, 9_999))
@@ -47,11 +49,12 @@ def make_data(settings: Mapping[str, Any], seed: int, **where: Any) -> list[tupl
             x = x @ torch.tensor([[c, s], [-s, c]], dtype=torch.float64)
         return function(x).reshape(-1, 1)
 
-    return [(x.to(**where), values(x).to(**where)) for x in (x, new)]
+    where = trials.place(settings, device)
+    return [(points.to(**where), values(points).to(**where)) for points in (x, new)]
 
 
-@trials.one_thread()
-def run(
+@trials.ready()
+def reach_digits(
     settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
     """Train one network and look at its errors one by one.
@@ -66,18 +69,17 @@ def run(
         the targets of the test, and ``quantiles`` (``QUANTILES``) of the absolute errors there in
         units of it; None where the run diverged.
     """
-    where = {"dtype": getattr(torch, settings["dtype"]), "device": device}
-    train, (x, y) = make_data(settings, FIRST + seed, **where)
+    train, (x, y) = exact_samples(settings, FIRST + seed, device)
     model, watch = trials.train_once(settings, FIRST + seed, train, device=device, **how)
     result = watch.told(model, watch.error(model, train))
     with torch.no_grad():
         error = (model(x) - y).double()
     spread, lost = y.double().std().item(), result["diverged"]
-    found = (error.abs() / spread).quantile(error.new_tensor(QUANTILES)).tolist()
+    quantiles = (error.abs() / spread).quantile(error.new_tensor(QUANTILES)).tolist()
     return result | {
-        "test_loss": None if lost else trials.digits(error.square().mean().item(), 8),
-        "spread": trials.digits(spread, 8),
-        "quantiles": None if lost else [trials.digits(q, 4) for q in found],
+        "test_loss": None if lost else trials.rounded(error.square().mean().item(), 8),
+        "spread": trials.rounded(spread, 8),
+        "quantiles": None if lost else [trials.rounded(q, 4) for q in quantiles],
     }
 
 
@@ -103,11 +105,12 @@ def settings() -> Iterable[Settings]:
     yield deep | {"contestant": "MLP, two layers", "steps": 100}
 
 
-EXPERIMENTS["digits"] = Experiment(
+EXPERIMENT = Experiment(
     "digits",
     "How many digits does least squares reach, on which samples, and what stops it?",
     (14,),
     settings,
+    measurement=Measurement(reach_digits),
     seeds=10,
-    cost=4,
+    minutes=4,
 )

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from kanbook import derivatives, grids, splines, training
 from kanbook.counting import count_parameters
 
-from ..definitions import EXPERIMENTS, Experiment, Settings, first_sized, kan, mlp
+from ..design import Experiment, Measurement
+from ..settings import Settings, first_sized, kan, mlp
 from . import trials
 
 Jet = tuple[Tensor, Tensor, Tensor]  # values, with first and second derivatives along the axes
@@ -202,21 +203,16 @@ def error(equation: Equation, solution: Callable[[Tensor], Tensor]) -> float:
     return ((solution(x) - right).norm() / right.norm()).item()
 
 
-@trials.one_thread()
-def run(
-    settings: Mapping[str, Any],
-    seed: int,
-    *,
-    device: torch.device | str = "cpu",
-    limit: float = math.inf,
-    points: int = 60,
+@trials.ready()
+def solve(
+    settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
     """Solve one equation.
 
     Args:
         settings: ``task`` is "equation:" and a key of ``EQUATIONS``. A network is trained on so
             many ``points``, by Adam, and ``then`` so many steps of Levenberg-Marquardt.
-        seed, device, limit, points: as of :func:`~evidence.runs.trials.run_trial`.
+        seed, device, how: as of :func:`~evidence.runs.trials.run_trial`.
 
     Returns:
         As that; ``loss`` is the mean square of the residual at 2,000 other points, ``test_loss``
@@ -224,7 +220,7 @@ def run(
     """
     equation = EQUATIONS[name := settings["task"].partition(":")[2]]
     if settings["model"] == "collocation":
-        return _run_collocation(settings, equation)
+        return _solve_by_collocation(settings, equation)
     generator = torch.Generator().manual_seed(seed)
     network = trials.make_model(settings, generator=generator, device=device)
     model = Residual(network, name, settings["boundary"] == "built in")
@@ -232,47 +228,61 @@ def run(
     if not model.built_in:
         x = torch.cat([x, sample(equation, settings["points"] // 4, 20_000 + seed, True)])
     x, others = x.to(device), sample(equation, 2000, 9_999).to(device)
-    targets, steps = torch.zeros(len(x), 1).to(x), settings["steps"]
-    fresh = trials.in_first_half(steps, UPDATES)
-    curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
-    probes, spent, complete = [], 0.0, True
 
+    @torch.no_grad()
     def look() -> dict[str, float | None]:
-        with torch.no_grad():
-            loss = model(others).square().mean().item()
+        loss = model(others).square().mean().item()
         off = error(equation, lambda x: model.solution(x.to(device)).cpu())
-        return {"loss": trials.digits(loss, 6), "error": trials.digits(off, 6)}
+        return {"loss": trials.rounded(loss, 6), "error": trials.rounded(off, 6)}
+
+    result = _train(model, x, settings, look, device=device, **how)
+    result |= {"parameters": count_parameters(network), "loss": None, "test_loss": None}
+    if not result["diverged"]:
+        last = result["probes"][-1]
+        result |= {"loss": last["loss"], "test_loss": trials.rounded(last["error"] ** 2, 6)}
+    return result
+
+
+def _train(
+    model: Residual,
+    x: Tensor,
+    settings: Mapping[str, Any],
+    look: Callable[[], dict[str, float | None]],
+    *,
+    device: torch.device | str,
+    limit: float = math.inf,
+    points: int = trials.POINTS,
+) -> dict[str, Any]:
+    """By one optimizer after the other, with one curve, and a ``look`` after each."""
+    fresh = trials.in_first_half(settings["steps"], UPDATES)
+    adam = {"lr": settings["lr"], "restart_at": fresh, "schedule": lambda t: 1 - t}
+    stages = [("adam", settings["steps"], adam)]
+    stages += [("lm", settings["then"], {})] if "then" in settings else []
+    curve: dict[str, list] = {"step": [], "evaluations": [], "seconds": [], "loss": []}
+    probes, spent = [], 0.0
 
     def note(step: int, history: training.History) -> None:
         watch.note(step, history)
         if step + 1 in fresh and settings["model"] == "kan" and optimizer == "adam":
-            grids.update_grid(network, x)
+            grids.update_grid(model.network, x)
         watch.end_in_time()
 
-    options = {"lr": settings["lr"], "schedule": lambda t: 1 - t, "restart_at": fresh}
-    trials.warm_up()
-    stages = [("adam", steps, options)]
-    stages += [("lm", settings["then"], {})] if "then" in settings else []
-    for optimizer, count, options in stages:
-        watch = trials.Watch(count, points, limit - spent, device)
-        options = options | {"optimizer": optimizer, "steps": count, "callback": note}
-        watch.fit(model, x, targets, **options)
-        before = [column[-1] if column else 0 for column in curve.values()]
-        for (name, column), first in zip(curve.items(), before, strict=True):
-            found = watch.curve[name]
-            column += found if name == "loss" else [first + one for one in found]
+    for optimizer, steps, options in stages:
+        watch = trials.Watch(steps, device=device, points=points, limit=limit - spent)
+        options = options | {"optimizer": optimizer, "steps": steps, "callback": note}
+        watch.fit(model, x, torch.zeros(len(x), 1).to(x), **options)
+        for name, column in curve.items():  # counts and times go on from those of the stage before
+            first = column[-1] if column and name != "loss" else 0
+            column += [first + value for value in watch.curve[name]] if first else watch.curve[name]
         spent += watch.spent
-        probes.append({"optimizer": optimizer, "seconds": trials.digits(spent, 4)} | look())
+        probes.append({"optimizer": optimizer, "seconds": trials.rounded(spent, 4)} | look())
         diverged = watch.history.diverged
-        complete = complete and (diverged or len(watch.history.loss) == count)
+        complete = diverged or len(watch.history.loss) == steps
         if diverged or not complete:
             break
     return {
-        "parameters": count_parameters(network),
         "evaluations": curve["evaluations"][-1] if curve["step"] else 0,
-        "seconds": trials.digits(spent, 4),
-        "loss": None if diverged else probes[-1]["loss"],
-        "test_loss": None if diverged else trials.digits(probes[-1]["error"] ** 2, 6),
+        "seconds": trials.rounded(spent, 4),
         "diverged": diverged,
         "complete": complete,
         "curve": curve,
@@ -310,12 +320,13 @@ class TensorSpline:
         """
         every = []
         for column, knots in zip(x.split(1, 1), self.knots, strict=True):
-            found, coef, knots = [], torch.eye(len(knots) - self.degree - 1).to(x), knots[None]
-            coef = coef.unsqueeze(0)
+            knots = knots.unsqueeze(0)
+            coef = torch.eye(knots.shape[1] - self.degree - 1).to(x).unsqueeze(0)
+            jet = []
             for degree in range(self.degree, self.degree - 3, -1):
-                found.append(splines.evaluate(column, coef, knots, degree)[:, 0])
+                jet.append(splines.evaluate(column, coef, knots, degree)[:, 0])
                 coef = splines.differentiate(coef, knots, degree)
-            every.append(found)
+            every.append(jet)
         values, slopes, bends = zip(*every, strict=True)
         if self.inputs == 1:
             return values[0], slopes[0].unsqueeze(0), bends[0].unsqueeze(0)
@@ -324,8 +335,8 @@ class TensorSpline:
             return torch.einsum("ni,nj->nij", a, b).flatten(1)
 
         along = (
-            torch.stack([times(one[0], values[1]), times(values[0], one[1])])
-            for one in (slopes, bends)
+            torch.stack([times(first, values[1]), times(values[0], second)])
+            for first, second in (slopes, bends)
         )
         return times(*values), *along
 
@@ -352,7 +363,7 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tupl
     coef = best = move = torch.zeros(spline.size, 1, dtype=x.dtype)
     least = math.inf
     # How u and its derivatives depend on the coefficients: no matter where, they are linear.
-    zero = [torch.zeros_like(one[..., :1]) for one in functions]
+    zero = [torch.zeros_like(values[..., :1]) for values in functions]
     first = trial_solution(equation, x, *zero)
     slopes = [a - b for a, b in zip(trial_solution(equation, x, *functions), first, strict=True)]
     length = 1.0
@@ -379,20 +390,21 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tupl
     return best, least
 
 
-def _run_collocation(settings: Mapping[str, Any], equation: Equation) -> dict[str, Any]:
-    watch, grid_sizes = trials.Watch(1, 2, math.inf), settings["grid_size"]
+def _solve_by_collocation(settings: Mapping[str, Any], equation: Equation) -> dict[str, Any]:
+    watch, grid_sizes = trials.Watch(1), settings["grid_size"]
     if isinstance(grid_sizes, int):
         grid_sizes = [grid_sizes] * equation.inputs
     spline = TensorSpline(grid_sizes, settings["degree"])
     coef, square = collocate(equation, spline)
-    seconds = trials.digits(watch.seconds, 4)
+    seconds = trials.rounded(watch.seconds, 4)
 
     def solution(x: Tensor) -> Tensor:
-        return trial_solution(equation, x, *(one @ coef for one in spline.functions(x)))[0]
+        u = (functions @ coef for functions in spline.functions(x))
+        return trial_solution(equation, x, *u)[0]
 
-    test_loss = trials.digits(error(equation, solution) ** 2, 6)
-    found = trials.told_at_once(spline.size, seconds, trials.digits(square, 6))
-    return found | {"test_loss": test_loss, "probes": []}
+    test_loss = trials.rounded(error(equation, solution) ** 2, 6)
+    result = trials.told_at_once(spline.size, seconds, trials.rounded(square, 6))
+    return result | {"test_loss": test_loss, "probes": []}
 
 
 # --- who takes part ------------------------------------------------------------------------------
@@ -410,41 +422,48 @@ def settings() -> Iterable[Settings]:
     def task(name: str, points: int, boundary: str = "built in") -> Settings:
         return adam | {"task": f"equation:{name}", "points": points, "boundary": boundary}
 
-    def solved(run: Settings, family: Settings, size: int, depth: int) -> Settings:
-        ends = EQUATIONS[run["task"].partition(":")[2]].inputs, 1
-        grid_sizes = (8, 7, 6, 5) if family["model"] == "kan" else (None,)
-        every = [run | {"then": 100} | family | ({"grid_size": g} if g else {}) for g in grid_sizes]
-        return first_sized(every, size, depth, ends=ends) | {"size": size}
+    def solved(base: Settings, family: Settings, size: int, depth: int) -> Settings:
+        ends = EQUATIONS[base["task"].partition(":")[2]].inputs, 1
+        network = base | {"then": 100} | family
+        coarser = ({"grid_size": g} for g in (8, 7, 6, 5) if family["model"] == "kan")
+        choices = [network | grid for grid in coarser] or [network]
+        return first_sized(choices, size, depth, ends=ends) | {"size": size}
 
     kans = [kan(8, degree) for degree in (3, 5)]
     mlps = [mlp("tanh"), mlp("sine")]
     for size, boundary in ((100, "built in"), (300, "built in"), (300, "penalized")):
-        run = task("poisson-2d", 1000, boundary)
-        yield from (solved(run, one, size, 1) for one in kans)
-        yield from (solved(run, one, size, 2) for one in mlps)
-    run = task("poisson-2d", 1000)
-    yield solved(run, mlp("tanh"), 3000, 2)
-    yield {k: v for k, v in solved(run, mlp("tanh"), 10_000, 3).items() if k != "then"}
-    run = task("poisson-1d", 200)
-    yield from (solved(run, one, 100, 1) for one in kans)
-    yield from (solved(run, one, 100, 2) for one in mlps)
-    run = task("burgers", 2000)
-    yield from (solved(run, one, 500, 2) for one in (*kans, *mlps))
+        base = task("poisson-2d", 1000, boundary)
+        yield from (solved(base, network, size, 1) for network in kans)
+        yield from (solved(base, network, size, 2) for network in mlps)
+    base = task("poisson-2d", 1000)
+    yield solved(base, mlp("tanh"), 3000, 2)
+    yield {k: v for k, v in solved(base, mlp("tanh"), 10_000, 3).items() if k != "then"}
+    base = task("poisson-1d", 200)
+    yield from (solved(base, network, 100, 1) for network in kans)
+    yield from (solved(base, network, 100, 2) for network in mlps)
+    base = task("burgers", 2000)
+    yield from (solved(base, network, 500, 2) for network in (*kans, *mlps))
     grids = {"poisson-1d": ((97, 3), (95, 5)), "burgers": ((19, 3), (17, 5))}
     grids["poisson-2d"] = ((7, 3), (5, 5), (14, 3), (12, 5))
     for name, shapes in grids.items():
         for grid_size, degree in shapes:
-            run = task(name, 0) | once | {"grid_size": grid_size, "degree": degree}
-            yield run | {"size": (grid_size + degree) ** EQUATIONS[name].inputs}
+            base = task(name, 0) | once | {"grid_size": grid_size, "degree": degree}
+            yield base | {"size": (grid_size + degree) ** EQUATIONS[name].inputs}
     for times, places, degree in TIMES_AND_PLACES:
         shape = {"grid_size": [times - degree, places - degree], "degree": degree}
         yield task("burgers", 0) | once | shape | {"size": times * places}
 
 
-EXPERIMENTS["equations"] = Experiment(
+def evaluations(settings: Mapping[str, Any]) -> int:
+    """How often the loss and its gradient are computed, about."""
+    return trials.evaluations(settings) + 10 * settings.get("then", 0)
+
+
+EXPERIMENT = Experiment(
     "equations",
     "Who solves differential equations best: KANs, MLPs, or a plain spline?",
     (17, 19),
     settings,
-    cost=70,
+    measurement=Measurement(solve, evaluations),
+    minutes=70,
 )

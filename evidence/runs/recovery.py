@@ -1,23 +1,17 @@
 """Who finds a formula again from samples of it? The methods, and what counts as found.
 
-Written before the runs. Every method gets the same 1,000 samples of a law, with noise of 0, 1 or
-5 % of their spread, and a seed; it returns a formula, or says that it has none. The hypotheses,
-for the laws that a KAN of the given widths can hold: (1) kanbook finds at least 95 % of them
-without noise, in ten seeds, and 85 % with 1 %; (2) PyKAN, as its first tutorial does it or tuned,
-finds fewer, with three seeds and 60 seconds a run, on the same samples; (3) for the laws that
-cannot be held, kanbook returns no formula at all rather than a wrong one. Half of the laws were
-never tried while the methods were developed or tuned; both halves are reported.
-
-Afterwards: kanbook came to work from the outputs back, which a law for development asked for
-("damped"), when the first 21 runs, of test laws too, had been seen. Those runs were thrown away.
-An attempt of kanbook that has begun is finished, so that some runs take longer than the limit.
+What is expected stands in ``plan.md``. Every method gets the same 1,000 samples of a law, with
+noise of 0, 1 or 5 % of their spread, and a seed; it returns a formula, or says that it has none. An
+attempt of kanbook that has begun is finished, so that some runs take longer than the limit.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,9 +20,12 @@ from torch import Tensor
 
 from kanbook import formulas
 
-from ..tasks.laws import LAWS, law, numeric
+from ..design import Design, Experiment, Measurement
+from ..settings import Settings
+from ..table import Table
+from ..tasks.laws import LAWS, law, numeric, outcome
 from . import regressors
-from .trials import digits
+from .trials import rounded
 
 SAMPLES, N_TEST, WIDER = 1000, 2000, 1.3
 
@@ -39,7 +36,7 @@ def errors(formula: str, name: str) -> dict[str, float]:
     Points of the wider domain where one of both is not defined do not count; on the domain itself
     the error is infinite if the formula is not defined everywhere.
     """
-    found = {}
+    by_domain = {}
     for key, wider, seed in (("error", 1.0, 9_997), ("wide_error", WIDER, 9_998)):
         inputs, targets = (t.numpy() for t in law(name, N_TEST, wider=wider, generator=seed))
         targets = targets[:, 0]
@@ -47,8 +44,8 @@ def errors(formula: str, name: str) -> dict[str, float]:
         both = np.isfinite(values) & np.isfinite(targets)
         miss, truth = (values - targets)[both], targets[both]
         usable = both.all() if wider == 1 else both.any()
-        found[key] = math.sqrt(np.mean(miss**2)) / np.std(truth) if usable else math.inf
-    return found
+        by_domain[key] = math.sqrt(np.mean(miss**2)) / np.std(truth) if usable else math.inf
+    return by_domain
 
 
 def equal(formula: str, name: str, tolerance: float = 0.01) -> bool:
@@ -88,12 +85,13 @@ def complexity(formula: str) -> int:
     return sum(1 for _ in sympy.preorder_traversal(sympy.sympify(formula)))
 
 
-def run(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def find_formula(settings: Mapping[str, Any], seed: int, **how: Any) -> dict[str, Any]:
     """Let one method look for one law.
 
     Args:
         settings: ``law``, ``noise``, ``method`` (a key of ``METHODS``) and ``limit``, seconds.
         seed: of the samples, and of all that is random in the method.
+        how: of no effect; the time of a search is one of its settings.
 
     Returns:
         ``formula`` (text, or None), ``error``, ``wide_error`` (None where infinite), ``equal``,
@@ -105,11 +103,11 @@ def run(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     start = time.process_time()
     formula, note = METHODS[settings["method"]](name, inputs, targets, settings["limit"], seed)
     seconds = time.process_time() - start
-    result = {"formula": formula, "error": None, "wide_error": None, "equal": False}
-    result |= {"complexity": None, "seconds": digits(seconds, 4), "note": note}
+    result = {"parameters": None, "loss": None, "diverged": False}
+    result |= {"formula": formula, "error": None, "wide_error": None, "equal": False}
+    result |= {"complexity": None, "seconds": rounded(seconds, 4), "note": note}
     if formula is not None:
-        found = errors(formula, name)
-        result |= {k: digits(v, 4) for k, v in found.items()}
+        result |= {k: rounded(v, 4) for k, v in errors(formula, name).items()}
         result |= {"equal": equal(formula, name), "complexity": complexity(formula)}
     return result
 
@@ -122,13 +120,13 @@ def _kanbook(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int
         attempts += 1
         before = time.process_time()
         options = {"attempts": 1, "generator": generator}
-        found = formulas.discover(inputs, targets, LAWS[name].widths, **options)
+        discovery = formulas.discover(inputs, targets, LAWS[name].widths, **options)
         last = max(last, time.process_time() - before)
-        if found.complete or time.process_time() - start + last > limit:
+        if discovery.complete or time.process_time() - start + last > limit:
             break
-    curves = sum(len(layer.curves()) for layer in found.network)
-    note = {"attempts": attempts, "curves": curves, "loss": digits(found.loss, 4)}
-    return str(found.expression()) if found.complete else None, note
+    curves = sum(len(layer.curves()) for layer in discovery.network)
+    note = {"attempts": attempts, "curves": curves, "loss": rounded(discovery.loss, 4)}
+    return str(discovery.expression()) if discovery.complete else None, note
 
 
 METHODS: dict[str, Any] = {
@@ -137,3 +135,46 @@ METHODS: dict[str, Any] = {
     "pykan, tuned": regressors.pykan_tuned,
     "operon": regressors.operon,
 }
+
+
+# --- who takes part ------------------------------------------------------------------------------
+
+
+def settings(methods: Iterable[str], noises: Iterable[float]) -> Iterable[Settings]:
+    for noise, method, name in product(noises, methods, LAWS):
+        what = {"measure": "formula", "law": name, "noise": noise, "method": method}
+        yield what | {"limit": 60}
+
+
+def verify_formula(
+    design: Design, table: Table, stored: dict[str, Any], **how: Any
+) -> tuple[bool, str]:
+    """Look for a formula again; whether as much was found, and one line with both formulas."""
+    new = stored["settings"] | design.maker(stored)()
+    old = stored["settings"] | stored
+    what = "{law}, noise {noise}, {method}".format(**stored["settings"])
+    good = outcome(new) == outcome(old)
+    return good, f"{what}: {new['formula']}; stored: {old['formula']}"
+
+
+MEASUREMENT = Measurement(find_formula, lambda settings: settings["limit"], verify_formula)
+EXPERIMENTS = (
+    Experiment(
+        "recovery",
+        "How often does a small KAN become the formula behind its samples?",
+        (15, 19),
+        partial(settings, ["kanbook"], [0.0, 0.01, 0.05]),
+        measurement=MEASUREMENT,
+        seeds=10,
+        minutes=120,
+    ),
+    Experiment(
+        "recovery-rivals",
+        "How often do PyKAN and genetic programming find the same formulas?",
+        (15, 19),
+        partial(settings, ["pykan", "pykan, tuned", "operon"], [0.0, 0.01]),
+        measurement=MEASUREMENT,
+        seeds=3,
+        minutes=250,
+    ),
+)

@@ -63,9 +63,9 @@ def soft_basis(x: Tensor, knots: Tensor, degree: int) -> Tensor:
     """Cox and de Boor's recursion from soft boxes: ``(N, I)`` and ``(I, m)`` to ``(n, N, I)``."""
     t = knots.T.unsqueeze(1)  # functions first: what is added then lies together in memory
     rise = torch.sigmoid(4 * (x - t))
-    found = rise[:-1] * (1 - rise[1:])
+    basis = rise[:-1] * (1 - rise[1:])
     for k in range(1, degree + 1):
         up = (x - t[: -k - 1]) / (t[k:-1] - t[: -k - 1])
         down = (t[k + 1 :] - x) / (t[k + 1 :] - t[1:-k])
-        found = up * found[:-1] + down * found[1:]
-    return found
+        basis = up * basis[:-1] + down * basis[1:]
+    return basis

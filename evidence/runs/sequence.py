@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from kanbook import splines, training
 from kanbook.layers import run_and_record
 
-from ..definitions import ALL, EXPERIMENTS, Experiment, Settings, kan, mlp, sized
+from ..design import Experiment, Measurement
+from ..settings import ALL, Settings, kan, mlp, sized
 from . import contest_run, trials
 
 Samples = tuple[Tensor, Tensor]
@@ -30,7 +31,7 @@ HILLS = (-0.75, -0.25), (-0.25, -0.75), (0.25, 0.75), (0.75, 0.25)
 RADIUS, SPREAD = 0.2, 0.06  # of what a phase shows around its place; of a hill
 
 
-class Data(NamedTuple):
+class Phases(NamedTuple):
     """For each phase, inputs ``(N, I)`` and targets ``(N, 1)``, or classes ``(N,)``; three parts.
 
     ``spread`` is the standard deviation of all test targets together; 1 for classes.
@@ -53,7 +54,7 @@ def hills(x: Tensor) -> Tensor:
     return (-squares / 2).exp().sum(-1, keepdim=True)
 
 
-def make_data(settings: Mapping[str, Any], seed: int) -> Data:
+def make_phases(settings: Mapping[str, Any], seed: int) -> Phases:
     """Return the samples of all phases.
 
     Args:
@@ -67,8 +68,8 @@ def make_data(settings: Mapping[str, Any], seed: int) -> Data:
     dtype, scale = getattr(torch, settings["dtype"]), settings.get("input_scale", 1)
     name = settings["task"].partition(":")[2]
     if name == "digits":  # two of them in a phase
-        data = contest_run.make_data(settings | {"task": "table:digits"}, seed)
-        return Data(*([(x[y // 2 == p], y[y // 2 == p]) for p in range(5)] for x, y in data[:3]))
+        parts = contest_run.make_split(settings | {"task": "table:digits"}, seed)[:3]
+        return Phases(*([(x[y // 2 == p], y[y // 2 == p]) for p in range(5)] for x, y in parts))
 
     def uniform(*shape: int) -> Tensor:
         return 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
@@ -97,7 +98,7 @@ def make_data(settings: Mapping[str, Any], seed: int) -> Data:
         return (scale * x @ turn).to(dtype), function(x).to(dtype)
 
     parts = [[*map(sample, centers, part)] for part in around]
-    return Data(*parts, joined(parts[2])[1].double().std().item())
+    return Phases(*parts, joined(parts[2])[1].double().std().item())
 
 
 def joined(phases: Iterable[Samples]) -> Samples:
@@ -115,12 +116,12 @@ def lessons(phases: list[Samples], way: str, generator: torch.Generator) -> list
     """
     if way == "at once":
         return [joined(phases)]
-    found, kept = [], []
+    every, kept = [], []
     for x, y in phases:
-        found.append(joined([(x, y), *kept]))
+        every.append(joined([(x, y), *kept]))
         some = torch.randperm(len(x), generator=generator)[: round(REPLAY * len(x))]
         kept += [(x[some], y[some])] if way == "replay" else []
-    return found
+    return every
 
 
 @torch.no_grad()
@@ -144,8 +145,8 @@ def shared(model: nn.Module, before: Tensor, now: Tensor) -> list[float]:
     """
 
     def used(x: Tensor) -> list[Tensor]:
-        calls = run_and_record(model, x)[1]
-        return [(splines.basis(x, one.knots, one.degree) > 0).any(0) for one, x in calls]
+        _, calls = run_and_record(model, x)
+        return [(splines.basis(x, layer.knots, layer.degree) > 0).any(0) for layer, x in calls]
 
     pairs = zip(used(before), used(now), strict=True)
     return [b[a].double().mean().item() for a, b in pairs]
@@ -156,17 +157,12 @@ def moved(model: nn.Module, before: nn.Module) -> list[float]:
     """For each parameter tensor, the share that moved by over 1 % of their root mean square."""
     pairs = zip(model.parameters(), before.parameters(), strict=True)
     far = [(a - b).abs() > 0.01 * b.square().mean().sqrt() for a, b in pairs]
-    return [one.double().mean().item() for one in far]
+    return [share.double().mean().item() for share in far]
 
 
-@trials.one_thread()
-def run(
-    settings: Mapping[str, Any],
-    seed: int,
-    *,
-    device: torch.device | str = "cpu",
-    limit: float = math.inf,
-    points: int = 60,
+@trials.ready()
+def learn_in_phases(
+    settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
     """Train one network, phase by phase, and test it on all phases after each.
 
@@ -174,7 +170,7 @@ def run(
         settings: a network, a ``task``, the ``way`` of :func:`lessons`, and the ``steps`` of all
             phases together.
         seed: of the initial parameters, of the samples, and of those that are kept.
-        device, limit, points: as of :func:`~evidence.runs.trials.run_trial`.
+        device, how: as of :func:`~evidence.runs.trials.run_trial`.
 
     Returns:
         As :func:`~evidence.runs.trials.run_trial`, except: ``loss``, of validation samples
@@ -185,19 +181,17 @@ def run(
         share that is wrong); what :func:`moved` in it; and what it :func:`shared` with all earlier
         ones, from the second on.
     """
-    trials.warm_up()
     generator = torch.Generator().manual_seed(seed)
     model = trials.make_model(settings, generator=generator, device=device)
-    *parts, spread = make_data(settings, seed)
-    parts = [[(x.to(device), y.to(device)) for x, y in part] for part in parts]
-    train, validation, test = parts
+    *parts, spread = make_phases(settings, seed)
+    train, validation, test = ([(x.to(device), y.to(device)) for x, y in part] for part in parts)
     todo, classes = lessons(train, settings["way"], generator), train[0][1].ndim == 1
     steps = settings["steps"] // len(todo)
-    watch = trials.Watch(steps * len(todo), points, limit, device)
+    watch = trials.Watch(steps * len(todo), device=device, **how)
     history, probes = watch.history, []
 
-    def note(step: int, one: training.History) -> None:
-        history.loss.append(one.loss[-1])
+    def note(step: int, lesson: training.History) -> None:
+        history.loss.append(lesson.loss[-1])
         history.evaluations = len(history.loss)
         history.evaluations_at.append(history.evaluations)
         watch.note(len(history.loss), history)
@@ -217,50 +211,52 @@ def run(
             if number:
                 earlier = joined(train[:number])[0]
                 probe["shared"] = shared(model, earlier, train[number][0])
-            rounded = {k: [trials.digits(v, 4) for v in values] for k, values in probe.items()}
-            probes.append(rounded)
+            probes.append(
+                {k: [trials.rounded(v, 4) for v in values] for k, values in probe.items()}
+            )
     watch.spent, none = watch.seconds, (math.nan, math.nan)
     held_out, tested = (
         none if history.diverged else error(model, joined(part), spread)
         for part in (validation, test)
     )
     result = watch.told(model, held_out[0])
-    result["test_error"] = trials.digits(tested[0] if classes else tested[1], 6)
+    result["test_error"] = trials.rounded(tested[0] if classes else tested[1], 6)
     result["probes"] = probes
-    return result | ({"accuracy": trials.digits(1 - tested[1], 6)} if classes else {})
+    return result | ({"accuracy": trials.rounded(1 - tested[1], 6)} if classes else {})
 
 
 def settings() -> Iterable[Settings]:
-    run = {"optimizer": "adam", "dtype": "float32"}
-    one, two = {"contestant": "KAN, one layer"}, {"contestant": "KAN, two layers"}
+    base = {"optimizer": "adam", "dtype": "float32"}
+    shallow, deep = {"contestant": "KAN, one layer"}, {"contestant": "KAN, two layers"}
     extras = kan(200, widths=[1, 1], **ALL) | {"contestant": "KAN, one layer, extras"}
     perceptron = mlp(contestant="MLP")
-    row = run | {"task": "sequence:peaks", "steps": 2000, "size": 203}
+    row = base | {"task": "sequence:peaks", "steps": 2000, "size": 203}
     every = [
-        row | kan(200, widths=[1, 1]) | one,
+        row | kan(200, widths=[1, 1]) | shallow,
         row | extras,
-        row | kan(31, widths=[1, 3, 1]) | two,
+        row | kan(31, widths=[1, 3, 1]) | deep,
     ]
     every += [sized(row | perceptron | {"input_scale": 3}, 203, 2, ends=(1, 1))]
     for name in ("hills", "rotated hills"):
-        row = run | {"task": f"sequence:{name}", "steps": 2000, "size": 400}
-        every += [row | kan(197, widths=[2, 1]) | one, row | kan(24, widths=[2, 5, 1]) | two]
+        row = base | {"task": f"sequence:{name}", "steps": 2000, "size": 400}
+        every += [row | kan(197, widths=[2, 1]) | shallow, row | kan(24, widths=[2, 5, 1]) | deep]
         every += [sized(row | perceptron | {"input_scale": 3}, 400, 2, ends=(2, 1))]
-    row = run | {"task": "sequence:digits", "steps": 500, "size": 5120}
+    row = base | {"task": "sequence:digits", "steps": 500, "size": 5120}
     every += [
-        row | kan(5, widths=[64, 10]) | one,
-        row | kan(3, widths=[64, 10, 10], bias=True, base="silu") | two,
+        row | kan(5, widths=[64, 10]) | shallow,
+        row | kan(3, widths=[64, 10, 10], bias=True, base="silu") | deep,
     ]
     every += [sized(row | perceptron, 5120, 1, ends=(64, 10))]
     for way, row in product(("in turn", "replay", "at once"), every):
         yield row | {"way": way}
 
 
-EXPERIMENTS["sequence"] = Experiment(
+EXPERIMENT = Experiment(
     "sequence",
     "Does a KAN keep what it has learned while it learns the next thing?",
     (17, 19),
     settings,
+    measurement=Measurement(learn_in_phases),
     tuning=1.0,
-    cost=25,
+    minutes=25,
 )

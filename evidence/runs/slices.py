@@ -29,8 +29,8 @@ def make(settings: Mapping[str, Any], seed: int, **where: Any) -> tuple[tuple[Te
         where: ``dtype`` and ``device``.
     """
     size, count = int(settings["task"].removeprefix("slices-")), settings["slices"]
-    found = [picture(name, size, **where) for name in list(PICTURES)[:count]]
-    volume = torch.stack([y.view(size, size) for _, y in found])
+    pictures = [picture(name, size, **where) for name in list(PICTURES)[:count]]
+    volume = torch.stack([y.view(size, size) for _, y in pictures])
     options = {key: settings[key] for key in ("frequencies", "cosines", "raw") if key in settings}
 
     def sample(n: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -46,7 +46,7 @@ def make(settings: Mapping[str, Any], seed: int, **where: Any) -> tuple[tuple[Te
     if n := settings.get("positions"):
         train = sample(n, 10_000 + seed)
     else:
-        x = torch.cat([x for x, _ in found])
+        x = torch.cat([x for x, _ in pictures])
         which = torch.arange(count, device=x.device).repeat_interleave(size * size)
         train = encode(x, which, count, **options), volume.reshape(-1, 1)
     return train, sample(N_TEST, 9_999)

@@ -97,7 +97,7 @@ def make_data(
     Raises:
         ValueError: ``task`` is none.
     """
-    task, where = settings["task"], {"dtype": getattr(torch, settings["dtype"]), "device": device}
+    task, where = settings["task"], place(settings, device)
     if task.startswith("slices-"):
         return slices.make(settings, seed, **where)
     if task.startswith("image-"):
@@ -120,15 +120,31 @@ def make_data(
     )
 
 
+def place(settings: Settings, device: torch.device | str) -> dict[str, Any]:
+    """Where the tensors of a run are, and of which type."""
+    return {"dtype": getattr(torch, settings["dtype"]), "device": device}
+
+
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Small matrices run slower on several threads, and the results could differ."""
+def ready() -> Iterator[None]:
+    """One thread: on several, small matrices run slower, and the results could differ.
+
+    And what PyTorch loads on the first step of a process, a second of it, counts for no run.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        _load()
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@cache
+def _load() -> None:
+    x = torch.zeros(2, 1, dtype=torch.float32)
+    model = networks.MLP([1, 1], dtype=torch.float32, generator=0)
+    training.fit(model, x, x, steps=1, lr=0.01)
 
 
 class Enough(Exception):
@@ -139,9 +155,10 @@ class Watch:
     """Notes the losses of a training at some steps, ever farther apart, and when to end it.
 
     Args:
-        steps, points: of the training; of the curve, at most.
-        limit: seconds, by :attr:`seconds`, after which ``note`` raises :class:`Enough`.
-        device: where the training runs.
+        steps: of the training.
+        device: where it runs.
+        points: of the curve, at most.
+        limit: seconds, by :attr:`seconds`, after which ``end_in_time`` raises :class:`Enough`.
 
     Attributes:
         curve: lists of equal length: ``step``, ``evaluations``, ``seconds``, ``loss``.
@@ -150,7 +167,12 @@ class Watch:
     """
 
     def __init__(
-        self, steps: int, points: int, limit: float, device: torch.device | str = "cpu"
+        self,
+        steps: int,
+        *,
+        device: torch.device | str = "cpu",
+        points: int = POINTS,
+        limit: float = math.inf,
     ) -> None:
         self.steps, self.wanted, self.limit = steps, spread(steps, points), limit
         self.history, self.spent = training.History(), 0.0
@@ -168,8 +190,8 @@ class Watch:
         """Take what the callback of a training is told."""
         self.history = history
         if step in self.wanted:
-            row = step, history.evaluations_at[-1], digits(self.seconds, 3)
-            row += (digits(history.loss[-1], 5),)
+            row = step, history.evaluations_at[-1], rounded(self.seconds, 3)
+            row += (rounded(history.loss[-1], 5),)
             for column, value in zip(self.curve.values(), row, strict=True):
                 column.append(value)
 
@@ -197,8 +219,8 @@ class Watch:
         return {
             "parameters": count_parameters(model),
             "evaluations": self.history.evaluations,
-            "seconds": digits(self.spent, 4),
-            "loss": digits(loss, 8),
+            "seconds": rounded(self.spent, 4),
+            "loss": rounded(loss, 8),
             "diverged": lost or not math.isfinite(loss),
             "complete": lost or len(self.history.loss) == self.steps,
             "curve": self.curve,
@@ -208,11 +230,11 @@ class Watch:
 def told_at_once(parameters: int, seconds: float | None, loss: float | None) -> dict[str, Any]:
     """What a method tells that is no training: the same, of one step."""
     once = {"step": [1], "evaluations": [1], "seconds": [seconds], "loss": [loss]}
-    found = {"parameters": parameters, "evaluations": 1, "seconds": seconds, "loss": loss}
-    return found | {"diverged": False, "complete": True, "curve": once}
+    result = {"parameters": parameters, "evaluations": 1, "seconds": seconds, "loss": loss}
+    return result | {"diverged": False, "complete": True, "curve": once}
 
 
-@one_thread()
+@ready()
 def run_trial(
     settings: Settings, seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
@@ -223,7 +245,7 @@ def run_trial(
         seed: of the initial parameters, the samples of a formula and the order of mini-batches.
         device: where to train.
         how: ``limit``, seconds after which training stops, for a look at the beginning only, and
-            ``points`` of the stored loss curve, at most.
+            ``points`` of the stored curve, at most: those of :class:`Watch`.
 
     Returns:
         Measurements, in JSON types; numbers that are not finite are None. They are ``parameters``,
@@ -249,7 +271,7 @@ def run_trial(
     result = watch.told(model, watch.error(model, train))
     if test is not None:
         test_loss = math.nan if result["diverged"] else watch.error(model, test)
-        result["test_loss"] = digits(test_loss, 8)
+        result["test_loss"] = rounded(test_loss, 8)
     if settings.get("watch"):
         if not result["diverged"]:
             probes.append({"step": len(watch.history.loss)} | look_into(model, *train))
@@ -265,17 +287,15 @@ def train_once(
     *,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     device: torch.device | str = "cpu",
-    limit: float = math.inf,
-    points: int = POINTS,
+    **how: Any,
 ) -> tuple[nn.Module, Watch]:
     """Make the network of the settings and train it on samples, ``look``-ing at it in every step.
 
     Args:
         seed: of the initial parameters and the order of mini-batches.
         loss: as of :func:`kanbook.training.fit`.
-        device, limit, points: as of :func:`run_trial`.
+        device, how: as of :func:`run_trial`.
     """
-    warm_up()
     generator = torch.Generator().manual_seed(seed)
     model = make_model(settings, generator=generator, device=device)
 
@@ -284,7 +304,7 @@ def train_once(
         look(step, model)
         watch.end_in_time()
 
-    watch = Watch(settings["steps"], points, limit, device)
+    watch = Watch(settings["steps"], device=device, **how)
     options = fit_options(settings) | {"callback": note, "generator": generator, "loss": loss}
     watch.fit(model, *samples, **options)
     return model, watch
@@ -309,6 +329,11 @@ def fit_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def evaluations(settings: Settings) -> int:
+    """How often a run computes the loss and its gradient, about."""
+    return settings["steps"] * {"lbfgs": 25, "lm": 10}.get(settings["optimizer"], 1)
+
+
 def spread(steps: int, points: int) -> set[int]:
     """So many steps at most (two or more), from the first to the last, ever farther apart."""
     return {round(steps ** (i / (points - 1))) for i in range(points)}
@@ -324,29 +349,19 @@ def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, li
         whose samples lie beyond the outermost knots, so that no spline there gets a gradient; in
         ``gradient``, the norm of the loss's gradient in its coefficients.
     """
-    _, found = layers.run_and_record(model, inputs)
+    _, calls = layers.run_and_record(model, inputs)
     model.zero_grad()
     (model(inputs) - targets).square().mean().backward()
     outside, dead, gradient = [], [], []
-    for layer, x in found:
+    for layer, x in calls:
         a, b = layer.domain
         out = (x < a) | (x > b)
-        outside.append(digits(out.double().mean().item(), 4))
+        outside.append(rounded(out.double().mean().item(), 4))
         beyond = (x < layer.knots[:, 0]) | (x > layer.knots[:, -1])
-        dead.append(digits(beyond.all(0).double().mean().item(), 4))
-        gradient.append(digits(layer.coef.grad.norm().item(), 4))
+        dead.append(rounded(beyond.all(0).double().mean().item(), 4))
+        gradient.append(rounded(layer.coef.grad.norm().item(), 4))
     model.zero_grad()
     return {"outside": outside, "dead": dead, "gradient": gradient}
-
-
-@cache
-def warm_up() -> None:
-    """What PyTorch loads on the first step of a process, a second of it, counts for no run."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.zeros(2, 1, dtype=torch.float32)
-    training.fit(
-        networks.MLP([1, 1], dtype=torch.float32, generator=generator), x, x, steps=1, lr=0.01
-    )
 
 
 @contextlib.contextmanager
@@ -357,5 +372,5 @@ def quietly() -> Iterator[None]:
         yield
 
 
-def digits(value: float, digits: int) -> float | None:
+def rounded(value: float, digits: int) -> float | None:
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None

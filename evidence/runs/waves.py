@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kanbook.tasks import positional_encoding
 
-from ..definitions import EXPERIMENTS, Experiment, Settings, kan, mlp, samples, sized
+from ..design import Experiment, Measurement
+from ..settings import Settings, kan, mlp, samples, sized
 from . import trials
 
 N_TRAIN, N_VALIDATION, N_TEST = 1000, 500, 2000
@@ -70,8 +71,8 @@ def missing(residual: Tensor, k: Tensor) -> Tensor:
 
     Example:
         >>> x, k = middles(100), torch.tensor([1.0, 2.0])
-        >>> one = waves(x, k, torch.zeros(2)) - waves(x, k[:1], torch.zeros(1)) / 2**0.5
-        >>> missing(one, k).round(decimals=3).abs()
+        >>> second = waves(x, k, torch.zeros(2)) - waves(x, k[:1], torch.zeros(1)) / 2**0.5
+        >>> missing(second, k).round(decimals=3).abs()
         tensor([0., 1.], dtype=torch.float64)
     """
     angles = torch.pi * k.double() * (middles(len(residual)) + 1)
@@ -84,16 +85,10 @@ def middles(n: int) -> Tensor:
     return ((2 * torch.arange(n, dtype=torch.float64) + 1) / n - 1).unsqueeze(-1)
 
 
-class Data(NamedTuple):
-    """Places ``(N, 1)`` on [-1, 1] and heights ``(N, 1)`` of the waves there, in three parts."""
+def sample_waves(task: str, seed: int, **where: Any) -> list[tuple[Tensor, Tensor]]:
+    """Return places ``(N, 1)`` and heights ``(N, 1)`` to learn from, to choose by, and to test on.
 
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
-
-
-def make_data(task: str, seed: int, **where: Any) -> Data:
-    """Return waves with phases of the seed, at its random places; the test is equally spaced.
+    Phases and places are of the seed; the places of the test are equally spaced.
 
     Args:
         task: "waves:" and the highest of ten frequencies.
@@ -105,7 +100,7 @@ def make_data(task: str, seed: int, **where: Any) -> Data:
     phases = 2 * torch.pi * torch.rand(len(k), dtype=torch.float64, generator=generator)
     random = torch.rand(N_TRAIN + N_VALIDATION, 1, dtype=torch.float64, generator=generator)
     places = *(2 * random - 1).split([N_TRAIN, N_VALIDATION]), middles(N_TEST)
-    return Data(*((x.to(**where), waves(x, k, phases).to(**where)) for x in places))
+    return [(x.to(**where), waves(x, k, phases).to(**where)) for x in places]
 
 
 def features(settings: Mapping[str, Any], x: Tensor) -> Tensor:
@@ -115,8 +110,8 @@ def features(settings: Mapping[str, Any], x: Tensor) -> Tensor:
     return x * settings.get("input_scale", 1)
 
 
-@trials.one_thread()
-def run(
+@trials.ready()
+def learn_waves(
     settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
     """Train one network on waves and look at the frequencies.
@@ -132,21 +127,20 @@ def run(
         others. With ``watch``, ``probes``: at about 12 steps the share of each wave that is
         :func:`missing` on the test, lowest frequency first.
     """
-    where = {"dtype": getattr(torch, settings["dtype"]), "device": device}
     wanted = trials.spread(settings["steps"], PROBES) if settings.get("watch") else set()
     k, probes = frequencies(settings["task"]), []
-    data = make_data(settings["task"], seed, **where)
-    train, validation, (x, y) = ((features(settings, x), y) for x, y in data)
+    heights = sample_waves(settings["task"], seed, **trials.place(settings, device))
+    train, validation, (x, y) = ((features(settings, x), y) for x, y in heights)
 
     def look(step: int, model: nn.Module) -> None:
         if step in wanted:
             with torch.no_grad():
-                shares = missing((y - model(x)).cpu(), k)
-            probes.append({"step": step, "missing": [trials.digits(s, 3) for s in shares.tolist()]})
+                shares = missing((y - model(x)).cpu(), k).tolist()
+            probes.append({"step": step, "missing": [trials.rounded(s, 3) for s in shares]})
 
     model, watch = trials.train_once(settings, seed, train, look, device=device, **how)
     result = watch.told(model, watch.error(model, validation))
-    result["test_loss"] = trials.digits(watch.error(model, (x, y)), 8)
+    result["test_loss"] = trials.rounded(watch.error(model, (x, y)), 8)
     return result | ({"probes": probes} if settings.get("watch") else {})
 
 
@@ -173,17 +167,18 @@ def settings() -> Iterable[Settings]:
         base = samples(task, 2000, watch=True)
         for name, (hidden, network) in CONTESTANTS.items():
             ends = (2 * network.get("frequencies", 0) or 1, 1)
-            one = sized(base | network, SIZE, hidden, ends=ends) | {"contestant": name}
+            contestant = sized(base | network, SIZE, hidden, ends=ends) | {"contestant": name}
             if name == "KAN, G = 5, 20, 80":
-                one["grid_size"] = 5  # counted with the grid that it ends with
-            yield one | {"size": SIZE}
+                contestant["grid_size"] = 5  # counted with the grid that it ends with
+            yield contestant | {"size": SIZE}
         yield base | kan(200, widths=[1, 1], contestant="one spline, G = 200")
 
 
-EXPERIMENTS["waves"] = Experiment(
+EXPERIMENT = Experiment(
     "waves",
     "Who learns which frequencies, and when?",
     (8,),
     settings,
-    cost=14,
+    measurement=Measurement(learn_waves),
+    minutes=14,
 )

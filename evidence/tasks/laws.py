@@ -50,10 +50,10 @@ def numeric(formula, inputs: int) -> Callable[[np.ndarray], np.ndarray]:
 
     def values(points: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
-            found = np.asarray(compute(*points.T))
-        if np.iscomplexobj(found):  # a number such as sqrt(-1) in the expression
-            found = np.where(found.imag == 0, found.real, np.nan)
-        return np.broadcast_to(found.astype(float), len(points))
+            computed = np.asarray(compute(*points.T))
+        if np.iscomplexobj(computed):  # a number such as sqrt(-1) in the expression
+            computed = np.where(computed.imag == 0, computed.real, np.nan)
+        return np.broadcast_to(computed.astype(float), len(points))
 
     return values
 
@@ -93,11 +93,11 @@ def law(
     check_integer("n", n, 2)
     check_number("noise", noise, minimum=0)
     check_number("wider", wider, minimum=0, positive=True)
-    generator, one = as_generator(generator), LAWS[name]
-    low, high = torch.tensor(one.ranges, dtype=torch.float64).T
+    generator = as_generator(generator)
+    low, high = torch.tensor(LAWS[name].ranges, dtype=torch.float64).T
     unit = torch.rand(n, len(low), dtype=torch.float64, generator=generator)
     inputs = (low + high) / 2 + (high - low) * wider * (unit - 0.5)
-    targets = torch.from_numpy(one.function(inputs.numpy()).copy())
+    targets = torch.from_numpy(LAWS[name].function(inputs.numpy()).copy())
     if noise:
         errors = torch.randn(n, dtype=torch.float64, generator=generator)
         targets = targets + noise * targets.std() * errors

@@ -19,14 +19,14 @@ from torch import Tensor
 from kanbook import _checks
 from kanbook._checks import check_name, not_installed
 
-__all__ = ["TABLES", "Table", "table"]
+__all__ = ["TABLES", "Dataset", "table"]
 
 EXTRA = "'kanbook[evidence]'"
 needed = partial(_checks.needed, install=EXTRA)
 
 
 @dataclass(frozen=True)
-class Table:
+class Dataset:
     """Inputs and targets, in their own units: standardizing is up to who splits them.
 
     Attributes:
@@ -43,6 +43,11 @@ class Table:
     columns: tuple[str, ...]
     seasonal: int | None = None
 
+    @property
+    def classes(self) -> int | None:
+        """How many there are; None if targets are no classes."""
+        return int(self.targets.max()) + 1 if self.kind == "classes" else None
+
 
 def data_file(package: str, path: str) -> Path:
     """Where a package keeps a file, without importing the package.
@@ -56,26 +61,26 @@ def data_file(package: str, path: str) -> Path:
     return Path(spec.origin).parent / path
 
 
-def regression(inputs, targets, columns) -> Table:
+def regression(inputs, targets, columns) -> Dataset:
     inputs, targets = (torch.tensor(np.asarray(v, dtype=float)) for v in (inputs, targets))
-    return Table(inputs, targets.view(-1, 1), "regression", tuple(map(str, columns)))
+    return Dataset(inputs, targets.view(-1, 1), "regression", tuple(map(str, columns)))
 
 
-def classes(inputs, targets, columns) -> Table:
+def classes(inputs, targets, columns) -> Dataset:
     inputs = torch.tensor(np.asarray(inputs, dtype=float))
     targets = torch.tensor(np.asarray(targets, dtype=np.int64))
-    return Table(inputs, targets, "classes", tuple(map(str, columns)))
+    return Dataset(inputs, targets, "classes", tuple(map(str, columns)))
 
 
-def series(values: np.ndarray, lags: int, season: int) -> Table:
+def series(values: np.ndarray, lags: int, season: int) -> Dataset:
     """Each value (N,) of a series from the ``lags`` before it, the latest in column 0."""
     windows = np.lib.stride_tricks.sliding_window_view(values, lags + 1)[:, ::-1]
     windows = torch.tensor(windows.astype(float))
     columns = tuple(f"{lag} before" for lag in range(1, lags + 1))
-    return Table(windows[:, 1:], windows[:, :1], "series", columns, seasonal=season - 1)
+    return Dataset(windows[:, 1:], windows[:, :1], "series", columns, seasonal=season - 1)
 
 
-def diabetes() -> Table:
+def diabetes() -> Dataset:
     """442 patients, 10 inputs: progress of diabetes in a year, from age, sex, blood values.
 
     Source: Efron et al., "Least Angle Regression" (2004); in scikit-learn, BSD-3-Clause.
@@ -84,7 +89,7 @@ def diabetes() -> Table:
     return regression(data.data, data.target, data.feature_names)
 
 
-def friedman1() -> Table:
+def friedman1() -> Dataset:
     """1,000 samples, 10 inputs: 10 sin(pi x1 x2) + 20 (x3 - 1/2)^2 + 10 x4 + 5 x5, noise 1.
 
     The noise of these three is normal, and its standard deviation is given.
@@ -96,7 +101,7 @@ def friedman1() -> Table:
     return regression(inputs, targets, [f"x{i}" for i in range(1, 11)])
 
 
-def friedman2() -> Table:
+def friedman2() -> Dataset:
     """1,000 samples, 4 inputs: an impedance, sqrt(x1^2 + (x2 x3 - 1 / (x2 x4))^2), noise 125.
 
     Source: see friedman1.
@@ -105,7 +110,7 @@ def friedman2() -> Table:
     return regression(inputs, targets, ["x1", "x2", "x3", "x4"])
 
 
-def friedman3() -> Table:
+def friedman3() -> Dataset:
     """1,000 samples, 4 inputs: a phase, arctan((x2 x3 - 1 / (x2 x4)) / x1), noise 0.1.
 
     Source: see friedman1.
@@ -114,7 +119,7 @@ def friedman3() -> Table:
     return regression(inputs, targets, ["x1", "x2", "x3", "x4"])
 
 
-def diamonds() -> Table:
+def diamonds() -> Dataset:
     """About 53,800 diamonds, 9 inputs: the logarithm of the price in US dollars.
 
     Weight in carat, three grades as ranks (cut and clarity from worst to best, color from best to
@@ -131,7 +136,7 @@ def diamonds() -> Table:
     return regression(data, np.log(prices), data.columns)
 
 
-def flights() -> Table:
+def flights() -> Dataset:
     """20,000 flights from New York in 2013, 8 inputs: the mean speed in the air, in miles per hour.
 
     A random sample. Distance in miles, latitude and longitude of the destination in degrees, day of
@@ -158,7 +163,7 @@ def flights() -> Table:
     return regression(inputs, data["distance"] / (data["air_time"] / 60), inputs.columns)
 
 
-def breast_cancer() -> Table:
+def breast_cancer() -> Dataset:
     """569 tumors, 30 inputs, measured on images of cell nuclei: 0 malignant, 1 benign.
 
     Source: Wolberg et al., "Breast Cancer Wisconsin (Diagnostic)" (1995), CC BY 4.0; in
@@ -168,7 +173,7 @@ def breast_cancer() -> Table:
     return classes(data.data, data.target, data.feature_names)
 
 
-def wine() -> Table:
+def wine() -> Dataset:
     """178 wines, 13 inputs, chemical analyses: one of three growers.
 
     Source: Aeberhard and Forina, "Wine" (1992), CC BY 4.0; in scikit-learn, BSD-3-Clause.
@@ -177,7 +182,7 @@ def wine() -> Table:
     return classes(data.data, data.target, data.feature_names)
 
 
-def digits() -> Table:
+def digits() -> Dataset:
     """1,797 handwritten digits, 64 inputs: 8 x 8 pixels of brightness 0 to 16.
 
     Three pixels at the edge are 0 in all of them: these columns have no spread to divide by.
@@ -189,7 +194,7 @@ def digits() -> Table:
     return classes(data.data, data.target, data.feature_names)
 
 
-def mnist1d() -> Table:
+def mnist1d() -> Dataset:
     """5,000 signals of 40 numbers: ten shapes, one for each digit, shifted, scaled and noisy.
 
     Source: Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D" (2024); made by the
@@ -204,7 +209,7 @@ def mnist1d() -> Table:
     return classes(inputs, targets, [f"t{i}" for i in range(1, 41)])
 
 
-def sunspots() -> Table:
+def sunspots() -> Dataset:
     """The number of sunspots of 297 years, 1712 to 2008, from the 12 before; a season is 11 years.
 
     Source: US National Geophysical Data Center, public domain; in statsmodels, BSD-3-Clause.
@@ -213,7 +218,7 @@ def sunspots() -> Table:
     return series(data["SUNACTIVITY"].to_numpy(), lags=12, season=11)
 
 
-def co2() -> Table:
+def co2() -> Dataset:
     """The change of CO2 in the air from month to month, in ppm, from the 12 before; Mauna Loa.
 
     513 changes, 1959 to 2001, of monthly means of weekly values; five missing months are
@@ -227,7 +232,7 @@ def co2() -> Table:
     return series(months.diff().to_numpy()[1:], lags=12, season=12)
 
 
-def el_nino() -> Table:
+def el_nino() -> Dataset:
     """The sea's temperature off Peru in 720 months, 1951 to 2010, in degrees C, from the 12 before.
 
     Source: US National Oceanic and Atmospheric Administration, ERSST.v3b, Nino 1+2, public domain;
@@ -237,7 +242,7 @@ def el_nino() -> Table:
     return series(data.drop(columns="YEAR").to_numpy().ravel(), lags=12, season=12)
 
 
-TABLES: dict[str, Callable[[], Table]] = {
+TABLES: dict[str, Callable[[], Dataset]] = {
     "diabetes": diabetes,
     "friedman1": friedman1,
     "friedman2": friedman2,
@@ -255,11 +260,11 @@ TABLES: dict[str, Callable[[], Table]] = {
 
 
 @cache
-def _made(name: str) -> Table:
+def _made(name: str) -> Dataset:
     return TABLES[name]()
 
 
-def table(name: str) -> Table:
+def table(name: str) -> Dataset:
     """Return one of the tables, the same at every call.
 
     Args:
@@ -270,8 +275,8 @@ def table(name: str) -> Table:
         ImportError: the package that holds it is not installed.
 
     Example:
-        >>> one = table("wine")
-        >>> one.inputs.shape, one.targets.shape, one.kind
+        >>> wine = table("wine")
+        >>> wine.inputs.shape, wine.targets.shape, wine.kind
         (torch.Size([178, 13]), torch.Size([178]), 'classes')
     """
     check_name("name", name, TABLES)

@@ -223,8 +223,8 @@ def spread(name: str) -> float:
         ValueError: ``name`` is unknown.
     """
     check_name("name", name, TARGETS)
-    one = TARGETS[name]
-    return one.function(in_ball(50_000, one.inputs, as_generator(3))).std().item()
+    points = in_ball(50_000, TARGETS[name].inputs, as_generator(3))
+    return TARGETS[name].function(points).std().item()
 
 
 def target(
@@ -262,9 +262,9 @@ def target(
     check_integer("n", n, 2)
     check_number("noise", noise, minimum=0)
     check_dtype(dtype)
-    generator, one = as_generator(generator), TARGETS[name]
-    inputs = in_ball(n, one.inputs, generator)
-    targets = one.function(inputs).unsqueeze(1)
+    generator = as_generator(generator)
+    inputs = in_ball(n, TARGETS[name].inputs, generator)
+    targets = TARGETS[name].function(inputs).unsqueeze(1)
     if noise:
         errors = torch.randn(n, 1, dtype=torch.float64, generator=generator)
         targets = targets + noise * spread(name) * errors

@@ -26,7 +26,7 @@ from pandas import DataFrame, concat
 
 from .. import reading, statistics
 from ..contests import ends
-from ..definitions import EXPERIMENTS
+from ..experiments import EXPERIMENTS
 from . import comparisons
 from .comparisons import Phases, Waves, products, solutions, versus, versus_logs, versus_runs, where
 from .judging import Versus, number, percent, quoted, task_name

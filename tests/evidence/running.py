@@ -1,4 +1,4 @@
-"""The command line of the experiments in a process that tests may kill, and its tables."""
+"""A tiny experiment, its tables, and the command line in a process that tests may kill."""
 
 import json
 import os
@@ -10,7 +10,36 @@ import time
 import psutil
 
 import evidence
+from evidence import Experiment, engine
 from evidence.__main__ import main
+
+SINE = {"task": "sine", "optimizer": "adam", "steps": 4, "dtype": "float32"}
+MLP = SINE | {"family": "MLP", "model": "mlp", "widths": [1, 3, 1]}
+KAN = SINE | {"family": "KAN", "model": "kan", "widths": [1, 1], "grid_size": 3, "degree": 3}
+FIXED = MLP | {"lr": 0.01}  # nothing to tune
+
+
+def of(*settings, seeds=1, **options):
+    """An experiment with these settings."""
+    return Experiment("tiny", "Does it run?", (1,), lambda: settings, seeds=seeds, **options)
+
+
+TINY = of(MLP, KAN, seeds=2)
+
+
+def perform(design, job):
+    """Make a run of an experiment in this process."""
+    return engine.perform(job, design.maker(job))
+
+
+def make_all(design, folder):
+    """Make all runs of an experiment in this process, one after the other."""
+    table = engine.table_of(design, folder)
+    while jobs := engine.missing(engine.known(design, table, design.seeds), table):
+        for job in jobs:
+            table.append(*perform(design, job))
+    return table
+
 
 SCRIPT = """
 import signal, sys

@@ -3,21 +3,22 @@
 import math
 import signal
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from running import Running, change_row, command, rows
+from running import Running, change_row, command, make_all, perform, rows
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, log_loss
 
 import evidence
-from evidence import EXPERIMENTS, contests, engine, make_model
-from evidence.contests import FAMILIES, FINALIST_SEEDS, SEARCH_SEEDS, Contest
-from evidence.definitions import evaluations, parameters, planned
-from evidence.runs import contest_run
+from evidence import EXPERIMENTS, contests, engine, families, make_model, verification
+from evidence.contests import FINALIST_SEEDS, SEARCH_SEEDS, Contest
+from evidence.design import planned
+from evidence.families import FAMILIES
+from evidence.runs import contest_run, timing
+from evidence.settings import parameters
 from evidence.tasks.tables import table as read_table
 from evidence.tasks.targets import TARGETS, target
 from kanbook import baselines, training
@@ -50,32 +51,16 @@ def tiny(monkeypatch):
     monkeypatch.setitem(EXPERIMENTS, "tiny", TINY)
 
 
-def make_all(contest, folder):
-    """Make all runs in this process, one after the other."""
-    table = engine.table_of(contest, folder)
-    while todo := engine.missing(engine.known(contest, table, contest.seeds), table):
-        for one in todo:
-            table.append(*engine.perform(one))
-    return table
-
-
 @pytest.fixture(scope="module")
 def made_here(tmp_path_factory):
     return make_all(TINY, tmp_path_factory.mktemp("here"))
-
-
-@pytest.fixture
-def table(made_here, tmp_path):
-    """A copy of it, to spoil."""
-    (tmp_path / "tiny.jsonl").write_bytes(made_here.path.read_bytes())
-    return engine.table_of(TINY, tmp_path)
 
 
 # What is drawn
 
 
 def drawn(family, task=AXES, draws=3):
-    return contests.candidates(task | {"family": family}, draws)
+    return families.candidates(task | {"family": family}, draws)
 
 
 def test_candidates_have_the_size_and_are_distinct():
@@ -96,7 +81,7 @@ def test_a_number_stands_for_the_same_settings_on_every_task():
     for family in FAMILIES:
         for task in tasks:
             for one in drawn(family, task):
-                wanted = dict(contests.draw(family, one["config"]))
+                wanted = dict(families.draw(family, one["config"]))
                 assert len(one["widths"]) - 2 == wanted.pop("depth")
                 if "grid_size" in wanted:
                     assert abs(one["grid_size"] - wanted.pop("grid_size")) <= 2
@@ -104,18 +89,6 @@ def test_a_number_stands_for_the_same_settings_on_every_task():
                     wanted.pop("frequencies")
                 own = set(one) - set(task) - {"family", "widths", "grid_size"}
                 assert {name: one[name] for name in own} == wanted
-
-
-def test_two_families_draw_different_rates():
-    rates = [contests.draw(family, i)["lr"] for family in FAMILIES for i in range(50)]
-    assert len(set(rates)) > 100 and min(rates) < 0.002 and max(rates) > 0.2
-    assert all(0.001 <= lr <= 0.32 for lr in rates)
-
-
-@pytest.mark.parametrize("optimizer", ["lbfgs", "lm"])
-def test_other_optimizers_need_no_rate(optimizer):
-    (one,) = drawn("KAN", AXES | {"optimizer": optimizer}, draws=1)
-    assert "lr" not in one and contest_run.run(one | {"steps": 2}, 0)["complete"]
 
 
 # What is chosen
@@ -248,15 +221,6 @@ def test_the_pace_is_the_mean_of_a_family(tmp_path, monkeypatch):
     contests._pace.cache_clear()
 
 
-def test_pace_measures_steps_and_predictions(monkeypatch):
-    monkeypatch.setattr(contest_run, "time_steps", partial(contest_run.time_steps, rounds=1))
-    (settings, *_) = EXPERIMENTS["pace"].settings
-    few = settings | {"models": settings["models"][::16]}
-    made, _ = engine.perform(planned("result", few, 0))
-    for name in ("step_seconds", "prediction_seconds"):
-        assert len(made[name]) == len(few["models"]) == 3 and min(made[name]) > 0
-
-
 # The engine
 
 
@@ -266,16 +230,22 @@ def test_all_runs_are_there_and_counted(made_here):
     assert TINY.total(5) == count + CELLS * 3
     stages = [one["stage"] for one in made_here.runs.values()]
     assert [stages.count(name) for name in ("search", "finalist", "result")] == [12, 16, 8]
-    work = sum(evaluations(one["settings"]) for one in made_here.runs.values())
-    assert TINY.work(2) == work
+    assert TINY.work(2) == sum(TINY.cost(row["settings"]) for row in made_here.runs.values())
     engine.check_settings(TINY, made_here)
 
 
-def test_killed_in_every_stage_and_resumed_it_is_as_if_uninterrupted(made_here, tmp_path):
+def test_ended_in_every_stage_and_resumed_it_is_as_if_uninterrupted(made_here, tmp_path):
+    """By Ctrl+C in a terminal, which all processes of a command get, and by kill -9."""
     kept = b""
-    for stage, stored in (("search", 2), ("finalist", 2 * SEARCH + 2), ("result", 15)):
+    ends = (("search", 2, signal.SIGINT), ("finalist", 2 * SEARCH + 2, signal.SIGKILL))
+    for stage, stored, number in (*ends, ("result", 15, signal.SIGKILL)):
         running = Running(DEFINITION, tmp_path, "--processes", "1")
-        _, kept = running.end(signal.SIGKILL, kept, children=running.wait_for(stored))
+        children = running.wait_for(stored)
+        with pytest.raises(evidence.ResultsError, match="is being written by another process"):
+            engine.run(TINY, folder=tmp_path)
+        err, kept = running.end(number, kept, group=number == signal.SIGINT, children=children)
+        if number == signal.SIGINT:
+            assert "interrupted; what was made is stored" in err and "Traceback" not in err
         so_far = engine.table_of(TINY, tmp_path)
         left = engine.missing(TINY.known(TINY.cells(AXES), so_far, 2), so_far)
         assert [*so_far.runs.values()][-1]["stage"] == left[0]["stage"] == stage, "in the middle"
@@ -288,21 +258,20 @@ def test_killed_in_every_stage_and_resumed_it_is_as_if_uninterrupted(made_here, 
 
 
 def test_verify_makes_the_same_runs(table, capsys):
-    assert command(table.path.parent, "verify", "tiny", "--rows", "8") == 0
+    assert command(table.path.parent, "verify", "tiny", "--rows", "4") == 0
     _, *lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 4
     assert all(x.startswith("agrees: ") and x.endswith("to the last digit") for x in lines)
 
 
-@pytest.mark.parametrize("what", ["run", "verify"])
-def test_a_choice_that_was_made_otherwise_is_refused(table, capsys, what):
+def test_a_choice_that_was_made_otherwise_is_refused(table, capsys):
     """Who changes an error that something was chosen by would have to change the rest, too."""
     tuned = [i for i, run in enumerate(table.runs.values()) if run["stage"] == "search"]
     search = [*table.runs.values()][: len(tuned)][:3]  # of the first cell
     best = min(range(3), key=lambda i: search[i]["validation_error"])
     change_row(table, lambda run: run.update(validation_error=9.0), index=2 + best)
     before = table.path.read_bytes()
-    assert command(table.path.parent, what, "tiny") == 1
+    assert command(table.path.parent, "run", "tiny") == 1
     assert "has settings that 'tiny' does not have" in capsys.readouterr().err
     assert table.path.read_bytes() == before
 
@@ -328,15 +297,15 @@ def test_a_baseline_only_has_the_seeds_that_count(tmp_path, monkeypatch):
     assert contest.work(3) == 6 * 1000
     engine.check_settings(contest, table)
     for one in table.runs.values():
-        data = contest_run.make_data(one["settings"], one["seed"])
+        split = contest_run.make_split(one["settings"], one["seed"])
         assert one["parameters"] == 7 and one["note"] == "a note" and not one["diverged"]
-        if data.classes:
-            shares = [(data.train[1] == c).double().mean().item() for c in range(3)]
-            shares = np.tile(shares, (len(data.test[1]), 1))
-            assert one["test_error"] == pytest.approx(log_loss(data.test[1], shares), rel=1e-5)
+        if split.classes:
+            shares = [(split.train[1] == c).double().mean().item() for c in range(3)]
+            shares = np.tile(shares, (len(split.test[1]), 1))
+            assert one["test_error"] == pytest.approx(log_loss(split.test[1], shares), rel=1e-5)
         else:
             assert 0.9 < one["test_error"] < 1.1 and one["p90"] > 1
-        assert engine.rerun(one)["identical"]
+        assert verification.rerun(contest, one)["identical"]
 
 
 # Data
@@ -350,34 +319,34 @@ PARTS = ("train", "validation", "test")
 
 @pytest.mark.parametrize("task", [FORMULA, PICTURE, WINE], ids=lambda one: one["task"])
 def test_who_has_the_same_seed_has_the_same_samples(task):
-    plain = contest_run.make_data(task, 3)
+    plain = contest_run.make_split(task, 3)
     for family in FAMILIES:
         for settings in drawn(family, task | {"size": 300}):
-            data = contest_run.make_data(settings, 3)
+            split = contest_run.make_split(settings, 3)
             for part in PARTS:
-                (x, y), (x0, y0) = getattr(data, part), getattr(plain, part)
+                (x, y), (x0, y0) = getattr(split, part), getattr(plain, part)
                 if frequencies := settings.get("frequencies"):
                     x0 = positional_encoding(x0.double(), frequencies)
                 scaled = (x0 * settings.get("input_scale", 1)).to(x.dtype)
                 torch.testing.assert_close(x, scaled, rtol=1e-4, atol=1e-4)
                 assert torch.equal(y, y0)
-    other = contest_run.make_data(task, 4)
+    other = contest_run.make_split(task, 4)
     assert all(not torch.equal(getattr(plain, x)[0], getattr(other, x)[0]) for x in PARTS)
 
 
 @pytest.mark.parametrize("task", [FORMULA, PICTURE, WINE], ids=lambda one: one["task"])
 def test_the_inputs_to_learn_from_fill_the_domain(task):
-    data = contest_run.make_data(task | {"dtype": "float64"}, 0)
-    x, y = data.train
+    split = contest_run.make_split(task | {"dtype": "float64"}, 0)
+    x, y = split.train
     assert x.dtype == torch.float64
     for end in (-x.min(0).values, x.max(0).values):
         assert torch.allclose(end, torch.ones_like(end))
-    assert all(getattr(data, part)[0].abs().max() <= 1 for part in PARTS)
-    if data.classes is None:
+    assert all(getattr(split, part)[0].abs().max() <= 1 for part in PARTS)
+    if split.classes is None:
         assert abs(y.mean()) < 1e-12 and y.std().item() == pytest.approx(1)
-        assert data.spread == pytest.approx(data.test[1].std().item())
+        assert split.spread == pytest.approx(split.test[1].std().item())
     else:
-        assert data.classes == 3 and data.spread == 1 and y.dtype == torch.int64
+        assert split.classes == 3 and split.spread == 1 and y.dtype == torch.int64
 
 
 @pytest.mark.parametrize(
@@ -395,8 +364,8 @@ def test_parts_have_no_sample_in_common(monkeypatch, task, sizes, series):
     monkeypatch.setattr(
         contest_run, "picture", lambda *args, **how: (picture(*args, **how)[0], number(range(144)))
     )
-    data = contest_run.make_data(task | {"dtype": "float64"}, 0)
-    found = [getattr(data, part)[1].flatten() for part in PARTS]
+    split = contest_run.make_split(task | {"dtype": "float64"}, 0)
+    found = [getattr(split, part)[1].flatten() for part in PARTS]
     assert [len(y) for y in found] == sizes
     gaps = torch.cat(found).sort().values.diff()
     assert gaps.min() > 0, "none twice"
@@ -408,40 +377,40 @@ def test_parts_have_no_sample_in_common(monkeypatch, task, sizes, series):
 
 def test_the_targets_of_the_test_have_no_noise():
     settings = FORMULA | {"noise": 0.5, "dtype": "float64"}
-    data = contest_run.make_data(settings, 5)
+    split = contest_run.make_split(settings, 5)
     generator, clean = torch.Generator().manual_seed(10_005), TARGETS["cliff"].function
     x, y = target("cliff", 60, noise=0.5, generator=generator, dtype=torch.float64)
     v, w = target("cliff", 30, noise=0.5, generator=generator, dtype=torch.float64)
     mean, deviation = y.mean(), y.std()
-    assert torch.allclose(data.train[1] * deviation + mean, y)
-    assert torch.allclose(data.validation[1] * deviation + mean, w)
+    assert torch.allclose(split.train[1] * deviation + mean, y)
+    assert torch.allclose(split.validation[1] * deviation + mean, w)
     assert ((clean(x) - y.squeeze(1)).std() / deviation).item() == pytest.approx(0.45, abs=0.1)
     t, _ = target("cliff", 5000, generator=generator, dtype=torch.float64)
-    assert torch.allclose(data.test[1].squeeze(1) * deviation + mean, clean(t))
+    assert torch.allclose(split.test[1].squeeze(1) * deviation + mean, clean(t))
     low, high = x.min(0).values, x.max(0).values
-    assert torch.allclose(data.test[0], ((t - low) / (high - low) * 2 - 1).clamp(-1, 1))
+    assert torch.allclose(split.test[0], ((t - low) / (high - low) * 2 - 1).clamp(-1, 1))
 
 
 # Errors
 
 
 def test_errors_of_numbers_against_numpy():
-    data = contest_run.make_data(FORMULA | {"noise": 0.3}, 0)
+    split = contest_run.make_split(FORMULA | {"noise": 0.3}, 0)
     predict = lambda x: x.sum(1, keepdim=True) * 0.3  # noqa: E731
-    found = contest_run.errors(predict, data.test, data)
-    y = data.test[1].numpy().astype("float64")
-    miss = np.abs(predict(data.test[0]).numpy() - y) / np.std(y, ddof=1)
+    found = contest_run.errors(predict, split.test, split.spread)
+    y = split.test[1].numpy().astype("float64")
+    miss = np.abs(predict(split.test[0]).numpy() - y) / np.std(y, ddof=1)
     wanted = {"error": np.sqrt(np.mean(miss**2)), "p90": np.percentile(miss, 90)}
     assert found == pytest.approx(wanted, rel=1e-6)
-    mean = contest_run.errors(lambda x: torch.full((len(x), 1), y.mean()), data.test, data)["error"]
-    assert mean == pytest.approx(1, abs=1e-3), "the mean has error 1"
+    mean = contest_run.errors(lambda x: torch.full((len(x), 1), y.mean()), split.test, split.spread)
+    assert mean["error"] == pytest.approx(1, abs=1e-3), "the mean has error 1"
 
 
 def test_errors_of_classes_against_scikit_learn():
-    data = contest_run.make_data(WINE, 0)
-    logits = torch.randn(len(data.test[0]), 3, generator=torch.Generator().manual_seed(0))
-    found = contest_run.errors(lambda x: logits, data.test, data)
-    p, y = softmax(logits.double().numpy(), axis=1), data.test[1].numpy()
+    split = contest_run.make_split(WINE, 0)
+    logits = torch.randn(len(split.test[0]), 3, generator=torch.Generator().manual_seed(0))
+    found = contest_run.errors(lambda x: logits, split.test, split.spread)
+    p, y = softmax(logits.double().numpy(), axis=1), split.test[1].numpy()
     wanted = {"error": log_loss(y, p), "accuracy": accuracy_score(y, p.argmax(1))}
     assert found == pytest.approx(wanted, rel=1e-6)
 
@@ -459,10 +428,10 @@ DIVERGES |= {"noise": 0.0, "widths": [2, 1], "start": "lines", "grid_size": 5}
 
 @pytest.mark.parametrize("settings", [OVERFITS, DIVERGES], ids=["overfits", "diverges"])
 def test_the_best_look_at_the_validation_samples_counts(settings):
-    found, steps = contest_run.run(settings, 1, points=5), settings["steps"]
+    found, steps = contest_run.run_contestant(settings, 1, points=5), settings["steps"]
     best = found["best_step"]
     assert found["diverged"] == (settings is DIVERGES) and found["complete"]
-    data = contest_run.make_data(settings, 1)
+    split = contest_run.make_split(settings, 1)
 
     def after(count):
         """Errors on the validation and the test samples after so many of all steps."""
@@ -471,9 +440,9 @@ def test_the_best_look_at_the_validation_samples_counts(settings):
         rate = settings["lr"]
         factor = (lambda t: 1.0) if settings is DIVERGES else lambda t: 1 - t * count / steps
         how = {"optimizer": settings["optimizer"], "lr": rate, "schedule": factor}
-        training.fit(model, *data.train, steps=count, **how)
-        parts = data.validation, data.test
-        return [contest_run.errors(model, part, data)["error"] for part in parts]
+        training.fit(model, *split.train, steps=count, **how)
+        parts = split.validation, split.test
+        return [contest_run.errors(model, part, split.spread)["error"] for part in parts]
 
     assert 1 < best < steps
     validation, test = after(best)
@@ -486,17 +455,17 @@ def test_the_best_look_at_the_validation_samples_counts(settings):
 
 def test_a_run_that_is_lost_from_the_start_has_no_error(tmp_path):
     lost = DIVERGES | {"lr": 1e30}
-    made, how = engine.perform(planned("search", lost, 0))
-    assert made["diverged"] and made["complete"] and made["curve"]["step"] in ([], [1])
-    assert made["test_error"] is None or made["test_error"] > 1e3
-    evidence.Table(tmp_path / "tiny.jsonl", "tiny", 1).append(made, how)
+    row, how = perform(TINY, planned("search", lost, 0))
+    assert row["diverged"] and row["complete"] and row["curve"]["step"] in ([], [1])
+    assert row["test_error"] is None or row["test_error"] > 1e3
+    evidence.Table(tmp_path / "tiny.jsonl", "tiny", 1).append(row, how)
     assert evidence.load("tiny", tuning=True, folder=tmp_path).test_error.item() == math.inf
-    assert engine.rerun(made)["identical"]
+    assert verification.rerun(TINY, row)["identical"]
 
 
 def test_classes_are_learned(monkeypatch):
     (one,) = drawn("MLP", WINE | {"size": 300}, draws=1)
-    found = contest_run.run(one | {"steps": 60, "lr": 0.01, "batch_size": 32}, 0)
+    found = contest_run.run_contestant(one | {"steps": 60, "lr": 0.01, "batch_size": 32}, 0)
     assert found["accuracy"] > 0.9 and found["test_error"] < 0.3 and "p90" not in found
     assert found["loss"] < found["curve"]["loss"][0] == pytest.approx(math.log(3), rel=0.5)
 
@@ -510,8 +479,8 @@ def test_steps_are_timed_as_they_are_trained(monkeypatch):
         asked.append((options.get("batch_size"), options.get("loss")))
         return fit(*args, **options)
 
-    monkeypatch.setattr(contest_run.training, "fit", watched)
-    found = contest_run.time_steps({"models": models, "inputs": 13}, rounds=1)
+    monkeypatch.setattr(timing.training, "fit", watched)
+    found = timing.time_steps({"models": models, "inputs": 13}, rounds=1)
     assert asked[-6:] == [(32, torch.nn.functional.cross_entropy)] * 6
     for times in (found["step_seconds"], found["prediction_seconds"]):
         assert len(times) == 2 and min(times) > 0
@@ -544,7 +513,7 @@ def test_every_kind_of_setting_can_be_trained():
         growth = one.get("extend_grid")
         grown = one | ({"grid_size": growth[-1][1]} if growth else {})
         count = parameters(grown, one["widths"])
-        tolerance = contests.TOLERANCE if "config" in one else 0.1
+        tolerance = families.TOLERANCE if "config" in one else 0.1
         assert abs(count / one["size"] - 1) <= tolerance, one
         what = ("model", "activation", "start", "tanh", "domain", "base", "optimizer", "dtype")
         kind = frozenset(one) - NAMES, *(str(one.get(name)) for name in what)
@@ -552,7 +521,9 @@ def test_every_kind_of_setting_can_be_trained():
             continue
         seen |= {kind, (where, one["model"])}
         few = one | {"steps": 4 if growth else 2, "pixels": 16}
-        found = contest_run.run(few | {"samples": 20 if "formula" in few["task"] else 400}, 0)
+        found = contest_run.run_contestant(
+            few | {"samples": 20 if "formula" in few["task"] else 400}, 0
+        )
         assert found["complete"] and not found["diverged"] and found["test_error"] < 100, one
         assert found["parameters"] == count, one
     assert len(seen) > 50

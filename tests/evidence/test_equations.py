@@ -8,7 +8,6 @@ import torch
 from scipy.integrate import solve_bvp, solve_ivp
 from torch import nn
 
-from evidence import engine
 from evidence.runs import equations
 from evidence.runs.equations import EQUATIONS, Residual, TensorSpline
 from kanbook import optimizers, training
@@ -88,7 +87,7 @@ def test_collocation_of_a_linear_equation(grid_size, degree, below):
 def test_the_spline_converges_with_its_order():
     def off(grid_size):
         run = {"task": "equation:poisson-2d", "model": "collocation", "degree": 3}
-        return equations.run(run | {"grid_size": grid_size}, 0)["test_loss"] ** 0.5
+        return equations.solve(run | {"grid_size": grid_size}, 0)["test_loss"] ** 0.5
 
     assert 3 < off(6) / off(12) < 40  # of order 2 at least: 4; of 4: 16
     assert off([6, 6]) == off(6)
@@ -97,7 +96,7 @@ def test_the_spline_converges_with_its_order():
 
 def test_collocation_has_the_weights_of_gauss():
     run = {"task": "equation:poisson-1d", "model": "collocation", "degree": 5, "grid_size": 95}
-    assert equations.run(run, 0)["test_loss"] ** 0.5 < 1e-7  # without: 1.5e-6
+    assert equations.solve(run, 0)["test_loss"] ** 0.5 < 1e-7  # without: 1.5e-6
 
 
 def test_least_squares_sees_all_ways_to_a_parameter():
@@ -119,14 +118,14 @@ def test_least_squares_sees_all_ways_to_a_parameter():
 
 
 def test_a_run_twice():
-    settings = dict(engine.get("equations").settings[0]) | {"lr": 0.01, "steps": 12, "then": 2}
+    settings = dict(equations.EXPERIMENT.settings[0]) | {"lr": 0.01, "steps": 12, "then": 2}
     settings |= {"points": 30}
-    first, second = (equations.run(settings, 2000) for _ in range(2))
+    first, second = (equations.solve(settings, 2000) for _ in range(2))
     for one in (first, second):
         one["curve"].pop("seconds"), one.pop("seconds")
         [probe.pop("seconds") for probe in one["probes"]]
     assert first == second
     assert first["complete"] and first["curve"]["step"][-1] == 14
     assert [probe["optimizer"] for probe in first["probes"]] == ["adam", "lm"]
-    stopped = equations.run(settings, 2000, limit=0)
+    stopped = equations.solve(settings, 2000, limit=0)
     assert not stopped["complete"] and len(stopped["curve"]["step"]) == 1

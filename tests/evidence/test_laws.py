@@ -94,7 +94,7 @@ def test_outcome(noise, error, wide, expected):
 def test_a_run_is_a_row_with_an_outcome():
     settings = next(one for one in EXPERIMENTS["recovery"].settings if one["law"] == "bell")
     assert settings["method"] == "kanbook"
-    one = recovery.run(settings, 1000)
+    one = recovery.find_formula(settings, 1000)
     assert one["equal"] and one["complexity"] < 15 and one["seconds"] < 60
     row = evidence.reading.flat({"settings": settings, "loss": None, "diverged": False} | one)
     assert row["outcome"] == "found"

@@ -77,7 +77,7 @@ def test_operon_finds_a_sum_and_converts_what_it_found(monkeypatch):
     fit = operon.SymbolicRegressor.fit
     monkeypatch.setattr(operon.SymbolicRegressor, "fit", spy)
     settings = {"law": "sum", "noise": 0.0, "method": "operon", "limit": 30.0}
-    run = settings | recovery.run(settings, 1000)
+    run = settings | recovery.find_formula(settings, 1000)
     assert outcome(run) == "found" and run["equal"] and run["note"]["solved"]
     points = law("sum", generator=2)[0].numpy()
     for model in kept[0].pareto_front_:  # theirs is in single precision

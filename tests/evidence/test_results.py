@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas
 import pytest
-from small_disk import small_disk
 
 import evidence
 from evidence import ResultsError, Table, compare, load, loss_at, names, summarize
@@ -97,22 +96,6 @@ def test_another_experiment_or_version_is_refused(path, name, version):
     expected = f"holds version 1 of 'tiny' .* but this is version {version} of '{name}'"
     with pytest.raises(ResultsError, match=expected):
         Table(path, name, version)
-
-
-@pytest.mark.parametrize("space", [0, 100])
-@pytest.mark.parametrize("runs", [0, 3])
-def test_no_space_leaves_the_file_as_it_was(tmp_path, monkeypatch, space, runs):
-    table = stored(tmp_path, [made(seed) for seed in range(runs)])
-    before = table.path.read_bytes() if runs else b""
-    with monkeypatch.context() as patch:
-        patch.setattr(evidence.table, "open", small_disk(len(before) + space), raising=False)
-        with pytest.raises(ResultsError, match="written: File too large; what was stored"):
-            table.append(made(3), HOW)
-    assert len(table.runs) == runs and table.path.exists() == (runs > 0)
-    assert not runs or table.path.read_bytes() == before
-    table.append(made(3), HOW)  # there is space again
-    assert table.path.read_bytes().startswith(before)
-    assert len(Table(table.path, "tiny", 1).runs) == runs + 1
 
 
 def test_a_folder_in_place_of_the_file(tmp_path):

@@ -7,8 +7,6 @@ import pytest
 import torch
 from running import without_times
 
-from evidence import engine
-from evidence.definitions import EXPERIMENTS
 from evidence.runs import sequence
 from evidence.tasks.tables import table
 from kanbook import KAN, MLP
@@ -19,7 +17,7 @@ SPLINE |= {"grid_size": 200, "degree": 3}
 
 
 def data(name, **more):
-    return sequence.make_data(RUN | {"task": f"sequence:{name}"} | more, 0)
+    return sequence.make_phases(RUN | {"task": f"sequence:{name}"} | more, 0)
 
 
 def test_peaks_are_those_of_pykan():
@@ -93,7 +91,7 @@ def test_what_phases_share():
 
 
 def test_one_spline_keeps_its_peaks_and_only_what_a_phase_sees_moves():
-    found = sequence.run(SPLINE, 2000)
+    found = sequence.learn_in_phases(SPLINE, 2000)
     assert found["test_error"] < 1e-3 and found["complete"] and found["parameters"] == 203
     errors = np.array([probe["errors"] for probe in found["probes"]])
     assert (errors[np.tril_indices(5)] < 2e-3).all() and (errors[np.triu_indices(5, 1)] > 0.3).all()
@@ -106,20 +104,19 @@ def test_one_spline_keeps_its_peaks_and_only_what_a_phase_sees_moves():
 def test_a_run_of_classes_repeats_to_the_last_digit():
     settings = RUN | {"task": "sequence:digits", "model": "mlp", "widths": [64, 9, 10]}
     settings |= {"steps": 50, "lr": 0.01, "way": "replay"}
-    one = {"stage": "result", "settings": settings, "seed": 2001}
-    found = engine.train(one)
-    assert without_times(found) == without_times(sequence.run(settings, 2001))
+    found = sequence.EXPERIMENT.maker({"stage": "result", "settings": settings, "seed": 2001})()
+    assert without_times(found) == without_times(sequence.learn_in_phases(settings, 2001))
     assert 0.1 < found["accuracy"] < 0.9 and len(found["probes"]) == 5
     right = 1 - np.array(found["probes"][-1]["errors"])
-    sizes = [len(y) for _, y in sequence.make_data(settings, 2001).test]
+    sizes = [len(y) for _, y in sequence.make_phases(settings, 2001).test]
     assert found["accuracy"] == pytest.approx(np.average(right, weights=sizes), abs=1e-3)
-    short = sequence.run(settings, 2001, limit=0)
+    short = sequence.learn_in_phases(settings, 2001, limit=0)
     assert not short["complete"] and short["curve"]["loss"] == found["curve"]["loss"][:1]
 
 
 def test_all_networks_of_a_task_have_as_many_parameters():
-    for settings in EXPERIMENTS["sequence"].settings:
-        found = sequence.run(settings | {"steps": 5, "lr": 0.01}, 2002)
+    for settings in sequence.EXPERIMENT.settings:
+        found = sequence.learn_in_phases(settings | {"steps": 5, "lr": 0.01}, 2002)
         assert abs(found["parameters"] / settings["size"] - 1) <= 0.02
         assert ("accuracy" in found) == (settings["task"] == "sequence:digits")
 

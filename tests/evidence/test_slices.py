@@ -5,8 +5,10 @@ import pytest
 import torch
 from scipy.interpolate import RegularGridInterpolator
 
-from evidence import definitions
+from evidence import EXPERIMENTS
+from evidence.experiments import DIARY
 from evidence.runs import rivals, slices, trials
+from evidence.settings import kan, narrowed
 from evidence.tasks.pictures import PICTURES, picture
 from kanbook.splines import uniform_knots
 
@@ -88,7 +90,7 @@ def test_soft_layer_is_its_formula():
 
 @pytest.mark.parametrize("name", ["cold-case", "cold-case-finale"])
 def test_networks_are_as_large_as_they_should_be(name):
-    for settings in definitions.EXPERIMENTS[name].settings:
+    for settings in EXPERIMENTS[name].settings:
         if "measure" in settings:
             continue
         model = trials.make_model(settings, generator=0)
@@ -99,12 +101,11 @@ def test_networks_are_as_large_as_they_should_be(name):
 
 
 def test_narrow_widths_that_cannot_be_are_refused():
-    settings = ONE | definitions.kan(5)
     with pytest.raises(ValueError, match="about 20 parameters"):
-        definitions.narrowed(settings, definitions.DIARY, 20)
+        narrowed(ONE | kan(5), DIARY, 20)
 
 
 def test_a_run_of_the_cold_case():
-    settings = definitions.EXPERIMENTS["cold-case"].settings[-3] | {"steps": 20, "positions": 2000}
+    settings = EXPERIMENTS["cold-case"].settings[-3] | {"steps": 20, "positions": 2000}
     run = trials.run_trial(settings, 0)
     assert run["test_loss"] < 0.1 and run["complete"]

@@ -3,46 +3,44 @@
 import pytest
 
 import evidence
-from evidence import EXPERIMENTS, contests, engine
-from evidence import definitions as d
+from evidence import EXPERIMENTS, contests, engine, families, settings
+from evidence.design import TUNING_SEEDS
+from evidence.experiments import BEST_MIXTURE
 
-# Tables that are not complete yet: what is there is right, more will come.
-GROWING: set[str] = set()
-SEEDS = {"tuning": d.TUNING_SEEDS}  # of the stages that choose
-SEEDS |= {"finalist": contests.FINALIST_SEEDS}
+SEEDS = {"tuning": TUNING_SEEDS, "finalist": contests.FINALIST_SEEDS}  # of stages that choose
 
 
 def test_they_are_small():
     assert sum(path.stat().st_size for path in evidence.FOLDER.glob("*.jsonl")) < 25e6
-    stored, defined = set(evidence.names()), set(EXPERIMENTS)
-    assert stored <= defined and defined - stored <= GROWING
+    assert set(evidence.names()) == set(EXPERIMENTS)
+
+
+def tolerance(design, wanted):
+    """How far the parameters may be from the wanted number."""
+    if not isinstance(design, contests.Contest):
+        return settings.TOLERANCE
+    return families.TOLERANCE if "config" in wanted else 0.1
 
 
 @pytest.mark.parametrize("name", evidence.names())
 def test_every_run_is_there_once_and_says_how_it_was_made(name):
-    experiment = engine.get(name)
-    table = engine.table_of(experiment)
-    engine.check_settings(experiment, table)
-    wanted = engine.known(experiment, table, experiment.seeds)
-    few = {"scaling", "between", "recovery-rivals", "race-audit", "starts"}
-    few |= {"cold-case-finale"}
-    assert experiment.seeds >= (3 if name in few else 5) or name == "pace"
-    contest = isinstance(experiment, contests.Contest)  # of which the next stage is yet unknown
-    seeds = SEEDS | ({"search": experiment.search_seeds} if contest else {})
-    assert len(wanted) == experiment.total() or (contest and name in GROWING)
-    assert len(wanted) == len(table.runs) or name in GROWING
-    for one in wanted:
-        if one["run"] not in table.runs and name in GROWING:
-            continue
-        run, settings = table.runs[one["run"]], one["settings"]
-        assert run["settings"] == settings and run.get("complete", True)
-        assert run["seed"] in seeds.get(run["stage"], range(experiment.seeds))
-        if "widths" in settings and not run["diverged"]:
-            grown = settings.get("extend_grid") or [[0, settings.get("grid_size", 0)]]
-            n = d.parameters(settings | {"grid_size": grown[-1][1]}, settings["widths"])
-            tolerance = contests.TOLERANCE if "config" in settings else d.TOLERANCE
-            tolerance = 0.1 if contest and "config" not in settings else tolerance
-            assert run["parameters"] == n and abs(n / settings.get("size", n) - 1) <= tolerance
+    design = evidence.get(name)
+    table = engine.table_of(design)
+    engine.check_settings(design, table)
+    few = {"scaling", "between", "recovery-rivals", "race-audit", "starts", "cold-case-finale"}
+    assert design.seeds >= (3 if name in few else 5) or name == "pace"
+    jobs = engine.known(design, table, design.seeds)
+    assert len(jobs) == design.total() == len(table.runs)
+    seeds = SEEDS | {"search": getattr(design, "search_seeds", ())}
+    for job in jobs:
+        row, wanted = table.runs[job["run"]], job["settings"]
+        assert row["settings"] == wanted and row.get("complete", True)
+        assert row["seed"] in seeds.get(row["stage"], range(design.seeds))
+        if "widths" in wanted and not row["diverged"]:
+            grown = wanted.get("extend_grid") or [[0, wanted.get("grid_size", 0)]]
+            n = settings.parameters(wanted | {"grid_size": grown[-1][1]}, wanted["widths"])
+            off = abs(n / wanted.get("size", n) - 1)
+            assert row["parameters"] == n and off <= tolerance(design, wanted)
     for how in table.provenance.values():
         assert len(how["commit"]) == 40, "made from files that differ from the commit"
         assert f" run {name}" in how["command"]
@@ -76,4 +74,4 @@ def test_the_benchmark_says_how_it_was_made():
 def test_the_best_mixture_entered_the_race():
     orders = evidence.load("mixtures").query("knob == 'order'")
     mixed = orders[orders.kinds.map(lambda kinds: len(set(kinds)) > 1)]
-    assert mixed.groupby("kinds")["loss"].median().idxmin() == tuple(d.BEST_MIXTURE["kinds"])
+    assert mixed.groupby("kinds")["loss"].median().idxmin() == tuple(BEST_MIXTURE["kinds"])

@@ -1,0 +1,133 @@
+"""The families of networks in the contests: what is drawn for each at random."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from functools import cache
+from itertools import islice
+
+from .settings import Settings, sized
+from .tasks.tables import table
+from .tasks.targets import TARGETS
+
+TOLERANCE = 0.01  # of parameter counts, so that any two are within 2 %
+
+Draw = Callable[[random.Random], Settings]
+
+
+def _kan(r: random.Random) -> Settings:
+    extras = r.choice([{}, {"bias": True}, {"bias": True, "base": "silu"}])
+    start = r.choice(["lines", "uniform 0.1", "power law"])
+    if start == "power law":  # it is one for the path of the base function, too
+        extras = {"bias": True, "base": "silu"}
+    fresh = r.choice([{}, {"restart": 10}, {"update_grid": 10}, {"update_grid": 10}])
+    return (
+        {"model": "kan", "start": start, "depth": r.choice([1, 2, 3])} | _spline(r) | extras | fresh
+    )
+
+
+def _mlp(r: random.Random) -> Settings:
+    activation = r.choice(["tanh", "silu", "relu", "sine"])
+    return {"model": "mlp", "activation": activation} | _plain(r)
+
+
+def _spline_mlp(r: random.Random) -> Settings:
+    settings = {"model": "spline-mlp", "domain": r.choice([[-1, 1], [-3, 3]])} | _spline(r)
+    settings |= {"depth": r.choice([1, 2, 3]), "input_scale": r.choice([1, 3])}
+    return settings | r.choice([{}, {"restart": 10}, {"update_grid": 10}])
+
+
+def _tanh(where: str) -> Draw:
+    if where == "node":
+        return lambda r: {"model": "node-tanh"} | _plain(r)
+    return lambda r: {"model": "tanh", "tanh": where, "bias": True} | _plain(r)
+
+
+def _spline(r: random.Random) -> Settings:
+    return {"grid_size": r.choice([3, 5, 8, 12, 20]), "degree": r.choice([1, 2, 3])}
+
+
+def _plain(r: random.Random) -> Settings:
+    """What networks without a domain have to choose from."""
+    settings = {"depth": r.choice([1, 2, 3, 4]), "input_scale": r.choice([1, 3, 10])}
+    return settings | r.choice([{}, {"restart": 10}])
+
+
+FAMILIES: dict[str, Draw] = {
+    "KAN": _kan,
+    "MLP": _mlp,
+    "spline MLP": _spline_mlp,
+    "tanh after the sum": _tanh("sum"),
+    "tanh at the node": _tanh("node"),
+    "tanh on every edge": _tanh("edge"),
+}
+
+
+@cache
+def draw(family: str, number: int) -> Settings:
+    """The settings of this number that chance draws for a family; the same for every task."""
+    r = random.Random(f"{family} {number}")
+    lr = float(f"{10 ** r.uniform(-3, -0.5):.2g}")
+    return {"config": number, "lr": lr, "frequencies": r.randint(0, 5)} | FAMILIES[family](r)
+
+
+def candidates(base: Settings, draws: int) -> list[Settings]:
+    """The first drawn settings of a family that can have as many parameters as the task says.
+
+    Where a grid size cannot, one larger or smaller by one or two may stand in for it.
+    """
+    fitting: list[Settings] = []
+    for number in range(100 * draws):
+        settings = {**draw(base["family"], number)}
+        if not base["task"].startswith("picture:"):
+            del settings["frequencies"]
+        if base["optimizer"] != "adam":
+            del settings["lr"]
+        tried = [settings]
+        if grid_size := settings.get("grid_size"):
+            tried += [settings | {"grid_size": grid_size + more} for more in (-1, 1, -2, 2)]
+        sizes = (_sized_or_none(base | settings, TOLERANCE) for settings in tried)
+        fitting += islice(filter(None, sizes), 1)
+        if len(fitting) == draws:
+            return fitting
+    raise ValueError(
+        f"size={base['size']!r}; expected one that more {base['family']} settings can have"
+    )
+
+
+def fitted(settings: Settings) -> Settings:
+    """Settings that nobody drew, with the widths that come closest to the task's size.
+
+    Those of a grid that grows are counted at its end.
+    """
+    growth = settings.get("extend_grid")
+    last = settings | ({"grid_size": growth[-1][1]} if growth else {})
+    shaped = _sized_or_none(last, TOLERANCE) or _sized_or_none(last, 0.1)
+    if shaped is None:
+        raise ValueError(f"no widths give about {settings['size']} parameters for {settings}")
+    return shaped | ({"grid_size": settings["grid_size"]} if growth else {})
+
+
+def _sized_or_none(settings: Settings, tolerance: float) -> Settings | None:
+    """The settings with widths for their size and depth, if there are any."""
+    settings = {**settings}
+    depth, (inputs, outputs) = settings.pop("depth"), ends(settings["task"])
+    if frequencies := settings.get("frequencies"):
+        inputs *= 2 * frequencies
+    with contextlib.suppress(ValueError):
+        return sized(settings, settings["size"], depth, ends=(inputs, outputs), tolerance=tolerance)
+    return None
+
+
+@cache
+def ends(task: str) -> tuple[int, int]:
+    """Numbers of inputs and outputs."""
+    kind, _, name = task.partition(":")
+    if kind == "formula":
+        return TARGETS[name].inputs, 1
+    if kind == "picture":
+        return 2, 1
+    data = table(name)
+    return data.inputs.shape[1], data.classes or 1
