@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from kanbook import grids
-from kanbook.tasks import positional_encoding
 
 from ..tasks.pictures import picture
 from ..tasks.tables import table
@@ -78,10 +77,7 @@ def _scaled(parts: list[Samples], classes: int | None, settings: Settings) -> Sp
     mean, deviation = (0.0, 1.0) if classes else (y.mean(), y.std())
 
     def scaled(x: Tensor, y: Tensor) -> Samples:
-        x = ((x - center) / half).clamp(-1, 1).to(dtype)
-        if frequencies := settings.get("frequencies"):
-            x = positional_encoding(x, frequencies)
-        x = x * settings.get("input_scale", 1)
+        x = trials.features(settings, ((x - center) / half).clamp(-1, 1).to(dtype))
         return x, y if classes else ((y - mean) / deviation).to(dtype)
 
     parts = [scaled(*part) for part in parts]

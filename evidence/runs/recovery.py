@@ -23,7 +23,7 @@ from kanbook import formulas
 from ..design import Design, Experiment, Measurement
 from ..settings import Settings
 from ..table import Table
-from ..tasks.laws import LAWS, law, numeric, outcome
+from ..tasks.laws import LAWS, generalized, law, numeric, outcome
 from . import regressors
 from .trials import rounded
 
@@ -55,16 +55,11 @@ def equal(formula: str, name: str, tolerance: float = 0.01) -> bool:
     zero) make it equal to the law: Gauss-Newton from where they are must come to an error below
     1e-9 there. No form is preferred: tanh(atanh(x1) + atanh(x2)) is (x1 + x2)/(1 + x1*x2).
     """
-    import sympy
-
     inputs, targets = (t.numpy() for t in law(name, N_TEST, generator=9_996))
     targets, width = targets[:, 0], inputs.shape[1]
-    expression = sympy.sympify(formula)
-    constants = sorted(expression.atoms(sympy.Float))
-    names = sympy.symbols(f"x{width + 1}:{width + 1 + len(constants)}")
-    general = expression.xreplace(dict(zip(constants, names, strict=True)))
-    parts = [numeric(e, width + len(names)) for e in (general, *(general.diff(n) for n in names))]
-    first = now = np.array([float(c) for c in constants])
+    general, symbols, first = generalized(formula, width)
+    every = general, *(general.diff(symbol) for symbol in symbols)
+    parts, now = [numeric(part, width + len(symbols)) for part in every], first
     for _ in range(20):
         points = np.hstack([inputs, np.broadcast_to(now, (len(inputs), len(now)))])
         value, *slopes = (part(points) for part in parts)

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from kanbook._checks import needed
 
-from ..tasks.laws import LAWS, numeric
+from ..tasks.laws import LAWS, generalized, numeric
 
 Outcome = tuple[str | None, dict[str, Any]]
 
@@ -94,22 +94,19 @@ def polish(formula: str, inputs: np.ndarray, targets: np.ndarray) -> tuple[str, 
     import sympy
     from scipy.optimize import least_squares
 
-    expression, (n, width) = sympy.sympify(formula), inputs.shape
-    constants = sorted(expression.atoms(sympy.Float))
-    names = sympy.symbols(f"x{width + 1}:{width + 1 + len(constants)}")
-    general = expression.xreplace(dict(zip(constants, names, strict=True)))
-    compute = numeric(general, width + len(names))
+    n, width = inputs.shape
+    general, symbols, numbers = generalized(formula, width)
+    compute = numeric(general, width + len(symbols))
 
     def misses(numbers: np.ndarray) -> np.ndarray:
         points = np.hstack([inputs, np.broadcast_to(numbers, (n, len(numbers)))])
         return np.nan_to_num(compute(points) - targets, nan=1e9, posinf=1e9, neginf=-1e9)
 
-    numbers = np.array([float(c) for c in constants])
     if 0 < len(numbers) < n:
         exact = {"method": "lm", "xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 1000}
         fitted = least_squares(misses, numbers, **exact)
         numbers = min(numbers, fitted.x, key=lambda some: np.sum(misses(some) ** 2))
-    values = {name: sympy.Float(float(x)) for name, x in zip(names, numbers, strict=True)}
+    values = {name: sympy.Float(float(x)) for name, x in zip(symbols, numbers, strict=True)}
     return str(general.xreplace(values)), float(np.sqrt(np.mean(misses(numbers) ** 2)))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from kanbook import splines
-from kanbook._checks import as_generator
+from kanbook._checks import as_generator, check_name
 from kanbook.layers import KANLayer
 
 __all__ = ["STARTS", "start"]
@@ -53,38 +53,31 @@ STARTS: dict[str, Callable[[KANLayer, torch.Generator | None], None]] = {
     "power law": _power_law,
     "pykan": _pykan,
 }
-NEEDS = {"power law": ("base",), "pykan": ("base", "spline_weight")}
 
 
 @torch.no_grad()
 def start(model: nn.Module, name: str, generator: int | torch.Generator | None = None) -> nn.Module:
     r"""Give every KAN layer of a model new random numbers, and return the model.
 
-    The last columns say what is left of inputs uniform on [-1, 1], whose standard deviation is
-    0.58, after 1, 3 and 8 layers of width 16 (cubic, G=5, SiLU as base; over the samples of one
-    output, geometric mean of 5 seeds; ``tests/evidence/test_starts.py`` holds them):
-
-    ==============  ============================================  ======  ======  ======
-    name            new numbers                                   1       3       8
-    ==============  ============================================  ======  ======  ======
-    "lines"         all of :class:`~kanbook.layers.KANLayer`      0.57    0.54    0.45
-    "uniform 0.1"   coefficients, uniform on [-0.1, 0.1]          0.13    0.028   0.0006
-    "uniform 0.25"  coefficients, uniform on [-0.25, 0.25]        0.32    0.22    0.17
-    "products"      every parameter, uniform on [-0.25, 0.25]     0.37    0.26    0.21
-    "normal"        coefficients, standard deviation 1            2.2     2.0     1.9
-    "power law"     coefficients, :math:`m^{-1.75}`, and          0.34    0.12    0.007
-                    base weights, :math:`m^{-0.25}`
-    "pykan"         curves through noise of ±0.15 / G at the      0.17    0.015   3.8e-05
-                    knots, base weights uniform in
-                    ±:math:`I^{-1/2}`, spline weights
-                    :math:`I^{-1/2}`
-    ==============  ============================================  ======  ======  ======
+    ==============  ================================================================
+    name            new numbers
+    ==============  ================================================================
+    "lines"         all of :class:`~kanbook.layers.KANLayer`
+    "uniform 0.1"   coefficients, uniform on [-0.1, 0.1]
+    "uniform 0.25"  coefficients, uniform on [-0.25, 0.25]
+    "products"      every parameter, uniform on [-0.25, 0.25]
+    "normal"        coefficients, standard deviation 1
+    "power law"     coefficients, :math:`m^{-1.75}`, and base weights, :math:`m^{-0.25}`
+    "pykan"         curves through noise of ±0.15 / G at the knots, base weights uniform
+                    in ±:math:`I^{-1/2}`, spline weights :math:`I^{-1/2}`
+    ==============  ================================================================
 
     The numbers of "normal" and "power law" are normal, with these standard deviations. The power
     law counts the terms that an output adds up, :math:`m = I (G + k + 1)`. Whatever is not named
     stays as it is: base weights are 0 in a fresh model.
 
-    With spline weights, "products" makes each spline a product of two small numbers.
+    With spline weights, "products" makes each spline a product of two small numbers. "power law"
+    and "pykan" need layers with a base function, "pykan" spline weights, too.
 
     Source of "uniform 0.25" and "products": the code of Casey Primozic's post (2024). Of "power
     law": Rigas et al., "Initialization Schemes for Kolmogorov-Arnold Networks: An Empirical Study"
@@ -98,17 +91,10 @@ def start(model: nn.Module, name: str, generator: int | torch.Generator | None =
         generator: as :class:`~kanbook.layers.KANLayer`.
 
     Raises:
-        ValueError: ``name`` is none; the model has no KAN layers; or they lack what a start gives
-            numbers to: "power law" and "pykan" need a base function, "pykan" spline weights, too.
+        ValueError: ``name`` is none.
     """
-    if name not in STARTS:
-        raise ValueError(f"name={name!r}; expected one of {', '.join(map(repr, STARTS))}")
+    check_name("name", name, STARTS)
     layers = [module for module in model.modules() if isinstance(module, KANLayer)]
-    if not layers:
-        raise ValueError(f"model is a {type(model).__name__} without KAN layers")
-    for option in NEEDS.get(name, ()):
-        if any(getattr(layer, option) is None for layer in layers):
-            raise ValueError(f"{name!r} needs layers with the option {option!r}")
     generator = as_generator(generator, layers[0].coef.device)
     for layer in layers:
         STARTS[name](layer, generator)

@@ -104,9 +104,7 @@ def make_data(
 
         def picture(size: int) -> tuple[Tensor, Tensor]:
             inputs, targets = tasks.image(size, **where)
-            if settings["frequencies"]:
-                inputs = tasks.positional_encoding(inputs, settings["frequencies"])
-            return inputs, targets
+            return features(settings, inputs), targets
 
         finer = picture(settings["test_size"]) if "test_size" in settings else None
         return picture(int(task.removeprefix("image-"))), finer
@@ -118,6 +116,13 @@ def make_data(
         tasks.formula(task, settings.get("samples", N_TRAIN), generator=samples, **where),
         tasks.formula(task, N_TEST, generator=test, **where),
     )
+
+
+def features(settings: Settings, x: Tensor) -> Tensor:
+    """What the network sees of inputs: themselves or their encoding, stretched."""
+    if count := settings.get("frequencies"):
+        x = tasks.positional_encoding(x, count)
+    return x * settings.get("input_scale", 1)
 
 
 def place(settings: Settings, device: torch.device | str) -> dict[str, Any]:

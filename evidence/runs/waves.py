@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kanbook.tasks import positional_encoding
-
 from ..design import Experiment, Measurement
 from ..settings import Settings, kan, mlp, samples, sized
 from . import trials
@@ -103,13 +101,6 @@ def sample_waves(task: str, seed: int, **where: Any) -> list[tuple[Tensor, Tenso
     return [(x.to(**where), waves(x, k, phases).to(**where)) for x in places]
 
 
-def features(settings: Mapping[str, Any], x: Tensor) -> Tensor:
-    """What the network sees of places ``(N, 1)``: themselves, stretched, or their encoding."""
-    if count := settings.get("frequencies"):
-        return positional_encoding(x, count)
-    return x * settings.get("input_scale", 1)
-
-
 @trials.ready()
 def learn_waves(
     settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
@@ -130,7 +121,7 @@ def learn_waves(
     wanted = trials.spread(settings["steps"], PROBES) if settings.get("watch") else set()
     k, probes = frequencies(settings["task"]), []
     heights = sample_waves(settings["task"], seed, **trials.place(settings, device))
-    train, validation, (x, y) = ((features(settings, x), y) for x, y in heights)
+    train, validation, (x, y) = ((trials.features(settings, x), y) for x, y in heights)
 
     def look(step: int, model: nn.Module) -> None:
         if step in wanted:

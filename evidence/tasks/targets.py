@@ -30,7 +30,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
-from kanbook._checks import as_generator, check_dtype, check_integer, check_name, check_number
+from kanbook._checks import as_generator
 
 KINDS = ("axes", "rotated", "generic")
 
@@ -218,11 +218,7 @@ def spread(name: str) -> float:
 
     Args:
         name: a key of ``TARGETS``.
-
-    Raises:
-        ValueError: ``name`` is unknown.
     """
-    check_name("name", name, TARGETS)
     points = in_ball(50_000, TARGETS[name].inputs, as_generator(3))
     return TARGETS[name].function(points).std().item()
 
@@ -250,18 +246,13 @@ def target(
         Inputs (n, d), uniform in a ball of radius sqrt((d + 2) / 3), and targets (n, 1).
 
     Raises:
-        TypeError, ValueError: ``name`` is unknown, ``n`` no integer >= 2, ``noise`` negative, or
-            ``dtype`` no floating-point type.
+        KeyError: ``name`` is unknown.
 
     Example:
         >>> inputs, targets = target("franke", 5)
         >>> inputs.shape, targets.shape
         (torch.Size([5, 2]), torch.Size([5, 1]))
     """
-    check_name("name", name, TARGETS)
-    check_integer("n", n, 2)
-    check_number("noise", noise, minimum=0)
-    check_dtype(dtype)
     generator = as_generator(generator)
     inputs = in_ball(n, TARGETS[name].inputs, generator)
     targets = TARGETS[name].function(inputs).unsqueeze(1)

@@ -103,6 +103,14 @@ def test_on_a_cluster_the_rows_are_the_same(cluster, made_here, tmp_path, capsys
     assert f", {KEYS} of {KEYS + 2} runs" in capsys.readouterr().err
 
 
+def test_one_process_writes_at_a_time(tmp_path):
+    with (
+        engine.locked(engine.path_of(TINY, tmp_path)),
+        pytest.raises(evidence.ResultsError, match="is being written by another process"),
+    ):
+        engine.run(TINY, folder=tmp_path)
+
+
 def test_a_process_that_dies_here(tmp_path, monkeypatch):
     experiment, others = of(FIXED, seeds=60), multiprocessing.active_children()
     append = evidence.Table.append

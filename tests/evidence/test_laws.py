@@ -34,20 +34,6 @@ def test_samples(name):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "message"),
-    [
-        (("gravitas",), {}, "name='gravitas'"),
-        (("product", 1), {}, "n=1"),
-        (("product",), {"noise": -0.1}, "noise=-0.1"),
-        (("product",), {"wider": 0}, "wider=0"),
-    ],
-)
-def test_bad_input_is_named(arguments, options, message):
-    with pytest.raises(ValueError, match=message):
-        law(*arguments, **options)
-
-
-@pytest.mark.parametrize(
     ("name", "formula", "same"),
     [
         ("velocities", "tanh(atanh(x1) + atanh(x2))", True),

@@ -1,14 +1,13 @@
-"""Other starts of a KAN: which numbers change, how widely they spread, and what the signal does."""
+"""Other starts of a KAN: which numbers change, and how widely they spread."""
 
 import copy
-import statistics
 
 import pytest
 import torch
 from torch import nn
 
 from evidence.runs.starts import STARTS, start
-from kanbook import KAN, MLP, Mixture
+from kanbook import KAN, Mixture
 from kanbook.layers import KANLayer
 
 
@@ -85,34 +84,6 @@ def test_pykans_start_is_that_of_pykan():
     torch.testing.assert_close(ours.spline_weight, theirs.scale_sp)
 
 
-SPREADS = {
-    "lines": (0.57, 0.54, 0.45),
-    "uniform 0.1": (0.13, 0.028, 0.0006),
-    "uniform 0.25": (0.32, 0.22, 0.17),
-    "products": (0.37, 0.26, 0.21),
-    "normal": (2.2, 2.0, 1.9),
-    "power law": (0.34, 0.12, 0.007),
-    "pykan": (0.17, 0.015, 3.8e-05),
-}
-
-
-@pytest.mark.parametrize("name", STARTS)
-def test_spread_of_the_signal(name):
-    """The figures in the docstring of ``start``."""
-    found = []
-    for depth in (1, 3, 8):
-        spreads = []
-        for seed in range(5):
-            g = torch.Generator().manual_seed(seed)
-            options = {"base": nn.functional.silu, "spline_weight": name == "pykan"}
-            model = start(KAN([16] * (depth + 1), **options), name, g)
-            x = torch.rand(1000, 16, generator=g) * 2 - 1
-            with torch.no_grad():
-                spreads.append(model(x).var(0).mean().sqrt().item())
-        found.append(statistics.geometric_mean(spreads))
-    assert found == pytest.approx(SPREADS[name], rel=0.05)
-
-
 def test_other_layers_stay_as_they_are():
     model = Mixture([2, 3, 4, 1], ["linear", "kan", "tanh"], generator=0)
     before = copy.deepcopy(model)
@@ -120,19 +91,3 @@ def test_other_layers_stay_as_they_are():
     for old, new in zip(before, model, strict=True):
         same = all(map(torch.equal, old.parameters(), new.parameters()))
         assert same != isinstance(new, KANLayer)
-
-
-@pytest.mark.parametrize(
-    "model, name, message",
-    [
-        (KAN([1, 1]), "glorot", r"name='glorot'; expected one of 'lines', 'uniform 0.1'"),
-        (MLP([1, 1]), "normal", r"model is a MLP without KAN layers"),
-        (KAN([1, 1]), "power law", r"'power law' needs layers with the option 'base'"),
-        (KAN([1, 1], base=torch.sin), "pykan", r"'pykan' needs .* the option 'spline_weight'"),
-    ],
-)
-def test_bad_arguments_are_named(model, name, message):
-    before = copy.deepcopy(model.state_dict())
-    with pytest.raises(ValueError, match=message):
-        start(model, name, 0)
-    assert all(torch.equal(model.state_dict()[key], value) for key, value in before.items())

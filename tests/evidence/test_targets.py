@@ -129,23 +129,3 @@ def test_the_same_samples_for_every_dtype():
     exact = target("bessel", 50, generator=6, dtype=torch.float64)
     for values, rounded in zip(exact, target("bessel", 50, generator=6), strict=True):
         assert rounded.dtype == torch.float32 and torch.equal(values.float(), rounded)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
-    [
-        (("frank",), {}, ValueError, "name='frank'"),
-        (("franke", 1), {}, ValueError, "n=1"),
-        (("franke", 9.0), {}, TypeError, "n=9.0"),
-        (("franke",), {"noise": -0.1}, ValueError, "noise=-0.1"),
-        (("franke",), {"dtype": torch.int64}, TypeError, "dtype=torch.int64"),
-    ],
-)
-def test_bad_input_is_named(arguments, options, error, message):
-    with pytest.raises(error, match=message):
-        target(*arguments, **options)
-
-
-def test_a_spread_of_no_target_is_named():
-    with pytest.raises(ValueError, match="name='frank'"):
-        spread("frank")

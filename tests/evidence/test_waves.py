@@ -53,9 +53,9 @@ def test_contestants_have_equal_parameters_and_say_what_they_see():
     inputs = {settings["contestant"]: settings["widths"][0] for settings in every}
     assert inputs.pop("MLP, tanh, Fourier features") == 12 and set(inputs.values()) == {1}
     x = torch.tensor([[0.5]])
-    assert waves.features({"input_scale": 30}, x).item() == 15
-    assert torch.equal(waves.features({}, x), x)
-    np.testing.assert_allclose(waves.features({"frequencies": 2}, x), [[1, 0, 0, -1]], atol=1e-6)
+    assert trials.features({"input_scale": 30}, x).item() == 15
+    assert torch.equal(trials.features({}, x), x)
+    np.testing.assert_allclose(trials.features({"frequencies": 2}, x), [[1, 0, 0, -1]], atol=1e-6)
 
 
 def short(contestant, **more):
