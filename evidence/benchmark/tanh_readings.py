@@ -10,20 +10,20 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from evidence import definitions
+from evidence import settings
 from evidence.runs import trials
 
 BATCH, SIZE = 1024, 2600  # samples, parameters
 SUM = "tanh after the sum"  # whose time is 1
 FAMILIES = {
-    "MLP": definitions.mlp(),
-    SUM: definitions.tanh(False, tanh="sum"),
-    "tanh on every edge": definitions.tanh(False),
-    "tanh at the node": definitions.mlp(model="node-tanh"),
-    "KAN": definitions.kan(5),
-    "naive KAN": definitions.kan(5, model="naive-kan"),
-    "soft KAN": definitions.kan(5, model="soft-kan"),
-    "PyKAN": definitions.kan(5, spline_weight=True, base="silu"),  # as many numbers an edge
+    "MLP": settings.mlp(),
+    SUM: settings.tanh(False, tanh="sum"),
+    "tanh on every edge": settings.tanh(False),
+    "tanh at the node": settings.mlp(model="node-tanh"),
+    "KAN": settings.kan(5),
+    "naive KAN": settings.kan(5, model="naive-kan"),
+    "soft KAN": settings.kan(5, model="soft-kan"),
+    "PyKAN": settings.kan(5, spline_weight=True, base="silu"),  # as many numbers an edge
 }
 IN_TINYGRAD = ("MLP", SUM, "tanh on every edge", "soft KAN")
 ENVIRONMENT = {"DEV": "CPU", "NUM_CPU_THREADS": "1"}  # Tinygrad's, before it is imported
@@ -41,7 +41,7 @@ def steps():
 
 
 def widths_of(name):
-    return definitions.sized(definitions.image(32, 1) | FAMILIES[name], SIZE, 2)["widths"]
+    return settings.sized(settings.image(32, 1) | FAMILIES[name], SIZE, 2)["widths"]
 
 
 def torch_step(name, x, y):
@@ -55,8 +55,8 @@ def torch_step(name, x, y):
         model = KAN(widths, grid=5, k=3, seed=0, **options)
         trained = [p for name, p in model.named_parameters() if "symbolic" not in name]
     else:
-        settings = {"widths": widths, "dtype": "float32"}
-        model = trials.make_model(FAMILIES[name] | settings, generator=0)
+        network = FAMILIES[name] | {"widths": widths, "dtype": "float32"}
+        model = trials.make_model(network, generator=0)
         trained = list(model.parameters())
     trained = [p for p in trained if p.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=1e-4)
