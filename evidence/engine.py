@@ -31,7 +31,6 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
 }
-BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}"
 WAIT = 10  # seconds for a scheduler to answer
 
 
@@ -264,16 +263,7 @@ def run(
         if scheduler is None:
             check_device(device)
         origin = {"commit": commit(), "command": command, "date": date.today().isoformat()}
-        bar = stack.enter_context(
-            tqdm(
-                desc=design.name,
-                total=design.work(seeds),
-                initial=sum(design.cost(job["settings"]) for job in stored),
-                smoothing=0,
-                bar_format=BAR,
-                disable=not progress,
-            )
-        )
+        bar = stack.enter_context(_bar(design, seeds, stored, progress))
         bar.set_postfix_str(f"{len(stored)} of {count} runs")
 
         def store(row: dict[str, Any], how: dict[str, Any]) -> None:
@@ -297,6 +287,14 @@ def run(
     if failures:
         raise EngineError(f"{len(failures)} runs failed, the first with: {failures[0]}")
     return table
+
+
+def _bar(design: Design, seeds: int, stored: list[Job], shown: bool) -> tqdm:
+    """How much of the work is done, and the time left, by the evaluations of the runs."""
+    done = sum(design.cost(job["settings"]) for job in stored)
+    options = {"total": design.work(seeds), "initial": done, "smoothing": 0, "disable": not shown}
+    style = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}"
+    return tqdm(desc=design.name, bar_format=style, **options)
 
 
 def _perform_all(
