@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 
 import evidence
 from evidence import EXPERIMENTS, Table, reading, statistics
+from evidence.verdicts import comparisons
 from notebook_files import ROOT
 
 HOW = {"command": "python -m evidence run formulas", "commit": "0" * 40}
@@ -39,7 +40,17 @@ def rows(seeds=2, tasks=3):
 
 
 @pytest.fixture
-def build(tmp_path, monkeypatch):
+def unread():
+    """No rows that were read before, here or afterwards."""
+    for cached in (comparisons.rows, comparisons.compared):
+        cached.cache_clear()
+    yield
+    for cached in (comparisons.rows, comparisons.compared):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def build(unread, tmp_path, monkeypatch):
     """build(runs): the page of one experiment, its figures, and what Sphinx warned of."""
     monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
     monkeypatch.setattr(reading, "FOLDER", tmp_path)
