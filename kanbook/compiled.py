@@ -48,20 +48,17 @@ class _Dense(torch.autograd.Function):
     """y = A W as one loop over all x, without a scatter, and one matrix product.
 
     Halving takes about log2(n) stages. The same comparisons of x with knots that find its interval
-    also move the k + 1 values to their places, and in the backward pass n gradients to k + 1.
-
-    The loops of the backward pass find the interval again, which costs less than to write it into
-    memory and read it. For the compiler not to see that it has been found before, the backward
-    pass adds a zero to the knots that it can know only from the gradient.
+    also move the k + 1 values to their places, and in the backward pass n gradients to k + 1. The
+    backward pass finds the interval again, which costs less than to write it into memory.
     """
 
     @staticmethod
     def forward(ctx, x, coef, knots, k):
         n = coef.shape[-1]
         t = _table(knots, k)
-        x, window, passed, zero = _window(x, t, k)
-        values, _ = _recursion(x, window, k, zero)
-        columns = _spread(values, passed, n, zero)
+        x, window, passed = _window(x, t, k)
+        values, _ = _recursion(x, window, k)
+        columns = _spread(values, passed, n)
         columns[0] = torch.where(x.isnan(), x, columns[0])  # a NaN: where it will be seen
         a = torch.stack(columns, 1).flatten(1)  # (batch, n I)
         ctx.degree = k
@@ -75,9 +72,9 @@ class _Dense(torch.autograd.Function):
         k = ctx.degree
         grad_coef = (a.T @ g).view(n, inputs, outputs).permute(1, 2, 0)
         grad_a = (g @ coef.permute(2, 0, 1).flatten(0, 1).T).view(-1, n, inputs)
-        x, window, passed, zero = _window(x, _table(knots + _unseen_zero(g), k), k)
-        _, ratios = _recursion(x, window, k, zero)
-        grad_values = _collect(grad_a.unbind(1), passed, k, zero)
+        x, window, passed = _window(x, _table(knots, k), k)
+        _, ratios = _recursion(x, window, k)
+        grad_values = _collect(grad_a.unbind(1), passed, k)
         return _slope_of(grad_values, ratios, k, x), grad_coef, None, None
 
 
@@ -102,7 +99,7 @@ class _Gathered(torch.autograd.Function):
         x, coef, knots = ctx.saved_tensors
         inputs, outputs, n = coef.shape
         k = ctx.degree
-        values, ratios, rows, exists = _gather_places(x, knots + _unseen_zero(g), k)
+        values, ratios, rows, exists = _gather_places(x, knots, k)
         rows = torch.stack(rows, 1)  # (batch, k + 1, I)
         w = _stored(coef.transpose(1, 2)).view(-1, outputs)
         g = g[:, None, None]
@@ -120,10 +117,6 @@ def _stored(x: Tensor) -> Tensor:
     """x, contiguous, in memory: the compiler does not compute it again wherever it is read."""
     x = x.contiguous()
     return x.as_strided(x.shape, x.stride())
-
-
-def _unseen_zero(g: Tensor) -> Tensor:
-    return (g.sum() > 0).to(g.dtype).clamp(max=0)
 
 
 def _table(knots: Tensor, k: int) -> Tensor:
@@ -146,19 +139,15 @@ def _near(x: Tensor, t: Tensor, k: int) -> Tensor:
     return torch.minimum(torch.maximum(x, start - half), stop + half)
 
 
-def _window(
-    x: Tensor, t: Tensor, k: int
-) -> tuple[Tensor, list[Tensor], list[tuple[int, Tensor]], Tensor]:
+def _window(x: Tensor, t: Tensor, k: int) -> tuple[Tensor, list[Tensor], list[tuple[int, Tensor]]]:
     """Find the 2k knots around each x by halving.
 
     All runs of 2k neighboring knots in the table are candidates. Each stage compares x with one
     knot and keeps the half of the candidates that it points to.
 
     Returns:
-        x as :func:`_near` has it; the 2k knots; for each stage the shift that it decided on
-        and whether it was made; a zero for each input. Added here and there, that zero keeps the
-        compiler from turning some of the work into a loop of its own over batch * I numbers, with
-        memory between it and the rest.
+        x as :func:`_near` has it; the 2k knots; for each stage the shift that it decided on and
+        whether it was made.
     """
     x = _near(x, t, k)
     window, passed = list(t.unbind(0)), []
@@ -169,31 +158,27 @@ def _window(
         pairs = zip_longest(low, high, fillvalue=t[-1])  # which no x has passed
         window = [torch.where(after, far, near) for near, far in pairs]
         passed.append((shift, after))
-    return x, window, passed, t[0] - t[0]
+    return x, window, passed
 
 
-def _recursion(
-    x: Tensor, window: list[Tensor], k: int, zero: Tensor
-) -> tuple[list[Tensor], list[Tensor]]:
+def _recursion(x: Tensor, window: list[Tensor], k: int) -> tuple[list[Tensor], list[Tensor]]:
     """The values of the k + 1 living functions, and the last ratios, as in ``fast._alive``."""
     left = [x - t for t in window[:k]]
     right = [t - x for t in window[k:]]
     functions, ratios = [torch.ones_like(x)], []
     for p in range(1, k + 1):
         fall, rise = right[:p], left[k - p :]
-        ratios = [f / (a + b + zero) for f, a, b in zip(functions, fall, rise, strict=True)]
-        falling = [a * ratio + zero for a, ratio in zip(fall, ratios, strict=True)]
-        rising = [b * ratio + zero for b, ratio in zip(rise, ratios, strict=True)]
+        ratios = [f / (a + b) for f, a, b in zip(functions, fall, rise, strict=True)]
+        falling = [a * ratio for a, ratio in zip(fall, ratios, strict=True)]
+        rising = [b * ratio for b, ratio in zip(rise, ratios, strict=True)]
         middle = [a + b for a, b in zip(falling[1:], rising[:-1], strict=True)]
         functions = [falling[0], *middle, rising[-1]]
     return functions, ratios
 
 
-def _spread(
-    values: list[Tensor], passed: list[tuple[int, Tensor]], n: int, zero: Tensor
-) -> list[Tensor]:
+def _spread(values: list[Tensor], passed: list[tuple[int, Tensor]], n: int) -> list[Tensor]:
     """Move the k + 1 values to their places among n, with zeros elsewhere."""
-    k = len(values) - 1
+    k, zero = len(values) - 1, values[0].new_zeros(())
     for shift, after in reversed(passed):
         gap = [zero] * shift
         pairs = zip([*values, *gap], [*gap, *values], strict=True)
@@ -201,11 +186,9 @@ def _spread(
     return values[k + 1 : k + 1 + n]
 
 
-def _collect(
-    grads: Sequence[Tensor], passed: list[tuple[int, Tensor]], k: int, zero: Tensor
-) -> list[Tensor]:
+def _collect(grads: Sequence[Tensor], passed: list[tuple[int, Tensor]], k: int) -> list[Tensor]:
     """The way back: of n gradients those of the k + 1 living functions."""
-    most = sum(shift for shift, _ in passed)
+    most, zero = sum(shift for shift, _ in passed), grads[0].new_zeros(())
     grads = [*[zero] * (k + 1), *grads, *[zero] * most]
     for shift, after in passed:
         pairs = zip(grads[: k + shift], grads[shift:], strict=False)
@@ -234,10 +217,9 @@ def _gather_places(
     count = (x.unsqueeze(1) >= t[k : m + k]).to(x.dtype).sum(1).long()  # of knots passed
     i = torch.arange(inputs, device=x.device)
     window = [t.view(-1)[count * inputs + (i + r * inputs)] for r in range(2 * k)]
-    zero = t[0] - t[0]
-    values, ratios = _recursion(x, window, k, zero)
+    values, ratios = _recursion(x, window, k)
     numbers = [count + (r - k - 1) for r in range(k + 1)]
     exists = [(j >= 0) & (j < n) for j in numbers]
-    values = [torch.where(e, value, zero) for e, value in zip(exists, values, strict=True)]
+    values = [torch.where(e, value, 0.0) for e, value in zip(exists, values, strict=True)]
     values[0] = torch.where(nan, torch.nan, values[0])
     return values, ratios, [j.clamp(0, n - 1) + i * n for j in numbers], exists

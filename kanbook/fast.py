@@ -1,10 +1,25 @@
 r"""Splines of many inputs as one function, fast: only k + 1 functions are alive anywhere.
 
 :func:`kanbook.splines.cox_de_boor` computes all n = G + k basis functions of every input, through
-a table of functions of lower degree, and nearly all the numbers in it are zeros. The functions
-here find the interval in which each input lies and compute the k + 1 functions that are not zero
-there, put them into a matrix of zeros and multiply that by the coefficients. The backward pass is
-written by hand. For ``torch.compile`` there is :mod:`kanbook.compiled`.
+a table of functions of lower degree, and nearly all the numbers in it are zeros. The kernels here
+find the interval in which each input lies, and the k + 1 functions that are not zero there:
+
+=====================================  =============================================  ==============
+Kernel                                 Where                                          Training step
+=====================================  =============================================  ==============
+``_alive_uniform``: one polynomial     evenly spaced knots on a CPU, k >= 2           1
+``_alive``: recursion on the living    other knots, other devices                     1.45
+``compiled._Dense``: no addresses      inside ``torch.compile``                       0.60
+``compiled._Gathered``: no zeros       the same, n >= 32, on one thread of a CPU      0.41, 0.14
+plain formula                          ``torch.func``, forward mode, derivatives of   6.9
+                                       gradients, knots that learn, other dtypes
+=====================================  =============================================  ==============
+
+A training step is a forward and a backward pass of 64 inputs to 64 outputs (batch 1,024, cubic,
+G = 5, float32, one thread of a CPU), in units of the first; of the fourth row with G = 50 and 200,
+in units of the first with these (``evidence/benchmark/speed.py``, parts "speed" and "steps"). The
+first two put their values into a matrix of zeros and multiply that by the coefficients; without
+gradients and with n >= 32, they sum up rows of coefficients instead. :func:`by_hand` chooses.
 
 In the book: chapter 13.
 """
@@ -53,12 +68,6 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
         >>> sum_splines(torch.full((5, 3), 0.25), torch.ones(3, 2, 3), knots, 1).shape
         torch.Size([5, 2])
     """
-    if (
-        torch.compiler.is_compiling()
-        and knots.dtype in (torch.float32, torch.float64)
-        and not knots.requires_grad
-    ):
-        return compiled.sum_splines(x, coef, knots, degree)
     return _sum_splines(x, coef, knots, degree)
 
 
@@ -76,17 +85,17 @@ def by_hand(
     plain: Callable[..., Tensor],
     forward: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
     backward: Callable[..., tuple[Tensor | None, Tensor | None]],
+    compiled: Callable[..., Tensor] | None = None,
 ) -> Callable[[Tensor, Tensor, Tensor, int], Tensor]:
     """A function of (x, coef, knots, k) with derivatives by hand.
 
     Args:
-        plain: the same function as a formula, which PyTorch can transform and differentiate. It
-            takes over in ``torch.compile``, ``torch.func`` transforms, forward-mode
-            differentiation, and for gradients that will be differentiated themselves.
+        plain: the same function as a formula, which PyTorch can transform and differentiate.
         forward: for x of shape (batch, I), and whether a backward pass can follow: the value, and a
             tuple of tensors to keep.
         backward: of the gradient in the value, which two gradients are needed, x, coef, k, and what
             was kept: the gradients in x and coef, None where not needed.
+        compiled: the same for ``torch.compile``; the formula if not given.
     """
 
     class Function(torch.autograd.Function):
@@ -113,28 +122,29 @@ def by_hand(
             return *(grad if need else None for grad, need in pairs), None, None, None
 
     def apply(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
-        if (
-            torch.compiler.is_compiling()
-            or forward_ad.unpack_dual(x).tangent is not None
-            or forward_ad.unpack_dual(coef).tangent is not None
-            or knots.requires_grad
-            or knots.dtype not in (torch.float32, torch.float64)
-        ):
+        if knots.requires_grad or knots.dtype not in (torch.float32, torch.float64):
             return plain(x, coef, knots, k)
-        if x.ndim != 2:
-            y = apply(x.reshape(-1, x.shape[-1]), coef, knots, k)
-            return y.view(*x.shape[:-1], y.shape[-1])
+        if torch.compiler.is_compiling():
+            return (compiled or plain)(x, coef, knots, k)
+        if _is_transformed(x, coef):
+            return plain(x, coef, knots, k)
         keep = torch.is_grad_enabled() and (x.requires_grad or coef.requires_grad)
-        try:
-            return Function.apply(x.contiguous(), coef, knots, k, keep)
-        except RuntimeError as error:
-            if "setup_context" not in str(error):
-                raise
-            # A transform of torch.func is at work. A Function that takes part in those needs that
-            # method, and pays for it at every call, transform or not.
-            return plain(x, coef, knots, k)
+        rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+        y = Function.apply(rows.contiguous(), coef, knots, k, keep)
+        return y if x.ndim == 2 else y.view(*x.shape[:-1], y.shape[-1])
 
     return apply
+
+
+def _is_transformed(*tensors: Tensor) -> bool:
+    """Whether a transform of ``torch.func``, or forward-mode differentiation, is at work.
+
+    The first is what ``Function.apply`` asks itself before it refuses one that has no method
+    ``setup_context``. One that has it pays for it at every call, transform or not.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return True
+    return any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
 
 
 def _sum_forward(
@@ -211,7 +221,7 @@ def _sum_backward(
     return grad_x, grad_coef
 
 
-_sum_splines = by_hand(_plain_sum, _sum_forward, _sum_backward)
+_sum_splines = by_hand(_plain_sum, _sum_forward, _sum_backward, compiled.sum_splines)
 
 
 def find(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:

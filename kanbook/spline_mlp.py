@@ -35,16 +35,10 @@ class SplineActivation(SplineLayer):
     Between the linear layers of an MLP it stands where a fixed function would. Its splines are
     stored like those of a :class:`~kanbook.layers.KANLayer` with one output per input.
 
-    **Start.** Each spline starts as the least-squares fit of ``start`` on the domain. With the
-    default grid it is nowhere farther than 0.0003 from tanh there.
-
-    **Domain.** Beyond it the spline fades to zero, so it should hold what a linear layer puts out.
-    At the start, [-1, 1] holds 94 % of the inputs of the hidden nodes of ``MLP([1, 20, 20, 1])``
-    and 99.7 % of those of ``MLP([16, 64, 64, 1])``, for inputs uniform on [-1, 1]; [-2, 2] holds
-    practically all. But the same grid on a wider interval is coarser, and learns more slowly:
-    ``SplineMLP([1, 10, 10, 1])`` trained on the book's zigzag (200 steps of Adam, learning rate
-    0.01, median of 3 seeds) has a loss of 0.0016 with [-1, 1], 0.015 with [-2, 2] and 0.10 with
-    [-4, 4]. ``tests/unit/test_tanh.py`` holds these figures.
+    Each spline starts as the least-squares fit of ``start`` on the domain: with the default grid
+    nowhere farther than 0.0003 from tanh. Beyond the domain splines fade to zero, so it should hold
+    what a linear layer puts out. At the start [-1, 1] holds 94 % of it (``MLP([1, 20, 20, 1])``)
+    and [-2, 2] practically all, but the same grid on a wider interval learns more slowly.
 
     Args:
         features: number of nodes I, at least 1.
@@ -166,10 +160,11 @@ class SplineMLP(Network):
 def apply_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
     r"""Return :math:`y_i = s_i(x_i)`, with :math:`s_i = \sum_j c_{i,j} B_{i,j}`: one spline each.
 
-    The same numbers as ``splines.evaluate(x, coef, knots, degree)``, to rounding error, but
-    arguments are not checked, and a coefficient that is not finite spoils only the values on the
-    support of its function. Memory grows as batch * I * (k + 1). The plain formula is used where
-    :func:`~kanbook.fast.sum_splines` uses it.
+    The same numbers as ``splines.evaluate(x, coef, knots, degree)``, to rounding error, without its
+    checks and with memory for k + 1 numbers an x in place of n. The plain formula is used where
+    :func:`~kanbook.fast.sum_splines` uses it. The gradient is by hand: with 1,000 samples and 10 to
+    20 hidden nodes a training step takes 4.4 to 7.8 times as long by the plain formula, and up to
+    1.6 times where autograd differentiates polynomials that each x looks up.
 
     Args:
         x: shape ``(..., I)``.
