@@ -57,13 +57,11 @@ def fair_race(
 ) -> DataFrame:
     """Race KANs, an MLP of as many parameters, and what the field would use, on new samples.
 
-    ``fair_race(frame, "price")`` takes a table and the name of the column to predict. Samples are
-    shuffled; 60 % train, 20 % choose, 20 % test, of classes each in these shares. A table, and any
-    classes, are prepared by what the training part shows
-    (:func:`~kanbook.tables.prepare`); numbers as tensors are standardized by their
-    mean and deviation there. Networks are trained by Adam with a rate that falls to zero, or by
-    Levenberg-Marquardt (KANs move their knots four times, the others restart then), and keep
-    the weights that did best on the samples that choose. So is the rate chosen, with a seed that no
+    ``fair_race(frame, "price")`` takes a table and the name of the column to predict. Of the
+    samples, shuffled, 60 % train, 20 % choose and 20 % test, of classes each in these shares. A
+    table, and any classes, are prepared by what the training part shows
+    (:func:`~kanbook.tables.prepare`); numbers as tensors are standardized by it. Networks keep the
+    weights that did best on the samples that choose. So is the rate chosen, with a seed that no
     result uses, and all that the others may choose (:mod:`.baselines`). Nothing but the result is
     taken from the test samples.
 
@@ -73,15 +71,15 @@ def fair_race(
             ``(N,)``, for classes ``(N,)``.
         kind: "regression" or "classes"; if not given, found out for a table as ``prepare`` does,
             regression for tensors.
-        contestants: which of ``CONTESTANTS``, "spline MLP" (with a spline at every hidden node),
-            and for numbers "gaussian process" and "polynomial", which suit few inputs and little
-            noise. If not given, all of ``CONTESTANTS`` for a table or classes; for numbers as
-            tensors "linear", "KAN" and "MLP", which need no scikit-learn.
+        contestants: which of ``CONTESTANTS`` and ``OTHERS``: "gaussian process" and "polynomial"
+            are for numbers, few inputs and little noise. If not given, all of ``CONTESTANTS`` for a
+            table or classes; for numbers as tensors "linear", "KAN" and "MLP".
         hidden: hidden nodes of the KAN, widths ``[I, hidden, O]``. The MLPs have two hidden layers,
             of the widths that come closest in parameters. The KAN of one layer, ``[I, O]``, is a
-            sum of one curve for each input, like "additive", but trained like the other networks.
-        optimizer: "adam", or "lm" for numbers with little noise and networks of a few thousand
-            parameters at most: Levenberg-Marquardt, in 64 bits. It has no rates to try.
+            sum of one curve for each input, like "additive".
+        optimizer: "adam", with a rate that falls to zero; or "lm", Levenberg-Marquardt in 64 bits,
+            without rates, for numbers with little noise and a few thousand parameters at most. KANs
+            move their knots four times, the others restart then.
         steps: of each training; if not given, 300 of Adam, 60 of Levenberg-Marquardt.
         rates: learning rates that Adam tries.
         seeds: how many networks of each family are tested.
@@ -124,52 +122,65 @@ def fair_race(
     for name in contestants:
         if name not in CONTESTANTS + OTHERS:
             raise ValueError(f"contestants has {name!r}; expected some of {CONTESTANTS + OTHERS}")
-    if kind == "classes" and not isinstance(x, DataFrame):
-        x = DataFrame(_samples("x", x).numpy())
-    if isinstance(x, DataFrame) and np.ndim(y) > 0:
-        x, y = x.assign(target=np.ravel(y)), "target"
-    split = _of_table if isinstance(x, DataFrame) else _of_numbers
-    parts = split(x, y, kind, shuffle, torch.Generator().manual_seed(generator))
-    train, choose, test = (tuple(values.to(device) for values in part) for part in parts)
-    if train[1].ndim == 1 and optimizer == "lm":
+    parts = _parts(x, y, kind, shuffle, torch.Generator().manual_seed(generator))
+    if parts[0][1].ndim == 1 and optimizer == "lm":
         raise ValueError("optimizer='lm' is for numbers; expected 'adam' for classes")
-    if train[1].ndim == 2:
-        dtype = torch.float64 if optimizer == "lm" else torch.get_default_dtype()
-        train, choose, test = ((x.to(dtype), y.to(dtype)) for x, y in (train, choose, test))
-    tried = rates if optimizer == "adam" else ()
-
+    train, choose, test = (_ready(part, optimizer, device) for part in parts)
     outputs = train[1].shape[1] if train[1].ndim == 2 else int(train[1].max()) + 1
     networks = _networks(train[0].shape[1], outputs, hidden, train[0].dtype)
-    rows, first = [], 1000 * generator  # of the seeds
+    tried = tuple(rates) if optimizer == "adam" else ()
+    first = 1000 * generator  # of the seeds
+    trainings = sum(len(tried) + seeds if name in networks else 1 for name in contestants)
+    rows = []
 
     def note(family, predict, parameters, rate, seed, seconds):
         row = {"family": family, "parameters": parameters, "rate": rate, "seed": seed}
         row |= _errors(predict, test) | {"seconds": seconds}
         rows.append(row | {"prediction_seconds": _prediction_seconds(predict, test[0][:1])})
 
-    trainings = sum(len(tried) + seeds if name in networks else 1 for name in contestants)
-    bar = tqdm(total=trainings, disable=not progress, unit="training")
-    for family in contestants:
-        if family not in networks:
-            start = time.perf_counter()
-            predict, parameters = _baseline(family, train, choose)
-            note(family, predict, parameters, math.nan, 0, time.perf_counter() - start)
-            bar.update()
-            continue
-        make, chosen, least = networks[family], next(iter(tried), math.nan), math.inf
-        for rate in tried:
-            model = make(first + 999).to(device)
-            _train(model, train, choose, steps, rate)
-            if (error := _errors(model, choose)["error"]) < least:
-                chosen, least = rate, error
-            bar.update()
-        for seed in range(first, first + seeds):
-            model = make(seed).to(device)
-            seconds = _train(model, train, choose, steps, chosen)
-            note(family, model, count_parameters(model), chosen, seed, seconds)
-            bar.update()
-    bar.close()
+    with tqdm(total=trainings, disable=not progress, unit="training") as bar:
+        for family in contestants:
+            if family not in networks:
+                start = time.perf_counter()
+                predict, parameters = _baseline(family, train, choose)
+                note(family, predict, parameters, math.nan, 0, time.perf_counter() - start)
+                bar.update()
+                continue
+            make, rate, least = networks[family], next(iter(tried), math.nan), math.inf
+            for candidate in tried:
+                model = make(first + 999).to(device)
+                _train(model, train, choose, steps, candidate)
+                if (error := _errors(model, choose)["error"]) < least:
+                    rate, least = candidate, error
+                bar.update()
+            for seed in range(first, first + seeds):
+                model = make(seed).to(device)
+                seconds = _train(model, train, choose, steps, rate)
+                note(family, model, count_parameters(model), rate, seed, seconds)
+                bar.update()
     return DataFrame(rows)
+
+
+def _parts(x, y, kind, shuffle, generator) -> list[Samples]:
+    """The samples that train, choose and test, of a table or of numbers."""
+    from pandas import DataFrame
+
+    if kind == "classes" and not isinstance(x, DataFrame):
+        x = DataFrame(_samples("x", x).numpy())
+    if not isinstance(x, DataFrame):
+        return _of_numbers(x, y, shuffle, generator)
+    if np.ndim(y) > 0:
+        x, y = x.assign(target=np.ravel(y)), "target"
+    return _of_table(x, y, kind, shuffle, generator)
+
+
+def _ready(samples: Samples, optimizer: str, device: torch.device | str) -> Samples:
+    """On the device; numbers as the optimizer wants them, in 64 bits for Levenberg-Marquardt."""
+    x, y = (values.to(device) for values in samples)
+    if y.ndim == 1:
+        return x, y
+    dtype = torch.float64 if optimizer == "lm" else torch.get_default_dtype()
+    return x.to(dtype), y.to(dtype)
 
 
 def _of_table(frame, target, kind, shuffle, generator) -> list[Samples]:
@@ -190,7 +201,7 @@ def _of_table(frame, target, kind, shuffle, generator) -> list[Samples]:
     return [prepared(part) for part in (train, choose, test)]
 
 
-def _of_numbers(x, y, kind, shuffle, generator) -> list[Samples]:
+def _of_numbers(x, y, shuffle, generator) -> list[Samples]:
     x, y = _samples("x", x), _samples("y", y)
     if len(x) != len(y) or len(x) < 20:
         raise ValueError(

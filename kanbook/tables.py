@@ -87,16 +87,8 @@ def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepar
       :math:`u / \sqrt{1 + u^2}` becomes [-1, 1]. Later rows are cut off there: beyond its knots a
       spline fades to zero.
 
-    The root is for outliers. Scaled by least and largest value, one number that is 100 times too
-    large leaves all others a few hundredths of the axis, one interval of a spline. Medians of five
-    splits: in column x4 of ``friedman1`` such a number raised the error of an MLP from 0.28 to
-    0.72, of a KAN with fixed knots from 0.33 to 0.75; with the root they have 0.30 and 0.34. A KAN
-    that moves its knots to the samples was not hurt (0.29; 0.36 with the root). On ``diabetes`` the
-    MLP rose from 0.69 to 0.78, with the root to 0.69; KANs changed by 0.06 at most. With heavy
-    tails in three columns (Student's t, two degrees of freedom; the target a function of arcsinh x)
-    the KANs had 0.20 and 0.26 without the root, 0.11 and 0.11 with it, the MLP 0.68 and 0.20; cut
-    off instead of bent, 0.15, 0.18 and 0.21; with quantiles instead, 0.14, 0.14 and 0.18, but an
-    axis without even scale. Without outliers the root made a difference of 0.03 at most.
+    The root is for outliers: scaled by least and largest value, one number that is 100 times too
+    large leaves all others one interval of a spline.
 
     Args:
         frame: the training rows.
