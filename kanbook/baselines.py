@@ -101,12 +101,12 @@ def on_features(
     ridges: np.ndarray = RIDGES,
 ) -> Baseline:
     """The best of several sets of features, each a note and a function, in a linear model."""
-    found, logistic = [], sklearn("linear_model").LogisticRegression
+    fits, logistic = [], sklearn("linear_model").LogisticRegression
     for note, features in candidates:
         a, b = features(train[0]), features(validation[0])
         if not classes:
             error, *model, weight = ridge((a, train[1]), (b, validation[1]), ridges)
-            found.append((error, f"{note}ridge {weight:.0e}", features, model))
+            fits.append((error, f"{note}ridge {weight:.0e}", features, model))
             continue
         largest = np.linalg.norm(a - a.mean(0), 2)
         for weight in RIDGES_OF_CLASSES:
@@ -115,8 +115,8 @@ def on_features(
                 warnings.simplefilter("ignore", sklearn("exceptions").ConvergenceWarning)
                 model.fit(a, train[1])
             error = error_of(model.predict_proba(b), validation[1], classes)
-            found.append((error, f"{note}ridge {weight:.0e}", features, model))
-    _, note, features, model = min(found, key=lambda one: one[0])
+            fits.append((error, f"{note}ridge {weight:.0e}", features, model))
+    _, note, features, model = min(fits, key=lambda candidate: candidate[0])
     if classes:
         count = model.coef_.size + model.intercept_.size
         return Baseline(lambda x: model.predict_proba(features(x)), count, note)
@@ -226,7 +226,7 @@ def boosted_trees(train: Arrays, validation: Arrays, classes: bool, seed: int) -
             error = error_of(predict(model, validation[0]), validation[1], classes)
             if error < least:
                 least, at = error, model.max_iter
-        best = min(best, (least, at, settings), key=lambda one: one[0])
+        best = min(best, (least, at, settings), key=lambda candidate: candidate[0])
     _, trees, settings = best
     model = grow(settings, trees).fit(x, y)
     note = ", ".join([f"{trees} trees", *(f"{key} {value}" for key, value in settings.items())])
@@ -235,12 +235,12 @@ def boosted_trees(train: Arrays, validation: Arrays, classes: bool, seed: int) -
 
 def interpolation(train: Arrays, validation: Arrays, classes: bool, seed: int) -> Baseline:
     """For distinct inputs, some thousand at most: the time is cubic in their number."""
-    make, found = needed("scipy.interpolate").RBFInterpolator, []
+    make, fits = needed("scipy.interpolate").RBFInterpolator, []
     for kernel, smoothing in itertools.product(KERNELS, SMOOTHINGS):
         model = make(*train, kernel=kernel, smoothing=smoothing, degree=1)
         error = error_of(model(validation[0]), validation[1], classes)
-        found.append((error, f"{kernel}, smoothing {smoothing:.0e}", model))
-    _, note, model = min(found, key=lambda one: one[0])
+        fits.append((error, f"{kernel}, smoothing {smoothing:.0e}", model))
+    _, note, model = min(fits, key=lambda candidate: candidate[0])
     return Baseline(model, train[1].size + train[0].shape[1] + 1, note)
 
 

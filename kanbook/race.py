@@ -288,9 +288,9 @@ def _baseline(name: str, train: Samples, choose: Samples) -> tuple[Predict, int 
         models = [fit_one((x, a), (u, b)) for a, b in pairs]
 
     def predict(x: Tensor) -> Tensor:
-        found = np.hstack([model.predict(x.cpu().double().numpy()) for model in models])
-        found = np.log(found.clip(1e-6)) if y.ndim == 1 else found
-        return torch.from_numpy(found).to(x)
+        columns = np.hstack([model.predict(x.cpu().double().numpy()) for model in models])
+        columns = np.log(columns.clip(1e-6)) if y.ndim == 1 else columns
+        return torch.from_numpy(columns).to(x)
 
     sizes = [model.parameters for model in models]
     return predict, None if None in sizes else sum(sizes)

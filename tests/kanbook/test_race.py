@@ -152,9 +152,7 @@ def test_errors_of_classes_against_scikit_learn():
     assert found["error"] == pytest.approx(expected, rel=1e-6)
     assert found["accuracy"] == metrics.accuracy_score(y, outputs.argmax(1))
     constant = torch.tensor(shares).log()
-    assert race._errors(lambda x: constant, (torch.zeros(50, 1), y))["error"] == pytest.approx(
-        1
-    )
+    assert race._errors(lambda x: constant, (torch.zeros(50, 1), y))["error"] == pytest.approx(1)
 
 
 def test_arrays_of_classes_and_of_several_outputs():
