@@ -61,11 +61,7 @@ def use_style() -> None:
 
 
 def plot_basis(
-    knots: Tensor,
-    degree: int,
-    *,
-    coef: Tensor | None = None,
-    ax: Axes | None = None,
+    knots: Tensor, degree: int, *, coef: Tensor | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw every basis function over its support, the knots, and the domain (white, not gray).
 
@@ -104,7 +100,9 @@ def plot_basis(
     if coef is not None:
         ax.plot(*_numpy(x, curves.sum(-1)), **ROLES["KAN"], linewidth=2.6, label="spline")
     ax.plot(*_numpy(knots, torch.zeros_like(knots)), **ROLES["knots"], markersize=11, label="knots")
-    _shade_outside(ax, knots[degree].item(), knots[-degree - 1].item(), low, high)
+    for start, end in ((low, knots[degree].item()), (knots[-degree - 1].item(), high)):
+        if start < end:
+            ax.axvspan(start, end, **OUTSIDE)
     ax.set_xlabel("x")
     return ax
 
@@ -126,7 +124,7 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
     In the book: chapter 3.
     """
     layers = _recorded_inputs(model, inputs)
-    most = max(len(_edge_order(layer)) for layer, _ in layers)
+    most = max(len(_present_edges(layer)) for layer, _ in layers)
     if most > 60:
         raise ValueError(f"model has a layer of {most} edges; expected at most 60 to draw them")
     widths = [layers[0][0].in_features, *(layer.out_features for layer, _ in layers)]
@@ -139,7 +137,7 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
         spread = curves.std(0)
         strength = (spread / spread.max().clamp_min(1e-12)).clamp(0.15, 1)
         below, above = _places(widths[level]), _places(widths[level + 1])
-        present = _edge_order(layer)
+        present = _present_edges(layer)
         for place, (i, o) in zip(_places(len(present)), present, strict=True):
             y, alpha = level + 0.5, strength[i, o].item()
             height = size * aspect
@@ -150,7 +148,7 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
             ax.add_patch(
                 Rectangle(corner, size, height, fc="white", ec="#888888", lw=0.8, zorder=2)
             )
-            _little_curve(ax, points[:, i], curves[:, i, o], place, y, size, height)
+            _little_curve(ax, points[:, i], curves[:, i, o], (place, y), (size, height))
     _draw_nodes(ax, widths, aspect, hidden="Σ")
     ax.set_title("KAN: a curve on every edge")
     return ax
@@ -193,14 +191,11 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
                     zorder=1,
                 )
     _draw_nodes(ax, widths, aspect, hidden="")
-    z = torch.linspace(-3, 3, 41).to(linears[0].weight)
+    z, size = torch.linspace(-3, 3, 41).to(linears[0].weight), 1.5 * _node_radius(aspect)
     activations = (m for m in model.modules() if isinstance(m, Activation))
     for level, activation in enumerate(activations, 1):
         for place in _places(widths[level]):
-            size = 1.5 * _node_radius(aspect)
-            with torch.no_grad():
-                curve = activation(z)
-            _little_curve(ax, z, curve, place, level, size, size * aspect, role="MLP")
+            _little_curve(ax, z, activation(z), (place, level), (size, size * aspect), role="MLP")
     ax.set_title("MLP: a number on every edge")
     return ax
 
@@ -225,17 +220,10 @@ def _edge_curves(layer: KANLayer, x: Tensor) -> tuple[Tensor, Tensor]:
         return points, layer.edges(points)
 
 
-def _edge_order(layer: KANLayer) -> list[tuple[int, int]]:
-    """The edges (input, output) that are there."""
-    every = torch.ones(layer.in_features, layer.out_features) if layer.mask is None else layer.mask
-    return [(i, o) for i, o in every.nonzero().tolist()]
-
-
-def _shade_outside(ax: Axes, start: float, end: float, low: float, high: float) -> None:
-    if low < start:
-        ax.axvspan(low, min(start, high), **OUTSIDE)
-    if high > end:
-        ax.axvspan(max(end, low), high, **OUTSIDE)
+def _present_edges(layer: KANLayer) -> list[list[int]]:
+    """The pairs (input, output) of the edges that are there."""
+    mask = torch.ones_like(layer.coef[..., 0]) if layer.mask is None else layer.mask
+    return mask.nonzero().tolist()
 
 
 def _places(count: int) -> list[float]:
@@ -269,22 +257,13 @@ def _draw_nodes(ax: Axes, widths: list[int], aspect: float, *, hidden: str) -> N
             )
 
 
-def _little_curve(
-    ax: Axes,
-    x: Tensor,
-    y: Tensor,
-    x0: float,
-    y0: float,
-    width: float,
-    height: float,
-    role: str = "KAN",
-) -> None:
-    """Draw y(x) so that it fills 80 % of a box around (x0, y0); constant curves in the middle."""
+def _little_curve(ax: Axes, x: Tensor, y: Tensor, center, size, role: str = "KAN") -> None:
+    """Draw y(x) so that it fills 80 % of a box; constant curves in the middle."""
     scaled = []
-    for values, center, size in ((x, x0, width), (y, y0, height)):
+    for values, place, length in zip((x, y), center, size, strict=True):
         span = (values.max() - values.min()).clamp_min(1e-12)
         middle = (values.max() + values.min()) / 2
-        scaled.append(center + 0.8 * size * (values - middle) / span)
+        scaled.append(place + 0.8 * length * (values - middle) / span)
     ax.plot(*_numpy(*scaled), color=ROLES[role]["color"], linewidth=1.5, zorder=5)
 
 

@@ -82,12 +82,12 @@ def function_1d(
     """Sample one of the 1-D functions at n equally spaced points.
 
     Args:
-        name: a key of ``FUNCTIONS_1D``: "zigzag", "sine", "step" or "chirp".
+        name: a key of ``FUNCTIONS_1D``.
         n: number of points, at least 2.
         device, dtype: of the result.
 
     Returns:
-        Inputs in [-1, 1] and targets in [-1, 1], both of shape ``(n, 1)``.
+        Inputs and targets, both in [-1, 1] and of shape ``(n, 1)``.
 
     Raises:
         TypeError, ValueError: ``name`` is unknown, ``n`` is not an integer >= 2, or ``dtype`` is no
@@ -136,13 +136,10 @@ def formula(
     dtype: torch.dtype | None = None,
     generator: int | torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Sample one of the formulas at n random points.
-
-    The points are drawn in float64 on the CPU, so that they are the same for every dtype and
-    device, but for rounding.
+    """Sample one of the formulas at n random points, the same for every dtype and device.
 
     Args:
-        name: a key of ``FORMULAS``: "product", "exp_sine" or "deep".
+        name: a key of ``FORMULAS``.
         n: number of points, at least 2.
         device, dtype: of the result.
         generator: source of the random numbers, on the CPU, or a number to start one from;
@@ -152,8 +149,7 @@ def formula(
         Inputs, uniform on [-1, 1], of shape ``(n, I)``, and targets of shape ``(n, 1)``.
 
     Raises:
-        TypeError, ValueError: ``name`` is unknown, ``n`` is not an integer >= 2, ``dtype`` is no
-            floating-point type.
+        TypeError, ValueError: as :func:`function_1d`.
 
     Example:
         >>> inputs, targets = formula("product", 5)
@@ -167,6 +163,7 @@ def formula(
     check_integer("n", n, 2)
     check_dtype(dtype)
     features, function = FORMULAS[name]
+    # Drawn in float64 on the CPU, and rounded.
     inputs = 2 * torch.rand(n, features, dtype=torch.float64, generator=as_generator(generator)) - 1
     dtype = torch.get_default_dtype() if dtype is None else dtype
     return inputs.to(device, dtype), function(inputs).to(device, dtype)
@@ -248,7 +245,7 @@ def positional_encoding(x: Tensor, n_frequencies: int) -> Tensor:
         \gamma(x) = (\sin \pi x, \cos \pi x, \sin 2 \pi x, \cos 2 \pi x, \dots,
         \sin 2^{F-1} \pi x, \cos 2^{F-1} \pi x)
 
-    for each coordinate, one after the other. Coordinates themselves are not among the features.
+    for each coordinate, one after the other.
 
     Args:
         x: shape ``(..., D)``.
@@ -284,7 +281,7 @@ def psnr(loss: float) -> float:
     10 log10(1 / loss), for targets in [0, 1]: 20 dB is an error of 0.1, 40 dB one of 0.01.
 
     Args:
-        loss: at least 0; infinite, like that of a stored run which diverged, gives minus infinity.
+        loss: at least 0; infinite, as where training diverged, gives minus infinity.
 
     Raises:
         TypeError, ValueError: loss is not a number >= 0.
