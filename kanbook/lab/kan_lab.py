@@ -25,7 +25,7 @@ from ..layers import KANLayer
 from ..networks import KAN
 from . import bundle
 from .transfer import from_page, silu, start, to_page
-from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_errors
+from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, checked, trait_errors
 
 __all__ = ["PRESETS", "KANLab"]
 
@@ -178,21 +178,19 @@ class KANLab(LivingFigure):
         with trait_errors():
             check_widths(widths)
             settings["points"] = _rows(settings.get("points"))
-            usual = tuple(widths) == (2, 5, 1)
+            if tuple(widths) != (2, 5, 1):
+                settings["widths"] = tuple(widths)
             if model is not None:
                 settings["network"] = to_page(model)
                 own = _shape(settings["network"])
-                given = settings if usual else settings | {"widths": widths}
-                for name in own.keys() & given.keys():
-                    if not np.array_equal(given[name], own[name]):
+                for name in own.keys() & settings.keys():
+                    if not np.array_equal(settings[name], own[name]):
                         raise ValueError(
-                            f"{name}={given[name]!r}; expected {own[name]!r}, as in model"
+                            f"{name}={settings[name]!r}; expected {own[name]!r}, as in model"
                         )
-                widths = own.pop("widths")
                 settings |= own
-            elif usual:
-                widths = (_inputs(task, settings["points"]), 5, 1)
-        super().__init__(task=task, widths=tuple(widths), _portrait=_portrait(), **settings)
+            settings.setdefault("widths", (_inputs(task, settings["points"]), 5, 1))
+        super().__init__(task=task, _portrait=_portrait(), **settings)
 
     def model(self) -> KAN:
         """Return the network as it is in the page, or as a new one starts there.
@@ -208,59 +206,52 @@ class KANLab(LivingFigure):
 
     # --- traits ----------------------------------------------------------------------------------
 
-    @traitlets.validate("grid_size", "degree", "seed", "speed", "steps")
-    def _validate_integer(self, proposal):
-        name = proposal.trait.name
-        with trait_errors():
-            check_integer(name, proposal.value, *RANGES[name])
-        return proposal.value
+    @checked("grid_size", "degree", "seed", "speed", "steps")
+    def _check_integer(self, value, name):
+        check_integer(name, value, *RANGES[name])
+        return value
 
-    @traitlets.validate("widths")
-    def _validate_widths(self, proposal):
-        widths, inputs = proposal.value, _inputs(self.task, self.points)
-        with trait_errors():
-            check_widths(widths)
-            if (widths[0], widths[-1]) != (inputs, 1):
-                raise ValueError(
-                    f"widths={widths!r} with task={self.task!r}; expected {inputs} at the "
-                    "beginning and 1 at the end"
-                )
-            edges = [i * o for i, o in pairwise(widths)]
-            if len(edges) > MAX_LAYERS or max(edges) > MAX_EDGES:
-                raise ValueError(
-                    f"widths={widths!r} has layers of {edges} edges; expected at most "
-                    f"{MAX_LAYERS} layers of at most {MAX_EDGES}"
-                )
+    @checked("widths")
+    def _check_widths(self, widths, name):
+        check_widths(widths)
+        inputs = _inputs(self.task, self.points)
+        if (widths[0], widths[-1]) != (inputs, 1):
+            raise ValueError(
+                f"widths={widths!r} with task={self.task!r}; expected {inputs} at the "
+                "beginning and 1 at the end"
+            )
+        edges = [i * o for i, o in pairwise(widths)]
+        if len(edges) > MAX_LAYERS or max(edges) > MAX_EDGES:
+            raise ValueError(
+                f"widths={widths!r} has layers of {edges} edges; expected at most "
+                f"{MAX_LAYERS} layers of at most {MAX_EDGES}"
+            )
         return tuple(map(int, widths))
 
-    @traitlets.validate("domain")
-    def _validate_domain(self, proposal):
-        with trait_errors():
-            return check_page_domain(proposal.value)
+    @checked("domain")
+    def _check_domain(self, domain, name):
+        return check_page_domain(domain)
 
-    @traitlets.validate("lr")
-    def _validate_lr(self, proposal):
-        with trait_errors():
-            check_number("lr", proposal.value, minimum=0, maximum=10, positive=True)
-        return proposal.value
+    @checked("lr")
+    def _check_lr(self, lr, name):
+        check_number("lr", lr, minimum=0, maximum=10, positive=True)
+        return lr
 
-    @traitlets.validate("points")
-    def _validate_points(self, proposal):
-        with trait_errors():
-            return _rows(proposal.value)
+    @checked("points")
+    def _check_points(self, points, name):
+        return _rows(points)
 
-    @traitlets.validate("script")
-    def _validate_script(self, proposal):
-        with trait_errors():
-            for entry in proposal.value:
-                pair = isinstance(entry, (list, tuple)) and len(entry) == 2
-                if not pair or entry[1] not in ACTIONS:
-                    raise ValueError(
-                        f"script has the entry {entry!r}; expected pairs of a step and one of "
-                        f"{', '.join(ACTIONS)}"
-                    )
-                check_integer("script: step", entry[0], 0)
-        return [list(entry) for entry in proposal.value]
+    @checked("script")
+    def _check_script(self, script, name):
+        for entry in script:
+            pair = isinstance(entry, (list, tuple)) and len(entry) == 2
+            if not pair or entry[1] not in ACTIONS:
+                raise ValueError(
+                    f"script has the entry {entry!r}; expected pairs of a step and one of "
+                    f"{', '.join(ACTIONS)}"
+                )
+            check_integer("script: step", entry[0], 0)
+        return [list(entry) for entry in script]
 
     @traitlets.observe("task", "points")
     def _follow_task(self, change):
@@ -319,20 +310,14 @@ def _shape(network: Mapping[str, Any]) -> dict[str, Any]:
     layers = network["layers"]
     first, k = layers[0], layers[0]["degree"]
     knots = first["knots"][: len(first["knots"]) // first["inputs"]]
-    has = {
-        name: any(layer[key] is not None and not layer["named"] for layer in layers)
-        for name, key in (
-            ("bias", "bias"),
-            ("spline_weight", "spline_weight"),
-            ("base", "base_weight"),
-        )
-    }
+    keys = {"bias": "bias", "spline_weight": "spline_weight", "base": "base_weight"}
+    curves = [layer for layer in layers if not layer["named"]]
     return {
         "widths": (first["inputs"], *(layer["outputs"] for layer in layers)),
         "grid_size": len(knots) - 2 * k - 1,
         "degree": k,
         "domain": (knots[k], knots[-k - 1]),
-        **has,
+        **{name: any(layer[key] is not None for layer in curves) for name, key in keys.items()},
     }
 
 
@@ -343,10 +328,8 @@ def _curves(model: nn.Module, x: Tensor) -> nn.Module:
         if isinstance(layer, FormulaLayer):
             with torch.no_grad():
                 values, domain = layer.edges(x), (x.min().item() - 0.01, x.max().item() + 0.01)
-            edges = layer.in_features, layer.out_features
-            drawn = KANLayer(
-                *edges, grid_size=40, domain=domain, bias=True, dtype=x.dtype, generator=0
-            )
+            options = {"grid_size": 40, "domain": domain, "bias": True, "dtype": x.dtype}
+            drawn = KANLayer(layer.in_features, layer.out_features, **options, generator=0)
             drawn.set_grid(drawn.knots, splines.fit(x, values, drawn.knots, drawn.degree))
             drawn.bias = layer.bias
             drawn.mask = (values != 0).any(0).to(x)

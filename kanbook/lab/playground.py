@@ -19,7 +19,7 @@ from torch import Tensor
 from .. import plots, splines, tasks
 from .._checks import check_finite, check_integer, check_knots, check_tensor
 from . import bundle
-from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, trait_errors
+from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, checked, trait_errors
 
 __all__ = ["SplinePlayground"]
 
@@ -118,15 +118,14 @@ class SplinePlayground(LivingFigure):
             grid_size = 5 if grid_size is None else grid_size
             _check_sizes(grid_size=grid_size)
             if knots is None:
-                knots = _uniform(grid_size, degree, domain)
-            if coefs is None:
-                coefs = _wave(grid_size + degree)
+                knots = splines.uniform_knots(grid_size, degree, domain, dtype=torch.float64)
+            coefs = _wave(grid_size + degree) if coefs is None else coefs
             _numbers("coefs", coefs, MAX_COEF)
         super().__init__(
             degree=degree,
             grid_size=grid_size,
             domain=domain,
-            knots=list(knots),
+            knots=[*map(float, knots)],
             coefs=list(coefs),
             target=target,
             show_basis=show_basis,
@@ -170,42 +169,29 @@ class SplinePlayground(LivingFigure):
 
     # --- five traits, one spline -----------------------------------------------------------------
 
-    @traitlets.validate("degree", "grid_size")
-    def _validate_size(self, proposal):
-        with trait_errors():
-            _check_sizes(**{proposal.trait.name: proposal.value})
-        return proposal.value
+    @checked("degree", "grid_size")
+    def _check_size(self, value, name):
+        _check_sizes(**{name: value})
+        return value
 
-    @traitlets.validate("domain")
-    def _validate_domain(self, proposal):
-        with trait_errors():
-            return check_page_domain(proposal.value)
+    @checked("domain")
+    def _check_domain(self, domain, name):
+        return check_page_domain(domain)
 
-    @traitlets.validate("knots")
-    def _validate_knots(self, proposal):
-        size = self.grid_size + 2 * self.degree + 1
-        with trait_errors():
-            if len(proposal.value) != size:
-                raise ValueError(
-                    f"knots has {len(proposal.value)} values; expected grid_size + 2 * degree + 1 "
-                    f"= {size} (to change their number, set grid_size or degree)"
-                )
-            check_knots(_numbers("knots", proposal.value, MAX_KNOT), self.degree)
-            check_page_domain((proposal.value[self.degree], proposal.value[-self.degree - 1]))
-        return proposal.value
+    @checked("knots")
+    def _check_knots(self, knots, name):
+        k = self.degree
+        _check_count(name, knots, "grid_size + 2 * degree + 1", self.grid_size + 2 * k + 1)
+        check_knots(_numbers(name, knots, MAX_KNOT), k)
+        check_page_domain((knots[k], knots[-k - 1]))
+        return knots
 
-    @traitlets.validate("coefs")
-    def _validate_coefs(self, proposal):
-        size = self.grid_size + self.degree
-        with trait_errors():
-            if len(proposal.value) != size:
-                raise ValueError(
-                    f"coefs has {len(proposal.value)} values; expected grid_size + degree = {size} "
-                    "(to change their number, set grid_size or degree)"
-                )
-            if self._settled is None or proposal.value != self._settled.coefs:  # no refit's
-                _numbers("coefs", proposal.value, MAX_COEF)
-        return proposal.value
+    @checked("coefs")
+    def _check_coefs(self, coefs, name):
+        _check_count(name, coefs, "grid_size + degree", self.grid_size + self.degree)
+        if self._settled is None or coefs != self._settled.coefs:  # no refit's
+            _numbers(name, coefs, MAX_COEF)
+        return coefs
 
     @traitlets.observe("degree", "grid_size", "domain", "knots", "coefs")
     def _settle(self, change):
@@ -263,6 +249,14 @@ def _check_sizes(**sizes: int) -> None:
         check_integer(name, value, *ranges[name])
 
 
+def _check_count(name: str, values: list[float], formula: str, count: int) -> None:
+    if len(values) != count:
+        raise ValueError(
+            f"{name} has {len(values)} values; expected {formula} = {count} "
+            "(to change their number, set grid_size or degree)"
+        )
+
+
 def _float64(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
@@ -275,10 +269,6 @@ def _numbers(name: str, values: list[float], limit: float) -> Tensor:
     if (numbers.abs() > limit).any():
         raise ValueError(f"{name}={values!r}; expected numbers from {-limit:g} to {limit:g}")
     return numbers
-
-
-def _uniform(grid_size: int, degree: int, domain: tuple[float, float]) -> list[float]:
-    return splines.uniform_knots(grid_size, degree, domain, dtype=torch.float64).tolist()
 
 
 def _wave(n: int) -> list[float]:

@@ -32,6 +32,19 @@ def trait_errors():
         raise traitlets.TraitError(str(error)) from None
 
 
+def checked(*names: str):
+    """Decorate a method of (value, name) that returns what these traits become, or raises."""
+
+    def decorate(check):
+        def validate(widget, proposal):
+            with trait_errors():
+                return check(widget, proposal.value, proposal.trait.name)
+
+        return traitlets.validate(*names)(validate)
+
+    return decorate
+
+
 class LivingFigure(anywidget.AnyWidget):
     """A widget whose output also holds a picture, for those who see a notebook without scripts."""
 
