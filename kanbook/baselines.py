@@ -264,7 +264,7 @@ def fit(
         name: a key of ``BASELINES``.
         train, validation: inputs (N, I) and targets (N, 1), float64; or classes (N,), integers
             0, 1, ..., C - 1, all of which are among the training targets.
-        kind: "regression", "series" (the same), or "classes".
+        kind: "regression", of a series as well, or "classes".
         seed: which samples a Gaussian process sees if they are too many, and its restarts.
 
     Raises:
@@ -277,7 +277,7 @@ def fit(
         >>> cubic.predict(np.array([[0.5]])).round(6)
         array([[0.125]])
     """
-    check_name("kind", kind, ("regression", "series", "classes"))
+    check_name("kind", kind, ("regression", "classes"))
     names = FOR_CLASSES if kind == "classes" else tuple(BASELINES)
     if name not in names:
         raise ValueError(f"name={name!r}; expected for {kind} one of {', '.join(names)}")

@@ -174,11 +174,6 @@ def test_columns_of_two_values_or_one(name):
     assert np.sqrt(np.mean((predicted - y) ** 2)) < 0.05 * y.std()
 
 
-def test_a_series_is_regression():
-    train, validation = samples(plane, 100, 2, 0), samples(plane, 50, 2, 1)
-    assert fit("linear", train, validation, kind="series").parameters == 3
-
-
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [

@@ -1,7 +1,9 @@
 """What the widgets bring along: one script and one style sheet, which ask nobody for anything."""
 
+import base64
 import gzip
 import re
+import struct
 
 import pytest
 
@@ -19,6 +21,18 @@ def test_script_asks_for_nothing(kind):
     assert not re.findall(f"{imports}|{requests}", stored["_esm"])
     assert not re.findall(r"@import|url\(|https?:", stored["_css"])
     assert sum(len(gzip.compress(stored[name].encode())) for name in ("_esm", "_css")) < 60_000
+
+
+@pytest.mark.parametrize("kind, height", [(SplinePlayground, 360), (KANLab, 450)])
+def test_output_holds_view_and_picture(kind, height):
+    widget, twin = kind(), kind()
+    data, _ = widget._repr_mimebundle_()
+    assert data["text/plain"] == repr(widget)
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.model_id
+    png = base64.b64decode(data["image/png"], validate=True)
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", png[16:24]) == (640, height)
+    assert twin._repr_mimebundle_()[0]["image/png"] == data["image/png"]
 
 
 def test_notebooks_store_the_current_scripts():
