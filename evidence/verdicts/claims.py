@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,9 +25,7 @@ from . import comparisons, kinds
 from .comparisons import Pairing, Phases, Waves, by_kind, compared, products, rows, solutions, where
 from .judging import number, percent, show, word
 
-FILES = """01_splines 02_playground 03_minimal_kan 04_fair_race 05_picture 06_three_extras
-07_grid_updates 08_grid_extension 09_second_order 10_recipe 11_cold_case 12_tanh 13_speed
-14_precision 15_formulas 16_real_data 17_equations"""
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 WORDS = "stands", "narrower", "hardly", "falls", "open"
 FIRST = "beat", "smooth", "half", "slow", "formula"
 
@@ -405,10 +404,10 @@ def markdown(frame: DataFrame) -> str:
 
 
 def _markdown(frame: DataFrame) -> str:
-    files = FILES.split()
+    files = {int(path.name[:2]): path.name for path in NOTEBOOKS.glob("*.ipynb")}
     lines = ["| claim | verdict | what the runs say | chapter |", "|---|---|---|---|"]
     for row in frame.itertuples():
-        links = ", ".join(f"[{n}]({files[n - 1]}.ipynb)" for n in row.chapters)
+        links = ", ".join(f"[{n}]({files[n]})" for n in row.chapters)
         verdict = f"**{row.verdict}**: {row.but}" if row.but else f"**{row.verdict}**"
         said = f"{row.claim.rstrip('.')} *({row.who})*"
         lines.append(f"| {said} | {verdict} | {row.numbers} | {links} |")
