@@ -476,7 +476,7 @@ CONTESTS = (
     Contest(
         "pictures",
         "Who paints the pixels best that it was not shown?",
-        (5, 11, 19),
+        (11, 19),
         pictures,
         {"parameters": (*NETWORKS, "interpolation"), "seconds": ("MLP",)},
         minutes=115,
@@ -560,7 +560,7 @@ CONTESTS = (
     Contest(
         "starts",
         "Does it matter how a KAN starts?",
-        (5, 10, 19),
+        (10, 11, 19),
         for_starts,
         fixed=starts,
         share=1.0,

@@ -17,7 +17,7 @@ def close_figures():
 
 
 def frame_of(losses):
-    """Runs as results.load gives them: kind -> losses of its seeds; None diverged."""
+    """Runs as evidence.load gives them: kind -> losses of its seeds; None diverged."""
     rows = []
     for kind, values in losses.items():
         for seed, loss in enumerate(values):
