@@ -10,10 +10,8 @@ import evidence
 from evidence.benchmark import speed
 
 
+@needs("node", "clang")
 def test_the_engines_of_chapter_20(tmp_path):
-    for program in ("node", "clang"):
-        if not shutil.which(program):
-            pytest.skip(f"no {program} here")
     for name in ("jax", "tinygrad"):
         pytest.importorskip(name)
     found = speed.run_job("engines", rounds=2)
