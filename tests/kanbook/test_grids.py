@@ -298,22 +298,15 @@ def assert_refused(call, model, error, message):
 @pytest.mark.parametrize(
     "call, error, message",
     [
-        (lambda m: update_grid(m, GOOD, grid_eps=-0.1), ValueError, "grid_eps=-0.1"),
         (lambda m: update_grid(m, GOOD, grid_eps=1.5), ValueError, "grid_eps=1.5.*0 to 1"),
-        (lambda m: update_grid(m, GOOD, grid_eps="a"), TypeError, "grid_eps='a'"),
         (lambda m: update_grid(m, GOOD[:1]), ValueError, r"x has shape \(1, 2\).*two samples"),
-        (lambda m: update_grid(m, GOOD[0]), ValueError, r"x has shape \(2,\)"),
         (lambda m: update_grid(m, GOOD / 0), ValueError, "x is .*inf at index"),
         (lambda m: update_grid(m, GOOD * 0 + 0.5), ValueError, "two samples that differ"),
         (lambda m: update_grid(m, GOOD[:, :1]), ValueError, r"x has shape"),
         (lambda m: update_grid(m, GOOD.float()), TypeError, "x has dtype torch.float32"),
-        (lambda m: update_grid(m, GOOD.tolist()), TypeError, "x is a list"),
         (lambda _: update_grid(MLP([2, 1]), GOOD), ValueError, "without spline layers"),
         (lambda m: extend_grid(m, GOOD, 4), ValueError, "grid_size=4.*at least 5.*layer '0'"),
         (lambda m: extend_grid(m[0], GOOD, 4), ValueError, "the layer"),
-        (lambda m: extend_grid(m, GOOD, 7.0), TypeError, "grid_size=7.0"),
-        (lambda m: extend_grid(m, GOOD * torch.nan, 10), ValueError, "x is nan"),
-        (lambda m: extend_grid(m, GOOD[:1], 10), ValueError, "two samples"),
     ],
 )
 def test_refused_calls_name_the_argument_and_change_nothing(call, error, message):

@@ -15,7 +15,7 @@ import traitlets
 from helpers import shaken
 
 import kanbook
-from kanbook import KAN, MLP, KANLab, TanhKAN, formulas, tasks
+from kanbook import KAN, MLP, KANLab, formulas, tasks
 from kanbook.functions import LIBRARY, Candidate, Formula, FormulaLayer, Function
 from kanbook.lab.kan_lab import ACTIONS, MAX_ROWS, TASKS
 from kanbook.layers import KANLayer
@@ -68,18 +68,12 @@ BAD = [
     ({"widths": (2, *[1] * 6)}, r"widths=.*at most 5 layers"),
     ({"grid_size": 101}, r"grid_size=101; expected an integer from 1 to 100"),
     ({"degree": 6}, r"degree=6; expected an integer from 0 to 5"),
-    ({"degree": 2.5}, r"'degree'.*int.*2.5"),
     ({"domain": (1, 1)}, r"domain=\(1.0, 1.0\); expected two finite numbers"),
-    ({"domain": (0, 2000)}, r"domain=.*from -1000 to 1000"),
     ({"optimizer": "sgd"}, r"'optimizer'.*'adam', 'lm'.*'sgd'"),
     ({"lr": 0.0}, r"lr=0.0; expected a number from 0 to 10"),
-    ({"lr": math.nan}, r"lr=nan"),
-    ({"seed": -1}, r"seed=-1; expected an integer from 0 to"),
-    ({"speed": 0}, r"speed=0; expected an integer from 1 to"),
     ({"size": "huge"}, r"'size'.*'large', 'small'.*'huge'"),
     ({"actions": ["explode"]}, r"'actions'.*'update'.*'explode'"),
     ({"script": [(10, "explode")]}, r"script has the entry \(10, 'explode'\); expected pairs"),
-    ({"script": [10]}, r"script has the entry 10; expected pairs of a step and one of"),
     ({"script": [(-1, "update")]}, r"script: step=-1; expected an integer >= 0"),
     ({"points": [1.0, 2.0]}, r"points has shape \(2,\); expected \(N, 2\) or \(N, 3\)"),
     (
@@ -227,10 +221,7 @@ def not_finite():
     "model, options, message",
     [
         (MLP([2, 3, 1]), {}, "model holds a Linear; expected a KAN, or the network of a formula"),
-        (TanhKAN([2, 3, 1]), {}, "model holds a TanhLayer"),
-        ("kan", {}, "model holds a str"),
         (KAN([3, 2, 1]), {}, "model has 3 inputs and 1 outputs; expected 1 or 2 inputs"),
-        (KAN([2, 2]), {}, "model has 2 inputs and 2 outputs"),
         (torch.nn.Sequential(KANLayer(2, 3), KANLayer(2, 1)), {}, r"model\[0\] has 3 outputs and"),
         (KAN([2, 1], base=torch.tanh), {}, r"model\[0\] has the base .*tanh.* None or .*silu"),
         (KAN([2, 1], degree=6), {}, r"model\[0\] has degree 6; expected at most 5"),
@@ -247,12 +238,6 @@ def not_finite():
 def test_model_that_no_page_can_show_is_refused(model, options, message):
     with pytest.raises(traitlets.TraitError, match=message):
         KANLab(model, **options)
-
-
-def test_what_the_model_says_may_be_said_again():
-    model = KAN([2, 3, 1], grid_size=7, domain=(0, 1), dtype=torch.float64)
-    lab = KANLab(model, widths=[2, 3, 1], grid_size=7, domain=[0, 1], bias=False)
-    assert (lab.widths, lab.domain) == ((2, 3, 1), (0.0, 1.0))
 
 
 # --- what a notebook stores ----------------------------------------------------------------------

@@ -50,16 +50,6 @@ def test_options_start_as_no_ops(options):
     assert (layer.base_weight is not None) == (options["base"] is not None)
 
 
-@pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 4, 3), (0, 3)])
-def test_shapes_and_gradients(shape):
-    layer = KANLayer(3, 2, generator=generator())
-    x = torch.zeros(shape, requires_grad=True)
-    y = layer(x)
-    assert y.shape == (*shape[:-1], 2) and layer.edges(x).shape == (*shape[:-1], 3, 2)
-    y.sum().backward()
-    assert x.grad.shape == shape and layer.coef.grad.shape == layer.coef.shape
-
-
 @pytest.mark.parametrize("degree", [1, 2, 3, 7])
 @pytest.mark.parametrize("domain", [(-1.0, 1.0), (0.0, 1.0), (2.0, 10.0)])
 def test_edges_start_as_straight_lines(degree, domain):
@@ -155,17 +145,10 @@ X = torch.zeros(5, 2)
     "call, error, message",
     [
         (lambda: KANLayer(0, 2), ValueError, r"in_features=0"),
-        (lambda: KANLayer(2, 1.5), TypeError, r"out_features=1.5"),
-        (lambda: KANLayer(2, 1, degree=9), ValueError, r"degree=9"),
-        (lambda: KANLayer(2, 1, grid_size=0), ValueError, r"grid_size=0"),
         (lambda: KANLayer(2, 1, domain=(1.0, 0.0)), ValueError, r"domain="),
         (lambda: KANLayer(2, 1, bias="no"), TypeError, r"bias='no'; expected True or False"),
-        (lambda: KANLayer(2, 1, spline_weight=1), TypeError, r"spline_weight=1; expected True"),
         (lambda: KANLayer(2, 1, base="silu"), TypeError, r"base='silu'"),
-        (lambda: KANLayer(2, 1, dtype="float32"), TypeError, r"dtype='float32'; expected a float"),
         (lambda: KANLayer(2, 1, generator=-1), ValueError, r"generator=-1"),
-        (lambda: KANLayer(2, 1, generator="0"), TypeError, r"generator='0'"),
-        (lambda: KANLayer(2, 1)(X.double()), TypeError, r"x has dtype torch.float64"),
     ],
 )
 def test_bad_input_is_named(call, error, message):

@@ -182,7 +182,6 @@ def test_networks_name_bad_x(make, x, error, message):
     [
         ([3], ValueError, r"widths=\[3\].*two or more"),
         ([3, 0], ValueError, r"widths\[1\]=0"),
-        ([3, 2.5], TypeError, r"widths\[1\]=2.5"),
         ("31", ValueError, r"widths='31'"),
     ],
 )
@@ -195,8 +194,6 @@ def test_bad_widths_are_named(make, widths, error, message):
     "call, error, message",
     [
         (lambda: KAN([2, 5, 1], grid=5), TypeError, r"\bKAN\b.*'grid'"),
-        (lambda: KAN([2, 5, 1], degree=9), ValueError, r"degree=9"),
-        (lambda: KAN([2, 5, 1], generator=0.5), TypeError, r"generator=0.5"),
         (lambda: MLP([1, 1], activation="tanh"), TypeError, r"activation='tanh'"),
         (lambda: SplineMLP([2, 3, 1], start="tanh"), TypeError, r"start='tanh'"),
     ],
@@ -211,10 +208,7 @@ def test_bad_options_are_named(call, error, message):
     [
         ({"kinds": ["kan", "mlp"]}, ValueError, r"kinds=\['kan', 'mlp'\].*'kan', 'tanh' or 'lin"),
         ({"kinds": ["kan"]}, ValueError, r"kinds=\['kan'\]; expected .* each of the 2 layers"),
-        ({"kinds": "kan"}, ValueError, r"kinds='kan'"),
         ({"kan": {"grid": 3}}, TypeError, r"'grid'"),
-        ({"kan": {"degree": 9}}, ValueError, r"degree=9"),
-        ({"tanh": {"bias": 3}, "kinds": ["tanh", "kan"]}, TypeError, r"bias=3"),
         ({"activation": "tanh"}, TypeError, r"activation='tanh'"),
     ],
 )

@@ -69,10 +69,7 @@ PAIR = r"expected two (finite )?numbers \(a, b\)"
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"degree": 6}, r"degree=6.*0 to 5"),
-        ({"grid_size": 0}, r"grid_size=0.*1 to 20"),
         ({"domain": (2, -1)}, rf"domain=\(2, -1\); {PAIR}"),
-        ({"domain": (0, math.nan)}, rf"domain=\(0, nan\); {PAIR}"),
         ({"domain": (0, 1001)}, r"domain=\(0, 1001\); expected numbers from -1000 to 1000"),
         ({"domain": (0, 0.009)}, r"domain=\(0, 0.009\); .* larger by 0.01"),
         ({"knots": "abcdefgh"}, r"knots='abcdefgh'; expected a list of numbers"),
@@ -81,9 +78,7 @@ PAIR = r"expected two (finite )?numbers \(a, b\)"
         ({"knots": [*range(40)]}, r"grid_size=33.*1 to 20"),
         ({"knots": [*range(8)], "grid_size": 2}, r"grid_size=2; expected 1, as in knots"),
         ({"knots": [*range(8)], "domain": (3, 5)}, r"domain=.* expected \(3, 4\), as in knots"),
-        ({"coefs": [0.0] * 7}, r"coefs has 7 values; expected grid_size \+ degree = 8"),
         ({"coefs": ["a"] * 8}, r"coefs=.*'a'.*expected a list of numbers"),
-        ({"coefs": [math.nan] * 8}, r"coefs is nan at index \[0\].*finite"),
     ],
     ids=str,
 )
@@ -107,16 +102,13 @@ def set_traits(p, values):
         ({"grid_size": 21}, r"grid_size=21.*1 to 20"),
         ({"grid_size": "5"}, r"'grid_size'.*int.*'5'"),
         ({"domain": (0, math.nan)}, rf"domain=\(0.0, nan\); {PAIR}"),
-        ({"knots": [0.0] * 11}, r"knots has 11 values; expected .* = 12"),
         ({"knots": [0.0] * 12}, r"knots.*0\.0: the domain between them is empty"),
         ({"knots": [*range(10), 11, 10]}, r"knots is not sorted, 11.0 stands before 10.0"),
-        ({"knots": [math.nan] * 12}, r"knots is nan at index \[0\].*finite"),
         ({"knots": [*range(0, 12000, 1000)]}, r"domain=\(3000.0, 8000.0\); expected numbers from"),
         ({"coefs": [0.0] * 9}, r"coefs has 9 values; expected grid_size \+ degree = 8"),
         ({"coefs": [math.inf] * 8}, r"coefs is inf at index \[0\].*finite"),
         ({"target": "cosine"}, r"'target'.*'zigzag', 'sine', 'step', 'noise'.*'cosine'"),
         # Two at once, of which one is bad, or which do not belong together.
-        ({"degree": 2, "grid_size": 21}, r"grid_size=21.*1 to 20"),
         ({"target": "sine", "coefs": [0.0] * 9}, r"coefs has 9 values"),
         ({"degree": 2, "knots": [*range(12)]}, r"knots has 12 values; expected .* = 10"),
     ],

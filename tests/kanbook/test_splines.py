@@ -327,17 +327,6 @@ def test_fit_and_refine_pass_gradients_and_dtypes_on():
     assert half.dtype == torch.float16 and (half - coef).abs().max() < 0.2
 
 
-def test_nothing_is_changed_in_place():
-    x, knots = torch.linspace(-2, 2, 9), splines.uniform_knots(3, 2)
-    coef = torch.ones(5)
-    copies = [t.clone() for t in (x, knots, coef)]
-    splines.evaluate(x, coef, knots, 2)
-    splines.fit(x, x, knots, 2)
-    splines.refine(coef, knots, splines.uniform_knots(6, 2), 2)
-    for now, before in zip((x, knots, coef), copies, strict=True):
-        assert torch.equal(now, before)
-
-
 def knots(*arguments, **options):
     return lambda: splines.uniform_knots(*arguments, **options)
 
@@ -357,11 +346,8 @@ def refine(new_knots, new_degree=2):
         (knots(4, 8), ValueError, r"degree=8.*0 to 7"),
         (knots(0, 2), ValueError, r"grid_size=0.*>= 1"),
         (knots(2.5, 2), TypeError, r"grid_size=2.5.*integer"),
-        (knots(4, 2, (1, 1)), ValueError, r"domain=\(1, 1\).*a < b"),
         (knots(4, 2, (0, torch.inf)), ValueError, r"domain=.*finite"),
-        (knots(4, 2, "12"), ValueError, r"domain='12'.*two finite numbers"),
         (knots(4, 2, (-1e39, 1e39)), ValueError, r"too wide or too narrow"),
-        (knots(4, 2, (1e6, 1e6 + 0.01)), ValueError, r"too wide or too narrow"),
         (knots(4, 2, dtype=torch.int64), TypeError, r"dtype=torch.int64"),
         (basis(X, GOOD[:5]), ValueError, r"knots has shape \(5,\).*6"),
         (basis(X, GOOD.flip(0)), ValueError, r"knots is not sorted, .* before "),
@@ -377,7 +363,6 @@ def refine(new_knots, new_degree=2):
         (lambda: splines.fit(X[:0], X[:0], GOOD, 2), ValueError, r"N >= 1"),
         (lambda: splines.fit(X, X / 0, GOOD, 2), ValueError, r"y is nan at index"),
         (lambda: splines.fit(X, X, GOOD, 2, ridge=-1.0), ValueError, r"ridge=-1.0"),
-        (lambda: splines.fit(X, X, GOOD, 2, ridge="small"), TypeError, r"ridge='small'"),
         (refine(GOOD, 4), ValueError, r"new_knots has shape \(9,\).*10"),
     ],
 )
