@@ -16,7 +16,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import numpy as np
 import pytest
 from PIL import Image
-from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
+from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, Visitor
 
 import bake_repo
 from kanbook import plots
@@ -46,36 +46,6 @@ def test_front_door_leads_to_the_first_page_which_loads_no_mathjax(fresh_desktop
 
 
 # --- what a reader does --------------------------------------------------------------------------
-
-
-def test_phone_menu_opens_and_leads_on(phone):
-    page = phone.open(NOTEBOOK_PAGES[0])
-    link = page.locator(".bd-sidebar-primary a.reference.internal:visible").last
-    assert link.count() == 0, "the menu is open before it is asked for"
-    page.locator("button.primary-toggle").click()
-    link.wait_for(state="visible")
-    box = link.bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] + 1
-    before = page.url
-    link.click()
-    page.wait_for_url(lambda url: url != before)
-    assert not phone.problems
-
-
-def test_theme_switch_is_remembered(fresh_desktop):
-    page = fresh_desktop.open(NOTEBOOK_PAGES[0])
-    seen = set()
-    for _ in range(3):
-        page.locator("button.theme-switch-button").first.click()
-        seen.add(page.evaluate("document.documentElement.dataset.mode"))
-    assert seen == {"auto", "dark", "light"}
-    while page.evaluate("document.documentElement.dataset.mode") != "dark":
-        page.locator("button.theme-switch-button").first.click()
-    fresh_desktop.open(NOTEBOOK_PAGES[-1])
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert max(map(int, re.findall(r"\d+", background)[:3])) < 80, background
-    assert not fresh_desktop.problems
 
 
 def pixels(element):
@@ -155,15 +125,6 @@ def test_search_finds_a_chapter(desktop):
     results = page.locator("#search-results li a").evaluate_all("links => links.map(a => a.href)")
     assert any("/notebooks/01_" in result for result in results), results
     assert not desktop.problems
-
-
-def test_folded_set_up_cell_opens(desktop):
-    page = desktop.open(NOTEBOOK_PAGES[0])
-    cell = page.locator("div.cell.tag_setup")
-    code = cell.locator("pre").first
-    assert not code.is_visible()
-    cell.locator("summary").click()
-    code.wait_for(state="visible")
 
 
 def test_a_link_from_the_first_page_opens_an_answer(fresh_desktop):

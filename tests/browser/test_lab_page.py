@@ -69,6 +69,10 @@ class Lab:
     def edges(self):
         return self.root.locator(".edges [role=button]")
 
+    def open_edge(self, index):
+        self.edges.nth(index).click()
+        return self.drawn().root.get_by_role("dialog")
+
     def errors(self):
         """The errors at the ends of the lines: KAN, MLP."""
         shown = (self.root.locator(f".{name}-now").text_content() for name in ("kan", "mlp"))
@@ -76,6 +80,9 @@ class Lab:
 
     def curves(self):
         return self.edges.locator(".curve").evaluate_all("all => all.map(e => e.getAttribute('d'))")
+
+    def truth(self):
+        return self.root.locator(".target .truth").get_attribute("d")
 
     def events(self):
         return self.root.locator(".events text").all_text_contents()
@@ -210,23 +217,12 @@ def test_messages_go_once_training_goes_on(put):
     assert not lab.root.locator(".copied").is_visible()
 
 
-def test_changed_settings_are_marked(put):
-    lab = put(KANLab())
-    mark = lab.root.locator(".changed")
-    lab.set(grid_size=7)
-    assert mark.is_visible()
-    lab.set(grid_size=5)
-    assert not mark.is_visible()
-    lab.press("G × 2")
-    slider = lab.root.locator("[name=grid_size]")
-    assert slider.input_value() == "10" and "G = 10" in lab.text(".numbers")
-    lab.set(grid_size=5)
-    assert "G = 5" in lab.text(".numbers") and lab.events() == []
-
-
 def test_settings_begin_a_new_race_or_change_this_one(put):
-    lab = put(KANLab()).run_to(30)
-    lab.set(lr=-1)
+    lab = put(KANLab())
+    for size in (7, 5):
+        lab.set(grid_size=size)
+        assert lab.root.locator(".changed").is_visible() == (size == 7)
+    lab.run_to(30).set(lr=-1)
     assert lab.step >= 30
     lab.set(grid_size=8, bias=True, degree=2)
     assert lab.step == 0
@@ -312,8 +308,7 @@ def test_torn_link_is_a_new_start(put):
 
 def test_edge_opens_shows_functions_and_closes(put):
     lab = put(KANLab(widths=(2, 2, 1))).run_to(200)
-    lab.edges.nth(4).click()
-    sheet = lab.drawn().root.get_by_role("dialog")
+    sheet = lab.open_edge(4)
     assert sheet.locator(".title").inner_text() == "from node 1 to the output"
     assert sheet.get_by_role("slider").count() == 8
     rows = sheet.locator("li button")
@@ -331,42 +326,37 @@ def test_edge_opens_shows_functions_and_closes(put):
     lab.page.keyboard.press("Escape")
     assert not sheet.is_visible()
     assert lab.edges.nth(4).evaluate("e => e === document.activeElement")
+    lab.edges.nth(2).click()
+    lab.press("Switch off")
+    assert lab.status.startswith("one edge off, test error") and lab.edges.count() == 5
+    assert not sheet.is_visible()
 
 
 def test_coefficients_are_dragged_and_moved_by_keys(put):
     lab = put(KANLab()).run_to(30)
-    lab.edges.nth(12).click()
-    lab.drawn()
-    handles = lab.root.get_by_role("dialog").get_by_role("slider")
-    before = [float(handle.get_attribute("aria-valuenow")) for handle in handles.all()]
+    handles = lab.open_edge(12).get_by_role("slider")
+
+    def coefs():
+        return [float(handle.get_attribute("aria-valuenow")) for handle in handles.all()]
+
+    before = coefs()
     box = handles.nth(3).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     lab.page.mouse.move(x, y)
     lab.page.mouse.down()
     lab.page.mouse.move(x, y - 30, steps=5)
     lab.page.mouse.up()
-    lab.page.keyboard.press("ArrowRight")
-    lab.page.keyboard.press("ArrowDown")
-    lab.page.keyboard.press("ArrowDown")
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown"):
+        lab.page.keyboard.press(key)
     lab.drawn()
-    after = [float(handle.get_attribute("aria-valuenow")) for handle in handles.all()]
-    moved = [b - a for a, b in zip(before, after, strict=True)]
+    moved = [b - a for a, b in zip(before, coefs(), strict=True)]
     assert moved[3] > 0 > moved[4] and not any(moved[:3] + moved[5:])
     lab.page.keyboard.press("Escape")
     assert lab.events() == ["e", "e"]  # a gesture is one event
     lab.press("Undo", "Undo", "Undo")
     assert lab.status == "There is nothing to undo."
-    lab.edges.nth(12).click()
-    lab.drawn()
-    assert [float(handle.get_attribute("aria-valuenow")) for handle in handles.all()] == before
-
-
-def test_edge_is_switched_off(put):
-    lab = put(KANLab())
-    lab.edges.nth(2).click()
-    lab.press("Switch off")
-    assert lab.status.startswith("one edge off, test error")
-    assert lab.edges.count() == 14 and not lab.root.get_by_role("dialog").is_visible()
+    lab.open_edge(12)
+    assert coefs() == before
 
 
 def test_network_by_keyboard(put):
@@ -425,7 +415,7 @@ def test_drawn_curve_is_learned(put):
     lab = put(KANLab(speed=10))
     lab.choose("drawn")
     assert "Draw a curve" in lab.status
-    target = lab.root.locator(".target .truth").get_attribute("d")
+    target = lab.truth()
     (x, y), *rest = stroke_of(lab)
     lab.page.mouse.move(x, y)
     lab.page.mouse.down()
@@ -433,24 +423,24 @@ def test_drawn_curve_is_learned(put):
         lab.page.mouse.move(x, y)
     lab.page.mouse.up()
     lab.drawn()
-    assert lab.root.locator(".target .truth").get_attribute("d") != target
+    assert lab.truth() != target
     lab.wait_for(300)  # it plays by itself
     lab.press("Pause")
     assert lab.errors()[0] < 0.2
     lab.press("Play", "Clear the drawing")
-    flat = lab.root.locator(".target .truth").get_attribute("d")
+    flat = lab.truth()
     assert len(set(re.findall(r" (-?[\d.]+)", flat))) == 1
     assert lab.step == 0 and lab.button("Play").is_visible()
 
 
 def test_finger_draws_without_scrolling(put):
     lab = put(KANLab(task="drawn"), **PHONE_OPTIONS)
-    target = lab.root.locator(".target .truth").get_attribute("d")
+    target = lab.truth()
     scrolled = lab.page.evaluate("scrollY")
     swipe(lab.page, stroke_of(lab))
     assert lab.page.evaluate("scrollY") == scrolled
     lab.wait_for(20)
-    assert lab.root.locator(".target .truth").get_attribute("d") != target
+    assert lab.truth() != target
 
 
 def test_table_of_ones_own(put):
@@ -470,23 +460,19 @@ def test_table_of_ones_own(put):
     assert lab.root.locator(".network .nodes text").all_text_contents()[:2] == ["x", "y"]
 
 
-# --- fair play -----------------------------------------------------------------------------------
-
-
-def test_mlp_of_equal_size_after_an_extension(put):
-    lab = put(KANLab()).run_to(30)
+def test_extension_reaches_the_settings_and_an_mlp_of_equal_size_follows(put):
+    lab = put(KANLab())
     equal = lab.button("MLP of equal size")
     assert not equal.is_visible()
     lab.press("G × 2")
+    assert lab.root.locator("[name=grid_size]").input_value() == "10"
     assert "KAN 195, MLP 116" in lab.text(".fair") and "kept its size" in lab.text(".fair")
     lab.press("MLP of equal size")
     kan, mlp = map(int, re.findall(r"(?:KAN|MLP) (\d+)", lab.text(".fair"))[:2])
     assert kan == 195 and abs(math.log(mlp / kan)) < 0.1 and not equal.is_visible()
-    lab.run_to(60)
-    assert len(lab.errors()) == 2
 
 
-# --- small labs, several views, Python -----------------------------------------------------------
+# --- small labs ----------------------------------------------------------------------------------
 
 
 def test_small_lab_follows_its_script(put):
@@ -518,7 +504,7 @@ def test_views_of_one_widget_share_the_race(put):
     assert two.button("Play").is_visible()
 
 
-# --- phone, motion, sight, theme -----------------------------------------------------------------
+# --- phone, motion, sight ------------------------------------------------------------------------
 
 
 def test_phone(put):
