@@ -33,9 +33,6 @@ def state(model):
     return parameters_to_vector(model.parameters()).detach().clone()
 
 
-# --- fade ----------------------------------------------------------------------------------------
-
-
 def test_fade_is_the_sum_of_the_spreads():
     model, x = shaken(KAN([2, 3, 1], generator=0, **OPTIONS, **F64)), points()
     total = 0.0
@@ -73,9 +70,6 @@ def test_fading_leaves_fewer_edges_than_training_alone():
         fit(model, x, y, steps=400, lr=0.1, penalty=penalty)
         left.append(sum(int((e.std(0) > 0.03).sum()) for e in edges(model, x)))
     assert left[1] <= 6 < left[0]
-
-
-# --- prune ---------------------------------------------------------------------------------------
 
 
 def with_constant_edges(**options):
@@ -163,9 +157,6 @@ def test_bad_input_is_named(call, error, message):
     assert torch.equal(state(model), before)
 
 
-# --- functions -----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", LIBRARY)
 def test_library(name):
     """Text and function agree; on its own curve every function is found again."""
@@ -244,9 +235,6 @@ def test_fixed_numbers_stay():
     assert net[0].bias[1].item() == 0.25
     # Two curves and one of 8 numbers each; sin without a, exp with a, x^2 with b; 2 biases of 3.
     assert free == 3 * 8 + 2 + 2 + 2 + 2
-
-
-# --- snap and discover ---------------------------------------------------------------------------
 
 
 def test_snap_finds_a_formula_and_leaves_the_network_alone():

@@ -28,9 +28,6 @@ def settings(lab):
     return {name: getattr(lab, name) for name in lab.trait_names(sync=True)}
 
 
-# --- settings ------------------------------------------------------------------------------------
-
-
 def test_defaults():
     lab = KANLab()
     assert (lab.task, lab.widths, lab.grid_size, lab.degree) == ("exp_sine", (2, 5, 1), 5, 3)
@@ -58,10 +55,7 @@ def test_widths_follow_the_task():
 
 BAD = [
     ({"task": "cosine"}, r"'task'.*'zigzag', 'drawn', .*'cosine'"),
-    (
-        {"widths": (3, 5, 1)},
-        r"widths=\(3, 5, 1\) with task='exp_sine'; expected 2 at the beginning",
-    ),
+    ({"widths": (3, 5, 1)}, r"widths=.* with task='exp_sine'; expected 2 at the beginning"),
     ({"widths": (2, 5, 2)}, r"widths=\(2, 5, 2\) .* and 1 at the end"),
     ({"widths": (2, 0, 1)}, r"widths\[1\]=0; expected an integer >= 1"),
     ({"widths": (2, 8, 8, 1)}, r"widths=.* layers of \[16, 64, 8\] edges; expected .* at most 60"),
@@ -76,10 +70,7 @@ BAD = [
     ({"script": [(10, "explode")]}, r"script has the entry \(10, 'explode'\); expected pairs"),
     ({"script": [(-1, "update")]}, r"script: step=-1; expected an integer >= 0"),
     ({"points": [1.0, 2.0]}, r"points has shape \(2,\); expected \(N, 2\) or \(N, 3\)"),
-    (
-        {"points": [[0.0, 1.0]] * (MAX_ROWS + 1)},
-        rf"points has shape \({MAX_ROWS + 1}, 2\).*{MAX_ROWS}",
-    ),
+    ({"points": [[0.0, 1.0]] * (MAX_ROWS + 1)}, rf"points has shape \({MAX_ROWS + 1}, 2\)"),
     ({"points": [[0.0, math.inf]] * 3}, r"points is inf at index \[0, 1\]"),
     ({"points": "abc"}, r"points='abc'; expected rows of numbers"),
 ]
@@ -103,9 +94,6 @@ def test_unknown_setting_is_named():
     for name in ("colour", "_portrait", "_esm"):
         with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
             KANLab(**{name: 1})
-
-
-# --- networks ------------------------------------------------------------------------------------
 
 
 def assert_same(model, found, tolerance=1e-14):
@@ -238,9 +226,6 @@ def not_finite():
 def test_model_that_no_page_can_show_is_refused(model, options, message):
     with pytest.raises(traitlets.TraitError, match=message):
         KANLab(model, **options)
-
-
-# --- what a notebook stores ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,7 @@ import torch
 from torch import nn
 
 from evidence.runs.rivals import NodeTanh
-from kanbook import (
-    KAN,
-    MLP,
-    KANLayer,
-    Mixture,
-    TanhKAN,
-    TanhLayer,
-    count_parameters,
-)
+from kanbook import KAN, MLP, KANLayer, Mixture, TanhKAN, TanhLayer, count_parameters
 from kanbook.networks import Activation
 from kanbook.spline_mlp import SplineActivation, SplineMLP
 
@@ -196,28 +188,15 @@ def test_bad_widths_are_named(make, widths, error, message):
         (lambda: KAN([2, 5, 1], grid=5), TypeError, r"\bKAN\b.*'grid'"),
         (lambda: MLP([1, 1], activation="tanh"), TypeError, r"activation='tanh'"),
         (lambda: SplineMLP([2, 3, 1], start="tanh"), TypeError, r"start='tanh'"),
+        (lambda: Mixture([2, 3, 1], ["kan", "mlp"]), ValueError, r"kinds=\['kan', 'mlp'\].*'lin"),
+        (lambda: Mixture([2, 3, 1], ["kan"]), ValueError, r"kinds=\['kan'\]; .*of the 2 layers"),
+        (lambda: Mixture([2, 1], ["kan"], kan={"grid": 3}), TypeError, r"'grid'"),
+        (lambda: Mixture([2, 1], ["linear"], activation="tanh"), TypeError, r"activation='tanh'"),
     ],
 )
 def test_bad_options_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-@pytest.mark.parametrize(
-    "arguments, error, message",
-    [
-        ({"kinds": ["kan", "mlp"]}, ValueError, r"kinds=\['kan', 'mlp'\].*'kan', 'tanh' or 'lin"),
-        ({"kinds": ["kan"]}, ValueError, r"kinds=\['kan'\]; expected .* each of the 2 layers"),
-        ({"kan": {"grid": 3}}, TypeError, r"'grid'"),
-        ({"activation": "tanh"}, TypeError, r"activation='tanh'"),
-    ],
-)
-def test_mixture_names_bad_arguments(arguments, error, message):
-    with pytest.raises(error, match=message):
-        Mixture(**{"widths": [2, 3, 1], "kinds": ["linear", "kan"], **arguments})
-
-
-# Names
 
 
 def test_importing_kanbook_leaves_the_workshop_alone():

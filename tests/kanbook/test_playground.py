@@ -40,9 +40,6 @@ def assert_one_spline(p):
     assert p.knots == sorted(p.knots)
 
 
-# --- traits --------------------------------------------------------------------------------------
-
-
 def test_defaults():
     p = SplinePlayground()
     assert (p.degree, p.grid_size, p.domain) == (3, 5, (-1.0, 1.0))
@@ -127,9 +124,6 @@ def test_bad_value_changes_nothing(values, message, sender):
     assert_one_spline(p)
 
 
-# --- refits --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_changes_of_degree_and_grid_lead_back(kind):
     """However far the way, the curve that was shaped by hand comes back."""
@@ -199,9 +193,6 @@ def test_knots_of_a_flat_curve_are_shaped_by_hand_too():
     assert p.knots == moved
 
 
-# --- messages and observers ----------------------------------------------------------------------
-
-
 def wire(p):
     """The messages that the widget sends, as they come; without echoes."""
     sent = []
@@ -269,9 +260,6 @@ def test_observers_see_one_spline():
     assert state(p) == new
 
 
-# --- the curve and the samples -------------------------------------------------------------------
-
-
 def test_values():
     p = SplinePlayground(2, 4, domain=(0, 2))
     assert_close(p.values(), BSpline(p.knots, p.coefs, 2)(np.linspace(0, 2, 201)))
@@ -301,9 +289,6 @@ def test_samples():
     for i in range(0, 100, 2):  # a domain that starts at a sample has that sample
         p.domain = (i / 100, 2.0)
         assert p.samples()[0].tolist() == [j / 100 for j in range(i, 101, 2)]
-
-
-# --- what a notebook stores ----------------------------------------------------------------------
 
 
 def test_picture_shows_the_curve():

@@ -176,12 +176,3 @@ def test_parts_of_classes_are_alike_and_those_in_time_follow_each_other():
     assert sorted(torch.cat(parts).tolist()) == [*range(100)]
     parts = race._split(100, classes, False, torch.Generator())
     assert torch.cat(parts).tolist() == [*range(100)] and len(parts[2]) == 20
-
-
-def test_a_polynomial_finds_a_polynomial_and_knows_no_classes():
-    x = torch.rand(100, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    y = x[:, 0] * x[:, 1] ** 2
-    found = fair_race(x, y, contestants=("linear", "polynomial")).set_index("family").error
-    assert found["polynomial"] < 1e-5 < 0.1 < found["linear"]  # inputs come in float32
-    with pytest.raises(ValueError, match="'polynomial'; expected for classes"):
-        fair_race(x, y > 0.2, kind="classes", contestants=("polynomial",))

@@ -54,9 +54,6 @@ def by_hand(model, x, y, optimizer, steps, batches=None, loss=mean_square):
     return losses
 
 
-# Optimizers
-
-
 @pytest.mark.parametrize("batch_size", [None, 7])
 @pytest.mark.parametrize(
     "optimizer, lr, reference",
@@ -152,9 +149,6 @@ def test_lbfgs_steps_back_from_trial_points_that_are_not_finite():
     assert model.w.item() == pytest.approx(0.01, rel=1e-3)
 
 
-# Batches and random numbers
-
-
 @each_optimizer
 @pytest.mark.parametrize("batch_size", [None, 7])
 def test_same_state_same_result_and_no_global_state(optimizer, batch_size):
@@ -199,9 +193,6 @@ def test_lbfgs_stays_on_one_batch_within_a_step():
     assert sorted(sum((step[0] for step in steps), [])) == sorted(x.squeeze(-1).tolist())
 
 
-# What stays
-
-
 @each_optimizer
 def test_frozen_parameters_and_modes_stay(optimizer):
     x, y = problem()
@@ -224,13 +215,6 @@ def test_the_data_stay():
     assert x.grad is None and torch.equal(x, before[0]) and torch.equal(y, before[1])
 
 
-def test_fit_works_where_gradients_are_off():
-    x, y = problem()
-    with torch.no_grad():
-        history = fit(kan(), x, y, steps=20)
-    assert history.loss[-1] < history.loss[0]
-
-
 def test_validation_does_not_train():
     x, _ = problem()
 
@@ -242,9 +226,6 @@ def test_validation_does_not_train():
         return model
 
     assert_same(run(None), run((x + 100, x)))
-
-
-# Learning rate
 
 
 def test_schedule_equals_lambda_lr():
@@ -277,9 +258,6 @@ def test_schedule_is_asked_for_each_step_and_may_say_zero(optimizer):
     late = {"schedule": lambda t: float(t >= 0.5), "update_grid_at": [2]}
     history = fit(model, x, y, **late, **options)
     assert len(set(history.loss[1:5])) == 1 and history.loss[5] != history.loss[4]
-
-
-# Losses and penalties
 
 
 def test_a_loss_of_ones_own_with_targets_of_its_own_kind():
@@ -353,9 +331,6 @@ def test_patience_gives_the_grid_back_that_was_best():
     assert_same(model, kan((1, 1), grid_size=5))
 
 
-# Grids
-
-
 @each_optimizer
 @pytest.mark.parametrize("batch_size", [None, 14])
 def test_grids_change_at_their_steps_and_a_fresh_optimizer_follows(optimizer, batch_size):
@@ -398,9 +373,6 @@ def test_grids_change_in_compiled_models(compiled):
         fit(compiled(kan(), backend="eager"), x + 50, y, steps=1)
 
 
-# Inputs where splines are zero
-
-
 def test_inputs_beyond_the_knots_are_announced():
     x, y = torch.full((3, 2), 50.0), torch.zeros(3, 1)
     message = "^100% of the inputs of layer '0' lie beyond its outermost knots, -2.2 to 2.2.* scale"
@@ -421,9 +393,6 @@ def test_a_layer_that_died_in_training_is_announced():
     with pytest.warns(RuntimeWarning, match=r"^by now 100% of .* layer '1'.*warm-up") as caught:
         fit(model, x, y, **far)
     assert len(caught) == 1 and caught[0].filename == __file__
-
-
-# Accounts
 
 
 @each_optimizer
@@ -463,9 +432,6 @@ def test_progress_is_shown_only_on_request(capsys):
     assert out == "" and "3/3" in err and f"loss={history.loss[-1]:.3g}" in err
 
 
-# Divergence
-
-
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("batch_size", [None, 7])
 def test_fit_stops_when_it_diverges(optimizer, batch_size):
@@ -503,8 +469,6 @@ def test_an_update_to_nan_is_taken_back(optimizer):
     assert history.diverged and history.loss == [1]
     assert torch.equal(corner.w, torch.zeros(2))
 
-
-# Refused calls
 
 X, Y = problem()
 NAN = X.clone()
