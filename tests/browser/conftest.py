@@ -56,18 +56,19 @@ def server():
         yield address
 
 
-@pytest.fixture(scope="module")
-def desktop(browser, server):
-    visitor = Visitor(browser, server, DESKTOP, "light")
-    yield visitor
-    visitor.context.close()
+def visiting(viewport, scheme, scope):
+    @pytest.fixture(scope=scope)
+    def visitor(browser, server):
+        visitor = Visitor(browser, server, viewport, scheme)
+        yield visitor
+        visitor.context.close()
+
+    return visitor
 
 
-@pytest.fixture(scope="module")
-def phone(browser, server):
-    visitor = Visitor(browser, server, PHONE, "dark")
-    yield visitor
-    visitor.context.close()
+desktop = visiting(DESKTOP, "light", "module")
+phone = visiting(PHONE, "dark", "module")
+fresh_desktop = visiting(DESKTOP, "light", "function")  # nothing in the browser's storage
 
 
 @pytest.fixture

@@ -27,14 +27,6 @@ NOTEBOOK_PAGES = [page for page in PAGES if page.startswith("notebooks/")]
 pytestmark = NEEDS_BOOK
 
 
-@pytest.fixture
-def fresh_desktop(browser, server):
-    """A first visit: nothing in the browser's storage."""
-    visitor = Visitor(browser, server, DESKTOP, "light")
-    yield visitor
-    visitor.context.close()
-
-
 def test_front_door_leads_to_the_first_page_which_loads_no_mathjax(fresh_desktop):
     loaded = []
     fresh_desktop.page.on("request", lambda request: loaded.append(request.url))
@@ -43,9 +35,6 @@ def test_front_door_leads_to_the_first_page_which_loads_no_mathjax(fresh_desktop
     assert not [url for url in loaded if re.search("mathjax|searchindex|webfonts", url)]
     # its one flaw is that of any page without an icon: the browser asks for /favicon.ico
     assert not [problem for problem in fresh_desktop.problems if "host" in problem]
-
-
-# --- what a reader does --------------------------------------------------------------------------
 
 
 def pixels(element):
@@ -159,9 +148,6 @@ def test_a_table_of_results_is_sorted_by_keyboard(desktop):
     families = table.locator(f"td:nth-child({names.index('family') + 1})").all_inner_texts()
     assert families == sorted(families) and len(set(families)) == 3
     assert not desktop.problems
-
-
-# --- links ---------------------------------------------------------------------------------------
 
 
 class Page(HTMLParser):

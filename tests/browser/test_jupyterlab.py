@@ -41,9 +41,6 @@ display(slider)
 """
 
 
-# --- the server ----------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory):
     """The address of a JupyterLab with one notebook: live.ipynb has three cells to fill."""
@@ -77,9 +74,6 @@ def jupyter(tmp_path_factory):
             yield json.loads(found)["url"], variables["JUPYTER_TOKEN"]
         finally:
             server.terminate()  # and it ends its kernels
-
-
-# --- the page ------------------------------------------------------------------------------------
 
 
 class Lab(Visitor):
@@ -279,8 +273,6 @@ def test_theme_follows_that_of_jupyterlab(lab):
         lab.page.wait_for_selector(f"{PLAYGROUND}[data-theme={theme.lower()}]")
         lab.page.wait_for_selector("#jupyterlab-splash", state="detached")  # the change is complete
 
-
-# --- the KAN Lab ---------------------------------------------------------------------------------
 
 # The error that the page shows, from the network that it sent: on the centers of 30 x 30 squares.
 ERROR = """\

@@ -83,8 +83,6 @@ def assert_same_numbers(model, other, tolerance):
             assert_close(theirs[name], values, 0, tolerance * (values.abs().max().item() or 1))
 
 
-# --- Adam ----------------------------------------------------------------------------------------
-
 TRAIN = """({ network, mlp, rates, fade, ...samples }) => {
   const net = network ? Network.from(network) : MLP.from(mlp), { x, y, n } = samplesOf(samples);
   const tape = net.tape(x, n), adam = new Adam(net);
@@ -162,8 +160,6 @@ def test_adam_of_mlp(widths):
     assert_close(result["network"]["theta"], numbers_of(model), 0, 1e-12)
 
 
-# --- grids ---------------------------------------------------------------------------------------
-
 GRIDS = """({ network, x, n, changes, probe }) => {
   const net = Network.from(network), inputs = Float64Array.from(x);
   return changes.map(size => {
@@ -225,8 +221,6 @@ def test_knots_stay_where_values_fill_them():
     assert found == [pytest.approx([-end, end]) for end in reaches.values()]
 
 
-# --- Levenberg-Marquardt -------------------------------------------------------------------------
-
 MOVES = """({ network, mlp, moves, ...samples }) => {
   const net = network ? Network.from(network) : MLP.from(mlp), { x, y, n } = samplesOf(samples);
   const newton = new LevenbergMarquardt(net, net.tape(x, n), y);
@@ -256,8 +250,6 @@ def test_levenberg_marquardt_of_mlp():
     history = training.fit(model, x, y, optimizer="lm", steps=15)
     assert_close(losses, history.loss, 1e-7)
 
-
-# --- networks with functions ---------------------------------------------------------------------
 
 AS_GRADIENT = """({ network, fade, ...samples }) => {
   const net = Network.from(network), { x, y, n } = samplesOf(samples);
@@ -321,8 +313,6 @@ def test_refits_with_functions():
         assert loss < before
         assert_close(transfer.from_page(network)(x), model(x), 0, 1e-6)
 
-
-# --- from curves to formulas ---------------------------------------------------------------------
 
 PRUNE = """({ network, threshold, ...samples }) => {
   const { x, n } = samplesOf(samples), found = prune(Network.from(network), x, n, threshold);

@@ -225,8 +225,6 @@ def test_copied_programs_run():
         assert_close(y.flatten(), found["y"], 0, 1e-12)
 
 
-# --- tasks ---------------------------------------------------------------------------------------
-
 TASK = """([name, options]) => {
   const [task, ...others] = [2, 2, 3].map(seed => makeTask(name, { ...options, seed }));
   const text = ({ x, y }) => JSON.stringify([x, y]);
