@@ -1,4 +1,4 @@
-"""What a reader installs and a maintainer runs: the package, the make targets, the tools."""
+"""What a reader installs and a maintainer runs: the package, the set-up cell, the tools."""
 
 import json
 import os
@@ -12,8 +12,6 @@ from helpers import needs
 
 import bake_repo
 import notebook_files as notebooks
-import programs
-import run_notebooks
 from notebook_files import ROOT
 
 
@@ -49,81 +47,6 @@ def test_constraints_are_pins_without_torch():
     assert not [pin for pin in pins if re.match("torch|triton|nvidia|cuda|kanbook", pin)]
 
 
-# --- make, git -----------------------------------------------------------------------------------
-
-
-def executable(path, *lines):
-    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
-    path.chmod(0o755)
-
-
-@needs("make")
-def test_make_help_lists_every_target():
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    result = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
-    listed = re.findall(r"^  ([\w-]+)  +\S", result.stdout, re.M)
-    assert listed == re.search(r"^\.PHONY: (.*)$", text, re.M)[1].split()
-
-
-@needs("make")
-@pytest.mark.parametrize(
-    ("interpreter", "message"),
-    [("no-such-python", "no 'no-such-python' here"), ("old-python", "is too old")],
-)
-def test_make_says_which_python_it_needs(tmp_path, interpreter, message):
-    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
-    answer = '[ "$1" = --version ] && echo "Python 3.8.1" || exit 1'
-    executable(tmp_path / "old-python", answer)
-    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    command = ["make", "unit", f"PYTHON={interpreter}"]
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert result.returncode != 0
-    assert message in result.stderr and "PYTHON=" in result.stderr
-
-
-@needs("make")
-def test_make_test_runs_every_part_and_names_what_failed(tmp_path):
-    """With stand-ins for the programs of .venv: ruff finds something, clang is missing."""
-    tools = tmp_path / ".venv" / "bin"
-    tools.mkdir(parents=True)
-    line = programs.how_to_get(["clang"])
-    lacking = f'case "$1" in *programs.py) echo "{line}"; exit 1;; esac'
-    for name, *last in (("python", lacking), ("ruff", "exit 1"), ("jupyter-book",)):
-        executable(tools / name, f'echo {name} "$@" >>ran.txt', *last)
-    for name in ("Makefile", "constraints.txt", "pyproject.toml", "_config.yml", "_toc.yml"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tools.parent / ".test").touch()
-    environment = {"PATH": os.environ["PATH"]}  # no options of a make that runs this test
-    command = ["make", "test"]
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    ran = (tmp_path / "ran.txt").read_text()
-    for part in ("ruff check", "--ignore=tests/browser", " tests/browser\n", "portable.py native"):
-        assert part in ran
-    assert result.returncode != 0
-    assert result.stdout.endswith(f"make: failed: style\nmake: left out: what {line}\n")
-
-
-def test_a_browser_that_does_not_start_is_none(tmp_path, monkeypatch):
-    """As Ubuntu's `chromium-browser`, which only says that it is a snap."""
-    for name, status in (("stub", 1), ("browser", 0)):
-        executable(tmp_path / name, f"exit {status}")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("KANBOOK_BROWSER", raising=False)
-    monkeypatch.setattr(programs, "BROWSERS", ["stub", "browser"])
-    assert programs.find("chromium") == str(tmp_path / "browser")
-    monkeypatch.setenv("KANBOOK_BROWSER", "stub")
-    assert programs.find("chromium") is None
-
-
-@needs("git")
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a clone: git clone")
-def test_nothing_ignored_is_tracked():
-    command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert result.stdout == ""
-
-
 def test_paths_are_not_absolute():
     """No file that a person edits names a folder of one machine."""
     pattern = re.compile(r"(?<![\w.:/~-])/(?:home|Users|root|work)/\w")
@@ -149,13 +72,6 @@ def test_a_new_notebook_gets_both_cells(tmp_path):
     before = path.read_bytes()
     bake_repo.main([], root=tmp_path)
     assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("slug", ["kanbook", "a/b/c", "https://github.com/a/b", "a b/c", "a/"])
-def test_bad_slug_is_refused(tmp_path, capsys, slug):
-    with pytest.raises(SystemExit):
-        bake_repo.main([slug], root=tmp_path)
-    assert "give owner/name" in capsys.readouterr().err
 
 
 def run_setup_cell(folder, **variables):
@@ -242,37 +158,8 @@ def test_runner_stores_what_a_second_run_repeats(tmp_path):
     assert sorted(notebook["metadata"]) == ["kanbook", "kernelspec", "language_info", "widgets"]
     assert "version" not in notebook["metadata"]["language_info"]
     assert twin.read_text() == text
+    assert "unchanged" in run(path).stdout and path.read_text() == text
     assert {*tmp_path.iterdir()} == {path, twin}, "no temporary file is left"
-
-
-@pytest.fixture
-def here(monkeypatch, capsys):
-    """here(argument, ..., execute=): the tool in this process, with no kernel."""
-    for name in ("OMP_NUM_THREADS", "JUPYTER_PREFER_ENV_PATH", "MPLBACKEND"):
-        monkeypatch.setenv(name, "1")  # which it sets, and the test's end undoes
-
-    def here(*arguments, execute=None):
-        monkeypatch.setattr(run_notebooks, "execute", execute)
-        status = run_notebooks.main([*map(str, arguments)])
-        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
-
-    return here
-
-
-def test_a_second_run_changes_nothing(tmp_path, here):
-    path = store(tmp_path / "a.ipynb", "x = 1")
-    for said in ("stored", "unchanged"):
-        ran = here(path, execute=lambda notebook, *_: (notebook, 1.0))
-        assert ran.returncode == 0 and f"{said}, 1.0 s of 60 s" in ran.stdout
-
-
-def refused(run, path, message):
-    """Whether the runner names the notebook and why, and leaves the file as it is."""
-    before = path.exists() and path.read_bytes()
-    result = run(path)
-    assert result.returncode == 1
-    assert message in result.stderr and path.name in result.stderr
-    assert (path.exists() and path.read_bytes()) == before
 
 
 @pytest.mark.parametrize(
@@ -282,14 +169,14 @@ def refused(run, path, message):
         (["import time; time.sleep(30)"], 1, "did not end within 1 s"),
         (["import time", *["time.sleep(0.6)"] * 3], 1, "its time budget is 1 s"),
         (["import os; os._exit(3)"], 60, "ended the kernel"),
+        (["x = 1"], None, "states no time budget"),
+        (["x = 1", " "], 60, "is empty"),
     ],
-    ids=["error", "slow cell", "slow notebook", "dead kernel"],
+    ids=["error", "slow cell", "slow notebook", "dead kernel", "no budget", "empty cell"],
 )
 def test_runner_leaves_a_failing_notebook_alone(tmp_path, sources, budget, message):
-    refused(run, store(tmp_path / "a.ipynb", *sources, budget=budget), message)
-
-
-def test_runner_refuses_before_anything_runs(tmp_path, here):
-    refused(here, store(tmp_path / "a.ipynb", "x = 1", budget=None), "states no time budget")
-    refused(here, store(tmp_path / "b.ipynb", "x = 1", " "), "is empty")
-    refused(here, tmp_path / "c.ipynb", "no such notebook")
+    path = store(tmp_path / "a.ipynb", *sources, budget=budget)
+    before = path.read_bytes()
+    result = run(path)
+    assert result.returncode == 1 and path.read_bytes() == before
+    assert message in result.stderr and path.name in result.stderr

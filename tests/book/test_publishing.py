@@ -54,24 +54,6 @@ def test_checkers_find_nothing(tool, path):
     assert os.access(path, os.X_OK) == (tool == "shellcheck")
 
 
-def test_actions_are_the_same_in_every_file():
-    texts = "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
-    used = set(re.findall(r"uses: *(\w\S+ #.*)", texts))
-    assert used and len(used) == len({action.partition("@")[0] for action in used}), used
-
-
-def test_jobs_may_do_no_more_than_they_need():
-    granted = {}
-    for path in WORKFLOWS:
-        content = workflow(path.name)
-        for name, job in content["jobs"].items():
-            granted[path.name, name] = job.get("permissions", content["permissions"])
-    assert {job: rights for job, rights in granted.items() if rights != {"contents": "read"}} == {
-        ("book.yml", "colab"): {"contents": "write"},
-        ("book.yml", "deploy"): {"pages": "write", "id-token": "write"},
-    }
-
-
 # --- the steps of book.yml -----------------------------------------------------------------------
 
 
