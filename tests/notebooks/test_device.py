@@ -25,7 +25,6 @@ from torch.utils._pytree import tree_leaves, tree_map
 import evidence
 import kanbook
 import notebook_files as notebooks
-from evidence.benchmark import speed
 from notebook_files import ROOT, is_tagged
 
 GPU = "meta"
@@ -186,12 +185,3 @@ def test_notebook_runs_on_a_gpu(path, gpu, monkeypatch):
     for number, cell in enumerate(cells, start=1):
         if cell["cell_type"] == "code":
             exec(compile(portable(cell["source"]), f"{path.name}, cell {number}", "exec"), names)
-
-
-def test_benchmark_runs_on_a_gpu(gpu, monkeypatch):
-    names = ["kanbook", "kanbook, uneven knots", "kanbook, silu", "nn.Linear", "floor"]
-    found = speed.speed((8, 3, 2, 5, 3, "float32"), names, rounds=2, device=GPU)
-    assert [row["contestant"] for row in found["speed"]] == names and not found["skipped"]
-    assert max(row["worst"] or 0 for row in found["speed"]) < 1e-6
-    monkeypatch.setattr(speed, "HOW", {"eager": speed.HOW["eager"]})
-    assert len(speed.prediction((2, 5, 1), rounds=2, device=GPU)["prediction"]) == 2
