@@ -1,9 +1,7 @@
 """The engine of the experiments: what is planned, what is made, where, and what is refused."""
 
-import multiprocessing
 import os
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -111,27 +109,6 @@ def test_one_process_writes_at_a_time(tmp_path):
         engine.run(TINY, folder=tmp_path)
 
 
-def test_a_process_that_dies_here(tmp_path, monkeypatch):
-    experiment, others = of(FIXED, seeds=60), multiprocessing.active_children()
-    append = evidence.Table.append
-
-    def kill_after_the_first(table, *made):
-        append(table, *made)
-        if len(table.runs) == 1:
-            (process,) = (p for p in multiprocessing.active_children() if p not in others)
-            process.kill()
-
-    monkeypatch.setattr(evidence.Table, "append", kill_after_the_first)
-    with pytest.raises(engine.EngineError, match="a process died, .* the same command goes on"):
-        engine.run(experiment, folder=tmp_path, processes=1)
-    assert set(multiprocessing.active_children()) <= set(others)
-    table = engine.table_of(experiment, tmp_path)
-    assert 1 <= len(table.runs) < 60
-    kept = table.path.read_bytes()
-    again = engine.run(experiment, folder=tmp_path, processes=1)
-    assert len(again.runs) == 60 and table.path.read_bytes().startswith(kept)
-
-
 def test_processes_have_their_environment_and_this_one_its_own(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     before = dict(os.environ)
@@ -230,11 +207,3 @@ def test_list_and_table(table, capsys):
     assert all(f"{name}: {design.question}" in out for name, design in EXPERIMENTS.items())
     assert f"2 settings, 2 seeds, {KEYS} runs with tuning (stored)" in out
     assert "(0 stored)" in out
-
-
-def test_a_reader_that_leaves_early_is_no_error():
-    command = [sys.executable, "-m", "evidence", "list"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        process.stdout.close()  # before the first word
-        assert process.stderr.read() == b""
-    assert process.returncode == 1
