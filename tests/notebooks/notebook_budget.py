@@ -7,51 +7,40 @@ KANBOOK_BUDGET_FACTOR, say to 3. Starting the kernel is not counted.
 """
 
 import json
-from pathlib import Path
+from collections import defaultdict
 
 import pytest
 
-
-class NotebookBudget:
-    def __init__(self, root, factor):
-        self.root = Path(root)
-        self.factor = factor
-        self.seconds = {}
-
-    def pytest_runtest_logreport(self, report):
-        notebook = report.nodeid.split("::")[0]
-        if report.when == "call" and notebook.endswith(".ipynb"):
-            self.seconds[notebook] = self.seconds.get(notebook, 0.0) + report.duration
-
-    def budget(self, notebook):
-        metadata = json.loads((self.root / notebook).read_text(encoding="utf-8"))["metadata"]
-        return metadata["kanbook"]["budget_seconds"]
-
-    def over_budget(self):
-        problems = []
-        for notebook, seconds in self.seconds.items():
-            budget = self.budget(notebook)
-            if seconds > budget * self.factor:
-                allowed = f"{budget:g} s" + (f" x {self.factor:g}" if self.factor != 1 else "")
-                problems.append(f"{notebook}: took {seconds:.1f} s, its time budget is {allowed}")
-        return problems
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session):
-        if self.over_budget() and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter):
-        if self.seconds:
-            terminalreporter.section("time of each notebook")
-            for notebook, seconds in self.seconds.items():
-                terminalreporter.write_line(f"{seconds:6.1f} s  {notebook}")
-        for problem in self.over_budget():
-            terminalreporter.write_line(f"OVER BUDGET {problem}", red=True)
+SECONDS = defaultdict(float)  # of each notebook
 
 
-def pytest_configure(config):
+def pytest_runtest_logreport(report):
+    notebook = report.nodeid.split("::")[0]
+    if report.when == "call" and notebook.endswith(".ipynb"):
+        SECONDS[notebook] += report.duration
+
+
+def over_budget(config):
     from run_notebooks import budget_factor  # found once pytest has set its path
 
-    budget = NotebookBudget(config.rootpath, budget_factor())
-    config.pluginmanager.register(budget, "notebook_budget_run")
+    problems, factor = [], budget_factor()
+    for notebook, seconds in SECONDS.items():
+        text = (config.rootpath / notebook).read_text(encoding="utf-8")
+        budget = json.loads(text)["metadata"]["kanbook"]["budget_seconds"]
+        if seconds > budget * factor:
+            allowed = f"{budget:g} s x {factor:g}"
+            problems.append(f"{notebook}: took {seconds:.1f} s, its time budget is {allowed}")
+    return problems
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    if over_budget(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for notebook, seconds in SECONDS.items():
+        terminalreporter.write_line(f"{seconds:6.1f} s  {notebook}")
+    for problem in over_budget(config):
+        terminalreporter.write_line(f"OVER BUDGET {problem}", red=True)

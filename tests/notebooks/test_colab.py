@@ -16,11 +16,10 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from colab_environment import FOLDER, INSTALLED, LINKS, VERSIONS, packages
+from colab_environment import FOLDER, INSTALLED, VERSIONS, packages
 from helpers import needs
 from portable import BUDGETS, ENVIRONMENT, NBVAL, SETTINGS, TWO_AT_A_TIME, longest_first
 
@@ -34,25 +33,6 @@ pytestmark = [
     needs("git"),
 ]
 
-# IPython runs this in the kernel before the notebook: after every cell it notes what was imported,
-# in a file beside the notebook's folder.
-WITNESS = """\
-def witness():
-    import json, os, sys
-
-    path = os.getcwd() + ".json"
-
-    def note(*_):
-        names = {"kanbook", "evidence", "torch"} & set(sys.modules)
-        with open(path, "w") as file:
-            json.dump({name: sys.modules[name].__file__ for name in names}, file)
-
-    get_ipython().events.register("post_run_cell", note)
-
-
-witness()
-del witness
-"""
 # What steers git, Python and Jupyter on this machine, and must not do so in the test.
 STEERING = ("GIT_", "IPYTHON", "JUPYTER_", "MPL", "PYTEST_", "PYTHON")
 NO_GIT_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
@@ -102,9 +82,6 @@ def with_kernel(folder):
     kernel.parent.mkdir(parents=True)
     command = [f"{FOLDER}/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     kernel.write_text(json.dumps({"argv": command, "display_name": "Colab", "language": "python"}))
-    startup = folder / "ipython" / "profile_default" / "startup" / "witness.py"
-    startup.parent.mkdir(parents=True)
-    startup.write_text(WITNESS)
     names = {"JUPYTER_CONFIG_DIR": folder, "JUPYTER_PATH": folder}
     return {name: str(path) for name, path in (names | {"IPYTHONDIR": folder / "ipython"}).items()}
 
@@ -120,7 +97,7 @@ def place(path):
 def run_notebooks(paths, content, folder, **settings):
     """Runs copies below the folder `content` in one pytest, other files in `folder`.
 
-    Returns the process, the failures of each place, and the witness's files of each.
+    Returns the process and the failures of each place.
     """
     report = folder / "report.xml"
     copies = []
@@ -134,35 +111,21 @@ def run_notebooks(paths, content, folder, **settings):
     settings |= with_kernel(folder / "jupyter") | SETTINGS["default"]
     result = run(command, ROOT, may_fail=True, **settings)
     assert report.is_file(), result.stdout
-    failures, witnesses = defaultdict(list), {}
+    failures = defaultdict(list)
     for cell in ElementTree.parse(report).iter("testcase"):
         where = cell.get("classname").split(".")[0]
         failures[where] += [one.text for one in cell if one.tag in ("failure", "error")]
-    for path in content.glob("*.json"):
-        witnesses[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-    return result, failures, witnesses
-
-
-def check_files(files, checkout):
-    for name in {"kanbook", "evidence"} & set(files):
-        assert Path(files[name]).parent == checkout / name, "not from the set-up cell"
-    assert Path(files["torch"]).parent == LINKS / "torch", "torch was replaced"
+    return result, failures
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory, offline):
-    """The first notebook, in a folder that holds nothing else; where it put what it fetched."""
+def checkout(tmp_path_factory, offline):
+    """Where the first notebook, in a folder that holds nothing else, put what it fetched."""
     folder, before = tmp_path_factory.mktemp("first"), set(packages(FOLDER).iterdir())
-    ran = run_notebooks([FIRST], folder / "content", folder, **offline)
-    assert set(packages(FOLDER).iterdir()) == before, "something was installed"
-    return *ran, folder / "content" / place(FIRST) / "kanbook-checkout"
-
-
-def test_set_up_cell_fetches_both_packages(first):
-    result, _, witnesses, checkout = first
+    result, _ = run_notebooks([FIRST], folder / "content", folder, **offline)
     assert result.returncode == 0, result.stdout
-    assert {"kanbook", "torch"} <= set(witnesses[place(FIRST)])
-    check_files(witnesses[place(FIRST)], checkout)
+    assert set(packages(FOLDER).iterdir()) == before, "something was installed"
+    return folder / "content" / place(FIRST) / "kanbook-checkout"
 
 
 def test_colab_has_what_kanbook_requires():
@@ -174,20 +137,18 @@ def test_colab_has_what_kanbook_requires():
 
 
 @pytest.fixture(scope="module")
-def others(tmp_path_factory, offline, first):
-    checkout = first[-1]
+def others(tmp_path_factory, offline, checkout):
     folder = tmp_path_factory.mktemp("others")
     return run_notebooks(longest_first(OTHERS), checkout / "content", folder, **offline)
 
 
 def test_the_others_keep_their_time_budgets(others):
-    result, *_ = others
+    result, _ = others
     assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_notebook_runs_on_colab(path, others, first):
-    _, failures, witnesses = others
+def test_notebook_runs_on_colab(path, others):
+    _, failures = others
     assert place(path) in failures, "no cell ran"
     assert not failures[place(path)], "\n".join(failures[place(path)])
-    check_files(witnesses[place(path)], first[-1])
