@@ -10,13 +10,6 @@ from evidence.runs import recovery
 from evidence.tasks.laws import LAWS, law, outcome
 
 
-def test_half_of_the_laws_are_for_development_and_three_cannot_be_held():
-    assert len(LAWS) == 24
-    assert sum(one.development for one in LAWS.values()) == 12
-    assert sum(not one.holds for one in LAWS.values()) == 3
-    assert {len(one.ranges) for one in LAWS.values()} == {1, 2, 3, 4, 5}
-
-
 @pytest.mark.parametrize("name", LAWS)
 def test_samples(name):
     inputs, targets = law(name, 500, generator=1)

@@ -48,13 +48,6 @@ def test_equal_reruns_count_once_and_special_functions_do_not():
     assert found["Bank", "MLP"].tolist() == [[20, 89.5, 610], [20, 89.4, 610]]
 
 
-def test_another_file_is_refused(tmp_path):
-    (tmp_path / "results").mkdir()
-    (tmp_path / kanbefair.SOURCE["file"]).write_text("other")
-    with pytest.raises(ValueError, match=r"PATH=.*; expected a checkout of commit 70b255e"):
-        kanbefair.main(str(tmp_path))
-
-
 def test_how_unequal_the_tries_were():
     assert (FRAME.mlps == 24).all() and (FRAME.small_mlps == 16).all()
     assert TABLES.kans.between(384, 460).all() and PICTURES.kans.between(1356, 1728).all()

@@ -89,21 +89,6 @@ def test_damage_is_named_and_left_as_it_is(path, damage, message):
     assert path.read_bytes() == damaged
 
 
-@pytest.mark.parametrize("name, version", [("tiny", 2), ("other", 1)])
-def test_another_experiment_or_version_is_refused(path, name, version):
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert len(Table(path, "tiny", 1).runs) == 3, "as another system ends lines"
-    expected = f"holds version 1 of 'tiny' .* but this is version {version} of '{name}'"
-    with pytest.raises(ResultsError, match=expected):
-        Table(path, name, version)
-
-
-def test_a_folder_in_place_of_the_file(tmp_path):
-    (tmp_path / "tiny.jsonl").mkdir()
-    with pytest.raises(ResultsError, match="cannot be read: Is a directory"):
-        Table(tmp_path / "tiny.jsonl", "tiny", 1)
-
-
 def test_load(tmp_path):
     short = [made(seed, "tuning", lr=lr) for seed in (1000, 1001) for lr in (0.1, 0.2)]
     whole = made(0, extend_grid=[[0.5, 6]]) | {"test_loss": 0.7}

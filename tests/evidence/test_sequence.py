@@ -119,8 +119,3 @@ def test_all_networks_of_a_task_have_as_many_parameters():
         found = sequence.learn_in_phases(settings | {"steps": 5, "lr": 0.01}, 2002)
         assert abs(found["parameters"] / settings["size"] - 1) <= 0.02
         assert ("accuracy" in found) == (settings["task"] == "sequence:digits")
-
-
-def test_an_unknown_task_is_named():
-    with pytest.raises(ValueError, match=r"task='sequence:x'; expected sequence:peaks, hills"):
-        data("x")

@@ -6,9 +6,7 @@ import torch
 from scipy.interpolate import RegularGridInterpolator
 
 from evidence import EXPERIMENTS
-from evidence.experiments import DIARY
 from evidence.runs import rivals, slices, trials
-from evidence.settings import kan, narrowed
 from evidence.tasks.pictures import PICTURES, picture
 from kanbook.splines import uniform_knots
 
@@ -98,11 +96,6 @@ def test_networks_are_as_large_as_they_should_be(name):
         assert abs(n / settings["size"] - 1) <= 0.02
         assert min(settings["widths"][1:-1]) >= 2
         assert settings["widths"][0] == slices.inputs_of(settings)
-
-
-def test_narrow_widths_that_cannot_be_are_refused():
-    with pytest.raises(ValueError, match="about 20 parameters"):
-        narrowed(ONE | kan(5), DIARY, 20)
 
 
 def test_a_run_of_the_cold_case():

@@ -143,16 +143,6 @@ def test_runs_without_a_partner_and_of_the_search_are_left_out():
     )
 
 
-def test_rivals():
-    frame = contest(EFFECTS, seeds=2)
-    alone = frame[:1].assign(family="GP", seed=7)
-    elsewhere = frame[frame.family == "MLP"].assign(family="tanh KAN", contest="seconds")
-    searched = frame[:1].assign(family="additive", stage="search")
-    rows = pandas.concat([frame, alone, elsewhere, searched])
-    assert statistics.rivals(rows) == ["MLP"] and statistics.rivals(rows, "MLP") == ["KAN"]
-    assert statistics.rivals(rows, "GP") == []
-
-
 def test_medians():
     frame = contest(EFFECTS, kinds={"axes": 1}, seeds=3).assign(parameters=7, p90=0.5, seconds=2.0)
     both = pandas.concat([frame, frame.assign(contest="seconds", stage="search")])
