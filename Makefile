@@ -12,7 +12,7 @@ HTML := _build/html
 COLAB := _build/colab/installed.txt
 # Slow, and only `make test-all` runs them. The first runs two notebooks at a time by itself.
 ON_COLAB := tests/notebooks/test_colab.py
-SLOW := tests/notebooks/test_device.py tests/book/test_engines.py tests/book/test_publishing.py
+SLOW := tests/notebooks/test_device.py tests/book/test_publishing.py
 PYTEST := $(BIN)/python -m pytest
 TWO_AT_A_TIME := $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder --durations=30 --durations-min=2
 RERUN := $(BIN)/python tests/notebooks/portable.py
@@ -70,7 +70,7 @@ browser: $(BOOK) ## run the tests in a browser, which Playwright fetches if ther
 rerun: $(INSTALLED) ## run every notebook, compare its outputs with the stored ones, watch its time
 	$(RERUN) native
 
-slow: $(INSTALLED) ## run the slow tests: chapters on a pretended GPU, the engines' benchmark, publishing
+slow: $(INSTALLED) ## run the slow tests: chapters on a pretended GPU, publishing
 	$(TWO_AT_A_TIME) $(SLOW)
 
 bare: $(INSTALLED) ## run the quick tests and the chapter of engines on a PATH without programs that they need

@@ -147,14 +147,3 @@ def test_extras_have_their_effects(build):
     head, shown = cells(BeautifulSoup(html, "html.parser").select_one("table.stored-results"))[:2]
     assert shown[head.index("update")] == f"{row.ratio:.2f} [{row.low:.2f}, {row.high:.2f}]"
     assert html.count('src="_images/results-formulas.svg"') == 1
-
-
-def test_without_a_kan_the_first_family_is_compared(build):
-    runs = []
-    for run in rows():
-        settings = run["settings"] | {"family": "moved " + run["settings"]["family"]}
-        key = evidence.key("result", settings, run["seed"])
-        runs.append(run | {"run": key, "settings": settings})
-    html, _, said = build(runs)
-    assert not said and "“moved KAN” / “moved MLP” <strong>" in html
-    assert "the error of “moved KAN” divided by a rival" in html

@@ -12,7 +12,7 @@ from running import FIXED, KAN, MLP, SINE, of, perform, without_times
 import evidence
 from evidence import EXPERIMENTS, Experiment, engine, make_data, make_model, verification
 from evidence.design import planned
-from evidence.runs import timing, trials
+from evidence.runs import trials
 from evidence.settings import parameters
 from kanbook import tasks
 
@@ -147,11 +147,3 @@ def test_every_kind_of_setting_can_be_trained():
         assert row["complete"] and not row["diverged"] and row["loss"] < 100
         few |= {"grid_size": grids[-1][1]} if grids else {}
         assert row["parameters"] == parameters(few, few["widths"])
-
-
-def test_seconds_of_steps():
-    (settings,) = [s for s in EXPERIMENTS["cold-case-finale"].settings if "models" in s]
-    few = settings | {"models": settings["models"][::6]}
-    row = timing.time_steps(few, rounds=1)
-    assert len(row["step_seconds"]) == len(few["models"]) and min(row["step_seconds"]) > 0
-    assert "prediction_seconds" not in row and row["loss"] is None
