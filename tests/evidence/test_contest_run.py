@@ -183,9 +183,8 @@ def test_where_nothing_is_drawn_the_rate_is_chosen(tmp_path):
         assert all(one["parameters"] == {"plain": 72, "grows": 66}[family] for one in runs)
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "lm"])
-def test_where_nothing_is_chosen_only_results_are_made(tmp_path, optimizer):
-    task = AXES | {"optimizer": optimizer, "steps": 3, "size": 72, "dtype": "float64"}
+def test_where_nothing_is_chosen_only_results_are_made(tmp_path):
+    task = AXES | {"optimizer": "lm", "steps": 3, "size": 72, "dtype": "float64"}
     contest = of(task, **FIXED, rates=(None,))
     table = make_all(contest, tmp_path)
     assert len(table.runs) == contest.total() == 2 * 2

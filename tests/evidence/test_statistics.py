@@ -127,12 +127,6 @@ def test_other_classes_and_columns():
     pandas.testing.assert_frame_equal(statistics.per_task(both, "KAN", "MLP"), again)
 
 
-def test_where_a_class_has_one_task():
-    one, total = statistics.ratios(contest({"k": -1.0}, kinds={"k": 1}), "KAN", "MLP").itertuples()
-    assert one.ratio < 1 and math.isnan(one.low) and math.isnan(one.p_holm)
-    assert one.verdict == total.verdict == "undecided"
-
-
 def test_runs_without_a_partner_and_of_the_search_are_left_out():
     frame = contest(EFFECTS)
     more = frame[frame.family == "KAN"].assign(seed=lambda f: f.seed + 100)
