@@ -1,7 +1,7 @@
 // Charts of the KAN Lab: what target, KAN and MLP look like, and how their errors fall.
 
-import { clamp, evenly } from "./numbers.js";
-import { children, label, listen, round, set, show, text, ticks, write } from "./page.js";
+import { clamp, ends, evenly } from "./numbers.js";
+import { children, label, listen, round, set, show, text, textAt, ticks, write } from "./page.js";
 
 export const brief = x => {
   if (!Number.isFinite(x)) return "…"; // an MLP that has to catch up
@@ -10,7 +10,7 @@ export const brief = x => {
 
 /** The least and the largest value, with some room. */
 export function rangeOf(values, room = 0) {
-  const low = Math.min(...values), high = Math.max(...values), more = high > low ? room * (high - low) : 1e-9;
+  const [low, high] = ends(values), more = high > low ? room * (high - low) : 1e-9;
   return [low - more, high + more];
 }
 
@@ -53,7 +53,6 @@ function pixelCenters(side) {
 
 const truthOn = (task, x, n) => Float64Array.from({ length: n }, (_, s) => task.truth(x[s], x[n + s]));
 
-/** A small picture of a task. */
 export function drawIcon(canvas, task) {
   const { width: side } = canvas;
   if (task.inputs === 2) {
@@ -183,7 +182,6 @@ const LINES = `<g class="axes"></g><g class="events"></g><path class="mlp-line"/
   <path class="cursor"/><text class="kan-now"></text><text class="mlp-now"></text>`;
 const MARK = `<g role="img"><title></title><path/><circle r="7.5"/><text text-anchor="middle"></text></g>`;
 
-/** With labels, or small and bare. */
 export function raceChart(svg, { labels = true } = {}) {
   const bare = { left: 2, right: 2, top: 4, bottom: 4 };
   const pad = labels ? { left: 38, right: 92, top: 20, bottom: 20 } : bare;
@@ -241,16 +239,15 @@ export function raceChart(svg, { labels = true } = {}) {
   function drawAxes(low, high, end, unit, px, py) {
     const tens = Array.from({ length: Math.floor(high) - low + 1 }, (_, p) => low + p);
     const every = Math.ceil(tens.length / 6), below = labels ? ticks(0, end, width < 420 ? 3 : 5) : [];
-    const put = (x, y, anchor, words) => `<text x="${x}" y="${y}" text-anchor="${anchor}">${words}</text>`;
     const said = unit === "steps" ? unit : "seconds of computing", free = width - 7 * said.length;
     const power = p => (p < -3 ? `10<tspan dy="-4" font-size="9">${text(p)}</tspan>` : 10 ** p);
     const html = [
       ...tens.filter(p => p % every === 0).map(p => {
-        const y = py(10 ** p), words = labels ? put(pad.left - 6, y + 4, "end", power(p)) : "";
+        const y = py(10 ** p), words = labels ? textAt(pad.left - 6, y + 4, "end", power(p)) : "";
         return `<path d="M${pad.left} ${y}H${width - pad.right}"/>${words}`;
       }),
-      ...below.filter(v => px(v) < free).map(v => put(px(v), height - 5, "middle", label(v))),
-      labels ? put(width, height - 5, "end", said) : "",
+      ...below.filter(v => px(v) < free).map(v => textAt(px(v), height - 5, "middle", label(v))),
+      labels ? textAt(width, height - 5, "end", said) : "",
     ].join("");
     if (html !== axesDrawn) axes.innerHTML = axesDrawn = html;
   }

@@ -1,6 +1,6 @@
 // The state of one curve: five traits, one spline; as SplinePlayground._settle.
 
-import { clamp, dot, equal, evenly, list, sum } from "./numbers.js";
+import { clamp, dot, ends, equal, evenly, list, sum } from "./numbers.js";
 import {
   basis, columnsOf, evaluate, leastSquares, moveKnots, refitted, uniformKnots,
 } from "./splines.js";
@@ -94,13 +94,25 @@ export class Curve {
     return Array.from(evenly(a, b, 101), x => [x, evaluate(x, coefs, knots, degree)]);
   }
 
+  /** The window of a plot: the domain with what fits beyond it, the heights of curve and samples. */
+  window(samples) {
+    const { domain: [a, b], degree: k, coefs: c, grid_size } = this.now, w = b - a, h = w / grid_size;
+    const beyond = Math.max(((k - 1) / 2) * h + 0.04 * w, Math.min(k * h, 0.6 * w), 0.08 * w);
+    const [low, high] = ends([...this.points(), ...samples].map(([, y]) => y)), [least, most] = ends(c);
+    const room = 0.6 * (high - low) + 0.2;
+    return {
+      x0: a - beyond, x1: b + beyond,
+      y0: Math.min(-1.2, low - 0.1, Math.max(least - 0.1, low - room)),
+      y1: Math.max(1.2, high + 0.1, Math.min(most + 0.1, high + room)),
+    };
+  }
+
   /** The largest distance from the curve that was shaped by hand. */
   gap() {
     const { knots, degree, coefs } = this.shape;
     return Math.max(...this.points().map(([x, y]) => Math.abs(y - evaluate(x, coefs, knots, degree))));
   }
 
-  /** The basis functions there, a row for each point. */
   matrix(points) {
     return points.map(([x]) => basis(x, this.now.knots, this.now.degree));
   }
@@ -110,7 +122,6 @@ export class Curve {
     return Math.sqrt(sum(squares) / points.length);
   }
 
-  /** Coefficients by least squares. */
   fitted(points) {
     const rows = this.matrix(points), noise = Math.max(rows.length, rows[0].length) * Number.EPSILON;
     return leastSquares(columnsOf(rows), [points.map(([, y]) => y)], noise)[0];
@@ -128,18 +139,17 @@ export class Curve {
   }
 }
 
-/** Program text for the curve. */
 export function pythonOf({ degree, grid_size, domain, knots, coefs }) {
   const width = domain[1] - domain[0];
   const uniform = uniformKnots(grid_size, degree, domain);
   const even = knots.every((t, i) => Math.abs(t - uniform[i]) < 1e-12 * width);
   const tidy = knots.map(t => (Math.abs(t) < 1e-12 * width ? 0 : t)); // no 5.55e-17
-  const exact = "dtype=torch.float64", ends = domain.join(", ");
+  const exact = "dtype=torch.float64", limits = domain.join(", ");
   return `import torch
 from kanbook import splines\n
-knots = ${even ? `splines.uniform_knots(${grid_size}, ${degree}, (${ends}), ` : `torch.tensor(${list(tidy)}, `}${exact})
+knots = ${even ? `splines.uniform_knots(${grid_size}, ${degree}, (${limits}), ` : `torch.tensor(${list(tidy)}, `}${exact})
 coef = torch.tensor(${list(coefs)}, ${exact})
-x = torch.linspace(${ends}, 201, ${exact})
+x = torch.linspace(${limits}, 201, ${exact})
 y = splines.evaluate(x, coef, knots, ${degree})
 `;
 }

@@ -3,8 +3,8 @@
 import { rangeOf } from "./charts.js";
 import { CURVE, FUNCTION } from "./layer.js";
 import { arrange, wire } from "./layout.js";
-import { clamp, evenly, range } from "./numbers.js";
-import { children, listen, round, set, still } from "./page.js";
+import { clamp, ends, evenly, range } from "./numbers.js";
+import { children, listen, round, set, still, swallow } from "./page.js";
 
 const UNIT = 40; // a box is as wide in its own drawing
 const INSET = 3;
@@ -25,7 +25,6 @@ function histogram(values, [a, b]) {
   return { bins, below, above };
 }
 
-/** A histogram as steps over a floor. */
 export function hill(bins, left, floor, width, height) {
   const top = Math.max(...bins) || 1, w = width / bins.length;
   const steps = Array.from(bins, (share, i) =>
@@ -63,14 +62,6 @@ export function networkDiagram(lab, svg, open) {
   let plan = null, boxes = [], dots = [], shape = "", width = 0, height = 0, active = 0;
   let flowing = 0, since = 0;
 
-  /** Sets an attribute of a part of a box if it changed, without asking the page. */
-  const put = (box, part, name, value) => {
-    const id = `${part} ${name}`;
-    if (box.drawn[id] === value) return;
-    box.drawn[id] = value;
-    box.parts[part].setAttribute(name, value);
-  };
-
   function layOut(kan) {
     const before = boxes, calm = still() || plan?.race !== lab.race;
     plan = { ...arrange(kan, width, height), race: lab.race };
@@ -79,7 +70,7 @@ export function networkDiagram(lab, svg, open) {
     boxes = plan.boxes.map((box, n) => {
       const [rect, values, knots, curve, beyond, share, name] = groups[n].children;
       const parts = { group: groups[n], line: lines[n], rect, values, knots, curve, beyond, share, name };
-      return { ...box, parts, drawn: {}, coef: kan.layers[box.l].coefOf(box.i, box.o).slice() };
+      return { ...box, parts, coef: kan.layers[box.l].coefOf(box.i, box.o).slice() };
     });
     for (const box of boxes) box.start = calm ? box : origin(box, before);
     active = clamp(active, 0, boxes.length - 1);
@@ -114,8 +105,8 @@ export function networkDiagram(lab, svg, open) {
       const { start } = box, size = mix(start.size, box.size);
       const x = mix(start.x, box.x), y = mix(start.y, box.y);
       const from = both(start.from, box.from), to = both(start.to, box.to);
-      put(box, "line", "d", wire({ ...box, x, y, size, from, to }, plan.height));
-      put(box, "group", "transform", `${shift([x, y])} scale(${round(size / UNIT, 3)})`);
+      set(box.parts.line, { d: wire({ ...box, x, y, size, from, to }, plan.height) });
+      set(box.parts.group, { transform: `${shift([x, y])} scale(${round(size / UNIT, 3)})` });
       set(dots[box.l][box.i], { transform: shift(from) });
       set(dots[box.l + 1][box.o], { transform: shift(to) });
     }
@@ -166,10 +157,10 @@ export function networkDiagram(lab, svg, open) {
     const own = boxes.filter(box => box.l === l), living = boxes.filter(box => box.l === l - 1 && !box.dead);
     const inputs = range(layer.inputs).map(i => inputOf(layer, i, seen, n));
     const curves = own.map(({ i, o }) => layer.curve(i, o, inputs[i].xs));
-    const ends = curves.map(ys => [Math.min(...ys), Math.max(...ys)]);
-    const most = Math.max(1e-9, ...ends.map(([low, high]) => high - low));
+    const heights = curves.map(ends);
+    const most = Math.max(1e-9, ...heights.map(([low, high]) => high - low));
     own.forEach((box, m) => {
-      const [low, high] = ends[m], scale = 26 / Math.sqrt(most * Math.max(high - low, 1e-3 * most));
+      const [low, high] = heights[m], scale = 26 / Math.sqrt(most * Math.max(high - low, 1e-3 * most));
       box.coef = layer.coefOf(box.i, box.o).slice();
       const { below, above } = inputs[box.i], fed = l === 0 || living.some(({ o }) => o === box.i);
       const beyond = [below, above].map(share => (fed && share > FEW ? share : 0)); // not of a faded node's
@@ -178,12 +169,12 @@ export function networkDiagram(lab, svg, open) {
     });
   }
 
-  function drawCurve(box, { domain: [a, b], inner, bins }, ys, middle, scale) {
+  function drawCurve({ parts }, { domain: [a, b], inner, bins }, ys, middle, scale) {
     const left = INSET - UNIT / 2, w = UNIT - 2 * INSET, px = part => round(left + w * part, 1);
     const points = Array.from(ys, (y, p) => `${px(p / (SAMPLES - 1))} ${round((middle - y) * scale, 1)}`);
-    put(box, "curve", "d", `M${points.join("L")}`);
-    put(box, "values", "d", hill(bins, left, 19, w, 9));
-    put(box, "knots", "d", Array.from(inner, t => `M${px((t - a) / (b - a))} 16v3.5`).join(""));
+    set(parts.curve, { d: `M${points.join("L")}` });
+    set(parts.values, { d: hill(bins, left, 19, w, 9) });
+    set(parts.knots, { d: Array.from(inner, t => `M${px((t - a) / (b - a))} 16v3.5`).join("") });
   }
 
   function drawLook(box, layer, [below, above]) {
@@ -191,13 +182,11 @@ export function networkDiagram(lab, svg, open) {
     const named = layer.kind[i * layer.outputs + o] === FUNCTION;
     const ink = round(0.1 + 0.05 * Math.round(18 * Math.sqrt(strength)), 2); // in steps, as styles cost time
     const type = round((11 * UNIT) / size, 1);
-    put(box, "group", "class", `${named ? "named" : ""} ${dead ? "dead" : ""}`);
-    put(box, "group", "style", `--ink:${ink};font-size:${type}px`); // letters as large in boxes of all sizes
-    put(box, "line", "class", dead ? "dead" : "");
-    put(box, "line", "style", `--ink:${round(ink * (lane ? 0.4 : 0.8), 2)}`);
-    put(box, "beyond", "d", `${below ? "M-19.5 8l4.5 -3v6z" : ""}${above ? "M19.5 8l-4.5 -3v6z" : ""}`);
-    put(box, "share", "y", type - 19);
-    put(box, "name", "y", type - 19);
+    const style = `--ink:${ink};font-size:${type}px`; // letters as large in boxes of all sizes
+    set(parts.group, { class: `${named ? "named" : ""} ${dead ? "dead" : ""}`, style });
+    set(parts.line, { class: dead ? "dead" : "", style: `--ink:${round(ink * (lane ? 0.4 : 0.8), 2)}` });
+    set(parts.beyond, { d: `${below ? "M-19.5 8l4.5 -3v6z" : ""}${above ? "M19.5 8l-4.5 -3v6z" : ""}` });
+    for (const node of [parts.share, parts.name]) set(node, { y: type - 19 });
     const words = [out ? percent(out) : "", named && size > 32 ? functionOf(layer, box) : ""];
     box.about = [
       dead ? "faded" : named ? functionOf(layer, box) : "curve",
@@ -210,13 +199,12 @@ export function networkDiagram(lab, svg, open) {
     name(box); // which has to hold the words that are seen
   }
 
-  /** What a screen reader hears of an edge. */
   function name(box) {
     box.title = lab.race.edgeName(box.l, box.i, box.o);
     set(box.parts.group, { "aria-label": `${box.title}: ${box.about}` });
   }
 
-  /** What it hears of all, as they are when nothing runs. */
+  /** What a screen reader hears when nothing runs. */
   function describe(kan) {
     boxes.forEach(name);
     set(svg, { "aria-label": `KAN ${kan.widths.join(", ")}: ${boxes.length} edges, each a button` });
@@ -240,8 +228,7 @@ export function networkDiagram(lab, svg, open) {
       if (way) boxes[neighbor(n, way)].parts.group.focus();
       else if (event.key === "Enter" || event.key === " ") open(boxes[n]);
       else return;
-      event.preventDefault();
-      event.stopPropagation();
+      swallow(event);
     },
   });
 

@@ -135,7 +135,6 @@ model.load_state_dict({
 ${scaled}`;
 }
 
-/** An edge of layer l as a Python term. */
 function termOf(layer, l, i, o) {
   const e = i * layer.outputs + o, x = `h${l}[${i}]`, { splineWeight, baseWeight } = layer;
   if (layer.kind[e] === FUNCTION) {
@@ -156,10 +155,8 @@ function mixedPython(net, task) {
     const terms = [...there.map(i => termOf(layer, l, i, o)), layer.bias[o]];
     return `    h${l + 1}.append(${terms.join("\n        + ")})`;
   }));
-  const used = net.edges(FUNCTION).flatMap(([l, i, o]) => {
-    const layer = net.layers[l];
-    return layer.functionOf(i * layer.outputs + o).f.text("u").match(/\b[a-z]{3,}\b/g) ?? [];
-  });
+  const used = net.edges(FUNCTION).flatMap(edge =>
+    net.functionOf(edge).f.text("u").match(/\b[a-z]{3,}\b/g) ?? []);
   const hidden = range(depth).map(l => `h${l + 1}`).join(", ");
   return `import torch
 from kanbook import splines

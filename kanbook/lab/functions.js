@@ -1,6 +1,6 @@
 // Functions that an edge may be, as c f(a x + b) + d: kanbook/functions.py in JavaScript, with slopes.
 
-import { evenly, moments } from "./numbers.js";
+import { ends, evenly, moments } from "./numbers.js";
 
 /**
  * f, its slope, and how f(u) is written in Python and in print; `free` says which of a and b may be
@@ -38,7 +38,6 @@ export const LIBRARY = {
 };
 export const NAMES = Object.keys(LIBRARY);
 
-/** f(u), NaN beyond its domain. */
 export function valueOf({ f, domain: [low, high] }, u) {
   return u > low && u < high ? f(u) : NaN;
 }
@@ -69,7 +68,7 @@ const powers = (a, b, n) => Array.from(evenly(a, b, n), v => 10 ** v);
 
 /** Pairs (a, b) to try, by what they make of the range of x: as _starts. */
 function starts({ free, domain: [near, far], signs }, x) {
-  const low = Math.min(...x), high = Math.max(...x), bounded = near > -Infinity;
+  const [low, high] = ends(x), bounded = near > -Infinity;
   const center = (low + high) / 2, half = Math.max(high - low, 1e-12) / 2;
   if (free === "") return [[1, 0]];
   if (free === "a")

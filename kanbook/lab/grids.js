@@ -1,7 +1,7 @@
 // Knots that move and become more: as kanbook/grids.py.
 
 import { Layer } from "./layer.js";
-import { equal, range, rowsOf } from "./numbers.js";
+import { ends, equal, range, rowsOf } from "./numbers.js";
 import { divided, refine, uniformKnots, withMargin } from "./splines.js";
 
 /** New knots for every layer in turn, `newKnots(layer, values, knots)`, and the same curves on them. */
@@ -27,7 +27,7 @@ function rebuild(net, x, n, newKnots) {
  */
 export function updateGrid(net, x, n, slack = 0) {
   return rebuild(net, x, n, ({ degree, grid_size }, values, old) => {
-    const start = Math.min(...values), end = Math.max(...values);
+    const [start, end] = ends(values);
     const a = old[degree], b = old[degree + grid_size], far = slack * (b - a);
     if (a - far < start && end < b + far && end - start > b - a - 10 * far) return old;
     const t = Float64Array.from(uniformKnots(grid_size, degree, [start, end]));

@@ -5,7 +5,7 @@ import { ARROWS, FEW, hill, inputOf, percent } from "./diagram.js";
 import { LIBRARY } from "./functions.js";
 import { CURVE } from "./layer.js";
 import { clamp, evenly } from "./numbers.js";
-import { children, isNarrow, listen, round, set, show, text, ticks } from "./page.js";
+import { children, isNarrow, listen, round, set, show, swallow, text, textAt, ticks } from "./page.js";
 import { centers } from "./splines.js";
 
 const HANDLE = `<g class="handle" role="slider" tabindex="0" aria-orientation="vertical"
@@ -19,7 +19,6 @@ function typed(name) {
   return html(free.includes("b") ? `${x} + <i>b</i>` : x);
 }
 
-/** The function of an edge with its numbers, in type. */
 function written(layer, [, i, o]) {
   const { f, ...numbers } = layer.functionOf(i * layer.outputs + o);
   const [c, a, b] = [numbers.c, numbers.a, numbers.b].map(v => +v.toPrecision(4));
@@ -123,7 +122,7 @@ export function edgeInspector(lab, root, network) {
     const beyond = (share, x, end) => (share > FEW
       ? `<text class="share" x="${x}" y="${floor - 8}" text-anchor="${end}">${percent(share)}</text>` : "");
     svg.querySelector(".axes").innerHTML = ticks(view.a, view.b, 6).map(x =>
-      `<text x="${px(x)}" y="${H - 12}" text-anchor="middle">${show(x)}</text>`).join("")
+      textAt(px(x), H - 12, "middle", show(x))).join("")
       + beyond(below, 4, "start") + beyond(above, W - 4, "end");
   }
 
@@ -158,8 +157,7 @@ export function edgeInspector(lab, root, network) {
 
   function switchOff() {
     lab.act(() => {
-      const gone = lab.race.switchOff(...edge);
-      if (!gone) throw new Error("Nothing would reach the output without this edge: it stays.");
+      if (!lab.race.switchOff(...edge)) throw new Error("Nothing would reach the output without this edge: it stays.");
     });
     close();
   }
@@ -186,8 +184,7 @@ export function edgeInspector(lab, root, network) {
         const step = (event.shiftKey ? 0.1 : 0.02) * (view.high - view.low);
         move(j, heights(layerOf())[j] + dy * step);
       } else return;
-      event.preventDefault();
-      event.stopPropagation();
+      swallow(event);
     },
   });
   listen(box, {
@@ -200,8 +197,7 @@ export function edgeInspector(lab, root, network) {
     focusout: () => grip ?? release(),
     keydown(event) {
       if (event.key !== "Escape") return;
-      event.preventDefault();
-      event.stopPropagation();
+      swallow(event);
       close();
     },
     cancel(event) {

@@ -7,7 +7,7 @@ import { edgeInspector } from "./inspector.js";
 import { CURVE } from "./layer.js";
 import { FAIR, FIFTH, HIDDEN, SPEEDS, page } from "./markup.js";
 import { equal } from "./numbers.js";
-import { children, copyFrom, isNarrow, keepKeys, listen, set, show, still, watch, write } from "./page.js";
+import { children, copyFrom, isNarrow, listen, mount, set, show, still, swallow, watch, widget, write } from "./page.js";
 import { Race } from "./race.js";
 import { ACTIONS, Session } from "./session.js";
 import { EXAMPLE, TASKS, makeTask, parseCSV } from "./tasks.js";
@@ -23,13 +23,10 @@ function drawChips(root, portrait) {
 }
 
 function view(model, lab, el) {
-  const large = model.get("size") !== "small", root = document.createElement("div");
+  const large = model.get("size") !== "small";
   const first = large && !document.querySelector(".kan-lab[data-size=large]");
-  root.className = "kan-view kan-lab";
+  const root = mount(el, "kan-lab", page(large, model.get("actions") ?? []));
   root.dataset.size = large ? "large" : "small";
-  root.innerHTML = page(large, model.get("actions") ?? []);
-  el.append(root);
-  keepKeys(root);
   const $ = selector => root.querySelector(selector), $$ = selector => [...root.querySelectorAll(selector)];
   const mine = { seen: false, draw, say: words => write($(".status"), words) };
   const network = networkDiagram(lab, $(".network"), box => inspector.open(box));
@@ -184,7 +181,7 @@ function view(model, lab, el) {
     if (!(high - low >= 0.01)) return lab.say("The domain needs two numbers, the second the larger one.");
     if (limit) lab.say(limit);
     else lab.publish(settings);
-    if (settings.grid_size === lab.race.settings.grid_size) lab.startAnew(); // back from an extension
+    if (settings.grid_size === lab.race.settings.grid_size) lab.start(); // back from an extension
     lab.changed();
   }
 
@@ -257,8 +254,7 @@ function view(model, lab, el) {
       const { length } = lab.race.snapshots, index = (lab.looking ?? length) + way;
       lab.look(index >= length ? null : Math.max(0, index));
     } else return;
-    event.preventDefault();
-    event.stopPropagation();
+    swallow(event);
   }
 
   // --- life
@@ -307,12 +303,4 @@ function view(model, lab, el) {
   };
 }
 
-export default () => {
-  let lab;
-  return {
-    initialize({ model }) {
-      lab = new Session(model);
-    },
-    render: ({ model, el }) => view(model, lab, el),
-  };
-};
+export default widget(Session, view);

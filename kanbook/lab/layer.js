@@ -10,13 +10,15 @@
 // All but `coef` may be absent: null. `gradient` and `free` of the network have views by the same names.
 
 import { LIBRARY, NAMES, valueOf } from "./functions.js";
-import { dot, range, rowsOf, total } from "./numbers.js";
-import { accumulate, add, addFadeSlopes, addSlopes, evaluate, silu, tabulate } from "./passes.js";
+import { addProduct, dot, range, rowsOf, total } from "./numbers.js";
+import { accumulate, addFadeSlopes, addSlopes, evaluate, silu, tabulate } from "./passes.js";
 
 export const MISSING = 0, CURVE = 1, FUNCTION = 2; // what an edge is
 const PARTS = ["coef", "splineWeight", "baseWeight", "bias", "constants"];
 
 export class Layer {
+  parts = PARTS;
+
   /**
    * From parts, or another layer, whose numbers it shares until a network takes it. Of each input:
    * `knots`. Of each edge: its `kind`, and the place of its function in NAMES. `fixed`: numbers that
@@ -33,10 +35,6 @@ export class Layer {
       bias: edges.fixed?.bias.slice() ?? new Uint8Array(outputs),
       constants: edges.fixed?.constants.slice() ?? new Uint8Array(3 * count),
     };
-  }
-
-  get parts() {
-    return PARTS;
   }
 
   copy() {
@@ -85,7 +83,6 @@ export class Layer {
     });
   }
 
-  /** A layer with these inputs and outputs of it only. */
   pick(rows, columns) {
     const edges = rows.flatMap(i => columns.map(o => i * this.outputs + o));
     const take = (values, places, width = 1) => values?.constructor.from(
@@ -100,7 +97,6 @@ export class Layer {
     });
   }
 
-  /** Values of an edge at these x. */
   curve(i, o, xs) {
     const edge = this.pick([i], [o]), t = edge.buffers([xs], xs.length);
     edge.forward(t);
@@ -131,7 +127,7 @@ export class Layer {
       if (kind[e] === CURVE) this.curveForward(t, i, e);
       else if (kind[e] === FUNCTION) this.functionForward(t, i, e);
       else t.phi[e].fill(0);
-      if (kind[e] !== MISSING) add(t.y[e % O], t.phi[e]);
+      if (kind[e] !== MISSING) addProduct(t.y[e % O], 1, t.phi[e]);
     }
   }
 

@@ -1,6 +1,6 @@
 // The rival: tanh of weighted sums, biases everywhere.
 
-import { Random, dot, range, total } from "./numbers.js";
+import { Random, addProduct, dot, range, total } from "./numbers.js";
 import { Net } from "./tape.js";
 
 /** tanh(W x + b), or the last, without tanh; the weights W are (O, I). */
@@ -99,8 +99,4 @@ function squash(row) {
 /** Slopes in tanh's inputs from those in its values. */
 function squashSlopes(values, slopes) {
   for (let s = 0; s < values.length; s++) slopes[s] *= 1 - values[s] * values[s];
-}
-
-function addProduct(row, weight, values) {
-  for (let s = 0; s < row.length; s++) row[s] += weight * values[s];
 }

@@ -33,18 +33,14 @@ export class Network extends Net {
       (own === kind ? [[l, Math.floor(e / layer.outputs), e % layer.outputs]] : [])));
   }
 
-  /** Of each layer at these samples: its inputs, the spreads of its edges, shares beyond the domains. */
+  /** The function of an edge (l, i, o), and its numbers. */
+  functionOf([l, i, o]) {
+    return this.layers[l].functionOf(i * this.layers[l].outputs + o);
+  }
+
+  /** Of each layer at these samples: its inputs and the spreads of its edges. */
   observe(x, n) {
-    const tape = this.tape(x, n);
-    tape.forward();
-    return this.layers.map((layer, l) => {
-      const { x: inputs, phi } = tape.parts[l];
-      const outside = inputs.map((values, i) => {
-        const [a, b] = layer.domain(i), rounding = 1e-6 * (b - a);
-        return values.filter(v => v < a - rounding || v > b + rounding).length / n;
-      });
-      return { inputs, spreads: phi.map(deviation), outside };
-    });
+    return this.passed(x, n).parts.map(({ x: inputs, phi }) => ({ inputs, spreads: phi.map(deviation) }));
   }
 
   /** As KANLab's trait `network`. */

@@ -23,6 +23,7 @@ export const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 export const list = values => `[${[...values].join(", ")}]`; // as in Python
 export const range = count => Array.from({ length: count }, (_, i) => i);
 
+export const ends = values => [Math.min(...values), Math.max(...values)];
 export const sum = values => values.reduce((total, value) => total + value, 0);
 
 // Loops are fast as long as all arrays that they see are of one type: these are for Float64Array.
@@ -39,14 +40,17 @@ export function dot(a, b) {
   return total;
 }
 
+/** Adds weight * values to the sums. */
+export function addProduct(sums, weight, values) {
+  for (let s = 0; s < sums.length; s++) sums[s] += weight * values[s];
+}
+
 export const evenly = (from, to, n) =>
   Float64Array.from({ length: n }, (_, p) => from + ((to - from) * p) / (n - 1));
 
-/** Mean and variance. */
 export function moments(values) {
-  let mean = 0, variance = 0;
-  for (let s = 0; s < values.length; s++) mean += values[s];
-  mean /= values.length;
+  const mean = total(values) / values.length;
+  let variance = 0;
   for (let s = 0; s < values.length; s++) variance += (values[s] - mean) ** 2;
   return [mean, variance / values.length];
 }

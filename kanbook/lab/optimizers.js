@@ -1,6 +1,5 @@
 // Losses and optimizers of both networks, which differ in their tapes only: as kanbook/training.py.
 
-/** The mean squared error. */
 export function lossOf(tape, y) {
   const out = tape.forward();
   let sum = 0;
@@ -25,7 +24,6 @@ export class Adam {
     this.v = new Float64Array(net.theta.length);
   }
 
-  /** One step at a rate, from net.gradient. */
   step(rate) {
     const { m, v, net: { theta, gradient } } = this, t = ++this.steps;
     const scale = rate / (1 - 0.9 ** t), root = Math.sqrt(1 - 0.999 ** t);
@@ -43,11 +41,7 @@ const DAMPING = 1e-3, FLOOR = 1e-6; // as in kanbook/training.py
 /** Least squares: a step goes where the sum of squares would be least, were the network linear. */
 export class LevenbergMarquardt {
   constructor(net, tape, y) {
-    this.net = net;
-    this.tape = tape;
-    this.y = y;
-    this.damping = DAMPING;
-    this.stuckAt = null;
+    Object.assign(this, { net, tape, y, damping: DAMPING, stuckAt: null });
     this.places = Int32Array.from([...net.free.keys()].filter(p => net.free[p]));
     const { length: P } = this.places;
     this.order = new Int32Array(net.theta.length).fill(-1);
@@ -84,10 +78,8 @@ export class LevenbergMarquardt {
     const { net: { theta }, places, tape, y, square, matrix, slope, total } = this, P = places.length;
     if (total === this.stuckAt) return;
     const before = theta.slice();
-    let most = 0;
-    for (let p = 0; p < P; p++) most = Math.max(most, square[p * P + p]);
-    const least = FLOOR * most || 1, scale = new Float64Array(P), move = new Float64Array(P);
-    for (let p = 0; p < P; p++) scale[p] = Math.sqrt(Math.max(square[p * P + p], least));
+    const diagonal = slope.map((_, p) => square[p * P + p]), least = FLOOR * Math.max(0, ...diagonal) || 1;
+    const scale = diagonal.map(value => Math.sqrt(Math.max(value, least))), move = new Float64Array(P);
     while (this.damping < 1e8) {
       for (let p = 0; p < P; p++) {
         for (let q = 0; q <= p; q++) matrix[p * P + q] = square[p * P + q] / scale[q] / scale[p];
@@ -112,7 +104,7 @@ export class LevenbergMarquardt {
 
 /** A = L L' in place (lower half); whether A is positive definite. */
 function cholesky(a, n) {
-  for (let p = 0; p < n; p++) {
+  for (let p = 0; p < n; p++)
     for (let q = 0; q <= p; q++) {
       let sum = a[p * n + q];
       for (let r = 0; r < q; r++) sum -= a[p * n + r] * a[q * n + r];
@@ -120,7 +112,6 @@ function cholesky(a, n) {
       else if (sum > 0) a[p * n + p] = Math.sqrt(sum);
       else return false;
     }
-  }
   return true;
 }
 

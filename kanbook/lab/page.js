@@ -1,4 +1,4 @@
-// What the views of this folder share: numbers as text, small helpers for nodes, the page's theme.
+// What the views share: numbers as text, small helpers for nodes, the page's theme.
 
 export const text = x => String(x).replace("-", "−").replace("+", "");
 export const show = x => text(Math.abs(x) < 1e-9 ? 0 : +x.toPrecision(3));
@@ -8,10 +8,9 @@ export const round = (x, digits) => +x.toFixed(digits);
 const fixed = { maximumFractionDigits: 12, useGrouping: false };
 export const plain = new Intl.NumberFormat("en", fixed).format;
 
-/** Whether a view has no room for two columns: as in lab.css. */
+/** No room for two columns: as in lab.css. */
 export const isNarrow = root => root.clientWidth < 640;
 
-/** Whether the reader wants little motion. */
 const motion = matchMedia("(prefers-reduced-motion: reduce)");
 export const still = () => motion.matches;
 
@@ -38,20 +37,45 @@ export function ticks(low, high, count) {
   return marks;
 }
 
+/** Text in a drawing; its anchor: start, middle or end. */
+export const textAt = (x, y, anchor, said) => `<text x="${x}" y="${y}" text-anchor="${anchor}">${said}</text>`;
+
 export const toggle = (name, says, style = "toggle") =>
   `<label class="${style}"><input type="checkbox" name="${name}">${says}</label>`;
 
-/** JupyterLab leaves the keys to what has the focus in here. */
-export function keepKeys(root) {
+/** Puts a view into its place in the page. JupyterLab leaves the keys to what has the focus in it. */
+export function mount(place, className, html) {
+  const root = document.createElement("div");
+  root.className = `kan-view ${className}`;
+  root.innerHTML = html;
   for (const node of root.querySelectorAll("input, select, button, textarea, summary"))
     node.dataset.lmSuppressShortcuts = "true";
+  place.append(root);
+  return root;
+}
+
+/** What anywidget wants, of a state that all views of one widget share. */
+export const widget = (State, view) => () => {
+  let state;
+  return {
+    initialize({ model }) {
+      state = new State(model);
+    },
+    render: ({ model, el }) => view(model, state, el),
+  };
+};
+
+/** Neither the page nor Jupyter sees the event. */
+export function swallow(event) {
+  event.preventDefault();
+  event.stopPropagation();
 }
 
 export function listen(node, listeners) {
   for (const name in listeners) node.addEventListener(name, listeners[name], { passive: false });
 }
 
-/** Copies the text of a text area; whether the browser allowed it. */
+/** Whether the browser allowed to copy the text of a text area. */
 export function copyFrom(area) {
   area.select();
   const copied = navigator.clipboard?.writeText(area.value) ?? Promise.reject();
@@ -77,9 +101,7 @@ function isDark(node) {
  */
 export function watch(root, resized) {
   const scheme = matchMedia("(prefers-color-scheme: dark)");
-  const follow = () => {
-    root.dataset.theme = isDark(root) ? "dark" : "light";
-  };
+  const follow = () => (root.dataset.theme = isDark(root) ? "dark" : "light");
   const themed = new MutationObserver(follow);
   for (const node of [document.documentElement, document.body]) themed.observe(node, { attributes: true });
   scheme.addEventListener("change", follow);

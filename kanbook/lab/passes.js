@@ -73,11 +73,6 @@ export function accumulate(g, first, bases, K, gradient, edge) {
   }
 }
 
-export function add(sums, values) {
-  for (let s = 0; s < sums.length; s++) sums[s] += values[s];
-}
-
-/** SiLU and its slopes. */
 export function silu(x, values, slopes) {
   for (let s = 0; s < x.length; s++) {
     const gate = 1 / (1 + Math.exp(-x[s]));

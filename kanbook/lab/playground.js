@@ -5,27 +5,17 @@ import { Curve, FIELDS, isDomain, pythonOf } from "./curve.js";
 import { path, sumOf, tabulate } from "./lines.js";
 import { clamp, dot, equal, sum } from "./numbers.js";
 import {
-  children, copyFrom, keepKeys, label, listen, plain, round, set, show, still, text, ticks, watch,
+  children, copyFrom, label, listen, mount, plain, round, set, show, still, swallow, text, textAt, ticks,
+  watch, widget,
 } from "./page.js";
-import { page } from "./playground_markup.js";
+import { HANDLES, page } from "./playground_markup.js";
 import { basis, centers, interval, uniformKnots } from "./splines.js";
 
 const digits = ([a, b]) => 3 - Math.floor(Math.log10(b - a)); // that tell a 1000th of a domain
 
-const ARIA = ["label", "valuetext", "valuenow", "valuemin", "valuemax"];
-const HANDLES = {
-  coefs: `<circle class="hit" r="22"/><path class="dot"/>`,
-  knots: `<circle class="hit" r="17" cy="4"/><path class="dot" d="M0-7L6 3V9H-6V3z"/>`,
-  probes: `<circle class="hit" r="11"/><path class="dot" d="M-6-5h12l-6 9z"/>`,
-};
-
 function view(model, curve, el) {
-  const root = document.createElement("div");
-  root.className = "kan-view kan-playground";
   const number = document.querySelectorAll(".kan-playground").length + 1; // of those on the page
-  root.innerHTML = page(Object.keys(model.get("_targets")), number);
-  el.append(root);
-  keepKeys(root);
+  const root = mount(el, "kan-playground", page(Object.keys(model.get("_targets")), number));
   const $ = selector => root.querySelector(selector);
   const svg = $("svg"), readout = $(".readout"), status = $(".status"), code = $("textarea");
   const ends = root.querySelectorAll("[type=number]");
@@ -43,9 +33,7 @@ function view(model, curve, el) {
     commit(changes);
     curve.fresh = true;
   };
-  const say = words => {
-    status.textContent = words;
-  };
+  const say = words => (status.textContent = words);
   const begin = () => { // something new, by hand
     curve.release();
     say("");
@@ -65,18 +53,8 @@ function view(model, curve, el) {
   const middle = () => (curve.now.domain[0] + curve.now.domain[1]) / 2;
   const showX = x => text(round(x, digits(curve.now.domain)));
 
-  /** The window of the plot: the domain with what fits beyond it, the heights of what is drawn. */
   function frame() {
-    const { domain: [a, b], degree: k, coefs: c, grid_size } = curve.now;
-    const w = b - a, h = w / grid_size;
-    const beyond = Math.max(((k - 1) / 2) * h + 0.04 * w, Math.min(k * h, 0.6 * w), 0.08 * w);
-    const y = [...curve.points(), ...target()].map(point => point[1]);
-    const low = Math.min(...y), high = Math.max(...y), room = 0.6 * (high - low) + 0.2;
-    box = {
-      x0: a - beyond, x1: b + beyond,
-      y0: Math.min(-1.2, low - 0.1, Math.max(Math.min(...c) - 0.1, low - room)),
-      y1: Math.max(1.2, high + 0.1, Math.min(Math.max(...c) + 0.1, high + room)),
-    };
+    box = curve.window(target());
     const labels = ticks(box.y0, box.y1, 4).map(y => label(y).length);
     pad.left = Math.max(34, 2 + 9 * Math.max(...labels));
     if (probe !== null) probe = clamp(probe, box.x0, box.x1);
@@ -87,7 +65,6 @@ function view(model, curve, el) {
     return y.map((v, i) => [(2 * i - last) / last, v]).filter(([x]) => a <= x && x <= b);
   }
 
-  /** How far the curve is from the one that was shaped by hand, in words. */
   function change() {
     const gap = curve.gap();
     return gap < 1e-9 ? "the curve is the same" : `the curve moved by up to ${show(gap)}`;
@@ -140,11 +117,9 @@ function view(model, curve, el) {
 
   function drawTicks() {
     const { x0, x1, y0, y1 } = box;
-    const write = (x, y, anchor, value) =>
-      `<text x="${x}" y="${y}" text-anchor="${anchor}">${label(value)}</text>`;
     $(".axes").innerHTML = [
-      ...ticks(y0, y1, 4).map(y => write(pad.left - 5, py(y) + 4, "end", y)),
-      ...ticks(x0, x1, width < 480 ? 4 : 8).map(x => write(px(x), height - 6, "middle", x)),
+      ...ticks(y0, y1, 4).map(y => textAt(pad.left - 5, py(y) + 4, "end", label(y))),
+      ...ticks(x0, x1, width < 480 ? 4 : 8).map(x => textAt(px(x), height - 6, "middle", label(x))),
     ].join("");
   }
 
@@ -183,17 +158,18 @@ function view(model, curve, el) {
     ]);
   }
 
-  /** The handles of one kind, where at[kind] says; `describe(i)` gives the values of ARIA. */
+  /** The handles of one kind, where at[kind] says; `describe(i)`: name, value in words, value, limits. */
   function place(kind, describe) {
-    const count = at[kind].length;
+    const count = at[kind].length, nodes = children($(`.${kind}`), count, HANDLES[kind]);
     active[kind] = clamp(active[kind], 0, Math.max(0, count - 1));
-    const nodes = children($(`.${kind}`), count,
-      `<g class="handle" role="slider" data-lm-suppress-shortcuts="true">${HANDLES[kind]}</g>`);
-    nodes.forEach((node, i) => set(node, {
-      ...Object.fromEntries(describe(i).map((value, n) =>
-        [`aria-${ARIA[n]}`, n < 2 ? value : plain(value)])),
-      "aria-orientation": kind === "coefs" ? "vertical" : "horizontal", transform: `translate(${at[kind][i]})`, tabindex: i === active[kind] ? 0 : -1,
-    }));
+    nodes.forEach((node, i) => {
+      const [name, said, now, low, high] = describe(i);
+      set(node, {
+        "aria-label": name, "aria-valuetext": said, "aria-valuenow": plain(now),
+        "aria-valuemin": plain(low), "aria-valuemax": plain(high),
+        transform: `translate(${at[kind][i]})`, tabindex: i === active[kind] ? 0 : -1,
+      });
+    });
     return nodes;
   }
 
@@ -252,13 +228,11 @@ function view(model, curve, el) {
     schedule();
   }
 
-  /** The handle that a node belongs to: its kind and its number. */
   function handleAt(node) {
     const handle = node?.closest(".handle"), group = handle?.parentNode;
     return handle && { kind: group.classList[0], index: [...group.children].indexOf(handle) };
   }
 
-  /** The position of a pointer on the drawing, and the handle that is nearest to it. */
   function under(event) {
     const corner = svg.getBoundingClientRect(), reach = event.pointerType === "mouse" ? 16 : 24;
     const x = event.clientX - corner.left, y = event.clientY - corner.top;
@@ -304,7 +278,7 @@ function view(model, curve, el) {
   };
   pointer.pointercancel = pointer.lostpointercapture = pointer.pointerup;
 
-  /** What a key does at handle i: moves it, or goes to another of its kind. */
+  /** What a key does at handle i. */
   function keys(kind, i, { key, shiftKey }) {
     const { coefs, knots: t, degree: k, domain: [a, b] } = curve.now, j = k + 1 + i;
     const [value, size, low, high, move] = {
@@ -335,8 +309,7 @@ function view(model, curve, el) {
       action = () => press(key === "y" || event.shiftKey ? "redo" : "undo");
     else if (handle && !command && !event.altKey) action = keys(handle.kind, handle.index, event);
     if (!action) return;
-    event.preventDefault(); // neither the page nor Jupyter sees the key
-    event.stopPropagation();
+    swallow(event);
     action();
   }
 
@@ -394,11 +367,6 @@ function view(model, curve, el) {
     },
   };
 
-  function onClick({ target: node }) {
-    const name = Object.keys(button).find(name => button[name] === node);
-    if (name) press(name);
-  }
-
   function press(name) {
     if (name === "descend" && descent) return curve.release();
     begin();
@@ -407,7 +375,7 @@ function view(model, curve, el) {
     schedule();
   }
 
-  /** Gradient descent on the mean squared error, one step a frame, as fast as is safe. */
+  /** One step a frame. */
   function descend() {
     const name = model.get("target"), { knots } = curve.now, descended = curve.descent(target());
     let steps = 0;
@@ -439,7 +407,8 @@ function view(model, curve, el) {
     schedule();
   });
   listen(svg, pointer);
-  listen(root, { keydown: onKey, focusin: onFocus, focusout: onBlur, input: onInput, change: onDomain, click: onClick });
+  listen(root, { keydown: onKey, focusin: onFocus, focusout: onBlur, input: onInput, change: onDomain });
+  for (const name in button) button[name].addEventListener("click", () => press(name));
   for (const name of [...FIELDS, "target", "show_basis", "show_sum", "weighted"])
     model.on(`change:${name}`, schedule);
   return () => {
@@ -449,12 +418,4 @@ function view(model, curve, el) {
   };
 }
 
-export default () => {
-  let curve;
-  return {
-    initialize({ model }) {
-      curve = new Curve(model);
-    },
-    render: ({ model, el }) => view(model, curve, el),
-  };
-};
+export default widget(Curve, view);

@@ -6,6 +6,15 @@ import { toggle } from "./page.js";
 const slider = (name, label, min, max) => `<label>${label}
   <input type="range" name="${name}" aria-label="${label}" min="${min}" max="${max}"><b></b></label>`;
 const buttons = names => names.map(name => `<button type="button">${name}</button>`).join("");
+
+const handle = (parts, way) => `<g class="handle" role="slider" aria-orientation="${way}"
+  data-lm-suppress-shortcuts="true">${parts}</g>`;
+export const HANDLES = {
+  coefs: handle(`<circle class="hit" r="22"/><path class="dot"/>`, "vertical"),
+  knots: handle(`<circle class="hit" r="17" cy="4"/><path class="dot" d="M0-7L6 3V9H-6V3z"/>`, "horizontal"),
+  probes: handle(`<circle class="hit" r="11"/><path class="dot" d="M-6-5h12l-6 9z"/>`, "horizontal"),
+};
+
 export const page = (targets, number) => `
 <svg role="group" aria-label="Spline ${number}, its coefficients and knots as sliders">
   <g class="axes"></g>

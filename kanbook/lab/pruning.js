@@ -26,10 +26,9 @@ export function keep(net, x, n, alive) {
   if (!range(widths[last + 1]).every(o => some(last, into(last, o)))) return null;
   const nodes = widths.map((width, l) =>
     range(width).filter(h => l === 0 || l > last || some(l, from(l, h))));
-  const tape = net.tape(x, n);
-  tape.forward();
+  const { parts } = net.passed(x, n);
   return new Network(net.layers.map((layer, l) =>
-    thinned(layer, tape.parts[l].phi, alive[l], nodes[l], nodes[l + 1])));
+    thinned(layer, parts[l].phi, alive[l], nodes[l], nodes[l + 1])));
 }
 
 /** A layer with the edges that are alive between these inputs and outputs; phi: the values of all. */

@@ -28,7 +28,6 @@ const digits = value => String(+value.toPrecision(2));
 export class Race {
   constructor(settings = {}, { points = null, portrait = null, network = null } = {}) {
     this.settings = { ...DEFAULTS, ...settings };
-    this.portrait = portrait;
     this.task = makeTask(this.settings.task, { seed: this.settings.seed, points, portrait });
     const hidden = this.settings.widths.slice(1, -1);
     this.settings.widths = [this.task.inputs, ...hidden, 1];
@@ -53,7 +52,7 @@ export class Race {
   /** Fresh buffers and optimizers, after a network or its shape has changed. */
   restart({ kan = true, mlp = true } = {}) {
     const { task } = this;
-    const make = net => this.fresh({ net, tape: net.tape(task.x, task.n), test: net.tape(task.testX, task.testN) });
+    const make = net => this.fresh({ net, tape: net.tape(task.x, task.n), test: this.testTape(net) });
     if (kan) this.kanState = make(this.kan);
     if (mlp) this.mlpState = make(this.mlp);
   }
@@ -89,7 +88,7 @@ export class Race {
       this.move(this.mlpState, this.rate(this.mlpSteps), 0);
       this.mlpSteps++;
       const entry = this.history.step.indexOf(this.mlpSteps);
-      if (entry >= 0) this.history.mlp[entry] = this.error(this.mlpState);
+      if (entry >= 0) this.history.mlp[entry] = this.error(this.mlpState.test);
     }
     this.seconds.kan += (middle - start) / 1000;
     this.seconds.mlp += (performance.now() - middle) / 1000;
@@ -123,12 +122,16 @@ export class Race {
   // --- what is known of it
 
   /** The root mean squared error on the test data, in units of their spread. */
-  error({ test }) {
+  error(test) {
     return Math.sqrt(lossOf(test, this.task.testY)) / this.task.spread;
   }
 
   errors() {
-    return { kan: this.error(this.kanState), mlp: this.error(this.mlpState) };
+    return { kan: this.error(this.kanState.test), mlp: this.error(this.mlpState.test) };
+  }
+
+  testTape(net) {
+    return net.tape(this.task.testX, this.task.testN);
   }
 
   record() {
@@ -139,8 +142,7 @@ export class Race {
       for (const name in history) history[name] = history[name].filter((_, p) => p % 2 === 0);
       this.every *= 2;
     }
-    const space = this.every * (ENTRIES / SNAPSHOTS);
-    if (steps % space === 0) {
+    if (steps % (this.every * (ENTRIES / SNAPSHOTS)) === 0) {
       const { kan, mlp, seconds, settings, fadeStart, events } = this;
       this.snapshots.push({ step: steps, kan: kan.copy(), mlp: mlp.copy(), seconds: { ...seconds }, settings, fadeStart, events: events.length });
     }
@@ -148,9 +150,8 @@ export class Race {
   }
 
   view(index) {
-    const { kan, mlp, step } = this.snapshots[index], { task } = this;
-    const error = net => Math.sqrt(lossOf(net.tape(task.testX, task.testN), task.testY)) / task.spread;
-    return { step, kan, mlp, errors: { kan: error(kan), mlp: error(mlp) } };
+    const { kan, mlp, step, seconds } = this.snapshots[index], error = net => this.error(this.testTape(net));
+    return { step, kan, mlp, seconds, errors: { kan: error(kan), mlp: error(mlp) } };
   }
 
   /** Why something cannot be done now, a sentence; null if it can. */
@@ -197,11 +198,11 @@ export class Race {
   /** Do something to the KAN; says in the event what became of the error. */
   change(name, text, act) {
     this.remember();
-    const before = this.error(this.kanState);
+    const before = this.error(this.kanState.test);
     this.kan = act();
     this.event(name, "");
     this.restart();
-    const after = this.error(this.kanState);
+    const after = this.error(this.kanState.test);
     this.events.at(-1).text = `${typeof text === "function" ? text() : text}, test error ${digits(before)} to ${digits(after)}`;
     this.record();
   }
@@ -266,7 +267,6 @@ export class Race {
     return [...tried, ...dropped].map(({ start, loss, net }) => ({ name: start.name, r2: start.r2, loss: Math.sqrt(loss) / spread, net }));
   }
 
-  /** What an edge is called. */
   edgeName(l, i, o) {
     const from = l === 0 ? this.task.names[i] : `node ${i + 1}`, last = l === this.kan.layers.length - 1;
     return `from ${from} to ${last ? "the output" : `node ${o + 1}`}`;
@@ -303,20 +303,15 @@ export class Race {
     if (this.past.length > 30) this.past.shift();
   }
 
-  get canUndo() {
-    return this.past.length > 0;
-  }
-
-  /** Back to before the last thing that was done. */
+  /** Back to before the last thing that was done; whether there was one. */
   undo() {
-    if (!this.canUndo) return false;
+    if (!this.past.length) return false;
     Object.assign(this, this.past.pop(), { stopped: "" });
     this.resumed = this.steps;
     this.restart();
     return true;
   }
 
-  /** Go on from a snapshot. */
   rewind(index) {
     this.remember();
     const { step, kan, mlp, seconds, settings, fadeStart, events } = this.snapshots[index];

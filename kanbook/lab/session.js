@@ -28,8 +28,8 @@ const bytes = base64 => (base64 ? Uint8Array.from(atob(base64), c => c.charCodeA
 
 export class Session {
   constructor(model) {
-    this.scripted = model.get("task");
     this.model = model;
+    this.scripted = model.get("task");
     this.views = new Set();
     this.playing = false;
     this.job = null; // what is worked on in place of training: a generator, and who hears of it
@@ -39,13 +39,10 @@ export class Session {
     this.version = 0; // counts what was done by hand
     this.whole = true; // whether the next picture is drawn at once, not part by part
     this.message = "";
-    this.given = model.get("network"); // a network that Python shows, or null
-    this.start();
+    this.start(model.get("network"));
     for (const name of [...Object.keys(DEFAULTS), "points"]) model.on(`change:${name}`, () => this.later());
     model.on("change:network", () => {
-      if (model.get("network") === this.sent) return;
-      this.given = model.get("network");
-      this.start();
+      if (model.get("network") !== this.sent) this.start(model.get("network"));
     });
     model.on("change:playing", () => model.get("playing") !== this.playing && this.do("play"));
   }
@@ -54,16 +51,12 @@ export class Session {
     return Object.fromEntries(Object.keys(DEFAULTS).map(name => [name, this.model.get(name)]));
   }
 
-  /** A new race by the traits. */
-  start() {
+  /** A new race by the traits; of a network that Python shows, if there is one. */
+  start(network = null) {
+    this.given = network;
     this.points = this.model.get("points");
     this.portrait = bytes(this.model.get("_portrait"));
-    this.take(new Race(this.settings, { points: this.points, portrait: this.portrait, network: this.given }));
-  }
-
-  startAnew() {
-    this.given = null;
-    this.start();
+    this.take(new Race(this.settings, { points: this.points, portrait: this.portrait, network }));
   }
 
   take(race) {
@@ -93,7 +86,7 @@ export class Session {
       const old = this.race.settings, wanted = Object.entries(this.settings);
       const changes = wanted.filter(([name, value]) => !equal(value, old[name]));
       const otherPoints = !equal(this.model.get("points"), this.points);
-      if (otherPoints || changes.some(([name]) => !LIVE.includes(name))) this.startAnew();
+      if (otherPoints || changes.some(([name]) => !LIVE.includes(name))) this.start();
       else if (changes.length) this.act(() => this.race.set(Object.fromEntries(changes)));
     });
   }
@@ -121,7 +114,6 @@ export class Session {
     this.wake();
   }
 
-  /** Do what the race notes as an event, and say what it did. */
   act(what) {
     this.cancel();
     this.looking = null;
@@ -161,12 +153,12 @@ export class Session {
       undo: () => this.undo(),
       reset: () => {
         this.publish({ fade: false });
-        this.start();
+        this.start(this.given);
         this.say("the same start again");
       },
       seed: () => {
         this.publish({ fade: false, seed: settings.seed + 1 });
-        this.startAnew();
+        this.start();
         this.say(`a start from seed ${settings.seed + 1}`);
       },
       seeds: () => this.five(),
@@ -175,8 +167,8 @@ export class Session {
   }
 
   undo() {
-    const { events, canUndo } = this.race;
-    if (!canUndo) return this.say("There is nothing to undo.");
+    const { events, past } = this.race;
+    if (!past.length) return this.say("There is nothing to undo.");
     this.act(() => this.race.undo());
     const gone = events[this.race.events.length];
     this.say(gone ? `undone: ${ACTIONS[gone.name]?.[0] ?? "a change by hand"}` : "undone");
@@ -233,7 +225,6 @@ export class Session {
     return this.others.filter(race => race.steps < goal).sort((a, b) => a.steps - b.steps)[0];
   }
 
-  /** A few steps, and between them what the script says. */
   train(end) {
     for (let n = 0; n < this.model.get("speed") && performance.now() < end; n++) {
       while (this.script.length && this.script[0][0] <= this.race.steps) this.do(this.script.shift()[1]);
@@ -292,7 +283,7 @@ export class Session {
   /** The networks and errors that are shown; between two pictures of the whole, the last errors noted. */
   shown(whole) {
     const { race, looking } = this, { kan, mlp } = race.history;
-    if (looking !== null) return { ...race.view(looking), seconds: race.snapshots[looking].seconds };
+    if (looking !== null) return race.view(looking);
     const errors = whole ? race.errors() : { kan: kan.at(-1), mlp: mlp.at(-1) };
     return { kan: race.kan, mlp: race.mlp, errors, step: race.steps, seconds: race.seconds };
   }

@@ -1,17 +1,16 @@
-// From curves to formulas, as kanbook/snapping.py: a function with a name in the place of a curve, where
-// the whole network stays as good. What takes long is a generator that yields while it works, so that
-// a page can go on; `yield*` hands that through.
+// From curves to formulas, as kanbook/snapping.py: a function in the place of a curve, where the network
+// stays as good. What takes long is a generator that yields while it works, so that a page can go on.
 
 import { candidates } from "./functions.js";
 import { extendGrid } from "./grids.js";
 import { CURVE, FUNCTION, Layer, MISSING } from "./layer.js";
 import { Network } from "./network.js";
-import { deviation, moments, range, rowsOf, sum } from "./numbers.js";
+import { deviation, ends, moments, range, rowsOf, sum } from "./numbers.js";
 import { LevenbergMarquardt, lossOf } from "./optimizers.js";
 import { keep } from "./pruning.js";
 import { SEARCH } from "./search.js"; // the numbers of kanbook/snapping.py, which bundle.py writes
 
-const sortBy = (list, key) => list.sort((a, b) => key(a) - key(b)); // stable
+const sortBy = (list, key) => list.sort((a, b) => key(a) - key(b));
 
 /** A copy whose edges may be functions: every layer has a bias. */
 export function named(net) {
@@ -44,14 +43,6 @@ export function* refit(net, data, steps) {
   }
   const loss = lossOf(tape, data.y);
   return Number.isFinite(loss) ? loss : Infinity;
-}
-
-/** Run a generator to its end. */
-export function finish(work) {
-  for (;;) {
-    const { done, value } = work.next();
-    if (done) return value;
-  }
 }
 
 // --- as good as the curves
@@ -103,10 +94,7 @@ export class Standard {
   score(loss, net) {
     const { n } = this.data, { noisy_floor, clean_floor, clean_weight } = SEARCH;
     const [weight, floor] = this.noisy ? [n, noisy_floor] : [clean_weight, clean_floor];
-    const prices = sum(net.edges(FUNCTION).map(([l, i, o]) => {
-      const layer = net.layers[l];
-      return layer.functionOf(i * layer.outputs + o).f.price;
-    }));
+    const prices = sum(net.edges(FUNCTION).map(edge => net.functionOf(edge).f.price));
     return weight * Math.log(loss / this.spread + floor) + Math.log(n) * (net.count() + prices);
   }
 
@@ -135,8 +123,7 @@ function neighborsAgree({ x, n }, residuals) {
 
 /** Whether edges into a node almost take each other away. */
 function cancels(net, { x, n }) {
-  const tape = net.tape(x, n);
-  tape.forward();
+  const tape = net.passed(x, n);
   return net.layers.some((layer, l) => {
     const { phi, y } = tape.parts[l];
     return y.some((values, o) => {
@@ -175,12 +162,11 @@ function* peel(net, data, standard, parts) {
 function normalized(net, { x, n }) {
   net = named(net);
   net.layers.slice(0, -1).forEach((layer, l) => {
-    const following = net.layers[l + 1], { outputs: O } = layer, tape = net.tape(x, n);
+    const following = net.layers[l + 1], { outputs: O } = layer;
     if (following.baseWeight) return; // a fixed function, which cannot move
-    tape.forward();
-    tape.parts[l].y.forEach((values, o) => {
+    net.passed(x, n).parts[l].y.forEach((values, o) => {
       if (range(following.outputs).some(p => following.kind[o * following.outputs + p] === FUNCTION)) return;
-      const low = Math.min(...values), high = Math.max(...values);
+      const [low, high] = ends(values);
       const center = (high + low) / 2, half = Math.max(high - low, 1e-12) / 2;
       for (let i = 0; i < layer.inputs; i++) {
         const e = i * O + o;
@@ -197,12 +183,10 @@ function normalized(net, { x, n }) {
 
 // --- snap
 
-/** What is known of an edge's curve: fitted functions by falling R^2. */
+/** Functions fitted to an edge's curve by falling R^2. */
 function curveCandidates(net, [l, i, o], data) {
-  const tape = net.tape(data.x, data.n);
-  tape.forward();
-  const values = tape.parts[l].x[i], some = values.subarray(0, SEARCH.points);
-  const points = Float64Array.of(...some, Math.min(...values), Math.max(...values));
+  const values = net.passed(data.x, data.n).parts[l].x[i], some = values.subarray(0, SEARCH.points);
+  const points = Float64Array.of(...some, ...ends(values));
   return candidates(points, net.layers[l].curve(i, o, points));
 }
 
@@ -240,7 +224,7 @@ function* children(state, edge, data, standard) {
     .map(({ net, loss, score, start }) => ({ net, loss, score, snaps: [...state.snaps, { edge, name: start.name }] }));
 }
 
-/** Edge by edge; keep the best few networks. */
+/** Edge by edge, with the best few networks. */
 function* search(first, order, data, standard) {
   let states = [{ ...first, net: first.net.copy(), score: Infinity, snaps: [] }];
   for (const [number, edge] of order.entries()) {

@@ -33,7 +33,6 @@ export function alive(x, t, k, j, values, slopes, at = 0) {
   }
 }
 
-/** All basis functions at x. */
 export function basis(x, t, k, j = interval(x, t, k)) {
   const all = new Float64Array(t.length - 1 - k), values = new Float64Array(k + 1);
   if (j < 0) return all;

@@ -4,12 +4,11 @@ import { rowsOf, sum } from "./numbers.js";
 
 /** A layer has arrays of numbers, by the names in `parts`; of each, `free` says what may change. */
 export class Net {
-  /** Of layers that belong to no other network. */
   constructor(layers) {
     this.assemble(layers);
   }
 
-  /** Take these layers, and all their numbers into one array. */
+  /** Take these layers, which no other network may have, and all their numbers into one array. */
   assemble(layers) {
     const length = sum(layers.flatMap(layer => layer.parts.map(part => layer[part]?.length ?? 0)));
     this.layers = layers;
@@ -51,8 +50,15 @@ export class Net {
     return new Tape(this, x, n);
   }
 
+  /** The same after a pass forward. */
+  passed(x, n) {
+    const tape = this.tape(x, n);
+    tape.forward();
+    return tape;
+  }
+
   predict(x, n) {
-    return this.tape(x, n).forward();
+    return this.passed(x, n).output;
   }
 
   copy() {

@@ -1,6 +1,6 @@
 // What networks learn in the KAN Lab: samples to train on, others to test on.
 
-import { Random, clamp, deviation, evenly, moments, range } from "./numbers.js";
+import { Random, clamp, deviation, ends, evenly, moments, range } from "./numbers.js";
 
 const ZIGZAG = [[-1, 0.1], [-0.72, 0.85], [-0.55, -0.6], [-0.2, 0.45], [-0.08, -0.75], [0.31, 0.9], [0.48, -0.2],
   [0.77, 0.55], [1, -0.5]]; // as kanbook.tasks
@@ -93,7 +93,7 @@ export const EXAMPLE = range(60).map(i => { // a swing that dies away
 
 function fromTable(points) {
   const inputs = points[0].length - 1, column = i => points.map(row => row[i]);
-  const scale = range(inputs).map(i => [Math.min(...column(i)), Math.max(...column(i))]);
+  const scale = range(inputs).map(i => ends(column(i)));
   const [mean, variance] = moments(column(inputs)), spread = Math.sqrt(variance);
   const part = rows => [
     Float64Array.from(scale.flatMap(([low, high], i) => rows.map(row => (2 * (row[i] - low)) / (high - low) - 1))),

@@ -19,6 +19,17 @@ for (const name of {MODULES})
   Object.assign(globalThis, await import(`./${{name}}.js`));
 globalThis.samplesOf = ({{ x, y }}) =>
   ({{ x: Float64Array.from(x), y: Float64Array.from(y), n: y.length }});
+globalThis.finish = work => {{
+  for (;;) {{
+    const {{ done, value }} = work.next();
+    if (done) return value;
+  }}
+}};
+globalThis.outsideOf = (kan, {{ x, n }}) => kan.observe(x, n).map(({{ inputs }}, l) => {{
+  const outside = (values, [a, b], rounding = 1e-6 * (b - a)) =>
+    values.filter(v => v < a - rounding || v > b + rounding).length / n;
+  return inputs.map((values, i) => outside(values, kan.layers[l].domain(i)));
+}});
 const {{ work, cases }} = JSON.parse(readFileSync(0, "utf8"));
 const run = (0, eval)(work), found = [];
 for (const one of cases) found.push(await run(one));
@@ -30,7 +41,9 @@ process.stdout.write(JSON.stringify(found, plain));
 def run(work, cases):
     """What a function, a JavaScript expression, gives for each case: JSON in, JSON out.
 
-    It finds all that the modules export among its global names, and ``samplesOf(case)``.
+    It finds all that the modules export among its global names, and ``samplesOf(case)``,
+    ``finish``, which runs a generator to its end, and ``outsideOf(kan, task)``: by layer and input,
+    the share of samples beyond the domain.
     """
     node, _ = compute_driver_executable()
     options = ["--no-warnings", "--input-type=module", "--eval", PROGRAM]

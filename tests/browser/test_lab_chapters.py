@@ -13,7 +13,7 @@ RUN = """([settings, actions]) => {
     const before = race.errors();
     if (action === "fade") race.set({ fade: true });
     else if (action) race[action]();
-    const { outside } = race.kan.observe(race.task.x, race.task.n).at(-1);
+    const outside = outsideOf(race.kan, race.task).at(-1);
     const counts = { count: race.kan.count(), mlpCount: race.mlp.count() };
     notes.push({ ...before, ...counts, after: race.errors().kan,
       edges: race.kan.layers.reduce((sum, layer) => sum + layer.kind.filter(one => one).length, 0),

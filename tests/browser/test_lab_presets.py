@@ -10,7 +10,7 @@ from kanbook.lab import PRESETS, KANLab
 
 RUN = """([settings, until]) => {
   const race = new Race(settings), script = [...settings.script], notes = {};
-  const beyond = () => race.kan.observe(race.task.x, race.task.n).slice(1).map(one => one.outside);
+  const beyond = () => outsideOf(race.kan, race.task).slice(1);
   for (; race.steps < until; race.step()) {
     while (script[0]?.[0] === race.steps) {
       const [, action] = script.shift();
