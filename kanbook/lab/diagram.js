@@ -68,8 +68,8 @@ export function networkDiagram(lab, svg, open) {
     const count = plan.boxes.length, lines = children(wires, count, "<path/>");
     const groups = children(edges, count, BOX);
     boxes = plan.boxes.map((box, n) => {
-      const [rect, values, knots, curve, beyond, share, name] = groups[n].children;
-      const parts = { group: groups[n], line: lines[n], rect, values, knots, curve, beyond, share, name };
+      const [, values, knots, curve, beyond, share, name] = groups[n].children;
+      const parts = { group: groups[n], line: lines[n], values, knots, curve, beyond, share, name };
       return { ...box, parts, coef: kan.layers[box.l].coefOf(box.i, box.o).slice() };
     });
     for (const box of boxes) box.start = calm ? box : origin(box, before);

@@ -77,8 +77,6 @@ export function formulaOf(net, task) {
   return { text: write(net, task, PYTHON), html: write(net, task, PRINT) };
 }
 
-// --- Python
-
 /** Lines that bring inputs to [-1, 1], and what stands before and after a result to bring it back. */
 function scaling({ scale, targetScale }) {
   if (!scale) return { inputs: [], result: text => text };

@@ -7,9 +7,8 @@ import { ends, evenly, moments } from "./numbers.js";
  * chosen where c and d could not do the same; beyond `domain` the value is NaN, so no fit can lead
  * there; `signs` are those of a where it is not free; `price`: what it counts for beside its numbers.
  */
-function define(f, slope, [text, html], { free = "ab", domain = [-Infinity, Infinity], signs = [1], price = 1 } = {}) {
-  return { f, slope, text, html, free, domain, signs, price };
-}
+const define = (f, slope, [text, html], options) =>
+  ({ f, slope, text, html, free: "ab", domain: [-Infinity, Infinity], signs: [1], price: 1, ...options });
 
 const POSITIVE = { free: "b", domain: [0, Infinity], signs: [1, -1] };
 const bare = u => /^(<i>\w+<\/i>|\w+)$/.test(u), within = u => (bare(u) ? u : `(${u})`);

@@ -204,7 +204,6 @@ function view(model, lab, el) {
     }
   }
 
-  /** Where something lies on the axis: steps or seconds. */
   const placeOf = ({ step, seconds }) => (unit === "steps" ? step : seconds.kan);
 
   /** The snapshot nearest to a place; at the end, what is now. */
@@ -256,8 +255,6 @@ function view(model, lab, el) {
     } else return;
     swallow(event);
   }
-
-  // --- life
 
   function resize() {
     const width = $(".race").clientWidth, beside = !isNarrow(root), { inputs } = lab.race.task;

@@ -37,10 +37,6 @@ export class Layer {
     };
   }
 
-  copy() {
-    return new Layer(this);
-  }
-
   get grid_size() {
     return this.size - this.degree;
   }
@@ -156,11 +152,7 @@ export class Layer {
     for (let s = 0; s < t.n; s++) phi[s] = c * valueOf(f, a * x[s] + b);
   }
 
-  /**
-   * From the slopes of the loss in the sums, t.gy, those in the inputs, gx, unless it is null, and
-   * those in the layer's own numbers, added to `gradient`. With `fade` > 0 the loss has
-   * fade * sqrt(variance + 1e-6) of every edge besides.
-   */
+  /** From the loss's slopes in the sums, t.gy: those in the inputs, to gx (or null), and in `gradient`. */
   backward(t, gx, fade) {
     const { outputs: O, kind, gradient } = this;
     gx?.forEach(row => row.fill(0));
@@ -202,10 +194,7 @@ export class Layer {
     slopes.forEach((slope, part) => (this.gradient.constants[3 * e + part] += slope));
   }
 
-  /**
-   * Calls put(place in theta, slope) with the slopes of the network's output at sample s in all free
-   * numbers, by rising place, after a backward pass from 1.
-   */
+  /** After a backward pass from 1: put(place, slope of the output at sample s), by rising place in theta. */
   row(t, s, put) {
     const { outputs: O, size, splineWeight, at, free } = this, K = this.degree + 1;
     const curves = [...this.kind.keys()].filter(e => this.kind[e] === CURVE);

@@ -13,10 +13,6 @@ class Dense {
     this.inputs = weights.length / biases.length;
   }
 
-  copy() {
-    return new Dense(this);
-  }
-
   refresh() {
     this.free.weights.fill(1);
     this.free.biases.fill(1);
@@ -96,7 +92,6 @@ function squash(row) {
   for (let s = 0; s < row.length; s++) row[s] = Math.tanh(row[s]);
 }
 
-/** Slopes in tanh's inputs from those in its values. */
 function squashSlopes(values, slopes) {
   for (let s = 0; s < values.length; s++) slopes[s] *= 1 - values[s] * values[s];
 }

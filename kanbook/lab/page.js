@@ -75,7 +75,7 @@ export function listen(node, listeners) {
   for (const name in listeners) node.addEventListener(name, listeners[name], { passive: false });
 }
 
-/** Whether the browser allowed to copy the text of a text area. */
+/** Copies the text of a text area; whether the browser allowed it. */
 export function copyFrom(area) {
   area.select();
   const copied = navigator.clipboard?.writeText(area.value) ?? Promise.reject();
@@ -95,10 +95,7 @@ function isDark(node) {
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-/**
- * Keeps the theme of `root` that of the page, and calls `resized` at each new size: at first once it
- * is put into the page. Returns what ends both.
- */
+/** Keeps the theme of `root` that of the page, calls `resized` at each new size; returns what ends both. */
 export function watch(root, resized) {
   const scheme = matchMedia("(prefers-color-scheme: dark)");
   const follow = () => (root.dataset.theme = isDark(root) ? "dark" : "light");

@@ -398,8 +398,6 @@ function view(model, curve, el) {
     descent = requestAnimationFrame(next);
   }
 
-  // --- life
-
   const unwatch = watch(root, () => {
     width = root.clientWidth;
     height = Math.round(clamp(0.62 * width, 290, 430));

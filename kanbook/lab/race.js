@@ -52,7 +52,7 @@ export class Race {
   /** Fresh buffers and optimizers, after a network or its shape has changed. */
   restart({ kan = true, mlp = true } = {}) {
     const { task } = this;
-    const make = net => this.fresh({ net, tape: net.tape(task.x, task.n), test: this.testTape(net) });
+    const make = net => this.fresh({ net, tape: net.tape(task.x, task.n), test: net.tape(task.testX, task.testN) });
     if (kan) this.kanState = make(this.kan);
     if (mlp) this.mlpState = make(this.mlp);
   }
@@ -130,10 +130,6 @@ export class Race {
     return { kan: this.error(this.kanState.test), mlp: this.error(this.mlpState.test) };
   }
 
-  testTape(net) {
-    return net.tape(this.task.testX, this.task.testN);
-  }
-
   record() {
     const { history, steps } = this, { kan, mlp } = this.errors();
     const entry = { step: steps, kan, mlp: this.mlpSteps < steps ? null : mlp, kanSeconds: this.seconds.kan, mlpSeconds: this.seconds.mlp };
@@ -150,7 +146,8 @@ export class Race {
   }
 
   view(index) {
-    const { kan, mlp, step, seconds } = this.snapshots[index], error = net => this.error(this.testTape(net));
+    const { kan, mlp, step, seconds } = this.snapshots[index], { testX, testN } = this.task;
+    const error = net => this.error(net.tape(testX, testN));
     return { step, kan, mlp, seconds, errors: { kan: error(kan), mlp: error(mlp) } };
   }
 
@@ -257,9 +254,7 @@ export class Race {
     this.restart({ kan: false });
   }
 
-  // --- formulas
-
-  /** Functions for an edge, the best first: { name, r2, loss }, the loss that of the network with it. */
+  /** Functions for an edge, the best first: { name, r2, loss, net }, the network with it and its error. */
   *rank(l, i, o) {
     const standard = yield* new Standard(this.task).measure(this.kan, 0);
     const { tried, dropped } = yield* tryEdge({ net: named(this.kan), loss: standard.best }, [l, i, o], this.task, standard);
@@ -278,18 +273,13 @@ export class Race {
     this.change("snap", text, () => net.copy());
   }
 
-  /**
-   * Snap all curves, if the whole is as good then; else nothing changes. Yields { done, of, edge } now
-   * and then; returns { complete, text }.
-   */
+  /** Snap all curves or none. Yields { done, of, edge } now and then; returns { complete, text }. */
   *snapAll() {
     const { complete, net } = yield* snapAll(this.kan, this.task), left = net.edges(CURVE).length;
     if (complete) this.change("snap", "all edges are functions now", () => net);
     const why = left ? `for ${left === 1 ? "one edge" : `${left} edges`} no function is as good as the curve` : "the curves are better";
     return { complete, text: complete ? "" : `No formula found: ${why}. Fade, prune and extend first, or snap single edges.` };
   }
-
-  // --- back
 
   /** All that changes, so that undo can go back to it. */
   get state() {
@@ -303,12 +293,15 @@ export class Race {
     if (this.past.length > 30) this.past.shift();
   }
 
+  resume(state) {
+    Object.assign(this, state, { stopped: "", resumed: state.steps });
+    this.restart();
+  }
+
   /** Back to before the last thing that was done; whether there was one. */
   undo() {
     if (!this.past.length) return false;
-    Object.assign(this, this.past.pop(), { stopped: "" });
-    this.resumed = this.steps;
-    this.restart();
+    this.resume(this.past.pop());
     return true;
   }
 
@@ -317,11 +310,10 @@ export class Race {
     const { step, kan, mlp, seconds, settings, fadeStart, events } = this.snapshots[index];
     const kept = this.history.step.filter(at => at <= step).length;
     for (const name in this.history) this.history[name].length = kept;
-    Object.assign(this, { kan: kan.copy(), mlp: mlp.copy(), seconds: { ...seconds }, settings, fadeStart, stopped: "" });
-    this.steps = this.mlpSteps = this.resumed = step;
-    this.events = this.events.slice(0, events);
-    this.snapshots = this.snapshots.slice(0, index + 1);
-    this.restart();
+    this.resume({
+      kan: kan.copy(), mlp: mlp.copy(), seconds: { ...seconds }, settings, fadeStart, steps: step, mlpSteps: step,
+      events: this.events.slice(0, events), snapshots: this.snapshots.slice(0, index + 1),
+    });
   }
 
   // --- as text, for links: JSON, deflated, in the letters that a link may have
@@ -341,8 +333,7 @@ export class Race {
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
     const { kan, mlp, settings, points, ...rest } = JSON.parse(await new Response(stream).text());
     const race = new Race(settings, { points, portrait });
-    Object.assign(race, rest, { kan: Network.from(kan), mlp: MLP.from(mlp), snapshots: [], resumed: rest.steps });
-    race.restart();
+    race.resume({ ...rest, kan: Network.from(kan), mlp: MLP.from(mlp), snapshots: [] });
     return race;
   }
 }

@@ -181,8 +181,6 @@ function normalized(net, { x, n }) {
   return net;
 }
 
-// --- snap
-
 /** Functions fitted to an edge's curve by falling R^2. */
 function curveCandidates(net, [l, i, o], data) {
   const values = net.passed(data.x, data.n).parts[l].x[i], some = values.subarray(0, SEARCH.points);
@@ -190,10 +188,7 @@ function curveCandidates(net, [l, i, o], data) {
   return candidates(points, net.layers[l].curve(i, o, points));
 }
 
-/**
- * All functions get a short refit in the place of an edge's curve, the better ones a longer. Returns
- * the tried, best score first in each round: { start, net, loss, kept }.
- */
+/** All functions get a short refit in the place of a curve, the better ones a longer; best first. */
 export function* tryEdge(state, edge, data, standard) {
   let tried = [];
   for (const start of curveCandidates(state.net, edge, data)) {
@@ -243,10 +238,7 @@ function* search(first, order, data, standard) {
   return states[0];
 }
 
-/**
- * Snap all curves: as kanbook.formulas.snap. Data: { x, y, n }. Yields { done, of, edge } now and then;
- * returns { net, loss, best, complete, snaps }, `best` the loss of the curves.
- */
+/** As kanbook.formulas.snap. Returns { net, loss, best, complete, snaps }, `best` the loss of the curves. */
 export function* snapAll(net, data) {
   const standard = yield* new Standard(data).measure(net, SEARCH.doublings);
   net = yield* peel(yield* peel(standard.net, data, standard, "nodes"), data, standard, "edges");

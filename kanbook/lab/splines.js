@@ -134,10 +134,7 @@ const GAUSS = [
   [0.932469514203152, 0.1713244923791704],
 ].flatMap(([x, w]) => [[-x, w], [x, w]]);
 
-/**
- * Coefficients on knots t, degree k, of the best approximations of curves with the same `knots` and
- * degree on the whole domain.
- */
+/** Coefficients on knots t, degree k, of the best approximations on the whole domain of these curves. */
 export function refine(curves, knots, degree, t, k = degree) {
   const start = t[k], end = t[t.length - 1 - k], x = [], weights = [];
   const breaks = [...knots, ...t].map(x => Math.min(Math.max(x, start), end)).sort((a, b) => a - b);

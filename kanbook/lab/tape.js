@@ -62,7 +62,7 @@ export class Net {
   }
 
   copy() {
-    return new this.constructor(this.layers.map(layer => layer.copy()));
+    return new this.constructor(this.layers.map(layer => new layer.constructor(layer)));
   }
 }
 
