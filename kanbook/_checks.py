@@ -45,11 +45,6 @@ def check_number(
         raise ValueError(f"{name}={value!r}; expected a {expected}")
 
 
-def check_flag(name: str, value: bool) -> None:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name}={value!r}; expected True or False")
-
-
 def check_dtype(dtype: torch.dtype | None) -> None:
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise TypeError(f"dtype={dtype!r}; expected a floating-point torch.dtype, or None")

@@ -43,11 +43,7 @@ RIDGES_OF_CLASSES = 10.0 ** np.arange(-8, 1)
 INTERVALS = (4, 8, 16, 32)  # of an additive model's splines
 DEGREES = (*range(1, 13), 14, 16, 18, 20, 24, 28, 32, 36, 40)
 TERMS = 2000  # of a polynomial at most, and no more than samples
-TREES = {
-    "learning_rate": (0.05, 0.15),
-    "max_leaf_nodes": (4, 15, 31),
-    "min_samples_leaf": (5, 20),
-}
+TREES = {"learning_rate": (0.05, 0.15), "max_leaf_nodes": (4, 15, 31), "min_samples_leaf": (5, 20)}
 TREES_AT_MOST, BLOCK, PATIENCE = 1000, 50, 50  # trees between looks, and without a better one
 KERNELS, SMOOTHINGS = ("linear", "thin_plate_spline", "cubic"), (0.0, *np.logspace(-6, 0, 7))
 SAMPLES, FIRST = 2000, 500  # that a Gaussian process sees; that its restarts see
@@ -132,9 +128,8 @@ def linear(train: Arrays, validation: Arrays, classes: bool, seed: int) -> Basel
 def curves(x: np.ndarray, intervals: int) -> Callable[[np.ndarray], np.ndarray]:
     """Features of which a ridge is the penalty on second differences of spline coefficients.
 
-    Coefficients are a + b j and the second sums of their second differences. Since the line has a
-    column of its own, 10 times its input's spread, it is hardly penalized. Inputs of only two
-    values get the line alone; beyond the range of x curves go straight on.
+    Coefficients are a + b j and the second sums of their second differences. The line's column, 10
+    times its input's spread, is hardly penalized. Inputs of only two values get the line alone.
     """
     scale = sklearn("preprocessing").StandardScaler().fit(x)
     bent = [i for i, column in enumerate(x.T) if len(np.unique(column)) > 2]
@@ -206,10 +201,8 @@ def gaussian_process(train: Arrays, validation: Arrays, classes: bool, seed: int
 
 
 def boosted_trees(train: Arrays, validation: Arrays, classes: bool, seed: int) -> Baseline:
-    ensemble = sklearn("ensemble")
-    make = ensemble.HistGradientBoostingRegressor
-    if classes:
-        make = ensemble.HistGradientBoostingClassifier
+    kind = "Classifier" if classes else "Regressor"
+    make = getattr(sklearn("ensemble"), f"HistGradientBoosting{kind}")
 
     def predict(model: Any, x: np.ndarray) -> np.ndarray:
         return model.predict_proba(x) if classes else model.predict(x)[:, None]

@@ -31,11 +31,7 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
 
 
 def _gathers(coef: Tensor) -> bool:
-    """Whether to gather k + 1 coefficients for each input, instead of multiplying by all n.
-
-    Faster from about this many on, but on one thread only: several would add up a gradient by
-    atomic additions.
-    """
+    # Faster on one thread only: several would add up a gradient by atomic additions.
     return coef.shape[-1] >= MANY and coef.device.type == "cpu" and _one_thread()
 
 
@@ -47,9 +43,9 @@ def _one_thread() -> bool:
 class _Dense(torch.autograd.Function):
     """y = A W as one loop over all x, without a scatter, and one matrix product.
 
-    Halving takes about log2(n) stages. The same comparisons of x with knots that find its interval
-    also move the k + 1 values to their places, and in the backward pass n gradients to k + 1. The
-    backward pass finds the interval again, which costs less than to write it into memory.
+    The same comparisons of x with knots that find its interval also move the k + 1 values to their
+    places, and in the backward pass n gradients to k + 1. The backward pass finds the interval
+    again, which costs less than to write it into memory.
     """
 
     @staticmethod
@@ -206,9 +202,7 @@ def _slope_of(grad_values: Sequence[Tensor], ratios: list[Tensor], k: int, x: Te
     return k * total
 
 
-def _gather_places(
-    x: Tensor, knots: Tensor, k: int
-) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+def _gather_places(x: Tensor, knots: Tensor, k: int) -> tuple[list[Tensor], ...]:
     """Of the k + 1 functions: their values, the last ratios, their rows in W, if they exist."""
     inputs, m = knots.shape
     n = m - k - 1

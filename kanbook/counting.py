@@ -38,21 +38,16 @@ class Operations(NamedTuple):
 def count_operations(model: nn.Module, convention: str = "shared") -> Operations:
     r"""Return how many operations a network needs for one sample, forward.
 
-    **Counting rule.** A multiply-add, :math:`a b + c`, counts as one, and so does a multiplication,
-    an addition or a subtraction alone; a bias costs nothing, since every sum starts at it. Calls of
-    the base function, of tanh and of an activation function are counted apart. What depends on
-    parameters or knots alone is no cost of a sample; finding the interval of x is not counted.
+    A multiply-add, :math:`a b + c`, counts as one, and so does a multiplication, an addition or a
+    subtraction alone; a bias costs nothing. What depends on parameters or knots alone is no cost of
+    a sample; finding the interval of x is not counted.
 
-    **Conventions.** What the edges of one input have in common - basis functions, base function,
-    :math:`x^2` of a tanh layer - is computed R times: ``"shared"``, once for each input, R = I, as
-    layers do; ``"edge"``, by every edge, R = IO, as published counts have it. Both compute all
-    n = G + k basis functions. ``"local"`` is as ``"shared"``, but computes only the n = k + 1
-    functions that are not zero at x, as the programs of :mod:`kanbook.export` do.
-
-    **Basis functions.** Level p of the Cox-de Boor recursion has :math:`G + 2k - p` functions. Each
-    takes 6: two differences to knots, two products with an inverse width, a product and a
-    multiply-add. In ``"local"``, level p makes p + 1 functions of p, each of which takes 5: two
-    differences, a division, and a share in two neighbours. For all levels together
+    What the edges of one input have in common - basis functions, base function, :math:`x^2` of a
+    tanh layer - is computed R times: ``"shared"``, once for each input, R = I, as layers do;
+    ``"edge"``, by every edge, R = IO, as published counts have it. Both compute all n = G + k basis
+    functions. ``"local"`` is as ``"shared"``, but computes only the n = k + 1 functions that are
+    not zero at x. Each function of a level p of the Cox-de Boor recursion takes 6, or in
+    ``"local"`` 5, so that the bases of an input cost
 
     .. math:: C = 6 \sum_{p=1}^{k} (G + 2k - p) = 3k\,(2G + 3k - 1) \quad\text{or}\quad
               C = 5 \sum_{p=1}^{k} p = \tfrac{5}{2} k\,(k + 1) \ .
@@ -76,8 +71,7 @@ def count_operations(model: nn.Module, convention: str = "shared") -> Operations
 
     Raises:
         TypeError: the model contains another module.
-        ValueError: ``convention`` is unknown, or an activation function comes first, where the
-            number of its inputs is not known.
+        ValueError: ``convention`` is unknown, or an activation function comes first.
 
     Example:
         >>> from kanbook import KAN, MLP

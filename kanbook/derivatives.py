@@ -1,15 +1,12 @@
 r"""Derivatives of a network in its inputs, of any order, without a graph for each order.
 
 This is automatic differentiation in Taylor mode. On a line through x, every number in a network is
-a function of one variable t, and near t = 0 a series :math:`z_0 + z_1 t + z_2 t^2 + \dots`. What a
-layer makes of the series of its inputs is again a series: a linear layer maps each term by itself;
-a curve f, expanded at :math:`z_0`, gives
+a series :math:`z_0 + z_1 t + z_2 t^2 + \dots`, of which a curve f makes
 
 .. math:: f(z) = \sum_m \frac{f^{(m)}(z_0)}{m!} \, h^m, \qquad h = z_1 t + z_2 t^2 + \dots
 
-and the derivative of a spline is a spline of one degree less. So one pass forward brings the first
-terms of the series to the output, where the m-th term times m! is the m-th derivative. Gradients
-flow through it, to the parameters and to x.
+In the output, the m-th term times m! is the m-th derivative. Gradients flow through it, to the
+parameters and to x.
 
 Source: Griewank and Walther, *Evaluating Derivatives*, second edition (2008), chapter 13. In the
 book: chapter 17.
@@ -36,9 +33,6 @@ Series = list[Tensor]  # z_0, z_1, ...; terms that are missing at the end are 0
 def along(model: nn.Module, x: Tensor, direction: int | Tensor, order: int) -> Tensor:
     r"""Return a network's value and its derivatives along a line,
     :math:`\frac{d^m}{dt^m} f(x + t v)` at t = 0 for m = 0, 1, ..., ``order``.
-
-    Mixed derivatives are differences of such: :math:`2 \, \partial_x \partial_y f` is the second
-    derivative along (1, 1), less those along (1, 0) and (0, 1).
 
     Args:
         model: an ``nn.Sequential`` of KAN layers, linear layers and functions that are applied to

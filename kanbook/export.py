@@ -1,10 +1,5 @@
 r"""A network on its way out: as JSON, and as a function in C or JavaScript.
 
-A network is a few arrays of numbers and a rule of a dozen lines. :func:`to_dict` writes both down
-in numbers, lists and names, so that any program can read them and :func:`from_dict` gets back the
-same network, bit for bit; :func:`save` and :func:`load` keep that in a file. :func:`to_c` and
-:func:`to_javascript` write the network as one function that needs nothing else.
-
 In the book: chapter 20.
 """
 
@@ -69,8 +64,6 @@ def to_dict(model: nn.Module) -> dict[str, Any]:
     - ``"linear"``: ``weight`` (O, I), ``bias`` (O,);
     - ``"activation"``: only ``function``, a name.
 
-    A Python float holds a number of any of PyTorch's dtypes: no digit is lost, in JSON neither.
-
     Args:
         model: a KAN, MLP, TanhKAN or Mixture, what :func:`kanbook.formulas.prune` made of a KAN,
             their layers in an ``nn.Sequential``, or a single layer.
@@ -110,11 +103,10 @@ def _describe(place: str, layer: nn.Module) -> dict[str, Any]:
     if kind == "kan":
         data["base"] = None if layer.base is None else _name_of(f"{place}.base", layer.base)
     for name in ARRAYS[kind]:
-        values = getattr(layer, name)
+        data[name] = values = getattr(layer, name)
         if values is not None:
             check_finite(f"{place}.{name}", values)
-            values = values.tolist()
-        data[name] = values
+            data[name] = values.tolist()
     return data
 
 
@@ -193,8 +185,6 @@ def to_c(model: nn.Module, name: str = "kan", *, dtype: torch.dtype = torch.floa
     """Return a network as one function in C99, ``void kan(const double *x, double *y)``.
 
     It needs nothing but ``math.h``; ``kan_inputs`` and ``kan_outputs`` are the lengths of x and y.
-    Splines do what they do in the layer: beyond the domain they fade to zero, and NaN gives NaN.
-
     In ``torch.float32`` every ``double`` is a ``float``, x and y too, and ``exp`` is ``expf``: for
     processors that compute in single precision only, such as a Cortex-M4.
 

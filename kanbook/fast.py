@@ -4,22 +4,15 @@ r"""Splines of many inputs as one function, fast: only k + 1 functions are alive
 a table of functions of lower degree, and nearly all the numbers in it are zeros. The kernels here
 find the interval in which each input lies, and the k + 1 functions that are not zero there:
 
-=====================================  =============================================  ==============
-Kernel                                 Where                                          Training step
-=====================================  =============================================  ==============
-``_alive_uniform``: one polynomial     evenly spaced knots on a CPU, k >= 2           1
-``_alive``: recursion on the living    other knots, other devices                     1.45
-``compiled._Dense``: no addresses      inside ``torch.compile``                       0.60
-``compiled._Gathered``: no zeros       the same, n >= 32, on one thread of a CPU      0.41, 0.14
-plain formula                          ``torch.func``, forward mode, derivatives of   6.9
-                                       gradients, knots that learn, other dtypes
-=====================================  =============================================  ==============
+- ``_alive_uniform``, one polynomial: evenly spaced knots on a CPU, k >= 2;
+- ``_alive``, the recursion on living functions: other knots, other devices;
+- :mod:`kanbook.compiled`: inside ``torch.compile``;
+- the plain formula: ``torch.func``, forward mode, derivatives of gradients, knots that learn,
+  other dtypes.
 
-A training step is a forward and a backward pass of 64 inputs to 64 outputs (batch 1,024, cubic,
-G = 5, float32, one thread of a CPU), in units of the first; of the fourth row with G = 50 and 200,
-in units of the first with these (``evidence/benchmark/speed.py``, parts "speed" and "steps"). The
-first two put their values into a matrix of zeros and multiply that by the coefficients; without
+The first two put their values into a matrix of zeros and multiply that by the coefficients; without
 gradients and with n >= 32, they sum up rows of coefficients instead. :func:`by_hand` chooses.
+``evidence/benchmark/speed.py`` measures them.
 
 In the book: chapter 13.
 """
@@ -49,9 +42,8 @@ def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
 
     The same numbers as ``splines.evaluate(x, coef, knots, degree).sum(-2)``, to rounding error,
     but nothing of shape ``(..., I, O)`` is ever made, and arguments are not checked. Memory grows
-    as batch * I * n. In ``torch.func`` transforms and forward-mode differentiation, and for second
-    derivatives, the plain formula is used, which PyTorch can transform and differentiate itself.
-    ``torch.compile`` has no second derivatives, and no ``torch.func`` transforms inside it.
+    as batch * I * n. Inside ``torch.compile`` there are no second derivatives and no ``torch.func``
+    transforms.
 
     Args:
         x: shape ``(..., I)``.
@@ -137,19 +129,14 @@ def by_hand(
 
 
 def _is_transformed(*tensors: Tensor) -> bool:
-    """Whether a transform of ``torch.func``, or forward-mode differentiation, is at work.
-
-    The first is what ``Function.apply`` asks itself before it refuses one that has no method
-    ``setup_context``. One that has it pays for it at every call, transform or not.
-    """
+    """Whether a transform of ``torch.func``, or forward-mode differentiation, is at work."""
+    # As Function.apply asks itself. A method setup_context would cost time at every call.
     if torch._C._are_functorch_transforms_active():
         return True
     return any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
 
 
-def _sum_forward(
-    x: Tensor, coef: Tensor, knots: Tensor, k: int, keep: bool
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _sum_forward(x, coef, knots, k, keep):
     r"""y = A W, where row b of the matrix A holds every :math:`B_{i,j}(x_{b,i})`.
 
     Let :math:`t_c \le x < t_{c+1}`. Of the functions of degree k, those numbered c - k to c are
@@ -181,17 +168,7 @@ def _sum_forward(
     return a @ w[inputs:-inputs], (a, w, where, *slopes)
 
 
-def _sum_backward(
-    g: Tensor,
-    needed: tuple[bool, bool],
-    x: Tensor,
-    coef: Tensor,
-    k: int,
-    a: Tensor,
-    w: Tensor,
-    where: Tensor,
-    *slopes: Tensor,
-) -> tuple[Tensor | None, Tensor | None]:
+def _sum_backward(g, needed, x, coef, k, a, w, where, *slopes):
     r"""The gradients, from g, that of the loss in y.
 
     .. math::
@@ -234,10 +211,8 @@ def find(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor
         slopes: tensors that :func:`slope` needs.
     """
     step = _even_step(knots, k)
-    if step is None:
-        place, values, slopes = _alive(x, knots, k)
-    else:
-        place, values, slopes = _alive_uniform(x, knots, k, step)
+    found = _alive(x, knots, k) if step is None else _alive_uniform(x, knots, k, step)
+    place, values, slopes = found
     return place, values.view(*x.shape, k + 1), slopes
 
 
@@ -250,8 +225,7 @@ def list_columns(place: Tensor, k: int, n: int) -> Tensor:
 
 def slope(grad_values: Tensor, k: int, *slopes: Tensor) -> Tensor:
     """Return sum_r grad_values[..., r] * (derivative of the r-th living function)."""
-    uniform = len(slopes) == 3
-    return (_slope_uniform if uniform else _slope)(grad_values, k, *slopes)
+    return (_slope_uniform if len(slopes) == 3 else _slope)(grad_values, k, *slopes)
 
 
 def pad(coef: Tensor) -> Tensor:
@@ -333,16 +307,13 @@ def _count_knots(x: Tensor, knots: Tensor, end: Tensor) -> Tensor:
 
 
 def _slope(grad_values: Tensor, k: int, ratios: Tensor) -> Tensor:
-    """Return sum_r grad_values[..., r] * (derivative of the r-th living function)."""
     total = grad_values.new_zeros(grad_values.shape[:-1])
     for r, ratio in enumerate(ratios):
         total.addcmul_(ratio, grad_values[..., r + 1] - grad_values[..., r], value=k)
     return total
 
 
-def _alive_uniform(
-    x: Tensor, knots: Tensor, k: int, step: Tensor
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+def _alive_uniform(x, knots, k, step):
     """As :func:`_alive`, for equally spaced knots: there the pieces of all functions are alike.
 
     With u = (x - t_c) / h in [0, 1), each living function is one polynomial in u, whose
@@ -366,9 +337,7 @@ def _alive_uniform(
     return place, values, (u, inverse, derivatives)
 
 
-def _slope_uniform(
-    grad_values: Tensor, k: int, u: Tensor, inverse: Tensor, derivatives: Tensor
-) -> Tensor:
+def _slope_uniform(grad_values, k, u, inverse, derivatives):
     """The same: gather the gradient by powers of u, and sum them by Horner's rule."""
     powers = (derivatives @ grad_values.view(-1, k + 1).T).view(k, *u.shape)
     total = powers[-1]
@@ -379,10 +348,7 @@ def _slope_uniform(
 
 @lru_cache
 def _pieces(k: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """Polynomials in u of the living functions on equally spaced knots, and their derivatives.
-
-    Returns: (powers of u, k + 1 functions) and (powers of u, k + 1 functions), one power less.
-    """
+    """Living functions on even knots as polynomials, (powers of u, k + 1), and derivatives."""
     u = np.polynomial.Polynomial([0, 1])
     functions = [np.polynomial.Polynomial([1])]
     for p in range(1, k + 1):  # the recursion, on polynomials; r counts the living functions

@@ -1,10 +1,8 @@
-r"""From curves to formulas: fade, prune, snap.
+r"""From curves to formulas, of which :func:`discover` is all: fade, prune, snap.
 
-A trained KAN is a drawing: a curve on every edge. Three steps make a formula of it. :func:`fade` is
-a penalty under which edges that are not needed go to zero. :func:`prune` takes them away, with the
-nodes that nothing reaches or leaves. :func:`snap` puts functions that have a name in the place of
-curves, one edge at a time, as long as the network as a whole stays as good as it was.
-:func:`discover` does all of it, from samples to a formula. None of them changes its arguments.
+:func:`fade` is a penalty under which edges that are not needed go to zero. :func:`prune` takes them
+away. :func:`snap` puts functions that have a name in the place of curves. None of them changes its
+arguments.
 
 In the book: chapter 15.
 """
@@ -44,8 +42,7 @@ def discover(
         widths: of the network to begin with, ``[I, 5, O]`` say.
         attempts: from so many random starts at most, until a formula is complete.
         progress: as in :func:`snap`.
-        generator: source of the random starts, on the CPU, or a number to start one from;
-            PyTorch's global one if not given.
+        generator: of the random starts, on the CPU, or a number to start one from.
 
     Returns:
         The first :class:`~kanbook.functions.Formula` that is complete, else the one with the
@@ -103,14 +100,10 @@ def snap(
     The network is refitted by least squares and, if its loss is not noise, its grid refined; what
     it does not need is taken away. Then, edge by edge, from the outputs back: each function of the
     library is fitted to the edge's curve, put in its place, and all numbers of the network are
-    refitted. What counts is the loss of the whole, and a price for each number: an edge's own
-    curve is often not unique. The best few networks are kept, so that an early choice can turn
-    out wrong (beam search). An edge without a function that is good enough stays a curve; if there
-    is one, all is tried once more from the inputs on. In the end, numbers are rounded to readable
-    ones where the loss allows it.
-
-    Outputs come first because the curves before them are then determined: with exp at the end,
-    exp(u(y) - x) - exp(v(y) - x) can be exp(-x) sin(y) for any u; with squares it is one product.
+    refitted. What counts is the loss of the whole, and a price for each number. The best few
+    networks are kept (beam search). An edge without a function that is good enough stays a curve;
+    if there is one, all is tried once more from the inputs on. In the end, numbers are rounded to
+    readable ones where the loss allows it.
 
     Args:
         model: a :class:`~kanbook.networks.KAN`, trained, and small: as :func:`prune` leaves it.

@@ -1,9 +1,7 @@
 r"""Moving and multiplying the knots of a trained network, while it computes the same function.
 
-Activations drift during training: the inputs of a hidden layer leave the domain that its knots
-were laid out for. :func:`update_grid` lays the knots out again, where the data are.
-:func:`extend_grid` puts more of them into the same domain, so that the curves can bend more.
-Both then find the coefficients with which every edge keeps its curve.
+:func:`update_grid` lays the knots out again, where the data are; :func:`extend_grid` puts more of
+them into the same domain. Both find the coefficients with which every edge keeps its curve.
 
 In the book: chapters 7 and 8.
 """
@@ -39,19 +37,15 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
     more knots at the distance of the outermost two. An input without spread keeps its knots.
 
     The new curve is the best approximation of the old one on the new domain
-    (:func:`kanbook.splines.refine`). The integral runs over the domain, not over the samples, so
-    that a curve cannot swing between them however few they are. Where the data lie beyond the old
-    knots the old curve was zero, and stays so; where the new domain is the wider or its knots
-    elsewhere, the G + k functions may no longer be able to follow the old curve.
-
-    Layers are visited in the order of the forward pass in evaluation mode, each with the inputs
-    that the layers already updated make of ``x``. An optimizer's memory of the old coefficients is
-    worth nothing afterwards: make a new one, or let :func:`kanbook.training.fit` do both.
+    (:func:`kanbook.splines.refine`). Where the data lie beyond the old knots the old curve was
+    zero, and stays so. Layers are visited in the order of the forward pass in evaluation mode, each
+    with the inputs that the layers already updated make of ``x``. An optimizer's memory of the old
+    coefficients is worth nothing afterwards: :func:`kanbook.training.fit` makes a new one.
 
     Args:
         model: a layer or network, changed in place. Parameters stay the same objects.
         x: samples of its inputs, shape ``(..., I)``, at least two that differ.
-        grid_eps: 0 for quantiles, 1 for even spacing. PyKAN 0.2.8 has 0.02 too.
+        grid_eps: 0 for quantiles, 1 for even spacing.
 
     Raises:
         TypeError, ValueError: the model has no spline layer; x does not fit it, is not finite or
@@ -77,15 +71,11 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
 def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
     r"""Give every spline layer more knots in the same domain; keep its function.
 
-    New knots stand where the old ones, as a function of their number, are interpolated linearly:
-    going from 5 to 10 intervals halves each, even where they differ in width. If ``grid_size`` is
-    a multiple of the old one, all old knots are among the new and the function stays the same to
-    rounding error. Otherwise (3 to 5) the new curve is the best approximation on the domain.
-    Outside the domain a curve fades within k intervals, which are narrower afterwards: there the
-    function changes, and a ``RuntimeWarning`` says how many inputs lie there. :func:`update_grid`
-    first leaves none.
-
-    ``layer.coef`` becomes a new parameter, for a new optimizer (:func:`kanbook.training.fit`).
+    New knots stand where the old ones, as a function of their number, are interpolated linearly. If
+    ``grid_size`` is a multiple of the old one, all old knots are among the new and the function
+    stays the same to rounding error. Otherwise the new curve is the best approximation on the
+    domain. Outside the domain the function changes, and a ``RuntimeWarning`` says how many inputs
+    lie there. ``layer.coef`` becomes a new parameter, for a new optimizer.
 
     Args:
         model: a layer or network, changed in place.
@@ -184,9 +174,9 @@ def _rebuild(
 
     def change(layer: SplineLayer, args: tuple, kwargs: dict) -> None:
         name, samples = copies[layer], samples_of(args, kwargs)
-        if layer in visited and once:
-            raise ValueError(f"{label(name)} runs more than once; expected one call a pass")
         if layer in visited:
+            if once:
+                raise ValueError(f"{label(name)} runs more than once; expected one call a pass")
             return
         visited.add(layer)
         check_points(samples, layer.knots)

@@ -10,18 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from . import splines
-from ._checks import as_generator, check_flag, check_integer, check_points
+from ._checks import as_generator, check_function, check_integer, check_points
 from .fast import autocasts, sum_splines
 
 __all__ = ["KANLayer"]
 
 
 def full_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Make a layer's method compute in the layer's own dtype under ``torch.autocast``.
-
-    On a fine grid autocast's 8 bits of mantissa are too few to tell where in its interval a number
-    lies.
-    """
+    """Make a layer's method compute in the layer's own dtype under ``torch.autocast``."""
 
     @wraps(forward)
     def in_own_dtype(layer: nn.Module, x: Tensor) -> Tensor:
@@ -42,18 +38,8 @@ class SplineLayer(nn.Module):
         coef: parameter of shape ``(I, O, G + k)``.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        grid_size: int,
-        degree: int,
-        domain: tuple[float, float],
-        device: torch.device | str | None,
-        dtype: torch.dtype | None,
-    ) -> None:
+    def __init__(self, inputs, outputs, grid_size, degree, domain, **factory) -> None:
         super().__init__()
-        factory = {"device": device, "dtype": dtype}
         knots = splines.uniform_knots(grid_size, degree, domain, **factory)
         self.degree = degree
         self.register_buffer("knots", knots.repeat(inputs, 1))
@@ -120,8 +106,7 @@ def uncompiled(model: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def run_and_record(model: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[SplineLayer, Tensor]]]:
-    """Run a model in evaluation mode; return its output, and what reached its spline layers: a
-    list of (layer, samples of shape (N, I)), in the order of the calls."""
+    """Run a model in evaluation mode; return its output, and each (layer, samples (N, I))."""
     calls: list[tuple[SplineLayer, Tensor]] = []
 
     def note(layer: SplineLayer, args: tuple, kwargs: dict) -> None:
@@ -161,16 +146,14 @@ class KANLayer(SplineLayer):
 
     **Initialization.** Every edge starts as a straight line, :math:`\varphi_{i,o}(x) = r_{i,o}
     (x - \bar x) + \bar x / I`, with random slopes :math:`r_{i,o} \sim N(0, 1/I)` and
-    :math:`\bar x` the center of the domain. So the layer starts as a linear layer that keeps the
-    spread of its signal in both directions, where independent random coefficients make gradients
-    explode. The options start as no-ops. Degree 0 is a staircase, which passes no gradient on.
+    :math:`\bar x` the center of the domain: a linear layer that keeps the spread of its signal in
+    both directions. The options start as no-ops. Degree 0 passes no gradient on.
 
     **Loading.** The knots are part of the ``state_dict``. A layer that loads one with another grid
     size takes over that size, with a new parameter ``coef``: load before you make an optimizer.
 
-    **Precision and speed.** Under ``torch.autocast`` the layer keeps to its own dtype.
-    ``torch.compile(model)`` makes training faster, after some seconds of compiling for each new
-    grid size. Inside it there are no second derivatives and no ``torch.func`` transforms.
+    **Precision and speed.** Under ``torch.autocast`` the layer keeps to its own dtype. Inside
+    ``torch.compile`` there are no second derivatives and no ``torch.func`` transforms.
 
     Args:
         in_features, out_features: numbers of inputs I and outputs O.
@@ -223,15 +206,12 @@ class KANLayer(SplineLayer):
     ) -> None:
         check_integer("in_features", in_features, 1)
         check_integer("out_features", out_features, 1)
-        check_flag("bias", bias)
-        check_flag("spline_weight", spline_weight)
-        if base is not None and not callable(base):
-            raise TypeError(f"base={base!r}; expected a function of a tensor, or None")
-        super().__init__(in_features, out_features, grid_size, degree, domain, device, dtype)
-        self.in_features = in_features
-        self.out_features = out_features
-        self.base = base
-        edges, factory = (in_features, out_features), {"device": device, "dtype": dtype}
+        if base is not None:
+            check_function("base", base)
+        factory = {"device": device, "dtype": dtype}
+        super().__init__(in_features, out_features, grid_size, degree, domain, **factory)
+        self.in_features, self.out_features, self.base = in_features, out_features, base
+        edges = in_features, out_features
         self.spline_weight = nn.Parameter(torch.empty(edges, **factory)) if spline_weight else None
         self.base_weight = nn.Parameter(torch.empty(edges, **factory)) if base is not None else None
         self.bias = nn.Parameter(torch.empty(out_features, **factory)) if bias else None
@@ -333,8 +313,8 @@ class KANLayer(SplineLayer):
         return value
 
     def extra_repr(self) -> str:
-        parts = [f"{self.in_features}, {self.out_features}"]
-        parts.append(f"grid_size={self.grid_size}, degree={self.degree}")
+        parts = [f"{self.in_features}, {self.out_features}, grid_size={self.grid_size}"]
+        parts.append(f"degree={self.degree}")
         options = "bias", "spline_weight"
         parts += [f"{name}=True" for name in options if getattr(self, name) is not None]
         if self.base is not None:

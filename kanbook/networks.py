@@ -152,8 +152,6 @@ class TanhKAN(Network):
 class MLP(Network):
     """A multilayer perceptron: linear layers with a fixed activation function between them.
 
-    Weights and biases start as in ``nn.Linear``: uniform within 1 / sqrt(number of inputs).
-
     Args:
         widths: number of nodes in each layer, as in a :class:`KAN`.
         activation: function applied at every hidden node, ``torch.tanh`` say.
@@ -189,8 +187,7 @@ class Mixture(Network):
 
     A "kan" layer is a :class:`~kanbook.layers.KANLayer`, a "tanh" layer a
     :class:`~kanbook.tanh.TanhLayer`, a "linear" layer an ``nn.Linear`` followed by the activation
-    function, unless it is the last. So with one kind throughout this is a :class:`KAN`, a
-    :class:`TanhKAN` or an :class:`MLP`.
+    function, unless it is the last.
 
     Args:
         widths: number of nodes in each layer, as in a :class:`KAN`.

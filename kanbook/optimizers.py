@@ -25,11 +25,9 @@ class LBFGS(torch.optim.LBFGS):
     r"""PyTorch's L-BFGS with a line search, at home with tiny losses and wild trial points.
 
     PyTorch ignores curvature pairs whose product is below 1e-10. A mean squared error gets there
-    long before float64 is exhausted (not float32), so it is scaled up. That changes no search
-    direction, and a power of two adds no rounding error. It does change the first length that is
-    tried: PyTorch's first trial is :math:`lr \, g / \max(1, \lVert g \rVert_1)`, g the gradient, so
-    that with the scale it has length lr also where g is small. A loss of NaN counts as infinite:
-    comparisons with NaN are false, which would make the line search go on that way.
+    long before float64 is exhausted, so it is scaled up, by a power of two. That changes no search
+    direction, only the first length that is tried. A loss of NaN counts as infinite: comparisons
+    with NaN are false, which would make the line search go on that way.
 
     Source: Liu and Nocedal (1989).
     """

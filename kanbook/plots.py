@@ -14,13 +14,7 @@ from ._figures import show_as_svg
 from .layers import KANLayer, run_and_record
 from .networks import Activation
 
-__all__ = [
-    "ROLES",
-    "draw_kan",
-    "draw_mlp",
-    "plot_basis",
-    "use_style",
-]
+__all__ = ["ROLES", "draw_kan", "draw_mlp", "plot_basis", "use_style"]
 
 # What a color means is the same in every figure, and never carried by color alone. The colors
 # are Okabe and Ito's, which people with color-blindness can tell apart.
@@ -252,17 +246,16 @@ def _draw_nodes(ax: Axes, widths: list[int], aspect: float, *, hidden: str) -> N
             size = (2 * _node_radius(aspect), 2 * _node_radius(aspect) * aspect)
             ax.add_patch(Ellipse((place, level), *size, fc="#F2F2F2", ec="#444444", lw=1, zorder=3))
             text = f"$x_{{{j}}}$" if level == 0 else "Σ" if level == len(widths) - 1 else hidden
-            ax.text(
-                place, level, text, ha="center", va="center", fontsize=13, color="black", zorder=4
-            )
+            style = {"ha": "center", "va": "center", "fontsize": 13, "color": "black", "zorder": 4}
+            ax.text(place, level, text, **style)
 
 
 def _little_curve(ax: Axes, x: Tensor, y: Tensor, center, size, role: str = "KAN") -> None:
     """Draw y(x) so that it fills 80 % of a box; constant curves in the middle."""
     scaled = []
     for values, place, length in zip((x, y), center, size, strict=True):
-        span = (values.max() - values.min()).clamp_min(1e-12)
-        middle = (values.max() + values.min()) / 2
+        low, high = values.aminmax()
+        span, middle = (high - low).clamp_min(1e-12), (high + low) / 2
         scaled.append(place + 0.8 * length * (values - middle) / span)
     ax.plot(*_numpy(*scaled), color=ROLES[role]["color"], linewidth=1.5, zorder=5)
 

@@ -46,9 +46,6 @@ def fade(x: Tensor, strength: float = 0.01) -> Callable[[nn.Module], Tensor]:
     .. math:: \lambda \sum_{e} \sqrt{\operatorname{var}_x \varphi_e + \epsilon^2},
         \qquad \epsilon = 0.001
 
-    The pull on an edge does not weaken as its spread gets small, so that it ends at zero (a group
-    lasso). A constant costs nothing.
-
     Args:
         x: samples of the inputs, shape ``(N, I)``; a hundred are enough.
         strength: lambda, in units of the loss divided by those of the targets: for a mean squared

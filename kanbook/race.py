@@ -57,13 +57,11 @@ def fair_race(
 ) -> DataFrame:
     """Race KANs, an MLP of as many parameters, and what the field would use, on new samples.
 
-    ``fair_race(frame, "price")`` takes a table and the name of the column to predict. Of the
-    samples, shuffled, 60 % train, 20 % choose and 20 % test, of classes each in these shares. A
-    table, and any classes, are prepared by what the training part shows
+    Of the samples, shuffled, 60 % train, 20 % choose and 20 % test, of classes each in these
+    shares. A table, and any classes, are prepared by what the training part shows
     (:func:`~kanbook.tables.prepare`); numbers as tensors are standardized by it. Networks keep the
     weights that did best on the samples that choose. So is the rate chosen, with a seed that no
-    result uses, and all that the others may choose (:mod:`.baselines`). Nothing but the result is
-    taken from the test samples.
+    result uses, and all that the others may choose (:mod:`.baselines`).
 
     Args:
         x: a ``pandas.DataFrame``, or numbers of shape ``(N, I)``; 20 rows at least.
@@ -212,9 +210,7 @@ def _of_numbers(x, y, shuffle, generator) -> list[Samples]:
     return [(x[part], y[part]) for part in parts]
 
 
-def _split(
-    n: int, classes: Tensor | None, shuffle: bool, generator: torch.Generator
-) -> list[Tensor]:
+def _split(n: int, classes: Tensor | None, shuffle: bool, generator) -> list[Tensor]:
     """Which rows train, choose and test; of shuffled classes, of each 3, 1 and 1 of any 5."""
     order = torch.randperm(n, generator=generator) if shuffle else torch.arange(n)
     if shuffle and classes is not None:

@@ -199,9 +199,8 @@ def differentiate(coef: Tensor, knots: Tensor, degree: int) -> Tensor:
     if degree == 0:
         raise ValueError("degree=0; expected 1 or more: the slope of a staircase is 0")
     slope = degree * _inverse(knots[..., degree:] - knots[..., :-degree])
-    return nn.functional.pad(coef, (1, 1)).diff() * (
-        slope if coef.ndim == 1 else slope.unsqueeze(1)
-    )
+    slope = slope if coef.ndim == 1 else slope.unsqueeze(1)
+    return nn.functional.pad(coef, (1, 1)).diff() * slope
 
 
 def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) -> Tensor:
@@ -209,9 +208,7 @@ def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) ->
 
     Minimizes :math:`\sum_j (s(x_j) - y_j)^2 + \text{ridge} \cdot \sum_i c_i^2`, in float64. Of many
     minimizers the one of smallest norm is returned, in which a basis function that no sample
-    touches has coefficient 0. With samples few and uneven, it may swing widely *between* them; a
-    small ridge calms it, at the price of a small bias towards zero (exercise 4 of chapter 1).
-    Gradients flow to ``y``, not to ``x`` or ``knots``.
+    touches has coefficient 0. Gradients flow to ``y``, not to ``x`` or ``knots``.
 
     Args:
         x: samples, shape ``(N,)`` for one spline, ``(N, I)`` for a layer; finite.
@@ -283,10 +280,8 @@ def refine(
     The new curve is the old one's best approximation on the new domain in the least-squares sense:
     :math:`\int (s_{new} - s_{old})^2 dx` is minimal, the integral being exact (Gauss-Legendre
     points between all knots, old and new). When the old knots inside the domain are among the
-    new, the old curve itself is the minimizer and is kept to rounding error. Beyond its own domain
-    the old curve fades, as always.
-
-    The degree is that of both, unless ``new_degree`` is given for the new.
+    new, the old curve is kept to rounding error. ``degree`` is that of both, unless ``new_degree``
+    is given for the new.
 
     Returns:
         Coefficients on the new knots, shape ``(n',)`` or ``(I, O, n')``.

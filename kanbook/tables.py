@@ -75,8 +75,6 @@ class Prepared:
 def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepared:
     r"""Learn from the training rows of a table how its columns become inputs in [-1, 1].
 
-    Give it the training rows only: a median that knows the test rows has seen part of the answer.
-
     - Numbers, True and False: a missing one becomes the median, and if there is any, one column
       more says which.
     - Words and categories: one column for each level, with "missing" as a level. Levels in less
@@ -86,9 +84,6 @@ def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepar
     - Each column is scaled: with u = (x - median) / (95th - 5th percentile), the range of
       :math:`u / \sqrt{1 + u^2}` becomes [-1, 1]. Later rows are cut off there: beyond its knots a
       spline fades to zero.
-
-    The root is for outliers: scaled by least and largest value, one number that is 100 times too
-    large leaves all others one interval of a spline.
 
     Args:
         frame: the training rows.

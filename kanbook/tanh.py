@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ._checks import as_generator, check_dtype, check_features, check_flag, check_integer
+from ._checks import as_generator, check_features, check_integer
 from .fast import autocasts
 from .layers import full_precision
 
@@ -28,14 +28,12 @@ class TanhLayer(nn.Module):
     :math:`y_o = \tanh(\sum_i (a_{i,o}\, x_i^2 + b_{i,o}\, x_i) + \beta_o)`, and ``tanh=None``
     takes none: the edges are parabolas, and the layer is two matrix products.
 
-    With ``tanh="edge"`` it computes a value for every edge of every sample, and keeps them all
-    while it is trained: memory for batch * I * O numbers on a CPU, several times as many elsewhere.
+    With ``tanh="edge"``, training takes memory for batch * I * O numbers on a CPU, several times as
+    many elsewhere.
 
     **Initialization.** :math:`b_{i,o} \sim N(0, 1/I)` and :math:`a_{i,o} \sim N(0, 1/(16 I))`: near
-    zero an edge is the line :math:`b x`, so the layer starts close to a linear layer that keeps
-    the spread of its signal, with a slight curvature that makes no two edges mirror images. A tanh
-    of the sum shrinks the signal more, so there :math:`b_{i,o} \sim N(0, 4/(3I))`. Many layers
-    without any tanh are a polynomial of high degree, and may explode. The bias starts as 0.
+    zero an edge is the line :math:`b x`, and the layer keeps the spread of its signal. A tanh of
+    the sum shrinks it more, so there :math:`b_{i,o} \sim N(0, 4/(3I))`. The bias starts as 0.
 
     Args:
         in_features, out_features: numbers of inputs I and outputs O.
@@ -73,14 +71,10 @@ class TanhLayer(nn.Module):
         super().__init__()
         check_integer("in_features", in_features, 1)
         check_integer("out_features", out_features, 1)
-        check_flag("bias", bias)
         if tanh not in ("edge", "sum", None):
             raise ValueError(f"tanh={tanh!r}; expected 'edge', 'sum' or None")
-        check_dtype(dtype)
         factory = {"device": device, "dtype": dtype}
-        self.in_features = in_features
-        self.out_features = out_features
-        self.tanh = tanh
+        self.in_features, self.out_features, self.tanh = in_features, out_features, tanh
         self.a = nn.Parameter(torch.empty(in_features, out_features, **factory))
         self.b = nn.Parameter(torch.empty(in_features, out_features, **factory))
         self.bias = nn.Parameter(torch.empty(out_features, **factory)) if bias else None

@@ -15,13 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import grids
-from ._checks import (
-    as_generator,
-    check_function,
-    check_integer,
-    check_number,
-    check_samples,
-)
+from ._checks import as_generator, check_function, check_integer, check_number, check_samples
 from .layers import named_spline_layers, run_and_record
 from .optimizers import Diverged, GradientStepper, LeastSquaresStepper, one_number, trainable
 
@@ -32,17 +26,14 @@ __all__ = ["History", "fit"]
 class History:
     """What happened during :func:`fit`, in lists with one entry per step.
 
-    A step can cost as much as 26 of another optimizer, so compare by evaluations or seconds.
-
     Attributes:
-        loss: training loss at every step, before that step's update and without the penalty; that
-            of the step's mini-batch, if there are any.
+        loss: training loss at every step, before that step's update and without the penalty.
         validation_loss: the same on the validation data; empty if there are none.
         evaluations_at: number of the evaluation, from 1, that gave this entry of ``loss``.
         seconds_at: seconds from the start to that evaluation's end.
         evaluations: how often the loss and its gradient were computed on a batch, in all. With
             ``"lm"`` the equations of a step count as (3 + P // 50) a model output for P
-            parameters, and each move that was tried as 1: right for KANs, too few for MLPs.
+            parameters, and each move that was tried as 1.
         seconds: wall-clock time of the call, all of it.
         best_step: with ``patience``, the model is as it was before the update of this step; one
             more than the number of steps if the last update was the best.
@@ -101,14 +92,13 @@ def fit(
         targets: shape ``(N, O)``; with a ``loss`` of your own, whatever that takes for N samples.
         optimizer: ``"adam"`` (Kingma and Ba, 2015), ``"sgd"`` (plain gradient steps, no momentum),
             ``"lbfgs"`` (:class:`kanbook.optimizers.LBFGS`: a step is up to 20 iterations on the
-            same batch, 21 to 26 evaluations) or ``"lm"``
-            (:class:`kanbook.optimizers.LevenbergMarquardt`: a step is one move that lowers the mean
-            squared error of all samples, or none; no ``lr``, ``schedule``, ``batch_size``,
-            ``loss`` or ``penalty``, and a few thousand parameters at most). Or a function of
-            parameters, and of ``lr`` if that is given, such as ``torch.optim.AdamW``.
+            same batch) or ``"lm"`` (:class:`kanbook.optimizers.LevenbergMarquardt`: a step is one
+            move that lowers the mean squared error of all samples, or none; no ``lr``,
+            ``schedule``, ``batch_size``, ``loss`` or ``penalty``). Or a function of parameters,
+            and of ``lr`` if that is given, such as ``torch.optim.AdamW``.
         steps: number of updates.
-        lr: learning rate, > 0. If not given, 0.01 for Adam, 0.1 for SGD, 1 for L-BFGS, whose line
-            search tries this length first, and the default of an optimizer of your own.
+        lr: learning rate, > 0. If not given, 0.01 for Adam, 0.1 for SGD, 1 for L-BFGS, and the
+            default of an optimizer of your own.
         batch_size: samples per step, drawn without repeats until all have been seen; all if not
             given.
         schedule: function of the progress (step - 1) / steps that returns a factor >= 0 on the
@@ -123,11 +113,10 @@ def fit(
         extend_grid_at: the grid size that :func:`kanbook.grids.extend_grid` gives the model before
             a step, by step, after an update at the same step. Both change what the coefficients
             mean, so a fresh optimizer follows.
-        restart_at: steps before which the optimizer is made anew, nothing else. The control that
-            shows whether it was the new knots that helped, or the fresh optimizer.
+        restart_at: steps before which the optimizer is made anew, nothing else.
         callback: called after every step with the step number (from 1) and the history so far.
         progress: show a progress bar with the loss.
-        generator: source of the order of mini-batches, on the CPU, or a number to start one from;
+        generator: of the order of mini-batches, on the CPU, or a number to start one from;
             PyTorch's global one if not given.
 
     Returns:
@@ -138,8 +127,8 @@ def fit(
 
     Raises:
         TypeError, ValueError: an argument is of the wrong type or out of range; samples do not fit
-            each other or the model or are not finite; the model has nothing to train, no grid to
-            change or too many parameters for ``"lm"``. The model is then unchanged.
+            or are not finite; the model has nothing to train, no grid to change or too many
+            parameters for ``"lm"``. The model is then unchanged.
 
     Example:
         >>> from kanbook.networks import KAN
@@ -157,7 +146,8 @@ def fit(
     history = History()
     extend_grid_at = {} if extend_grid_at is None else extend_grid_at
     functions = {"loss": loss, "penalty": penalty, "schedule": schedule, "callback": callback}
-    _check_model(model)
+    if not trainable(model):
+        raise ValueError("model has no parameter that requires a gradient; expected at least one")
     _check_numbers(steps, lr, batch_size, functions)
     factors = _factors(schedule, steps)
     _check_samples(inputs, targets, validation, patience, any_targets=loss is not None)
@@ -167,9 +157,7 @@ def fit(
     if optimizer == "lm":
         unused = {"lr": lr, "batch_size": batch_size, "schedule": schedule, "penalty": penalty}
         largest = max(extend_grid_at.values(), default=0)
-        stepper = LeastSquaresStepper(
-            model, inputs, targets, history, largest, loss=loss, **unused
-        )
+        stepper = LeastSquaresStepper(model, inputs, targets, history, largest, loss=loss, **unused)
     else:
         loss_and_optimizer = objective, penalty, optimizer, lr
         stepper = GradientStepper(model, inputs, targets, history, *loss_and_optimizer)
@@ -290,8 +278,7 @@ def _warn(described, advice):
 
 def _off_grid(model, calls):
     """What to say of layers most of whose inputs lie beyond their knots, by name."""
-    names = {layer: name for name, layer in named_spline_layers(model).items()}
-    described = {}
+    names, described = {layer: name for name, layer in named_spline_layers(model).items()}, {}
     for layer, x in calls:
         low, high = layer.knots[:, 0], layer.knots[:, -1]
         share = ((x < low) | (x > high)).double().mean().item()
@@ -302,13 +289,6 @@ def _off_grid(model, calls):
                 "splines are zero and learn nothing"
             )
     return described
-
-
-def _check_model(model):
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}; expected a torch.nn.Module")
-    if not trainable(model):
-        raise ValueError("model has no parameter that requires a gradient; expected at least one")
 
 
 def _factors(schedule, steps):

@@ -10,14 +10,7 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
-from .._checks import (
-    as_generator,
-    check_dtype,
-    check_integer,
-    check_name,
-    check_number,
-    check_tensor,
-)
+from .._checks import as_generator, check_integer, check_name, check_number
 
 __all__ = [
     "FORMULAS",
@@ -90,8 +83,7 @@ def function_1d(
         Inputs and targets, both in [-1, 1] and of shape ``(n, 1)``.
 
     Raises:
-        TypeError, ValueError: ``name`` is unknown, ``n`` is not an integer >= 2, or ``dtype`` is no
-            floating-point type.
+        TypeError, ValueError: ``name`` is unknown, or ``n`` is not an integer >= 2.
 
     Example:
         >>> inputs, targets = function_1d("zigzag", 5)
@@ -100,7 +92,6 @@ def function_1d(
     """
     check_name("name", name, FUNCTIONS_1D)
     check_integer("n", n, 2)
-    check_dtype(dtype)
     inputs = torch.linspace(-1, 1, n, device=device, dtype=dtype).unsqueeze(-1)
     return inputs, FUNCTIONS_1D[name](inputs)
 
@@ -161,7 +152,6 @@ def formula(
     """
     check_name("name", name, FORMULAS)
     check_integer("n", n, 2)
-    check_dtype(dtype)
     features, function = FORMULAS[name]
     # Drawn in float64 on the CPU, and rounded.
     inputs = 2 * torch.rand(n, features, dtype=torch.float64, generator=as_generator(generator)) - 1
@@ -173,10 +163,7 @@ IMAGE_SIZES = (8, 128)  # smallest, largest
 
 
 def image(
-    size: int = 64,
-    *,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
+    size: int = 64, *, device: torch.device | None = None, dtype: torch.dtype | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return a photograph as a function: where a pixel is, and how bright.
 
@@ -193,8 +180,7 @@ def image(
         ``(size * size, 1)``, row by row: ``targets.view(size, size)`` is the picture.
 
     Raises:
-        TypeError, ValueError: ``size`` is not an integer from 8 to 128, or ``dtype`` is no
-            floating-point type.
+        TypeError, ValueError: ``size`` is not an integer from 8 to 128.
 
     Example:
         >>> inputs, targets = image(32)
@@ -219,12 +205,9 @@ def read_luminance(file: Path) -> Tensor:
     return pixels[top : top + side, left : left + side]
 
 
-def as_function(
-    picture: Tensor, size: int, device: torch.device | str | None, dtype: torch.dtype | None
-) -> tuple[Tensor, Tensor]:
+def as_function(picture: Tensor, size: int, device, dtype) -> tuple[Tensor, Tensor]:
     """A square picture of luminances (M, M) as ``image`` returns it, with its errors."""
     check_integer("size", size, *IMAGE_SIZES)
-    check_dtype(dtype)
     dtype = torch.get_default_dtype() if dtype is None else dtype
     centers = (2 * torch.arange(size, dtype=torch.float64) + 1) / size - 1
     y, x = torch.meshgrid(centers, centers, indexing="ij")
@@ -255,8 +238,7 @@ def positional_encoding(x: Tensor, n_frequencies: int) -> Tensor:
         Shape ``(..., 2 * D * F)``, in [-1, 1].
 
     Raises:
-        TypeError, ValueError: x is not a floating-point tensor with at least one dimension, or
-            ``n_frequencies`` not an integer >= 1.
+        TypeError, ValueError: ``n_frequencies`` is not an integer >= 1.
 
     Example:
         >>> positional_encoding(torch.tensor([[0.5]]), 2).round().abs()
@@ -266,10 +248,7 @@ def positional_encoding(x: Tensor, n_frequencies: int) -> Tensor:
     Features Let Networks Learn High Frequency Functions in Low Dimensional Domains" (2020).
     In the book: chapter 5.
     """
-    check_tensor("x", x)
     check_integer("n_frequencies", n_frequencies, 1)
-    if x.ndim == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., D)")
     frequencies = torch.pi * 2 ** torch.arange(n_frequencies, dtype=x.dtype, device=x.device)
     angles = x.unsqueeze(-1) * frequencies
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-3)

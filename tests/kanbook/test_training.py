@@ -511,7 +511,6 @@ SHAPES = r"targets of shape \(40, 2\).*output of shape \(40, 1\)"
         ({"extend_grid_at": {2: 4}}, ValueError, r"extend_grid_at\[2\]=4; expected .* >= 5"),
         ({"extend_grid_at": {2: 7, 1: 9}}, ValueError, r"extend_grid_at\[2\]=7; expected .* >= 9"),
         ({"update_grid_at": [9], "model": line()}, ValueError, r"without spline layers"),
-        ({"model": torch.tanh}, TypeError, r"model is a"),
         ({"model": nn.Tanh()}, ValueError, r"model has no parameter that requires a gradient"),
         ({"model": BUFFERS}, ValueError, r"targets of shape \(40, 1\)"),
     ],
