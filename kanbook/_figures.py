@@ -50,10 +50,9 @@ def show_as_svg() -> None:
 
 
 def picture(figure: Figure) -> tuple[dict[str, str], dict[str, Any]]:
-    """The figure as a MIME bundle with its metadata.
+    """The figure as a MIME bundle with its metadata: an SVG or, instead of a heavy one, a PNG.
 
-    That is an SVG. What a colour map colours is pixels inside it: their colours are data, which a
-    page in dark mode must not change. An SVG of more than 200 kB becomes a PNG.
+    What a colour map colours is pixels inside it, which a page in dark mode must not change.
     """
     if not figure.axes and not figure.lines:
         return {}, {}

@@ -1,7 +1,4 @@
-"""Functions with a name, networks whose edges are such functions, and the formula they amount to.
-
-Beside :mod:`kanbook.formulas`, which finds them. In the book: chapter 15.
-"""
+"""Functions with a name, and networks whose edges they are. In the book: chapter 15."""
 
 from __future__ import annotations
 

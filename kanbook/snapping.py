@@ -1,7 +1,6 @@
 """The search behind :func:`kanbook.formulas.snap`: networks of curves become networks of functions.
 
-Every network is compared with the curves by a :class:`Standard`; a :class:`Search` keeps the best
-few from edge to edge. The KAN Lab does the same in ``lab/snapping.js``. In the book: chapter 15.
+The KAN Lab does the same in ``lab/snapping.js``. In the book: chapter 15.
 """
 
 from __future__ import annotations
@@ -92,8 +91,7 @@ class Standard:
     """How good a network of curves is, and so how good a formula has to be.
 
     The grid is refined until twice as many knots do not halve the loss any more. If neighbors do
-    not agree in what is left then, it is noise, and its size is known. Else it is what the curves
-    cannot follow, or have not learned, and a true formula has none of it.
+    not agree in what is left then, it is noise. Else it is what the curves cannot follow.
 
     Attributes:
         model: the network, refitted on its last grid.
@@ -139,11 +137,7 @@ class Standard:
         return loss <= SEARCH.worse * max(self.best, SEARCH.floor * self.spread)
 
     def score(self, loss: float, network: nn.Module) -> float:
-        """Goodness and simplicity in one number, the lower the better.
-
-        With noise it is the Bayesian information criterion. Without, a loss says little as long as
-        some edges are curves: twice the loss is worth one number.
-        """
+        """Goodness and simplicity in one number: with noise, the Bayesian information criterion."""
         weight, floor = SEARCH.clean_weight, SEARCH.clean_floor
         if self.noisy:
             weight, floor = self.n, SEARCH.noisy_floor
@@ -249,10 +243,7 @@ class Search:
         return trials[0]
 
     def children(self, trial: Trial, edge: tuple[int, int, int]) -> list[Trial]:
-        """The best networks with a function on this edge, if they are good enough.
-
-        Every function gets a short refit, the better ones a longer.
-        """
+        """The best networks with a function on this edge, if they are good enough."""
         tried = self.try_all(trial, edge)
         for steps, most, margin in SEARCH.rounds:
             for child in tried:
@@ -297,9 +288,7 @@ class Search:
             for n, name, index in sorted(places, key=lambda place: place[1]):  # biases first
                 self.fix(trial, n, name, index, values)
 
-    def fix(
-        self, trial: Trial, n: int, name: str, index: tuple[int, ...], values: Callable
-    ) -> None:
+    def fix(self, trial: Trial, n: int, name: str, index: tuple, values: Callable) -> None:
         """Fix a number at the first of some values that leaves the network as good."""
         old = getattr(trial.network[n], name)[index].item()
         is_shift = name == "bias" or index[1] == 2  # or b

@@ -19,10 +19,7 @@ def module(name: str) -> str:
 
 
 def script(name: str) -> str:
-    """A module and, before it, those that it imports, each in a scope of its own.
-
-    Only ``name`` exports anything then. Files import by name, one statement for each other file.
-    """
+    """A module and, before it, those that it imports, each in a scope of its own."""
     texts, wanted = {}, {}
 
     def add(name):

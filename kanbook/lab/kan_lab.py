@@ -1,8 +1,4 @@
-"""The KAN Lab: a network that learns before the reader's eyes, in Jupyter, on Colab and in a page.
-
-The scripts of this folder train it, fade it and make formulas of it, so that it needs no kernel.
-This module is the same network seen from Python.
-"""
+"""The KAN Lab: a network that learns before the reader's eyes, by the scripts of this folder."""
 
 from __future__ import annotations
 
@@ -40,21 +36,16 @@ RANGES |= {"speed": (1, 1000), "steps": (0, None)}
 MAX_LAYERS, MAX_EDGES = 5, 60  # of a network, of a layer: more can hardly be drawn
 MAX_ROWS = 5000
 
+_BY_HAND = {"follow": False, "actions": ["update", "reset"]}
 _SMALL = {
-    "leaving": {"follow": False, "actions": ["update", "reset"]},
+    "leaving": _BY_HAND,
     "update": {"follow": False, "lr": 0.1, "script": [[200, "update"]]},
     "extension": {
         "task": "zigzag",
         "grid_size": 3,
-        "script": [[300, "extend"], [600, "extend"], [900, "extend"]],
+        "script": [[300 * n, "extend"] for n in (1, 2, 3)],
     },
-    "death": {
-        "task": "zigzag",
-        "follow": False,
-        "lr": 1.0,
-        "seed": 2,
-        "actions": ["update", "reset"],
-    },
+    "death": {"task": "zigzag", "lr": 1.0, "seed": 2, **_BY_HAND},
     "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
 }
 #: The settings of small labs that show one thing each, by name, to be used as in
@@ -193,11 +184,9 @@ class KANLab(LivingFigure):
         super().__init__(task=task, _portrait=_portrait(), **settings)
 
     def model(self) -> KAN:
-        """Return the network as it is in the page, or as a new one starts there.
+        """Return the network as it is in the page, or as a new one starts there, in float64.
 
-        Returns:
-            A :class:`~kanbook.networks.KAN` in float64 with the page's numbers. Where edges have
-            been snapped, its layers are :class:`~kanbook.functions.FormulaLayer`.
+        Where edges have been snapped, its layers are :class:`~kanbook.functions.FormulaLayer`.
         """
         if self.network is not None:
             return from_page(self.network)

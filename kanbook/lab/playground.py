@@ -1,9 +1,4 @@
-"""The spline playground: a curve to touch, in Jupyter, on Colab and in a page without a kernel.
-
-The script ``playground.js`` draws, and does the arithmetic of a drag, a fit or a change of grid, so
-that it needs no kernel. This module is the same curve seen from Python: five traits that belong
-together, kept so by :class:`SplinePlayground` whichever of them is set.
-"""
+"""The spline playground: a curve to touch, which the script ``playground.js`` draws and moves."""
 
 from __future__ import annotations
 
@@ -42,8 +37,7 @@ class Spline(NamedTuple):
 class SplinePlayground(LivingFigure):
     r"""A spline to drag: its coefficients, its knots, its degree, its grid.
 
-    In a live kernel the traits below sync both ways: read what was dragged, set what shall be
-    shown, ``observe`` them, link them to sliders. Set one of ``degree``, ``grid_size`` and
+    In a live kernel the traits below sync both ways. Set one of ``degree``, ``grid_size`` and
     ``domain``, and knots and coefficients follow: the new curve is the least-squares
     approximation of the last curve that was shaped by coefficients or knots
     (:func:`kanbook.splines.refine`). Set ``knots`` or ``coefs``, and the rest stays.
@@ -135,17 +129,7 @@ class SplinePlayground(LivingFigure):
         )
 
     def values(self, x: Tensor | None = None) -> Tensor:
-        """Evaluate the curve.
-
-        Args:
-            x: points, any shape; 201 evenly spaced ones on the domain if not given.
-
-        Returns:
-            The heights of the curve there, float64, of the shape of x.
-
-        Raises:
-            TypeError: x is not a floating-point tensor.
-        """
+        """Heights of the curve, float64, at points x of any shape; 201 on the domain by itself."""
         if x is None:
             x = torch.linspace(*self.domain, 201, dtype=torch.float64)
         check_tensor("x", x)
@@ -153,14 +137,7 @@ class SplinePlayground(LivingFigure):
         return splines.evaluate(splines.to_float64(x).cpu(), coefs, knots, self.degree)
 
     def samples(self) -> tuple[Tensor, Tensor]:
-        """Return the points of the chosen target that lie in the domain: what "fit" fits.
-
-        Returns:
-            x and y, float64, both of shape ``(N,)``; N is at most 101.
-
-        Raises:
-            ValueError: no target is chosen.
-        """
+        """The points (N,), (N,) of the chosen target that lie in the domain: what "fit" fits."""
         if self.target == "none":
             raise ValueError(f"target={self.target!r}; expected one of {', '.join(TARGETS)}")
         x, y = _sample_points(), _heights(self.target)

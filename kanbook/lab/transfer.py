@@ -1,7 +1,6 @@
-"""Networks on their way to a page and back: kanbook's modules as numbers in lists, and the reverse.
+"""Networks on their way to a page and back, as dicts that JSON can hold, ``{"layers": [...]}``.
 
-A network is a dict that JSON can hold, ``{"layers": [...]}``; ``Network.from`` and ``toJSON`` in
-``network.js`` are the other end. Lists are in the order of kanbook's tensors: ``coef`` (I, O, n).
+``Network.from`` and ``toJSON`` in ``network.js`` are the other end.
 """
 
 from __future__ import annotations

@@ -48,10 +48,6 @@ def checked(*names: str):
 class LivingFigure(anywidget.AnyWidget):
     """A widget whose output also holds a picture, for those who see a notebook without scripts."""
 
-    def _draw(self, figure: Figure) -> None:
-        """Draw the picture."""
-        raise NotImplementedError
-
     def notify_change(self, change):
         with self.hold_sync():  # what follows from a change travels in one message with it
             super().notify_change(change)
