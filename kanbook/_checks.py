@@ -20,9 +20,8 @@ def check_name(argument: str, value: str, known: Iterable[str]) -> None:
 
 
 def check_integer(name: str, value: int, minimum: int, maximum: int | None = None) -> None:
-    expected = (
-        f"an integer {f'>= {minimum}' if maximum is None else f'from {minimum} to {maximum}'}"
-    )
+    wanted = f">= {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+    expected = f"an integer {wanted}"
     if not isinstance(value, Integral):
         raise TypeError(f"{name}={value!r}; expected {expected}")
     if value < minimum or (maximum is not None and value > maximum):

@@ -1,9 +1,7 @@
 """What the field itself would use: the cheap rivals of networks in every comparison.
 
-:func:`fit` trains one of them on the training part. What it may choose is chosen from a grid by its
-error on the validation part, the same that networks are chosen by: root mean squared error, or
-log-loss for classes. The test part is never seen. Only the Gaussian process chooses by the
-likelihood of its training part, as is usual.
+What they may choose is chosen from a grid by the error on the validation part: root mean squared,
+or log-loss for classes. Only the Gaussian process chooses by the likelihood of its training part.
 
 - "linear": ridge regression (of a series: autoregression), or logistic regression.
 - "additive": a sum of one curve for each input, cubic B-splines with a penalty on second

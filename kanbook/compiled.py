@@ -1,11 +1,9 @@
 r"""Splines of many inputs as one function, for ``torch.compile``: a few long loops.
 
-What :mod:`kanbook.fast` does with two dozen calls of PyTorch, each of which reads and writes
-memory, a compiler can do in one loop, if nothing in it depends on x but numbers: no branch, no
-address. So an input's interval is found, and its k + 1 values are brought to their places among n,
-by choosing between two numbers again and again. Even or uneven knots make no difference.
-
-Where k + 1 of n are few, the coefficients are gathered instead, and nothing is multiplied by zeros.
+A compiler can do in one loop what :mod:`kanbook.fast` does in two dozen, if nothing in it depends
+on x but numbers: no branch, no address. So an input's interval is found, and its k + 1 values are
+brought to their places among n, by choosing between two numbers again and again. Where k + 1 of n
+are few, the coefficients are gathered instead, and nothing is multiplied by zeros.
 
 In the book: chapter 13.
 """
@@ -136,14 +134,10 @@ def _near(x: Tensor, t: Tensor, k: int) -> Tensor:
 
 
 def _window(x: Tensor, t: Tensor, k: int) -> tuple[Tensor, list[Tensor], list[tuple[int, Tensor]]]:
-    """Find the 2k knots around each x by halving.
+    """Find the 2k knots around each x by halving: each stage compares x with one knot.
 
-    All runs of 2k neighboring knots in the table are candidates. Each stage compares x with one
-    knot and keeps the half of the candidates that it points to.
-
-    Returns:
-        x as :func:`_near` has it; the 2k knots; for each stage the shift that it decided on and
-        whether it was made.
+    Returns x as :func:`_near` has it; the 2k knots; for each stage the shift that it decided on and
+    whether it was made.
     """
     x = _near(x, t, k)
     window, passed = list(t.unbind(0)), []

@@ -39,8 +39,7 @@ def along(model: nn.Module, x: Tensor, direction: int | Tensor, order: int) -> T
             each number, such as ``nn.Tanh``: every :class:`~kanbook.networks.KAN` and ``MLP``.
         x: points, shape ``(N, I)``.
         direction: v: the number of an input, or a tensor of shape ``(I,)``; or D of them, of shape
-            ``(D, I)``, which takes less time than one after the other: ``torch.eye(I)`` for all
-            inputs.
+            ``(D, I)``, such as ``torch.eye(I)`` for all inputs.
         order: of the highest derivative, 0 or more. Those of a spline beyond its degree are 0;
             that of the degree jumps at the knots.
 

@@ -189,14 +189,13 @@ def to_c(model: nn.Module, name: str = "kan", *, dtype: torch.dtype = torch.floa
     processors that compute in single precision only, such as a Cortex-M4.
 
     Args:
-        model: as :func:`to_dict`. In whatever dtype it is, the function computes as
-            ``model.double()`` does, or ``model.float()``, to rounding error.
+        model: as :func:`to_dict`, of any dtype.
         name: of the function. Other names in the text begin with it and an underscore.
         dtype: in which it computes: ``torch.float64`` or ``torch.float32``.
 
     Raises:
         TypeError, ValueError: as :func:`to_dict`; ``name`` is no name in C; the model starts with
-            an Activation; ``dtype`` is another one; a number is too large for it.
+            an Activation; a number is too large for ``dtype``.
 
     Example:
         >>> print(to_c(KAN([2, 1])).splitlines()[0])
@@ -217,8 +216,7 @@ def to_c(model: nn.Module, name: str = "kan", *, dtype: torch.dtype = torch.floa
 def to_javascript(model: nn.Module, name: str = "kan") -> str:
     """Return a network as a JavaScript module with one function: ``kan(x)`` returns an array.
 
-    Without the word ``export`` it is a plain script. An array of another length is a RangeError;
-    the rest is as :func:`to_c` has it.
+    An array of another length is a RangeError; the rest is as :func:`to_c` has it.
 
     Example:
         >>> "export function plane(x)" in to_javascript(KAN([2, 1]), "plane")

@@ -202,13 +202,8 @@ _sum_splines = by_hand(_plain_sum, _sum_forward, _sum_backward, compiled.sum_spl
 
 
 def find(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """Find the functions alive at each x.
-
-    Returns:
-        place: shape (batch, I), where the last of them is in W, and in a row of the padded A; for
-            :func:`list_columns`.
-        values: shape (batch, I, k + 1).
-        slopes: tensors that :func:`slope` needs.
+    """Find the functions alive at each x: where the last one is in W, shape (batch, I); values,
+    shape (batch, I, k + 1); what :func:`slope` needs.
     """
     step = _even_step(knots, k)
     found = _alive(x, knots, k) if step is None else _alive_uniform(x, knots, k, step)
@@ -237,8 +232,7 @@ def pad(coef: Tensor) -> Tensor:
 def _even_step(knots: Tensor, k: int) -> Tensor | None:
     """The distance of neighboring knots of every input, shape (I,), if nothing but rounding varies.
 
-    Only asked for degrees in which the slope is continuous, and on the CPU: elsewhere the answer
-    would hold up the device for longer than it saves.
+    Elsewhere than on a CPU the answer would hold up the device for longer than it saves.
     """
     if k < 2 or knots.device.type != "cpu":
         return None
@@ -255,11 +249,8 @@ def _alive(x: Tensor, knots: Tensor, k: int) -> tuple[Tensor, Tensor, tuple[Tens
     computed from the knots t_{c-p+1}, ..., t_{c+p}. No interval found is empty, so no width is 0.
     Source: de Boor (2001), chapter X, subroutine BSPLVB.
 
-    Returns:
-        place: shape (batch, I), column of the function number c in the padded matrix A.
-        values: shape (batch, I, k + 1).
-        slopes: what :func:`slope` needs, the last ratios of the recursion: with them the
-            derivative of the function number c - k + r is k (ratios[r - 1] - ratios[r]).
+    The slopes are the last ratios of the recursion: with them the derivative of the function
+    number c - k + r is k (ratios[r - 1] - ratios[r]).
     """
     inputs, batch = len(knots), len(x)
     start, stop = knots[:, :1], knots[:, -1:]

@@ -28,10 +28,8 @@ class Function:
     Args:
         f: of a tensor, element by element.
         text: the same in SymPy's notation, of u.
-        free: which of ``"a"`` and ``"b"`` may be chosen. Where a choice changes nothing that c and
-            d could not, it is left out: exp(x + b) is a multiple of exp(x).
-        domain: open interval of u in which f is defined and has no pole. Beyond it the value is
-            NaN, so no fit can lead there, and no pole can hide between two samples.
+        free: which of ``"a"`` and ``"b"`` may be chosen, those that change what c and d cannot.
+        domain: open interval of u in which f is defined and has no pole; NaN beyond.
         signs: of a, where a is not free.
         price: how many numbers this function counts for beside a, b, c and d.
     """
@@ -210,7 +208,6 @@ class FormulaLayer(nn.Module):
 
     @torch.no_grad()
     def drop(self, number: int) -> None:
-        """Take a function away."""
         others = [n for n in range(len(self.functions)) if n != number]
         self.functions = [self.functions[n] for n in others]
         self.constants = nn.Parameter(self.constants[others])

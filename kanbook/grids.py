@@ -79,8 +79,7 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
 
     Args:
         model: a layer or network, changed in place.
-        x: samples of its inputs, shape ``(..., I)``, at least two that differ; the curves are kept
-            on their whole domains all the same.
+        x: samples of its inputs, shape ``(..., I)``, at least two that differ.
         grid_size: the new number of intervals G of every spline layer, no less than the present.
 
     Raises:
@@ -158,8 +157,8 @@ def _rebuild(
 ) -> None:
     """Give each spline layer ``new_knots(name, layer, inputs)`` and coefficients for its old curve.
 
-    A copy of the model runs on x, in evaluation mode, and changes each layer just before that
-    layer's turn. Only when the copy has got through are its grids handed to the model.
+    A copy of the model runs on x and changes each layer just before that layer's turn. Only when it
+    has got through are its grids handed to the model.
     """
     layers = spline_layers(model)
     check_tensor("x", x)
@@ -258,11 +257,8 @@ def _too_close(knots: Tensor) -> Tensor:
 
 
 def _with_margin(inside: Tensor, k: int) -> Tensor:
-    """Add k knots on either side, at the distance of the outermost two inside, as (I, G + 2k + 1).
-
-    With a wider margin beside a narrow interval, the outermost functions would hardly reach into
-    the domain; a fit there would give them huge coefficients, seen beyond it.
-    """
+    """Add k knots on either side, at the distance of the outermost two inside: (I, G + 2k + 1)."""
+    # With wider ones, the outermost functions would hardly reach in, and get huge coefficients.
     far = torch.arange(1, k + 1, dtype=inside.dtype, device=inside.device)
     before = inside[:, :1] - far.flip(0) * (inside[:, 1:2] - inside[:, :1])
     after = inside[:, -1:] + far * (inside[:, -1:] - inside[:, -2:-1])

@@ -157,8 +157,7 @@ class KANLayer(SplineLayer):
 
     Args:
         in_features, out_features: numbers of inputs I and outputs O.
-        grid_size: number of grid intervals G on the domain.
-        degree: degree k of the splines, 0 to 7.
+        grid_size, degree: number of grid intervals G on the domain, degree k of the splines, 0-7.
         domain: interval (a, b) on which the knots lie. Beyond it the splines fade to zero.
         bias: add a learnable number to each output.
         spline_weight: multiply each edge's spline by a learnable number.
@@ -290,10 +289,7 @@ class KANLayer(SplineLayer):
 
     @full_precision
     def edges(self, x: Tensor) -> Tensor:
-        """Return every edge function's value, shape ``(..., I, O)``; 0 for a missing edge.
-
-        The sum over the inputs, plus the bias if there is one, is the layer's output.
-        """
+        """Return every edge function's value, shape ``(..., I, O)``; 0 for a missing edge."""
         check_points(x, self.knots)
         bases = splines.cox_de_boor(x, self.knots, self.degree)
         phi = torch.einsum("...in,ion->...io", bases, self.coef)

@@ -1,7 +1,4 @@
-r"""Optimizers: L-BFGS made fit for small losses, Levenberg-Marquardt, and the steps of training.
-
-In the book: chapter 9.
-"""
+"""Optimizers: L-BFGS, Levenberg-Marquardt and the steps of training. In the book: chapter 9."""
 
 from __future__ import annotations
 
@@ -70,11 +67,7 @@ class Stepper:
         self.model, self.inputs, self.targets, self.history = model, inputs, targets, history
 
     def step(self, batch: Tensor | slice, factor: float) -> float:
-        """Update the model, with ``factor`` on the learning rate; return the loss before.
-
-        Raises:
-            Diverged: it is not finite, or the update made a parameter so and was taken back.
-        """
+        """Update the model, with ``factor`` on the learning rate; return the loss before."""
         loss, total = self.evaluate(batch)
         self.history.record(loss.item())
         step = len(self.history.loss)
@@ -191,10 +184,9 @@ class LevenbergMarquardt:
 
     .. math:: (J^T J + \mu D)\, d = -J^T r, \qquad D = \mathrm{diag}(J^T J) .
 
-    The damping mu ties the parameters to where they are. If the sum of squares falls, the step is
-    made and mu divided by 10. Else mu is doubled (Marquardt multiplied by 10) and another d tried,
-    until it falls or d is too short for that. No element of D counts as less than ``FLOOR`` times
-    the largest, so that a coefficient that hardly any sample sees stays near its place.
+    If the sum of squares falls, the step is made and the damping mu divided by 10. Else mu is
+    doubled and another d tried, until it falls or d is too short for that. No element of D counts
+    as less than ``FLOOR`` times the largest.
 
     Args:
         model: P numbers to train, ``MOST`` at most: the matrix has P rows and columns. Samples must
@@ -274,10 +266,7 @@ class LevenbergMarquardt:
 
 
 def is_made_of_layers(model: nn.Module, x: Tensor) -> bool:
-    """Whether outputs depend on parameters by the outputs of their layers alone.
-
-    A model that looks at the weights, or at derivatives in x, has more ways.
-    """
+    """Whether outputs depend on parameters by the outputs of their layers alone."""
     if isinstance(model, nn.Sequential):
         return True
     by_layers = torch.stack(jacobian(model, x)[1], 1)
@@ -288,8 +277,7 @@ def jacobian(model: nn.Module, x: Tensor, by_layers: bool = True) -> tuple[Tenso
     """Outputs of samples (n, I), shape (n, O), and of each output the derivatives, shape (n, P).
 
     A backward pass for each output brings the slopes to every layer, whose ``jacobian`` turns them
-    into derivatives in its own parameters. Where a layer has no such method, runs twice, shares
-    parameters or has frozen ones, autograd does it all. Samples must not depend on each other.
+    into derivatives in its own parameters. Where that is not possible, autograd does it all.
     """
     owners = [m for m in model.modules() if any(p.requires_grad for p in m.parameters(False))]
     values = {name: value.detach() for name, value in model.named_parameters()}

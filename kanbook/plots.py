@@ -32,10 +32,7 @@ OUTSIDE = {"color": "#BBBBBB", "alpha": 0.35, "linewidth": 0, "zorder": 0}
 
 
 def use_style() -> None:
-    """Set Matplotlib's defaults to the book's: text that is readable on a phone, few lines.
-
-    In a notebook, figures are shown as SVG from then on, sharp on every screen.
-    """
+    """Set Matplotlib's defaults to the book's; a notebook shows figures as SVG from then on."""
     show_as_svg()
     plt.rcParams.update(
         {
@@ -138,10 +135,8 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
             line = {"color": ROLES["KAN"]["color"], "alpha": alpha, "linewidth": 1.2, "zorder": 1}
             ax.plot([below[i], place], [level, y - height / 2], **line)
             ax.plot([place, above[o]], [y + height / 2, level + 1], **line)
-            corner = (place - size / 2, y - height / 2)
-            ax.add_patch(
-                Rectangle(corner, size, height, fc="white", ec="#888888", lw=0.8, zorder=2)
-            )
+            corner, style = (place - size / 2, y - height / 2), {"lw": 0.8, "zorder": 2}
+            ax.add_patch(Rectangle(corner, size, height, fc="white", ec="#888888", **style))
             _little_curve(ax, points[:, i], curves[:, i, o], (place, y), (size, height))
     _draw_nodes(ax, widths, aspect, hidden="Σ")
     ax.set_title("KAN: a curve on every edge")
@@ -164,9 +159,7 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
     """
     linears = [m for m in model.modules() if isinstance(m, nn.Linear)]
     if not linears:
-        raise ValueError(
-            f"model is a {type(model).__name__} without linear layers; expected at least one"
-        )
+        raise ValueError(f"model is a {type(model).__name__} without linear layers; expected one")
     widths = [linears[0].in_features, *(m.out_features for m in linears)]
     ax = plt.figure(figsize=(6.4, 1.9 * len(linears) + 0.8)).gca() if ax is None else ax
     aspect = _aspect(ax, len(widths))
@@ -176,14 +169,9 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
         for o, top in enumerate(_places(widths[level + 1])):
             for i, bottom in enumerate(_places(widths[level])):
                 share = (weight[o, i] / largest).item()
-                ax.plot(
-                    [bottom, top],
-                    [level, level + 1],
-                    color=ROLES["MLP"]["color"],
-                    linestyle="-" if share >= 0 else "--",
-                    linewidth=0.4 + 2.2 * abs(share),
-                    zorder=1,
-                )
+                line = {"color": ROLES["MLP"]["color"], "linestyle": "-" if share >= 0 else "--"}
+                line |= {"linewidth": 0.4 + 2.2 * abs(share), "zorder": 1}
+                ax.plot([bottom, top], [level, level + 1], **line)
     _draw_nodes(ax, widths, aspect, hidden="")
     z, size = torch.linspace(-3, 3, 41).to(linears[0].weight), 1.5 * _node_radius(aspect)
     activations = (m for m in model.modules() if isinstance(m, Activation))
@@ -200,9 +188,7 @@ def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, T
     calls = run_and_record(model, inputs)[1]
     recorded = [(layer, x) for layer, x in calls if isinstance(layer, KANLayer)]
     if not recorded:
-        raise ValueError(
-            f"model is a {type(model).__name__} without KAN layers; expected at least one"
-        )
+        raise ValueError(f"model is a {type(model).__name__} without KAN layers; expected one")
     return recorded
 
 

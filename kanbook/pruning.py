@@ -1,7 +1,4 @@
-"""Fewer edges: a penalty under which they fade, and a network without those that have.
-
-Beside :mod:`kanbook.formulas`, which makes formulas of what is left. In the book: chapter 15.
-"""
+"""Fewer edges: a penalty under which they fade, and a network without. In the book: chapter 15."""
 
 from __future__ import annotations
 
@@ -47,9 +44,8 @@ def fade(x: Tensor, strength: float = 0.01) -> Callable[[nn.Module], Tensor]:
         \qquad \epsilon = 0.001
 
     Args:
-        x: samples of the inputs, shape ``(N, I)``; a hundred are enough.
-        strength: lambda, in units of the loss divided by those of the targets: for a mean squared
-            error, 0.01 times the targets' standard deviation is a good start.
+        x: samples of the inputs, shape ``(N, I)``.
+        strength: lambda, in units of the loss divided by those of the targets.
 
     Raises:
         TypeError, ValueError: x is not finite, ``strength`` is negative; when called, the model is
@@ -80,9 +76,9 @@ def fade(x: Tensor, strength: float = 0.01) -> Callable[[nn.Module], Tensor]:
 def prune(model: nn.Module, x: Tensor, threshold: float = 0.03) -> Network:
     """Return a network without the edges whose spread is small, and otherwise the same function.
 
-    Nodes that are left without edges on one side go, too, and the layers become smaller; single
-    edges that are missing are marked in ``layer.mask``. What a missing edge gave on average is
-    added to the strongest edge into the same node (all B-splines of an edge together are 1).
+    Nodes that are left without edges on one side go, too; single edges that are missing are marked
+    in ``layer.mask``. What a missing edge gave on average is added to the strongest edge into the
+    same node.
 
     Args:
         model: a :class:`~kanbook.networks.KAN`; it stays as it is.

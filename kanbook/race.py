@@ -70,14 +70,12 @@ def fair_race(
         kind: "regression" or "classes"; if not given, found out for a table as ``prepare`` does,
             regression for tensors.
         contestants: which of ``CONTESTANTS`` and ``OTHERS``: "gaussian process" and "polynomial"
-            are for numbers, few inputs and little noise. If not given, all of ``CONTESTANTS`` for a
-            table or classes; for numbers as tensors "linear", "KAN" and "MLP".
+            are for numbers. If not given, all of ``CONTESTANTS`` for a table or classes; for
+            numbers as tensors "linear", "KAN" and "MLP".
         hidden: hidden nodes of the KAN, widths ``[I, hidden, O]``. The MLPs have two hidden layers,
-            of the widths that come closest in parameters. The KAN of one layer, ``[I, O]``, is a
-            sum of one curve for each input, like "additive".
+            of the widths that come closest in parameters.
         optimizer: "adam", with a rate that falls to zero; or "lm", Levenberg-Marquardt in 64 bits,
-            without rates, for numbers with little noise and a few thousand parameters at most. KANs
-            move their knots four times, the others restart then.
+            without rates, for numbers. KANs move their knots four times, the others restart then.
         steps: of each training; if not given, 300 of Adam, 60 of Levenberg-Marquardt.
         rates: learning rates that Adam tries.
         seeds: how many networks of each family are tested.
@@ -114,7 +112,6 @@ def fair_race(
         raise ValueError(f"rates={rates!r}; expected one learning rate or more")
     for name, value in (("hidden", hidden), ("steps", steps), ("seeds", seeds)):
         check_integer(name, value, 1)
-    check_integer("generator", generator, 0)
     if contestants is None:
         contestants = CONTESTANTS if isinstance(x, DataFrame) or kind == "classes" else PLAIN
     for name in contestants:

@@ -31,19 +31,13 @@ ROWS = 1024
 class SplineActivation(SplineLayer):
     r"""A learnable activation function for each node: :math:`y_i = s_i(x_i)`.
 
-    Between the linear layers of an MLP it stands where a fixed function would. Its splines are
-    stored like those of a :class:`~kanbook.layers.KANLayer` with one output per input.
-
     Each spline starts as the least-squares fit of ``start`` on the domain. Beyond the domain
     splines fade to zero, so it should hold what a linear layer puts out.
 
     Args:
         features: number of nodes I, at least 1.
-        grid_size: number of grid intervals G on the domain.
-        degree: degree k of the splines, 0 to 7.
-        domain: interval (a, b) on which the knots lie.
+        grid_size, degree, domain, device, dtype: as :class:`~kanbook.layers.KANLayer`.
         start: a function of a tensor, element by element, that every spline starts as.
-        device, dtype: of parameters and knots.
 
     Attributes:
         knots: buffer of shape ``(I, G + 2k + 1)``.
@@ -104,10 +98,8 @@ class SplineActivation(SplineLayer):
 class SplineMLP(Network):
     """An MLP that learns its activation functions: a spline of its own at every hidden node.
 
-    The linear layers start as those of :class:`~kanbook.networks.MLP`, the splines as ``start``.
-
     Args:
-        widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
+        widths: number of nodes in each layer, as in a :class:`~kanbook.networks.KAN`.
         grid_size, degree, domain, start: of every :class:`SplineActivation`.
         device, dtype, generator: as :class:`~kanbook.layers.KANLayer`.
 
@@ -122,7 +114,7 @@ class SplineMLP(Network):
         >>> count_parameters(SplineMLP([2, 5, 1], grid_size=3))  # as the MLP, and 5 splines of 6
         51
 
-    Source: Yu et al., "KAN or MLP: A Fairer Comparison" (2024). In the book: chapters 11 and 16.
+    In the book: chapters 11 and 16.
     """
 
     def __init__(

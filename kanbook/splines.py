@@ -92,10 +92,8 @@ def basis(x: Tensor, knots: Tensor, degree: int) -> Tensor:
     r"""Evaluate every B-spline basis function :math:`B_{i,k}` at every x.
 
     Each function is positive on its support :math:`(t_i, t_{i+k+1})` and exactly zero elsewhere;
-    on the domain they sum to one. At a jump (a knot repeated k + 1 times) the value is the one
-    from the right; at the right end of the domain it is the one from the left, so that both ends
-    belong to the domain. NaN gives NaN. Differentiable in x, and in the knots where those are
-    distinct.
+    on the domain they sum to one. At a jump the value is the one from the right, at the right end
+    of the domain the one from the left. NaN gives NaN. Differentiable in x, and in distinct knots.
 
     Returns:
         Shape ``(..., n)``, or ``(..., I, n)``.
@@ -262,8 +260,7 @@ def _least_squares(matrix: Tensor, y: Tensor, noise: float, ridge: float = 0.0) 
     Shapes: matrix (..., N, n), y (..., N, O), c (..., n, O).
 
     With matrix = U diag(s) V', c = V diag(s / (s^2 + ridge)) U' y. Directions whose singular value
-    is at most ``noise`` times the largest contribute nothing. (The default driver of
-    ``torch.linalg.lstsq`` on CPUs can return all zeros when a column of the matrix is zero.)
+    is at most ``noise`` times the largest contribute nothing.
     """
     u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
     gain = torch.where(s > noise * s[..., :1], s / (s.square() + ridge), 0.0)

@@ -54,7 +54,6 @@ class Prepared:
         return torch.tensor(self.steps.transform(cells), dtype=torch.get_default_dtype())
 
     def targets(self, frame: DataFrame) -> Tensor:
-        """Targets alone."""
         values = frame.rename(columns=str)[self.target]
         if self.classes is None:
             scaled = (_numbers(values) - self.mean) / self.deviation

@@ -143,11 +143,7 @@ class TanhLayer(nn.Module):
 
     @full_precision
     def edges(self, x: Tensor) -> Tensor:
-        """Return every edge function's value, shape ``(..., I, O)``.
-
-        The sum over the inputs, plus the bias if there is one, is the layer's output, or with
-        ``tanh="sum"`` what the tanh is taken of.
-        """
+        """Return every edge function's value, shape ``(..., I, O)``, before the tanh of a sum."""
         check_features(x, self.in_features, "a", self.a)
         x = x.unsqueeze(-1)
         parabolas = self.a * x**2 + self.b * x

@@ -35,8 +35,7 @@ class History:
             ``"lm"`` the equations of a step count as (3 + P // 50) a model output for P
             parameters, and each move that was tried as 1.
         seconds: wall-clock time of the call, all of it.
-        best_step: with ``patience``, the model is as it was before the update of this step; one
-            more than the number of steps if the last update was the best.
+        best_step: with ``patience``, the model is as it was before the update of this step.
         diverged: whether training stopped because a number was no longer finite.
     """
 
@@ -154,13 +153,13 @@ def fit(
     _check_changes(model, steps, update_grid_at, extend_grid_at, restart_at)
     objective = _mean_squared_error if loss is None else loss
     inputs, targets = inputs.detach(), targets.detach()
+    samples = inputs, targets, history
     if optimizer == "lm":
         unused = {"lr": lr, "batch_size": batch_size, "schedule": schedule, "penalty": penalty}
         largest = max(extend_grid_at.values(), default=0)
-        stepper = LeastSquaresStepper(model, inputs, targets, history, largest, loss=loss, **unused)
+        stepper = LeastSquaresStepper(model, *samples, largest, loss=loss, **unused)
     else:
-        loss_and_optimizer = objective, penalty, optimizer, lr
-        stepper = GradientStepper(model, inputs, targets, history, *loss_and_optimizer)
+        stepper = GradientStepper(model, *samples, objective, penalty, optimizer, lr)
     calls = _try_out(model, inputs, targets, objective, penalty, validation)
     if update_grid_at:
         grids.check_calls(model, calls)

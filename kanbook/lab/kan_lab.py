@@ -48,10 +48,9 @@ _SMALL = {
     "death": {"task": "zigzag", "lr": 1.0, "seed": 2, **_BY_HAND},
     "fade": {"script": [[300, "fade"], [2000, "prune"]], "speed": 10},
 }
-#: The settings of small labs that show one thing each, by name, to be used as in
-#: ``KANLab(**PRESETS["update"])``. Of "leaving", values leave their knots; of "update", knots
-#: follow once; of "extension", their number doubles three times; of "death", the learning rate
-#: is 1; of "fade", fifteen edges become few.
+#: The settings of small labs that show one thing each, as in ``KANLab(**PRESETS["update"])``:
+#: values leave their knots; knots follow once; their number doubles three times; the learning rate
+#: is 1; fifteen edges become few.
 PRESETS = {
     name: {"size": "small", "actions": ["reset"], **settings} for name, settings in _SMALL.items()
 }
@@ -77,8 +76,7 @@ SAMPLES["velocities"] = _velocities
 class KANLab(LivingFigure):
     r"""A KAN to train, fade, prune and snap, beside an MLP of as many parameters.
 
-    All happens in the page; nothing of it needs a kernel. With one, the attributes below are
-    traits that sync both ways: set what shall be shown, read what was chosen, ``observe`` them.
+    All happens in the page. With a kernel, the attributes below are traits that sync both ways.
 
     Args:
         model: a trained network to show: a :class:`~kanbook.networks.KAN`, or another row of

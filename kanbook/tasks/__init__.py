@@ -133,8 +133,7 @@ def formula(
         name: a key of ``FORMULAS``.
         n: number of points, at least 2.
         device, dtype: of the result.
-        generator: source of the random numbers, on the CPU, or a number to start one from;
-            PyTorch's global one if not given.
+        generator: of the random numbers, on the CPU, or a number to start one from.
 
     Returns:
         Inputs, uniform on [-1, 1], of shape ``(n, I)``, and targets of shape ``(n, 1)``.
@@ -168,7 +167,7 @@ def image(
     """Return a photograph as a function: where a pixel is, and how bright.
 
     A portrait of the astronaut Eileen Collins; ``kanbook/tasks/README.md`` has source and license.
-    Of 128 x 128 pixels, smaller sizes hold the mean brightness of what each pixel covers.
+    Smaller sizes than 128 hold the mean brightness of what each pixel covers.
 
     Args:
         size: width and height in pixels, 8 to 128.
@@ -178,9 +177,6 @@ def image(
         Inputs (x, y) of the pixels' centers, x from left to right and y from top to bottom, in
         [-1, 1], of shape ``(size * size, 2)``, and luminance in [0, 1], of shape
         ``(size * size, 1)``, row by row: ``targets.view(size, size)`` is the picture.
-
-    Raises:
-        TypeError, ValueError: ``size`` is not an integer from 8 to 128.
 
     Example:
         >>> inputs, targets = image(32)
@@ -232,13 +228,10 @@ def positional_encoding(x: Tensor, n_frequencies: int) -> Tensor:
 
     Args:
         x: shape ``(..., D)``.
-        n_frequencies: F, at least 1.
+        n_frequencies: F, an integer >= 1.
 
     Returns:
         Shape ``(..., 2 * D * F)``, in [-1, 1].
-
-    Raises:
-        TypeError, ValueError: ``n_frequencies`` is not an integer >= 1.
 
     Example:
         >>> positional_encoding(torch.tensor([[0.5]]), 2).round().abs()
@@ -261,9 +254,6 @@ def psnr(loss: float) -> float:
 
     Args:
         loss: at least 0; infinite, as where training diverged, gives minus infinity.
-
-    Raises:
-        TypeError, ValueError: loss is not a number >= 0.
 
     Example:
         >>> psnr(0.01)
