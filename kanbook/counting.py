@@ -16,8 +16,7 @@ __all__ = ["Operations", "count_operations", "count_parameters"]
 def count_parameters(model: nn.Module) -> int:
     """Return the number of trainable parameters: single numbers that the optimizer changes.
 
-    Shared parameters count once; knots are buffers and do not count, nor do edges that were pruned
-    and numbers of a formula that were rounded.
+    Knots do not count, nor do edges that were pruned and numbers of a formula that were rounded.
 
     Example:
         >>> from kanbook import KAN

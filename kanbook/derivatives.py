@@ -8,8 +8,7 @@ a series :math:`z_0 + z_1 t + z_2 t^2 + \dots`, of which a curve f makes
 In the output, the m-th term times m! is the m-th derivative. Gradients flow through it, to the
 parameters and to x.
 
-Source: Griewank and Walther, *Evaluating Derivatives*, second edition (2008), chapter 13. In the
-book: chapter 17.
+Source: Griewank and Walther, *Evaluating Derivatives*, second edition (2008), chapter 13.
 """
 
 from __future__ import annotations

@@ -305,10 +305,8 @@ def _slope(grad_values: Tensor, k: int, ratios: Tensor) -> Tensor:
 
 
 def _alive_uniform(x, knots, k, step):
-    """As :func:`_alive`, for equally spaced knots: there the pieces of all functions are alike.
-
-    With u = (x - t_c) / h in [0, 1), each living function is one polynomial in u, whose
-    coefficients are the same in every interval.
+    """As :func:`_alive`, for equally spaced knots: functions are polynomials in u = (x - t_c) / h,
+    in [0, 1), with the same coefficients in every interval.
     """
     inputs, m = knots.shape
     inverse = 1 / step

@@ -306,16 +306,12 @@ class Formula:
         return self.expressions(names)[0]
 
     def expressions(self, names: Sequence[str] | None = None) -> list[Any]:
-        """Each output as a SymPy expression.
+        """Each output as a SymPy expression, in which rounded numbers are exact.
 
-        Numbers that were rounded are exact there. A curve is an undefined function: ``s1_2_3`` in
-        layer 1, from input 2 to output 3.
+        A curve is an undefined function: ``s1_2_3`` in layer 1, from input 2 to output 3.
 
         Args:
-            names: of the inputs; x1, x2 and so on if not given.
-
-        Raises:
-            ValueError: there are not as many names as inputs.
+            names: one for each input, else ValueError; x1, x2 and so on if not given.
         """
         import sympy
 

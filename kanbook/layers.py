@@ -267,10 +267,9 @@ class KANLayer(SplineLayer):
 
     @torch.no_grad()
     def jacobian(self, x: Tensor, slopes: Tensor) -> Tensor:
-        """Return how a number that depends on the outputs changes with the layer's own parameters.
+        """Derivatives of a number in the layer's own parameters, shape (N, P), in their order.
 
-        With x of shape ``(N, I)`` and ``slopes``, the number's derivatives in the outputs, of shape
-        ``(N, O)``: shape ``(N, P)``, in the order of ``parameters()`` without those of a ``base``.
+        ``slopes``, of shape (N, O), are the number's derivatives in the outputs at x (N, I).
         """
         edges = self.masked(slopes.unsqueeze(1).expand(-1, self.in_features, -1))  # (N, I, O)
         unit = torch.eye(self.coef.shape[-1]).to(x).unsqueeze(0)  # each basis function alone

@@ -20,11 +20,7 @@ SMOOTH = 1e-3  # the spread below which fade's root is round
 
 
 def edges(model: nn.Module, x: Tensor) -> list[Tensor]:
-    """What every edge of a KAN gives at samples x (N, I): for each layer (N, I, O).
-
-    Raises:
-        TypeError: a module of the model is no :class:`~kanbook.layers.KANLayer`.
-    """
+    """What every edge of a KAN, else TypeError, gives at samples x (N, I): (N, I, O) a layer."""
     values = []
     for layer in in_a_row(model):
         if not isinstance(layer, (KANLayer, FormulaLayer)):

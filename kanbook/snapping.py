@@ -271,11 +271,8 @@ class Search:
         return tried
 
     def round(self, trial: Trial) -> None:
-        """Drop functions that are not needed; fix numbers at 0, 1 or a readable one, if free.
-
-        Scale and shift can move from a layer to the next without a change of the function, so 0
-        and 1 are tried however far they are.
-        """
+        """Drop functions that are not needed; fix numbers at 0, 1 or a readable one, if free."""
+        # Scale and shift can move from layer to layer: 0 and 1 are tried however far they are.
         for n, layer in enumerate(trial.network):
             for number in reversed(range(len(layer.functions))):
                 network = copy.deepcopy(trial.network)

@@ -173,8 +173,7 @@ def _plain_each(x: Tensor, coef: Tensor, knots: Tensor, k: int) -> Tensor:
 def _each_forward(x, coef, knots, k, keep):
     r"""y = sum of the living functions times their coefficients, gathered from W.
 
-    W is the column of numbers :math:`c_{i,j}` at the places j I + i, with I zeros on either side:
-    that of :func:`kanbook.fast.sum_splines`, for one output.
+    W is that of :func:`kanbook.fast.sum_splines`, for one output.
     """
     place, values, slopes = find(x, knots, k)
     columns = list_columns(place, k, coef.shape[-1])

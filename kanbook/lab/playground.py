@@ -43,8 +43,7 @@ class SplinePlayground(LivingFigure):
     (:func:`kanbook.splines.refine`). Set ``knots`` or ``coefs``, and the rest stays.
 
     Args:
-        degree: k, 0 to 5.
-        grid_size: number of intervals G on the domain, 1 to 20.
+        degree, grid_size: k, 0 to 5; number of intervals G on the domain, 1 to 20.
         domain: (a, b), a < b; evenly spaced knots unless ``knots`` are given.
         knots: all G + 2k + 1 knots in rising order; they decide ``grid_size`` and ``domain``.
         coefs: G + k coefficients; a gentle wave if not given.
@@ -273,11 +272,7 @@ def _heights(name: str) -> Tensor:
 
 
 def _move_knots(shape: Spline, new: Spline) -> list[float]:
-    """The knots of ``shape`` for another degree, grid size and domain.
-
-    Those inside keep their spacing, stretched and resampled: even ones stay even. Beyond the domain
-    they continue at the width of the outermost intervals.
-    """
+    """The knots of ``shape``, stretched and resampled for another degree, grid size and domain."""
     if new[:3] == shape[:3]:
         return shape.knots
     (a, b), (start, end), k, size = new.domain, shape.domain, shape.degree, shape.grid_size

@@ -24,11 +24,7 @@ silu = nn.functional.silu
 
 
 def to_page(model: nn.Module) -> dict[str, Any]:
-    """The numbers of a network of curves, or of curves and functions.
-
-    Raises:
-        TypeError, ValueError: a page could not compute it; the message says why.
-    """
+    """The numbers of a network of curves and functions; an error, if a page cannot compute it."""
     layers = in_a_row(model)
     for layer in layers:
         if not isinstance(layer, (KANLayer, FormulaLayer)):
