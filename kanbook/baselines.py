@@ -255,8 +255,8 @@ def fit(
         name: a key of ``BASELINES``.
         train, validation: inputs (N, I) and targets (N, 1), float64; or classes (N,), integers
             0, 1, ..., C - 1, all of which are among the training targets.
-        kind: "regression", of a series as well, or "classes".
-        seed: which samples a Gaussian process sees if they are too many, and its restarts.
+        kind: "regression" or "classes".
+        seed: of a Gaussian process and of trees.
 
     Raises:
         ValueError: ``name`` or ``kind`` is unknown, or the baseline is not for classes.

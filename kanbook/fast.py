@@ -177,8 +177,7 @@ def _sum_backward(g, needed, x, coef, k, a, w, where, *slopes):
         \frac{\partial L}{\partial x_{b,i}}
             = \sum_{r=0}^{k} \frac{\partial L}{\partial A_{b,(c-k+r,\,i)}} B_{i,c-k+r}'(x_{b,i}) .
 
-    Only the k + 1 entries of :math:`\partial L / \partial A` that belong to living functions
-    are gathered, from the same places to which the forward pass had scattered.
+    Of :math:`\partial L / \partial A`, k + 1 entries are gathered for each x.
     """
     (inputs, outputs, n), batch = coef.shape, len(x)
     needs_x, needs_coef = needed

@@ -45,8 +45,7 @@ def discover(
         generator: of the random starts, on the CPU, or a number to start one from.
 
     Returns:
-        The first :class:`~kanbook.functions.Formula` that is complete, else the one with the
-        lowest loss.
+        The first complete :class:`~kanbook.functions.Formula`, else the one of lowest loss.
 
     Raises:
         TypeError, ValueError: the samples are not finite or do not fit the widths.

@@ -258,10 +258,7 @@ def _numbers_of_mlp(widths: list[int]) -> int:
 
 
 def _train(model: nn.Module, train: Samples, choose: Samples, steps: int, rate: float) -> float:
-    """Train, keep the weights that did best on the samples that choose, return the seconds.
-
-    By Adam with this rate, by Levenberg-Marquardt if it is NaN.
-    """
+    """Train by Adam with this rate, or by Levenberg-Marquardt if it is NaN; return the seconds."""
     fresh = {1, *in_first_half(steps, FRESH)}
     how = {"lr": rate, "schedule": lambda t: 1 - t}
     how = {"optimizer": "lm"} if math.isnan(rate) else how

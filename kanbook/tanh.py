@@ -21,9 +21,7 @@ class TanhLayer(nn.Module):
     .. math::
         y_o = \sum_i \tanh(a_{i,o}\, x_i^2 + b_{i,o}\, x_i) + \beta_o
 
-    with two numbers per edge, and the ``bias`` :math:`\beta` only if it is asked for. Every edge
-    is 0 at x = 0, so a network of such layers without biases is 0 there too, whatever it learned.
-
+    with two numbers per edge, and the ``bias`` :math:`\beta` only if it is asked for.
     ``tanh="sum"`` takes one tanh at every node instead, after the sum,
     :math:`y_o = \tanh(\sum_i (a_{i,o}\, x_i^2 + b_{i,o}\, x_i) + \beta_o)`, and ``tanh=None``
     takes none: the edges are parabolas, and the layer is two matrix products.
@@ -118,10 +116,7 @@ class TanhLayer(nn.Module):
         return self.edges(x).sum(-2)
 
     def _sum_products(self, x: Tensor) -> Tensor:
-        """The same by way of matrix products, a part of the batch at a time, which stays in cache.
-
-        The parabolas of an input are the product of its powers, (batch, 2), and of a and b, (2, O).
-        """
+        """The same by way of matrix products, a part of the batch at a time."""
         check_features(x, self.in_features, "a", self.a)
         powers = torch.stack([x**2, x], -1).view(-1, self.in_features, 2).transpose(0, 1)
         weights = torch.stack([self.a, self.b], 1)  # (I, 2, O)

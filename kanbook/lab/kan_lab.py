@@ -111,8 +111,7 @@ class KANLab(LivingFigure):
             "snap", "step", "undo", "reset", "seed", "seeds".
         script: pairs (step, action): what is done by itself when training comes to that step; one
             of these actions, "play" or "pause".
-        network: the numbers of the KAN, once the page has sent them; :meth:`model` makes a network
-            of them.
+        network: the numbers of the KAN, once the page has sent them, for :meth:`model`.
         steps: steps of training so far.
 
     Raises:
