@@ -26,14 +26,10 @@ def plot_medians(frame: DataFrame, by: str, *, loss: str = "loss", ax: Axes | No
     """Draw the final loss of every run, and for each kind of run the median and the range.
 
     Args:
-        frame: runs, as :func:`evidence.reading.load` returns them.
         by: the column that says which runs are of a kind; one row of the figure for each value, in
             the order in which they come.
-        loss: the column to draw.
+        loss: the column to draw, on a logarithmic scale.
         ax: where to draw; a new figure if not given.
-
-    Returns:
-        The axes, with a logarithmic scale. Runs that diverged are counted beside their row.
 
     Raises:
         ValueError: the frame is empty or has no such column.
@@ -65,15 +61,14 @@ def plot_effects(effects: DataFrame) -> Figure:
     """Draw what each extra of a factorial is worth, and what it costs.
 
     Args:
-        effects: as :func:`evidence.statistics.effects` returns it, or some of its rows. The
-            parts of the figure have the names in its column ``task``.
+        effects: as :func:`evidence.statistics.effects` returns it, or some of its rows.
 
     Returns:
-        A figure with a part for each task, in it a row for each extra. It shows the error with it,
-        divided by that without; left of 1 it helps. The diamond is its main effect, above it is the
-        effect alone (a circle), below in company (a square), lines are 95 % intervals. Those that
-        do not contain 1 are dark and their marks filled. The tie zone is shaded. At the right edge,
-        the time of a training, with / without.
+        A figure with a part for each task, in it a row for each extra: the error with it, divided
+        by that without. The diamond is its main effect, above it is the effect alone (a circle),
+        below in company (a square); intervals of 95 % that do not contain 1 are dark and their
+        marks filled. The tie zone is shaded. At the right edge, the time of a training, with /
+        without.
 
     Raises:
         ValueError: the frame is empty or lacks a column.
@@ -123,10 +118,9 @@ def plot_ratios(frame: DataFrame, family: str = "KAN") -> Figure:
 
     Returns:
         A figure with a part for each contest, in it a row for each class and rival, and for all
-        tasks. A grey dot is a task. The marker and the line are the mean of the tasks with its 95 %
-        interval; where it is wider than all tasks, the picture ends first. The marker is filled
-        where :func:`~evidence.statistics.ratios` has a verdict: one of them is better, or it
-        is a tie. The tie zone is shaded.
+        tasks. A grey dot is a task; the marker and the line are the mean of the tasks with its 95 %
+        interval. The marker is filled where :func:`~evidence.statistics.ratios` has a verdict. The
+        tie zone is shaded.
 
     Raises:
         ValueError: the frame is empty, no family has a task and seed in common with this one, or

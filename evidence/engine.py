@@ -85,11 +85,7 @@ def check_settings(design: Design, table: Table) -> None:
 def perform(
     job: Job, make: Callable[..., dict[str, Any]], device: str = "cpu"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Make one run, here, by what :meth:`Design.maker` returns for it.
-
-    Returns:
-        The job with its measurements, and what is known of the machine.
-    """
+    """Make one run here; return the job with its measurements, and what is known of the machine."""
     return job | make(device=device), machine(device)
 
 
@@ -235,14 +231,11 @@ def run(
     """Make all runs of an experiment that are not stored yet, and store each as it comes.
 
     Args:
-        design: the experiment.
         seeds: how many; the experiment's own number if not given.
-        device: where each run trains.
         scheduler: address of a Dask cluster; the cores of this machine if not given.
         processes: how many at a time here; one for each core if not given.
         folder: where the tables are; that of the package if not given.
         command: for the provenance.
-        progress: show a bar with the time left.
 
     Returns:
         The table, complete.
@@ -300,12 +293,9 @@ def _bar(design: Design, seeds: int, stored: list[Job], shown: bool) -> tqdm:
 def _perform_all(
     executor: futures.Executor, calls: list[tuple[Any, ...]], store: Callable[..., None]
 ) -> list[str]:
-    """Call :func:`perform` with all of these arguments, and store what it returns, as it comes.
+    """Call :func:`perform` many times and store what comes; return what failed runs raised.
 
     Dask repeats the runs of a worker that dies, up to three times.
-
-    Returns:
-        What the runs that failed raised.
 
     Raises:
         EngineError: the connection to the scheduler is lost, or a process here died.

@@ -25,19 +25,16 @@ def load(name: str, *, tuning: bool = False, folder: Path | str | None = None) -
     """Load the stored results of an experiment.
 
     Args:
-        name: of the experiment; ``names()`` lists those that are stored.
+        name: of the experiment, one of ``names()``.
         tuning: load the runs that chose learning rates and other settings, instead of the results.
         folder: of the files; that of this package if not given.
 
     Returns:
-        One row a run: its settings, seed and measurements, as the page "Results" of the book
-        describes column by column. ``final`` is the loss on test samples where the run has them,
-        else on the training samples. Losses and errors of a run that diverged are infinite, so that
-        no median leaves it out. Lists, such as ``widths``, are tuples, so that rows can be grouped
-        by them. Where formulas were looked for, ``outcome`` is "found", "wrong" or "none". With
-        ``tuning`` the ``stage`` of contests is "search" or "finalist". ``frame.attrs["runs"]`` says
-        how many runs are stored, those that tuned included, and ``frame.attrs["provenance"]`` how
-        they were made, by the value of the column ``made``.
+        One row a run; the page "Results" of the book describes the columns. ``final`` is the loss
+        on test samples where there are some, else on the training samples; losses of a run that
+        diverged are infinite, so that no median leaves it out; lists, such as ``widths``, are
+        tuples. ``frame.attrs`` has ``runs``, how many are stored, and ``provenance``, how they were
+        made, by the column ``made``.
 
     Raises:
         ValueError: there are no results of that name, or no such runs among them.
@@ -69,14 +66,10 @@ best_step p90 accuracy spread quantiles formula error wide_error equal complexit
 def summarize(frame: DataFrame) -> DataFrame:
     """Medians with ranges: one row for each setting, over its seeds.
 
-    Args:
-        frame: as :func:`load` returns it, or some of its rows. Those that measured seconds of
-            steps only, and have no loss, are left out.
-
     Returns:
         The settings that vary, ``parameters``, ``seeds``, ``median``, ``least``, ``largest``,
-        ``diverged`` (how many) and the median ``seconds``. Where formulas were looked for, how many
-        were ``found``, ``wrong`` or ``none``, instead of losses.
+        ``diverged`` (how many) and the median ``seconds``; rows without a training are left out.
+        Where formulas were looked for, how many were ``found``, ``wrong`` or ``none``.
     """
     seeds, seconds = ("seed", "nunique"), ("seconds", "median")
     if "outcome" in frame:
@@ -117,12 +110,11 @@ def compare(a: ArrayLike, b: ArrayLike) -> Comparison:
         a, b: losses, one a run; infinite where it diverged.
 
     Returns:
-        ``ratio``, the median of a divided by that of b. ``won``, in how many of all ``pairs`` of a
-        run of a and one of b, whatever their seeds, that of a has the lower loss. ``low`` and
-        ``high``, the least and the largest ratio of a pair, when as many are left out at both ends
-        as luck allows: if a and b were equally good, the interval would miss 1 in one of 20 orders
-        of the runs at most. Of 25 pairs of five runs and five, two are left out at each end (8 of
-        252 orders). With three each none is left out, and luck misses 1 in 2 of 20 orders.
+        ``ratio``, the median of a divided by that of b; ``won``, in how many of all ``pairs`` of a
+        run of a and one of b that of a has the lower loss; ``low`` and ``high``, the least and the
+        largest ratio of a pair, when as many are left out at both ends as luck allows: if a and b
+        were equally good, the interval would miss 1 in one of 20 orders of the runs at most. (With
+        three runs each, none is left out, and luck misses 1 in 2 of 20 orders.)
 
     Raises:
         ValueError: there are no losses, or one is negative or no number.
@@ -167,12 +159,11 @@ def _cut(m: int, n: int) -> int:
 
 
 def loss_at(curve: dict[str, list], at: float, by: str = "seconds") -> float:
-    """Return the loss of a stored curve at a point, between its points on a straight line of logs.
+    """The loss of a stored curve at a point, between its points on a straight line of logarithms.
 
     Args:
         curve: of a run; a value of the column "curve".
-        at: seconds, evaluations or a step. Before the first point of the curve the loss is that of
-            the first, after the last point that of the last.
+        at: seconds, evaluations or a step; beyond the ends of the curve its ends count.
         by: ``"seconds"``, ``"evaluations"`` or ``"step"``.
 
     Raises:
@@ -198,42 +189,31 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None) -> Da
 
     Args:
         part: ``"speed"``: milliseconds of a forward and backward pass of each contestant, which
-            ``computes`` what that column says; and the time of another one, ``against``, divided by
-            its own (``ratio``, the median over the rounds, with its quartiles ``ratio_low`` and
-            ``ratio_high``). ``first_seconds`` is the first call, in which compilers compile; what
-            one contestant compiled, the next of the same code finds compiled. For those who compute
-            splines, ``difference`` is the largest error of an output, relative to the largest
-            output, at the inputs that are timed, and ``worst`` the same at hard inputs, in the
-            row's ``dtype``. They lie where ``worst_at`` says: on ``"knots"``; at the domain's
-            ``"ends"``, one rounding error inside or outside, or 0.001 outside; or ``"far"``
-            outside, at 2, 10 and 100 times (-1, 1). ``"memory"``: MiB at the peak of a pass, NaN
-            where the machine had too little. ``"prediction"``: microseconds, with quartiles, of one
-            sample through a KAN and through an MLP (``model``) of as many ``parameters``, and
-            ``how``: ``"eager"``, ``"compiled"`` by ``torch.compile``, or ``"exported"``, a package
-            of machine code made by AOTInductor; ``first_seconds`` is the time to make it and to
-            call it once. ``"training"``: seconds and evaluations to a test error of 0.001, NaN
-            where it was not reached, and of the whole run. ``"profile"``: milliseconds of the parts
-            of a call. ``"steps"``: the layers that chapter 13 builds, their time divided by that of
-            kanbook's layer (``ratio``, with quartiles). ``"tanh"``: milliseconds of a training
-            step of the networks of chapter 12, of about 2,600 parameters, with 1,024 samples, in
-            two frameworks; ``ratio``, with quartiles, is the time divided by that of the network
-            with one tanh after the sum in the same framework. Other ratios say nothing.
-            ``"engines"``: milliseconds of a step of chapter 20's network in each engine, with
-            quartiles, and ``compile_seconds``: what its first three steps took beyond three later
-            ones (for JavaScript, with the start of Node). ``"derivatives"``: milliseconds of the
+            ``computes`` what that column says; ``ratio``, the time of another one, ``against``,
+            divided by its own; ``first_seconds`` of the first call, in which compilers compile;
+            ``difference``, the largest error of an output, relative to the largest output, at the
+            inputs that are timed, and ``worst``, the same at hard inputs, which lie ``worst_at``
+            the ``"knots"``, the domain's ``"ends"`` or ``"far"`` outside.
+            ``"memory"``: MiB at the peak of a pass, NaN where the machine had too little.
+            ``"prediction"``: microseconds of one sample through a ``model`` of as many
+            ``parameters``, and ``how``: ``"eager"``, ``"compiled"`` or ``"exported"``.
+            ``"training"``: seconds and evaluations to a test error of 0.001, NaN where it was not
+            reached, and of the whole run. ``"profile"``: milliseconds of the parts of a call.
+            ``"steps"``: the layers that chapter 13 builds, their time divided by that of kanbook's.
+            ``"tanh"``: milliseconds of a training step of the networks of chapter 12 in two
+            frameworks, divided by that with one tanh after the sum. ``"engines"``: milliseconds of
+            a step of chapter 20's network in each engine, and ``compile_seconds``, what its first
+            three steps took beyond three later ones. ``"derivatives"``: milliseconds of the
             Laplacian at 1,000 points and its gradient in the parameters, by ``autograd`` and by
-            :func:`~kanbook.derivatives.along`, and their ``ratio``, with quartiles.
-            ``"microcontroller"``: ``instructions`` of one prediction on an emulated Cortex-M4F, the
-            mean of 500 inputs in the domain, beyond a call of a function that does nothing: no
-            cycles and no times. ``bytes`` are those of the program, code and numbers, for flash;
-            ``linked_bytes`` with what it calls of the C library. ``parameters`` are a table's
-            entries, too; ``multiply_adds`` and ``functions`` are counted as ``"local"``
-            (:func:`~kanbook.counting.count_operations`).
+            :func:`~kanbook.derivatives.along`. ``"microcontroller"``: ``instructions`` of one
+            prediction on an emulated Cortex-M4F, the mean of 500 inputs in the domain; ``bytes`` of
+            the program for flash, ``linked_bytes`` with what it calls of the C library;
+            ``multiply_adds`` and ``functions`` as :func:`~kanbook.counting.count_operations` says.
         path: of the file; the stored one if not given.
 
     Returns:
-        ``frame.attrs["provenance"]`` says when, where, with which versions and by which command it
-        was made.
+        ``ratio_low`` and the like are quartiles over the rounds; ``frame.attrs["provenance"]`` says
+        when, where, with which versions and by which command it was made.
 
     Raises:
         ValueError: there is no such part.
@@ -260,20 +240,17 @@ def _frame(rows: list[dict[str, Any]], provenance: dict[str, Any]) -> DataFrame:
 def published() -> DataFrame:
     """Load what was counted in the runs of Yu, Yu and Wang, KAN or MLP: A Fairer Comparison, 2024.
 
-    A run is one training, of one random start; its accuracy is that of the epoch that did best on
-    the *test* samples.
+    A run is one training, of one random start; its accuracy, in percent, is that of the epoch that
+    did best on the *test* samples.
 
     Returns:
-        One row for each set of data, ``data``, a ``kind`` of either ``"table"`` or ``"picture"``,
-        with the fewest test ``samples`` that its accuracies allow. ``kans`` and ``mlps`` are the
-        numbers of runs, without reruns that came out equal; ``short`` of the KANs had fewer epochs
-        than any MLP. ``kan_best`` and ``mlp_best`` are the largest accuracies of all runs, in
-        percent. ``kan_equal`` is the largest that is expected among as many KANs as MLPs, drawn
-        from all without putting back; with ``chance`` it exceeds ``mlp_best``. ``small_mlps`` of
-        the MLPs have no more parameters than the largest KAN: ``small_mlp_best`` is their best,
-        ``small_kan_equal`` that expected of as many KANs. ``noise`` is two standard errors, in
-        points, of the difference of two accuracies like ``mlp_best``, each measured on that many
-        samples of its own. ``frame.attrs["provenance"]`` says from what and how this was counted.
+        One row for each set of data, of a ``kind`` "table" or "picture", with the fewest test
+        ``samples`` that its accuracies allow; ``kans`` and ``mlps``, the numbers of runs, of which
+        ``short`` KANs had fewer epochs than any MLP; ``kan_best`` and ``mlp_best`` of all runs;
+        ``kan_equal``, the best that is expected among as many KANs as MLPs, which with ``chance``
+        exceeds ``mlp_best``; ``small_mlps``, ``small_mlp_best`` and ``small_kan_equal``, the same
+        of MLPs with no more parameters than the largest KAN; and ``noise``, two standard errors of
+        the difference of two accuracies like ``mlp_best``.
 
     Example:
         >>> frame = published()

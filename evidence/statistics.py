@@ -1,10 +1,9 @@
 """Contests: how two families compare over many tasks, read from the stored rows.
 
-Rows are those of ``evidence.load(name)`` where an experiment is a contest: ``task`` and its class
-(``kind``), ``contest`` ("parameters" or "seconds", whichever is equal), ``family``, ``seed``,
-``stage`` ("search", "finalist" or "result"), ``config``, ``validation_error``, ``test_error`` and
-others. A seed fixes split, noise and start for all families, so runs are compared in pairs of one
-task and one seed. The unit is the task: seeds of one task say little about the next.
+Rows are those of ``evidence.load(name)`` where an experiment is a contest. A seed fixes split,
+noise and start for all families, so runs are compared in pairs of one task and one seed. The unit
+is the task: seeds of one task say little about the next. The test error of a run that diverged
+counts as 1, that of predicting the mean.
 """
 
 from __future__ import annotations
@@ -27,23 +26,19 @@ def ratios(frame: DataFrame, a: str, b: str) -> DataFrame:
     """Compare two families on classes of tasks: mean ratio of their errors, and what it proves.
 
     Args:
-        frame: rows of one contest, at most one result for each family, class, task and seed. The
-            test error of a run that diverged counts as 1, that of predicting the mean.
+        frame: rows of one contest, at most one result for each family, class, task and seed.
         a, b: families.
 
     Returns:
         One row for each class, and last one for ``"all"``, whose unit is the task too:
 
         - ``tasks``, and ``diverged``: how many of their runs did, of both families;
-        - ``ratio``: a / b, the geometric mean over the tasks, of each of which it is the geometric
-          mean over the seeds; below 1, a is better;
+        - ``ratio``: a / b, the geometric mean over seeds and tasks; below 1, a is better;
         - ``low``, ``high``: its 95 % interval, by Student's t on the logarithms of the tasks. NaN
           where there is one task;
         - ``p``: of the t test that the mean logarithm is 0, and ``p_holm``, corrected for the
           number of classes by Holm's method; ``"all"`` is one hypothesis and needs no correction;
-        - ``verdict``: ``"a"`` or ``"b"``, who is better, if ``p_holm`` < 0.05 and the ratio lies
-          outside the tie zone, from 1 / 1.2 to 1.2; ``"tie"`` if the interval lies inside of it;
-          otherwise ``"undecided"``.
+        - ``verdict``: see :func:`verdict`.
 
     Raises:
         ValueError: the frame lacks a column, holds several contests, or several runs of one family,
@@ -70,15 +65,8 @@ def ratios(frame: DataFrame, a: str, b: str) -> DataFrame:
 def per_task(frame: DataFrame, a: str, b: str, *, column: str = "test_error") -> DataFrame:
     """Compare two families task by task, each by the pairs of its own seeds.
 
-    Args:
-        frame, a, b: as of :func:`ratios`.
-        column: the error to compare, positive.
-
     Returns:
-        One row for each class and task, with ``kind``, ``task``, ``seeds``, ``diverged`` (runs of
-        both families), ``ratio`` a / b, a geometric mean over the seeds, ``low`` and ``high``, its
-        95 % interval, and ``p`` of the paired t test on the logarithms, not corrected for the
-        number of tasks.
+        As :func:`ratios`, one row for each class and task, over its ``seeds``; p is not corrected.
 
     Raises:
         ValueError: as :func:`ratios`.
@@ -95,16 +83,16 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
     """What each extra of a factorial is worth: the error with it, divided by that without.
 
     Args:
-        frame: rows of one factorial. Its families are subsets of the extras: ``"minimal"`` has
-            none of them, the names of others are those of their extras, joined by ``" + "``.
-        column: as of :func:`per_task`.
+        frame: rows of one factorial. Its families are subsets of the extras, ``"minimal"`` or their
+            names, joined by ``" + "``.
+        column: the error to compare, positive.
 
     Returns:
-        One row for each ``extra``, ``task`` and ``where``. Its effect is *main* over all companies,
-        which are the subsets of the other extras; *alone* if added to the minimal KAN; in *company*
-        if added to all others. What has no pair is left out. Other columns:
+        One row for each ``extra``, ``task`` and ``where``: *main* over all companies, which are the
+        subsets of the other extras; *alone* if added to the minimal KAN; in *company* if added to
+        all others. What has no pair is left out. Other columns:
 
-        - ``ratio``, with / without, the geometric mean over companies and seeds; below 1, it helps;
+        - ``ratio``, the geometric mean over companies and seeds; below 1, it helps;
         - ``low``, ``high``: its 95 % interval, by Student's t on the logarithms. Of a main effect
           the wider of two: over the companies, each a mean over its seeds, and over the seeds;
         - ``separated``: 1 lies outside of the interval;
@@ -205,15 +193,10 @@ def log_errors(rows: DataFrame, column: str = "test_error") -> Series:
 
 
 def with_own(frame: DataFrame, family: str = "KAN") -> DataFrame:
-    """Add the rows of the family whose seconds the others got to the contest at equal seconds.
+    """Copy the rows of a family, which ran once, to the contest at equal seconds.
 
-    Args:
-        frame: rows of one experiment.
-        family: it ran once, at equal parameters; its rows stand for both contests.
-
-    Returns:
-        The rows, and a copy of those of the family with ``contest`` = "seconds" for every task that
-        has such a contest.
+    The others got its seconds there, so its rows at equal parameters stand for both contests, in
+    every task that has both.
     """
     check_columns(frame, "contest", "task", "family")
     seconds = frame[frame["contest"] == "seconds"]
@@ -237,16 +220,12 @@ def rivals(frame: DataFrame, family: str = "KAN") -> list[str]:
 
 
 def medians(frame: DataFrame) -> DataFrame:
-    """The results of a contest in short: one row for each contest, task and family.
-
-    Args:
-        frame: rows of any number of contests.
+    """The results of contests in short: one row for each contest, task and family.
 
     Returns:
         ``contest``, ``kind``, ``task``, ``family``; ``seeds``; ``median``, ``least`` and
         ``largest`` test error, that of a run that diverged infinite; how many ``diverged``; the
-        medians of ``p90``, of ``accuracy`` where there are classes, of ``parameters`` and of
-        ``seconds``.
+        medians of ``p90``, ``accuracy``, ``parameters`` and ``seconds``, where there are any.
 
     Raises:
         ValueError: the frame lacks a column.
@@ -276,7 +255,7 @@ def paces(frame: DataFrame) -> DataFrame:
     Returns:
         ``task``, whose shape it is; ``inputs``; ``size``, in parameters; ``family``; ``step_ms``,
         the mean time of a training step of its configurations, with ``least`` and ``largest``;
-        ``prediction_us``, the mean time of the prediction of a single sample.
+        ``prediction_us``, that of the prediction of a single sample.
     """
     runs = frame.explode(["models", "step_seconds", "prediction_seconds"])
     runs = runs.assign(

@@ -42,13 +42,7 @@ def verify_training(
 def rerun(
     design: Design, stored: Row, *, seconds: float = math.inf, device: str = "cpu"
 ) -> dict[str, Any]:
-    """Train a stored run again, or its beginning, and compare.
-
-    Args:
-        design: the experiment that has the run.
-        stored: a run, as in ``Table.runs``.
-        seconds: time after which the training stops; the beginning is compared all the same.
-        device: where to train.
+    """Train a stored run again, or its beginning in so many ``seconds``, and compare.
 
     Returns:
         ``steps``: how far the new run got; ``early``: the largest relative difference of the
@@ -100,7 +94,7 @@ def end(row: Row, points: int | None = None) -> dict[str, float | None]:
 
 
 def judge(table: Table, stored: Row, again: dict[str, Any]) -> tuple[bool, str]:
-    """Whether what :func:`rerun` returned agrees with a stored run, and by what.
+    """Whether what :func:`rerun` returned agrees with a stored run, and one line with the numbers.
 
     The beginning is judged strictly. The end is not: long trainings, and steps so large that the
     loss leaps, amplify the rounding errors in which processors differ, until the run is as good as
@@ -108,9 +102,6 @@ def judge(table: Table, stored: Row, again: dict[str, Any]) -> tuple[bool, str]:
     the same settings, widened by the factor ``WIDER`` on both sides; by ``WIDER_OF_FEW`` if there
     are fewer than three. Where the curves are equal to the last digit no rounding has grown, and
     the end is judged as the beginning.
-
-    Returns:
-        Whether it agrees, and one line with what spoke and the numbers.
     """
     begins = f"first 30 evaluations {again['early']:.1e} off, {EARLY:.1e} allowed"
     if again["early"] > EARLY:

@@ -110,11 +110,7 @@ def run_contestant(
 ) -> dict[str, Any]:
     """Train one contestant and test it.
 
-    Args:
-        settings: who on which task, as a contest defines it.
-        seed: of the samples, their noise, the initial parameters and the order of mini-batches:
-            whoever has the same seed has the same samples.
-        device, how: as of :func:`~evidence.runs.trials.run_trial`.
+    Whoever has the same seed has the same samples, with their noise.
 
     Returns:
         As :func:`~evidence.runs.trials.run_trial`, without ``test_loss``; instead

@@ -57,12 +57,7 @@ def exact_samples(
 def reach_digits(
     settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
 ) -> dict[str, Any]:
-    """Train one network and look at its errors one by one.
-
-    Args:
-        settings: what to train, as :func:`settings` defines it.
-        seed: of the samples and the initial parameters, less ``FIRST``.
-        device, how: as of :func:`~evidence.runs.trials.run_trial`.
+    """Train one network and look at its errors one by one; ``FIRST`` is added to the seed.
 
     Returns:
         As :func:`~evidence.runs.trials.run_trial`, and ``spread``, the standard deviation of

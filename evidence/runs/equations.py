@@ -143,17 +143,14 @@ def trial_solution(equation: Equation, x: Tensor, *network: Tensor) -> Jet:
 
 
 class Residual(nn.Module):
-    """What is left of an equation where a network stands for the solution.
+    """What is left of an equation where a network stands for the solution: ``(N, I)`` to ``(N,
+    1)``.
 
     Args:
         network: maps ``(N, I)`` to ``(N, 1)``.
         equation: a key of ``EQUATIONS``.
-        built_in: the solution is start + window * network; else it is the network itself, and
-            points on the boundary are to be among those that it is trained on: there the residual
-            is u - start.
-
-    Shape:
-        ``(N, I)`` to ``(N, 1)``.
+        built_in: the solution is start + window * network; else it is the network itself, and at
+            points on the boundary the residual is u - start.
     """
 
     def __init__(self, network: nn.Module, equation: str, built_in: bool = True) -> None:
@@ -209,14 +206,13 @@ def solve(
 ) -> dict[str, Any]:
     """Solve one equation.
 
-    Args:
-        settings: ``task`` is "equation:" and a key of ``EQUATIONS``. A network is trained on so
-            many ``points``, by Adam, and ``then`` so many steps of Levenberg-Marquardt.
-        seed, device, how: as of :func:`~evidence.runs.trials.run_trial`.
+    ``task`` is "equation:" and a key of ``EQUATIONS``. A network is trained on so many ``points``,
+    by Adam, and ``then`` so many steps of Levenberg-Marquardt.
 
     Returns:
-        As that; ``loss`` is the mean square of the residual at 2,000 other points, ``test_loss``
-        the square of the relative :func:`error`, and ``probes`` has both after each optimizer.
+        As :func:`~evidence.runs.trials.run_trial`; ``loss`` is the mean square of the residual at
+        2,000 other points, ``test_loss`` the square of the relative :func:`error`, and ``probes``
+        has both after each optimizer.
     """
     equation = EQUATIONS[name := settings["task"].partition(":")[2]]
     if settings["model"] == "collocation":

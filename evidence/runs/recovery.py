@@ -81,12 +81,9 @@ def complexity(formula: str) -> int:
 
 
 def find_formula(settings: Mapping[str, Any], seed: int, **how: Any) -> dict[str, Any]:
-    """Let one method look for one law.
+    """Let one ``method``, a key of ``METHODS``, look for one ``law`` in samples with ``noise``.
 
-    Args:
-        settings: ``law``, ``noise``, ``method`` (a key of ``METHODS``) and ``limit``, seconds.
-        seed: of the samples, and of all that is random in the method.
-        how: of no effect; the time of a search is one of its settings.
+    The seed is of the samples, and of all that is random in the method.
 
     Returns:
         ``formula`` (text, or None), ``error``, ``wide_error`` (None where infinite), ``equal``,

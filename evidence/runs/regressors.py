@@ -120,11 +120,8 @@ class Late(Exception):
 class Search:
     """PyKAN's way from samples to a formula, by its own functions, until time is over.
 
-    Args:
-        inputs, targets: (n, I) and (n, 1).
-        model: PyKAN's network.
-        settings: as in ``TUTORIAL``.
-        seconds: of processor time, from now.
+    Inputs are (n, I), targets (n, 1), settings as in ``TUTORIAL``, seconds of processor time from
+    now.
     """
 
     def __init__(

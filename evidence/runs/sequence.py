@@ -55,14 +55,9 @@ def hills(x: Tensor) -> Tensor:
 
 
 def make_phases(settings: Mapping[str, Any], seed: int) -> Phases:
-    """Return the samples of all phases.
+    """Return the samples of all phases, by ``task``, ``dtype`` and ``input_scale`` of the settings.
 
-    Args:
-        settings: ``task``, see the source, ``dtype``, and ``input_scale`` if inputs are multiplied.
-        seed: of the samples, or of who is in which part. PyKAN's samples to learn have none.
-
-    Raises:
-        ValueError: ``task`` is none.
+    The seed is of the samples, or of who is in which part; PyKAN's samples to learn have none.
     """
     generator = torch.Generator().manual_seed(10_000 + seed)
     dtype, scale = getattr(torch, settings["dtype"]), settings.get("input_scale", 1)
@@ -106,13 +101,10 @@ def joined(phases: Iterable[Samples]) -> Samples:
 
 
 def lessons(phases: list[Samples], way: str, generator: torch.Generator) -> list[Samples]:
-    """What is learned, one after the other.
+    """What is learned, one after the other: the ``phases`` "in turn", or all "at once", or by
+    "replay".
 
-    Args:
-        phases: all there is.
-        way: "in turn", "at once", or "replay": in turn, together with a tenth of the samples of
-            each earlier phase.
-        generator: chooses this tenth.
+    That is in turn, together with a random tenth of the samples of each earlier phase.
     """
     if way == "at once":
         return [joined(phases)]
@@ -166,20 +158,16 @@ def learn_in_phases(
 ) -> dict[str, Any]:
     """Train one network, phase by phase, and test it on all phases after each.
 
-    Args:
-        settings: a network, a ``task``, the ``way`` of :func:`lessons`, and the ``steps`` of all
-            phases together.
-        seed: of the initial parameters, of the samples, and of those that are kept.
-        device, how: as of :func:`~evidence.runs.trials.run_trial`.
+    ``settings`` are a network, a ``task``, the ``way`` of :func:`lessons`, and the ``steps`` of all
+    phases together.
 
     Returns:
-        As :func:`~evidence.runs.trials.run_trial`, except: ``loss``, of validation samples
-        of all phases, none of which was learned (mean square, or log-loss of classes), which
-        chooses the learning rate; ``test_error``, of test samples of all phases together (RMSE in
-        their spreads, or log-loss), and ``accuracy`` of classes. In ``probes``, for each lesson,
-        the ``errors`` on the test samples of every phase after it (RMSE in spreads of all, or the
-        share that is wrong); what :func:`moved` in it; and what it :func:`shared` with all earlier
-        ones, from the second on.
+        As :func:`~evidence.runs.trials.run_trial`, except: ``loss``, of validation samples of all
+        phases (mean square, or log-loss of classes), which chooses the learning rate;
+        ``test_error``, of test samples of all phases together (RMSE in their spreads, or log-loss),
+        and ``accuracy`` of classes. In ``probes``, for each lesson, the ``errors`` on the test
+        samples of every phase after it (RMSE in spreads of all, or the share that is wrong); what
+        :func:`moved` in it; and what it :func:`shared` with all earlier ones, from the second on.
     """
     generator = torch.Generator().manual_seed(seed)
     model = trials.make_model(settings, generator=generator, device=device)

@@ -61,21 +61,12 @@ def encode(
     cosines: bool = True,
     raw: bool = False,
 ) -> Tensor:
-    r"""Return the features of positions in slices.
+    r"""Return the features of positions x ``(N, 2)`` in slices ``which`` ``(N,)``: shape ``(N,
+    I)``.
 
     With :math:`u = \pi (x + 1)`, from 0 to :math:`2 \pi`: :math:`\sin 2^f u` and, if wanted,
     :math:`\cos 2^f u` and :math:`u` itself, for both coordinates; and the same with 2 frequencies
     of the slice's number, scaled to [-1, 1], if there is more than one.
-
-    Args:
-        x: positions in [-1, 1], shape ``(N, 2)``.
-        which: the numbers of the slices, from 0, shape ``(N,)``.
-        slices: how many there are.
-        frequencies: how many f, from 0.
-        cosines, raw: also these.
-
-    Returns:
-        Shape ``(N, I)``.
     """
     columns = [(x[:, i], frequencies) for i in range(2)]
     if slices > 1:

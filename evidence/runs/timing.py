@@ -24,11 +24,8 @@ def time_steps(
 ) -> dict[str, Any]:
     """Measure the seconds of a training step and of a single prediction of networks in turns.
 
-    Args:
-        settings: ``models`` says what differs between the networks, the rest is shared. Of
-            contests, ``batch_size`` counts; else a step takes all samples.
-        rounds: in each, every network makes five steps and 20 predictions.
-        seed, how: of no effect: a step takes the same time with all seeds.
+    ``models`` says what differs between the networks, the rest is shared; the seed has no effect.
+    Of contests, ``batch_size`` counts; else a step takes all samples.
 
     Returns:
         ``step_seconds`` and, where the ``inputs`` are named, ``prediction_seconds``: for each

@@ -37,11 +37,6 @@ def make_model(
 ) -> nn.Module:
     """Build the network that the settings describe, with random numbers drawn on the CPU.
 
-    Args:
-        settings: its ``model`` says which kind, the others are those of the kind.
-        generator: as of :func:`kanbook.tasks.formula`.
-        device: of the network.
-
     Raises:
         ValueError: ``model`` is no kind of network, or as the network itself.
     """
@@ -88,14 +83,11 @@ def make_model(
 def make_data(
     settings: Settings, seed: int, device: torch.device | str = "cpu"
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
-    """Return what the settings' ``task`` gives to learn from and to test on.
+    """Return inputs ``(N, I)`` and targets ``(N, 1)`` of the settings' ``task``, and the same to
+    test on.
 
-    Returns:
-        Inputs ``(N, I)`` and targets ``(N, 1)`` to learn; the same to test on, or None where there
-        is nothing besides. A picture has pixels in between only if ``test_size`` names a finer one.
-
-    Raises:
-        ValueError: ``task`` is none.
+    The second is None where there is nothing besides: a picture has pixels in between only if
+    ``test_size`` names a finer one.
     """
     task, where = settings["task"], place(settings, device)
     if task.startswith("slices-"):
@@ -160,8 +152,6 @@ class Watch:
     """Notes the losses of a training at some steps, ever farther apart, and when to end it.
 
     Args:
-        steps: of the training.
-        device: where it runs.
         points: of the curve, at most.
         limit: seconds, by :attr:`seconds`, after which ``end_in_time`` raises :class:`Enough`.
 
@@ -253,13 +243,12 @@ def run_trial(
             ``points`` of the stored curve, at most: those of :class:`Watch`.
 
     Returns:
-        Measurements, in JSON types; numbers that are not finite are None. They are ``parameters``,
-        ``evaluations``, ``seconds`` (of processor time; by the clock on other devices than the
-        CPU), ``loss`` at the end on all samples, ``diverged``, ``complete``, ``curve`` (lists of
-        equal length: ``step``, ``evaluations``, ``seconds`` and the ``loss`` before that step's
+        In JSON types, numbers that are not finite as None: ``parameters``, ``evaluations``,
+        ``seconds`` (of processor time; by the clock on other devices than the CPU), ``loss`` at the
+        end on all samples, ``diverged``, ``complete`` (False if the ``limit`` was reached),
+        ``curve`` (``step``, ``evaluations``, ``seconds`` and the ``loss`` before that step's
         update), ``test_loss`` where there are samples to test on, and ``probes`` if ``watch`` is
-        set: what :func:`look_into` finds. With a ``limit`` that was reached, ``complete`` is False
-        and all are those of the last step made.
+        set: what :func:`look_into` finds.
 
     Raises:
         KeyError, ValueError: a setting is missing or wrong.
@@ -296,10 +285,8 @@ def train_once(
 ) -> tuple[nn.Module, Watch]:
     """Make the network of the settings and train it on samples, ``look``-ing at it in every step.
 
-    Args:
-        seed: of the initial parameters and the order of mini-batches.
-        loss: as of :func:`kanbook.training.fit`.
-        device, how: as of :func:`run_trial`.
+    The other arguments are those of :func:`run_trial`, and ``loss`` of
+    :func:`kanbook.training.fit`.
     """
     generator = torch.Generator().manual_seed(seed)
     model = make_model(settings, generator=generator, device=device)
@@ -346,13 +333,13 @@ def spread(steps: int, points: int) -> set[int]:
 
 @torch.enable_grad()
 def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, list[float | None]]:
-    """What goes on inside the layers of splines.
+    """What goes on inside the layers of splines, one number a layer, in the order of the forward
+    pass.
 
     Returns:
-        Lists with one number a layer, in the order of the forward pass. In ``outside``, the share
-        of its inputs that lie outside the domain; in ``dead``, the share of its input nodes all of
-        whose samples lie beyond the outermost knots, so that no spline there gets a gradient; in
-        ``gradient``, the norm of the loss's gradient in its coefficients.
+        ``outside``, the share of its inputs that lie outside the domain; ``dead``, the share of its
+        input nodes all of whose samples lie beyond the outermost knots, so that no spline there
+        gets a gradient; ``gradient``, the norm of the loss's gradient in its coefficients.
     """
     _, calls = layers.run_and_record(model, inputs)
     model.zero_grad()

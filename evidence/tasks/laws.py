@@ -84,13 +84,9 @@ def law(
         n: number of points, at least 2.
         noise: standard deviation of normal noise on the targets, in units of theirs.
         wider: factor on every range, about its center.
-        generator: as of :func:`kanbook.tasks.formula`.
 
     Returns:
         Inputs (n, I) and targets (n, 1), float64; targets are NaN where the law is not defined.
-
-    Raises:
-        KeyError: ``name`` is unknown.
 
     Example:
         >>> inputs, targets = law("product", 5)

@@ -214,11 +214,7 @@ TARGETS = (
 
 @cache
 def spread(name: str) -> float:
-    """The standard deviation of a target over the ball, from 50,000 points of its own.
-
-    Args:
-        name: a key of ``TARGETS``.
-    """
+    """The standard deviation of a target over the ball, from 50,000 points of its own."""
     points = in_ball(50_000, TARGETS[name].inputs, as_generator(3))
     return TARGETS[name].function(points).std().item()
 
@@ -231,22 +227,15 @@ def target(
     generator: int | torch.Generator | None = None,
     dtype: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Sample one of the targets at n random points.
-
-    All is computed in float64, so that samples are the same for every dtype, but for rounding.
+    """Sample one of the targets at n random points, in float64 before it becomes ``dtype``.
 
     Args:
         name: a key of ``TARGETS``.
         n: number of points, at least 2.
         noise: standard deviation of normal noise on the targets, in units of :func:`spread`.
-        generator: as of :func:`kanbook.tasks.formula`.
-        dtype: of the result.
 
     Returns:
         Inputs (n, d), uniform in a ball of radius sqrt((d + 2) / 3), and targets (n, 1).
-
-    Raises:
-        KeyError: ``name`` is unknown.
 
     Example:
         >>> inputs, targets = target("franke", 5)

@@ -3,13 +3,12 @@
 A hypothesis is split into its claims. It *holds* if all of them do, and *half* if some do; else it
 is *lost* if one of them is wrong, and *undecided* if the rows allow all of them. It is *open* as
 long as rows are missing. Of two families one is *ahead* by the rule of the contests: p < 0.05 and
-beyond 20 %. Elsewhere a claim is judged by medians over the seeds, as the plan says. Nothing here
-is a stored number: what the book prints is computed as it is built.
+beyond 20 %. Elsewhere a claim is judged by medians over the seeds.
 
 A line ``duel("F 8", "climbs-adam", "5, 10, 20", "ahead", "20")`` says: F 8 claims that in the rows
-of climbs-adam the first is ahead of the second. Other hypotheses have a function, named after what
-it looks for in the rows that it is given. It yields claims by their names, each with whether the
-rows allow it, and the numbers that decide. What is claimed several times must be so every time.
+of climbs-adam the first is ahead of the second. A function is named after what it looks for in the
+rows that it is given, and yields claims by their names, each with whether the rows allow it, and
+the numbers that decide. What is claimed several times must be so every time.
 """
 
 from __future__ import annotations
@@ -45,11 +44,11 @@ UNNUMBERED = {  # of "Changed afterwards"
 
 
 class Outcome(NamedTuple):
-    """One hypothesis and what became of it.
+    """One hypothesis, ``label`` "B 1" of the plan, and what became of it by the rows of
+    ``experiments``.
 
-    ``label``, part and number in the plan, such as "B 1"; ``experiments``, whose rows decide;
-    ``hypothesis``, its words; ``verdict``, "holds", "half", "lost", "undecided" or "open";
-    ``because``, the numbers that decide, in Markdown, empty if open.
+    The ``verdict`` is "holds", "half", "lost", "undecided" or "open"; ``because`` has the numbers
+    that decide, in Markdown, empty if open.
     """
 
     label: str
