@@ -1,12 +1,14 @@
 """The experiments: what each of them trains, and the list of them all, ``EXPERIMENTS``.
 
-A new one stands in that list, and is made of the settings here, or in a module of its own.
+A new one is a function of settings here, under ``@experiment``, or has a module of its own. What
+they are to show stands in ``plan.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
+from typing import Any
 
 from kanbook._checks import check_name
 from kanbook.tasks import FUNCTIONS_1D
@@ -43,8 +45,23 @@ BEST_MIXTURE = {
 
 SPLINE_MLP = {"family": "spline MLP", "model": "spline-mlp", "grid_size": 5, "degree": 3}
 
+EXPERIMENTS: dict[str, Design] = {}
 
+
+def experiment(name: str, chapters: tuple[int, ...], **options: Any) -> Callable:
+    """Of a function that yields settings makes an experiment; its docstring is the question."""
+
+    def add(make_settings: Callable[[], Iterable[Settings]]) -> Callable:
+        question = make_settings.__doc__ or ""
+        EXPERIMENTS[name] = Experiment(name, question, chapters, make_settings, **options)
+        return make_settings
+
+    return add
+
+
+@experiment("functions-1d", (4, 12, 19), minutes=42)
 def functions_1d() -> Iterable[Settings]:
+    """Which network fits curves best at 100, 200 and 400 parameters?"""
     for task, size, depth in product(FUNCTIONS_1D, (100, 200, 400), (1, 2)):
         base = samples(task, 3000, size=size, depth=depth)
         yield first_sized([base | kan(grid_size) for grid_size in (7, 6, 5, 4)], size, depth)
@@ -52,127 +69,13 @@ def functions_1d() -> Iterable[Settings]:
         yield sized(base | mlp(), size, depth)
 
 
-def optimizers() -> Iterable[Settings]:
-    for dtype, optimizer in product(("float32", "float64"), ("sgd", "adam", "lbfgs")):
-        for task, size, evaluations in (("exp_sine", 412, 5000), ("image-32", 2500, 2500)):
-            steps = evaluations // 25 if optimizer == "lbfgs" else evaluations
-            base = image(32, steps) if task == "image-32" else samples(task, steps)
-            base |= {"optimizer": optimizer, "dtype": dtype, "size": size}
-            for family in (kan(5, **ALL), mlp()):
-                yield sized(base | family, size, 2)
-
-
-def mixtures() -> Iterable[Settings]:
-    base, size = image(32, 2000), 2560
-    orders = [list(kinds) for kinds in product(("linear", "kan"), repeat=3)]
-    orders += [["linear", "tanh", "linear"], ["tanh", "linear", "linear"]]
-    orders += [["tanh", "tanh", "linear"], ["linear", "tanh", "kan"], ["tanh", "tanh", "tanh"]]
-    for kinds in orders:
-        mixture = {"family": "mixture", "model": "mixture", "kinds": kinds, "activation": "tanh"}
-        if "kan" in kinds:
-            mixture |= {"grid_size": 5, "degree": 3, **ALL}
-        yield sized(base | mixture, size, 2) | {"knob": "order", "size": size}
-    for depth, family in product((1, 2, 3, 4), (kan(5, **ALL), mlp())):
-        if depth != 2:  # in the orders above
-            yield sized(base | family, size, depth) | {
-                "knob": "depth",
-                "depth": depth,
-                "size": size,
-            }
-    for lr, family in product((0.001, 0.003, 0.01, 0.03), (kan(5, **ALL), mlp())):
-        yield sized(base | family, size, 2) | {"knob": "learning rate", "lr": lr, "size": size}
-    for batch, family in product((256, 64), (kan(5, **ALL), mlp())):
-        passes = {"steps": 500 * 1024 // batch, "batch_size": batch}  # a quarter of the passes
-        yield sized(base | family | passes, size, 2) | {"knob": "batch size", "size": size}
-
-
-def race() -> Iterable[Settings]:
-    base = image(64, 20_000, frequencies=5)
-    contestants = {  # as many fresh optimizers for everyone as the KAN's grid updates bring
-        "MLP, tanh": mlp("tanh") | RESTARTS,
-        "MLP, SiLU": mlp("silu") | RESTARTS,
-        "MLP, ReLU": mlp("relu") | RESTARTS,
-        "KAN": BEST_KAN,
-        "KAN, layer extras": kan(5, **ALL) | RESTARTS,
-        "tanh KAN": tanh() | RESTARTS,
-        "mixture": BEST_MIXTURE | RESTARTS,
-        "spline MLP": SPLINE_MLP | RESTARTS,
-        "MLP, no restarts": mlp("tanh"),
-        "KAN, no updates": kan(6),
-    }
-    for name, family in contestants.items():
-        yield sized(base | family, 2500, 2) | {"contestant": name, "size": 2500}
-
-
-def scaling() -> Iterable[Settings]:
-    base = image(64, 2000, frequencies=5)
-    families = mlp() | RESTARTS, BEST_KAN, tanh() | RESTARTS
-    for size, family in product((680, 1320, 2500, 5000, 10_000, 20_000), families):
-        yield sized(base | family, size, 2) | {"depth": 2, "size": size}
-    for size, family in product((680, 1320), families):
-        # Two hidden layers of splines are very narrow here, so one, too.
-        coarser = [{"grid_size": g} for g in (5, 4, 3)] if family is BEST_KAN else []
-        choices = [base | family | options for options in ({}, *coarser)]
-        yield first_sized(choices, size, 1) | {"depth": 1, "size": size}
-
-
-def between() -> Iterable[Settings]:
-    base = image(64, 2000, frequencies=5) | {"test_size": 128}
-    rates = {"MLP": (0.03, 0.03), "KAN": (0.03, 0.01)}  # as chosen in "scaling", for both sizes
-    for family in (mlp() | RESTARTS, BEST_KAN):
-        for size, lr in zip((2500, 10_000), rates[family["family"]], strict=True):
-            yield sized(base | family, size, 2) | {"size": size, "lr": lr}
-        yield sized(base | family | {"frequencies": 2}, 2500, 2) | {"size": 2500}
-
-
-def race_audit() -> Iterable[Settings]:
-    """Controls of "race" and "scaling"; what they are to show stands in ``plan.md``."""
-    long, short = (image(64, n, frequencies=5) | {"test_size": 128} for n in (20_000, 2000))
-    slow = {"lr": 0.01}
-    controls: dict[str, tuple[Settings, int]] = {
-        "KAN, rate 0.01, 20,000 steps": (long | BEST_KAN | slow, 2500),
-        "KAN, degree 1, rate 0.01, 20,000 steps": (long | kan(6, 1, **UPDATE) | slow, 2500),
-        "spline MLP, no restarts, rate 0.01, 20,000 steps": (long | SPLINE_MLP | slow, 2500),
-        "KAN, rate 0.01": (short | BEST_KAN | slow, 2500),
-        "KAN, rate 0.01, 5,000 parameters": (short | BEST_KAN | slow, 5000),
-        "MLP, rate 0.01, 10,000 parameters": (short | mlp() | RESTARTS | slow, 10_000),
-        "MLP, SiLU, 10,000 parameters": (short | mlp("silu") | RESTARTS, 10_000),
-        "MLP, SiLU, 20,000 parameters": (short | mlp("silu") | RESTARTS, 20_000),
-        "KAN, restarts alone": (short | kan(6) | RESTARTS, 2500),
-        "KAN, warm-up": (short | BEST_KAN | {"warmup": 0.05}, 2500),
-        "KAN, degree 1": (short | kan(6, 1, **UPDATE), 2500),
-        "KAN, 2 frequencies": (short | BEST_KAN | {"frequencies": 2}, 2500),
-        "MLP, 2 frequencies": (short | mlp() | RESTARTS | {"frequencies": 2}, 2500),
-    }
-    for name, (settings, size) in controls.items():
-        yield sized(settings, size, 2) | {"contestant": name, "size": size}
-
-
-def second_order() -> Iterable[Settings]:
-    """Least squares by Levenberg-Marquardt ("lm") against L-BFGS, for KANs and MLPs of equal size.
-
-    What is expected stands in ``plan.md``.
-    """
-    for optimizer in ("lm", "lbfgs"):
-        base = {"dtype": "float64", "optimizer": optimizer}
-        steps = 200 if optimizer == "lm" else 100  # of some 25 evaluations
-        exact = samples("product", steps) | base | {"part": "exact structure"}
-        yield exact | kan(3, widths=[2, 2, 1])
-        yield sized(exact | mlp(), 37, 1)
-        smooth = samples("exp_sine", steps) | base | {"samples": 3000, "part": "smooth formula"}
-        grows = {"extend_grid": [[1 / 3, 10], [2 / 3, 20]], "update_before": True}
-        grows["steps"] = 60 if optimizer == "lm" else 100
-        for degree in (3, 5):
-            yield smooth | kan(5, degree, widths=[2, 5, 1]) | grows
-            yield sized(smooth | mlp(), 15 * (20 + degree), 2)
-
-
 DIARY = (58, 28, 16, 8, 2)  # the hidden widths of the post's spline network,
 DIARY_MLP = (256, 128, 64, 48, 32)  # and of the others
 
 
+@experiment("cold-case", (11, 19), minutes=45)
 def cold_case() -> Iterable[Settings]:
-    """Chapter 11: what the post's network had and ours has not; hypotheses in ``plan.md``."""
+    """A post's KAN failed on pictures and ours does not: which difference is it?"""
     ours = samples("slices-32", 2000, slices=1, frequencies=4, watch=True) | kan(4)
     size = 2480
     products = {"start": "products", "spline_weight": True}
@@ -224,14 +127,6 @@ def finalists() -> dict[str, Settings]:
     return {name: _shaped(FINAL | network, 5000) for name, network in networks.items()}
 
 
-def cold_case_finale() -> Iterable[Settings]:
-    """All finalists, and three of them with as many steps as the post made."""
-    finals = finalists()
-    yield from (settings | {"contestant": name} for name, settings in finals.items())
-    for name in ("splines + all three", "splines", "MLP"):
-        yield finals[name] | {"contestant": name, "steps": 20_000}
-
-
 def cold_case_steps() -> Iterable[Settings]:
     """The times of a step of the finalists, and of the same with our layers instead."""
     every = [settings | {"contestant": name} for name, settings in finalists().items()]
@@ -244,6 +139,15 @@ def cold_case_steps() -> Iterable[Settings]:
     yield shared | {"measure": "seconds", "models": models}
 
 
+@experiment("cold-case-finale", (11, 12, 19), timed=cold_case_steps, seeds=3, minutes=60)
+def cold_case_finale() -> Iterable[Settings]:
+    """Does the post's own network, rebuilt, beat its MLP?"""
+    finals = finalists()
+    yield from (settings | {"contestant": name} for name, settings in finals.items())
+    for name in ("splines + all three", "splines", "MLP"):
+        yield finals[name] | {"contestant": name, "steps": 20_000}
+
+
 def _shaped(settings: Settings, target: int) -> Settings:
     """With widths for so many parameters: in the proportions of ``shape``, or two equal layers."""
     settings = settings | {"size": target}
@@ -252,105 +156,142 @@ def _shaped(settings: Settings, target: int) -> Settings:
     return sized(settings, target, 2)
 
 
-EXPERIMENTS: dict[str, Design] = {
-    experiment.name: experiment
-    for experiment in (
-        Experiment(
-            "functions-1d",
-            "Which network fits curves best at 100, 200 and 400 parameters?",
-            (4, 12, 19),
-            functions_1d,
-            minutes=42,
-        ),
-        Experiment(
-            "cold-case",
-            "A post's KAN failed on pictures and ours does not: which difference is it?",
-            (11, 19),
-            cold_case,
-            minutes=45,
-        ),
-        Experiment(
-            "cold-case-finale",
-            "Does the post's own network, rebuilt, beat its MLP?",
-            (11, 12, 19),
-            cold_case_finale,
-            timed=cold_case_steps,
-            seeds=3,
-            minutes=60,
-        ),
-        Experiment(
-            "optimizers",
-            "SGD, Adam or L-BFGS, by evaluations and by seconds?",
-            (9, 19),
-            optimizers,
-            minutes=16,
-        ),
-        Experiment(
-            "mixtures",
-            "How much do the order of layers, depth, learning rate and batch size matter?",
-            (4, 12, 19),
-            mixtures,
-            minutes=18,
-        ),
-        Experiment(
-            "race",
-            "Who wins on the image in 20,000 epochs with 2,500 parameters?",
-            (11, 19),
-            race,
-            tuning=0.05,
-            minutes=150,
-        ),
-        Experiment(
-            "scaling",
-            "How many parameters does each family need for the same loss?",
-            (11, 19),
-            scaling,
-            seeds=3,
-            tuning=0.1,
-            minutes=70,
-        ),
-        Experiment(
-            "between",
-            "Does a network that fits the pixels also fit what lies between them?",
-            (11, 19),
-            between,
-            seeds=3,
-            tuning=0.1,
-            minutes=7,
-        ),
-        Experiment(
-            "race-audit",
-            "What if the race had been run otherwise?",
-            (11, 19),
-            race_audit,
-            seeds=3,
-            minutes=80,
-        ),
-        Experiment(
-            "second-order",
-            "How far does least squares take small networks, and in which time?",
-            (9, 14, 19),
-            second_order,
-            seeds=10,
-            minutes=14,
-        ),
-        *recovery.EXPERIMENTS,
-        Experiment(
-            "pace",
-            "How long is a step of each family, and how long a single prediction?",
-            (11, 13, 19),
-            tuple,
-            timed=pace_settings,
-            seeds=1,
-            minutes=1,
-        ),
-        *CONTESTS,
-        digits.EXPERIMENT,
-        equations.EXPERIMENT,
-        sequence.EXPERIMENT,
-        waves.EXPERIMENT,
-    )
-}
+@experiment("optimizers", (9, 19), minutes=16)
+def optimizers() -> Iterable[Settings]:
+    """SGD, Adam or L-BFGS, by evaluations and by seconds?"""
+    for dtype, optimizer in product(("float32", "float64"), ("sgd", "adam", "lbfgs")):
+        for task, size, evaluations in (("exp_sine", 412, 5000), ("image-32", 2500, 2500)):
+            steps = evaluations // 25 if optimizer == "lbfgs" else evaluations
+            base = image(32, steps) if task == "image-32" else samples(task, steps)
+            base |= {"optimizer": optimizer, "dtype": dtype, "size": size}
+            for family in (kan(5, **ALL), mlp()):
+                yield sized(base | family, size, 2)
+
+
+@experiment("mixtures", (4, 12, 19), minutes=18)
+def mixtures() -> Iterable[Settings]:
+    """How much do the order of layers, depth, learning rate and batch size matter?"""
+    base, size = image(32, 2000), 2560
+    orders = [list(kinds) for kinds in product(("linear", "kan"), repeat=3)]
+    orders += [["linear", "tanh", "linear"], ["tanh", "linear", "linear"]]
+    orders += [["tanh", "tanh", "linear"], ["linear", "tanh", "kan"], ["tanh", "tanh", "tanh"]]
+    for kinds in orders:
+        mixture = {"family": "mixture", "model": "mixture", "kinds": kinds, "activation": "tanh"}
+        if "kan" in kinds:
+            mixture |= {"grid_size": 5, "degree": 3, **ALL}
+        yield sized(base | mixture, size, 2) | {"knob": "order", "size": size}
+    for depth, family in product((1, 2, 3, 4), (kan(5, **ALL), mlp())):
+        if depth != 2:  # in the orders above
+            yield sized(base | family, size, depth) | {
+                "knob": "depth",
+                "depth": depth,
+                "size": size,
+            }
+    for lr, family in product((0.001, 0.003, 0.01, 0.03), (kan(5, **ALL), mlp())):
+        yield sized(base | family, size, 2) | {"knob": "learning rate", "lr": lr, "size": size}
+    for batch, family in product((256, 64), (kan(5, **ALL), mlp())):
+        passes = {"steps": 500 * 1024 // batch, "batch_size": batch}  # a quarter of the passes
+        yield sized(base | family | passes, size, 2) | {"knob": "batch size", "size": size}
+
+
+@experiment("race", (11, 19), tuning=0.05, minutes=150)
+def race() -> Iterable[Settings]:
+    """Who wins on the image in 20,000 epochs with 2,500 parameters?"""
+    base = image(64, 20_000, frequencies=5)
+    contestants = {  # as many fresh optimizers for everyone as the KAN's grid updates bring
+        "MLP, tanh": mlp("tanh") | RESTARTS,
+        "MLP, SiLU": mlp("silu") | RESTARTS,
+        "MLP, ReLU": mlp("relu") | RESTARTS,
+        "KAN": BEST_KAN,
+        "KAN, layer extras": kan(5, **ALL) | RESTARTS,
+        "tanh KAN": tanh() | RESTARTS,
+        "mixture": BEST_MIXTURE | RESTARTS,
+        "spline MLP": SPLINE_MLP | RESTARTS,
+        "MLP, no restarts": mlp("tanh"),
+        "KAN, no updates": kan(6),
+    }
+    for name, family in contestants.items():
+        yield sized(base | family, 2500, 2) | {"contestant": name, "size": 2500}
+
+
+@experiment("scaling", (11, 19), seeds=3, tuning=0.1, minutes=70)
+def scaling() -> Iterable[Settings]:
+    """How many parameters does each family need for the same loss?"""
+    base = image(64, 2000, frequencies=5)
+    families = mlp() | RESTARTS, BEST_KAN, tanh() | RESTARTS
+    for size, family in product((680, 1320, 2500, 5000, 10_000, 20_000), families):
+        yield sized(base | family, size, 2) | {"depth": 2, "size": size}
+    for size, family in product((680, 1320), families):
+        # Two hidden layers of splines are very narrow here, so one, too.
+        coarser = [{"grid_size": g} for g in (5, 4, 3)] if family is BEST_KAN else []
+        choices = [base | family | options for options in ({}, *coarser)]
+        yield first_sized(choices, size, 1) | {"depth": 1, "size": size}
+
+
+@experiment("between", (11, 19), seeds=3, tuning=0.1, minutes=7)
+def between() -> Iterable[Settings]:
+    """Does a network that fits the pixels also fit what lies between them?"""
+    base = image(64, 2000, frequencies=5) | {"test_size": 128}
+    rates = {"MLP": (0.03, 0.03), "KAN": (0.03, 0.01)}  # as chosen in "scaling", for both sizes
+    for family in (mlp() | RESTARTS, BEST_KAN):
+        for size, lr in zip((2500, 10_000), rates[family["family"]], strict=True):
+            yield sized(base | family, size, 2) | {"size": size, "lr": lr}
+        yield sized(base | family | {"frequencies": 2}, 2500, 2) | {"size": 2500}
+
+
+@experiment("race-audit", (11, 19), seeds=3, minutes=80)
+def race_audit() -> Iterable[Settings]:
+    """What if the race had been run otherwise?"""
+    long, short = (image(64, n, frequencies=5) | {"test_size": 128} for n in (20_000, 2000))
+    slow = {"lr": 0.01}
+    controls: dict[str, tuple[Settings, int]] = {
+        "KAN, rate 0.01, 20,000 steps": (long | BEST_KAN | slow, 2500),
+        "KAN, degree 1, rate 0.01, 20,000 steps": (long | kan(6, 1, **UPDATE) | slow, 2500),
+        "spline MLP, no restarts, rate 0.01, 20,000 steps": (long | SPLINE_MLP | slow, 2500),
+        "KAN, rate 0.01": (short | BEST_KAN | slow, 2500),
+        "KAN, rate 0.01, 5,000 parameters": (short | BEST_KAN | slow, 5000),
+        "MLP, rate 0.01, 10,000 parameters": (short | mlp() | RESTARTS | slow, 10_000),
+        "MLP, SiLU, 10,000 parameters": (short | mlp("silu") | RESTARTS, 10_000),
+        "MLP, SiLU, 20,000 parameters": (short | mlp("silu") | RESTARTS, 20_000),
+        "KAN, restarts alone": (short | kan(6) | RESTARTS, 2500),
+        "KAN, warm-up": (short | BEST_KAN | {"warmup": 0.05}, 2500),
+        "KAN, degree 1": (short | kan(6, 1, **UPDATE), 2500),
+        "KAN, 2 frequencies": (short | BEST_KAN | {"frequencies": 2}, 2500),
+        "MLP, 2 frequencies": (short | mlp() | RESTARTS | {"frequencies": 2}, 2500),
+    }
+    for name, (settings, size) in controls.items():
+        yield sized(settings, size, 2) | {"contestant": name, "size": size}
+
+
+@experiment("second-order", (9, 14, 19), seeds=10, minutes=14)
+def second_order() -> Iterable[Settings]:
+    """How far does least squares take small networks, and in which time?"""
+    for optimizer in ("lm", "lbfgs"):
+        base = {"dtype": "float64", "optimizer": optimizer}
+        steps = 200 if optimizer == "lm" else 100  # of some 25 evaluations
+        exact = samples("product", steps) | base | {"part": "exact structure"}
+        yield exact | kan(3, widths=[2, 2, 1])
+        yield sized(exact | mlp(), 37, 1)
+        smooth = samples("exp_sine", steps) | base | {"samples": 3000, "part": "smooth formula"}
+        grows = {"extend_grid": [[1 / 3, 10], [2 / 3, 20]], "update_before": True}
+        grows["steps"] = 60 if optimizer == "lm" else 100
+        for degree in (3, 5):
+            yield smooth | kan(5, degree, widths=[2, 5, 1]) | grows
+            yield sized(smooth | mlp(), 15 * (20 + degree), 2)
+
+
+PACE = Experiment(
+    "pace",
+    "How long is a step of each family, and how long a single prediction?",
+    (11, 13, 19),
+    tuple,
+    timed=pace_settings,
+    seeds=1,
+    minutes=1,
+)
+OTHERS = *recovery.EXPERIMENTS, PACE, *CONTESTS, digits.EXPERIMENT, equations.EXPERIMENT
+OTHERS += sequence.EXPERIMENT, waves.EXPERIMENT
+EXPERIMENTS |= {design.name: design for design in OTHERS}
 
 
 def get(name: str) -> Design:
