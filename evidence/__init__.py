@@ -62,17 +62,13 @@ __all__ = [
 
 
 def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") -> dict:
-    """Make a stored run again, or as much of its beginning as the time allows, and compare.
+    """Make a stored run again, or as much of its beginning as the ``seconds`` allow, and compare.
 
-    Args:
-        name: of the experiment.
-        run: which of its runs: a value of the column "run" of ``evidence.load(name)``.
-        seconds: after so many the training stops.
-        device: where to train.
+    ``run`` is a value of the column "run" of ``evidence.load(name)``.
 
     Returns:
-        What :func:`~evidence.verification.rerun` returns: ``steps`` made, ``early``, the largest
-        relative difference in the first 30 evaluations, names of what ``changed``, and more.
+        As :func:`~evidence.verification.rerun`: ``steps`` made, ``early``, the largest relative
+        difference in the first 30 evaluations, names of what ``changed``, and more.
 
     Raises:
         ValueError: there is no such experiment or run, or the run is no training.

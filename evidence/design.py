@@ -35,9 +35,9 @@ class Measurement:
     """How a run is made, how long it takes, and how it is verified.
 
     Attributes:
-        run: called with settings and a seed, and by name with ``points`` (of the stored curve, at
-            most), ``device`` and ``limit`` (seconds after which a training stops); returns what was
-            measured, in JSON types, as :func:`~evidence.runs.trials.run_trial` does.
+        run: called with settings and a seed, and by name with ``points``, ``device`` and ``limit``;
+            returns what was measured, in JSON types, as :func:`~evidence.runs.trials.run_trial`
+            does.
         cost: of settings: how often a run computes the loss and its gradient, about.
         verify: makes a stored run again and compares; None where no second run repeats the first,
             since both measured seconds.

@@ -64,11 +64,8 @@ def missing(jobs: Iterable[Job], table: Table) -> list[Job]:
 
 
 def check_settings(design: Design, table: Table) -> None:
-    """Refuse a table with runs that the experiment, as it is defined now, does not have.
-
-    Raises:
-        ResultsError: there is one.
-    """
+    """Raise a ResultsError if a table has runs that the experiment, as defined now, does not
+    have."""
     allowed = {(job["stage"], digest(job["settings"])) for job in known(design, table, 1)}
     for row in table.runs.values():
         if (row["stage"], digest(row["settings"])) not in allowed:

@@ -47,14 +47,13 @@ def sized(
     ends: tuple[int, int] | None = None,
     tolerance: float = TOLERANCE,
 ) -> Settings:
-    """The settings with hidden widths that give ``target`` parameters, within 2 %.
+    """The settings with hidden widths that give ``target`` parameters, within ``tolerance``.
 
     All hidden layers are equally wide, except that the last may be up to twice or half as wide, as
-    little different as possible. ``ends``, the numbers of inputs and outputs, follow from the task
-    if not given.
+    little different as possible. ``ends``, the numbers of inputs and outputs, follow from the task.
 
     Raises:
-        ValueError: no such widths come within 2 %.
+        ValueError: no such widths come as near.
     """
     counted = {name: settings[name] for name in COUNTED if name in settings}
     kinds, ends = tuple(settings.get("kinds", ())), ends or (inputs_of(settings), 1)

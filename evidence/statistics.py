@@ -167,9 +167,8 @@ def wider(logs: DataFrame) -> Ratio:
 def side(ratio: Any) -> str:
     """What a ratio with its interval proves: the first is better ("a"), the second ("b"), or less.
 
-    "tie" if the interval lies within 20 %; "undecided" if it holds 1; "little a" or "little b" if
-    it does not, and the ratio lies within 20 %. A p that is corrected for the number of classes
-    (``p_holm``) counts instead of the interval, where there is one.
+    "tie" if the interval lies within 20 %; "undecided" if it holds 1, or ``p_holm``, where there is
+    one, is 0.05 or more; "little a" or "little b" if it does not, and the ratio lies within 20 %.
     """
     p = getattr(ratio, "p_holm", None)
     apart = (ratio.low > 1 or ratio.high < 1) if p is None else p < LEVEL
@@ -315,11 +314,7 @@ def _lost(rows: DataFrame):
 
 
 def expected_least(values, n: int) -> float:
-    """Mean of the least of n of the values, over all ways to draw n without putting back.
-
-    Args:
-        values: shape ``(N,)``; for the largest, give ``-values`` and take the result negative.
-        n: how many are drawn, from 1 to N.
+    """Mean of the least of n of the values ``(N,)``, over all ways to draw n without putting back.
 
     Example:
         >>> round(expected_least([3, 1, 2], 2), 6)  # of (1, 2), (1, 3) and (2, 3)

@@ -26,14 +26,11 @@ QUANTILES = (0.5, 0.9, 0.99, 1.0)
 def exact_samples(
     settings: Mapping[str, Any], seed: int, device: torch.device | str = "cpu"
 ) -> list[tuple[Tensor, Tensor]]:
-    r"""Return places and values to learn from, and others, uniform, to test on.
+    r"""Return places and values to learn from, by the seed, and 10,000 others, uniform, to test on.
 
-    Args:
-        settings: ``task`` is "digits:" and a formula of two inputs, or "digits:turned" and that,
-            where the formula gets its inputs turned by 30 degrees. ``samples``: how many, 1,000 if
-            not given. ``places``: "uniform" on the square, or "edges", denser towards them, both
-            inputs with density :math:`1 / (\pi \sqrt{1 - x^2})`.
-        seed: of the places; the 10,000 of the test are the same for all.
+    ``task`` is "digits:" and a formula of two inputs, or "digits:turned" and that, where the
+    formula gets its inputs turned by 30 degrees; ``places`` is "uniform" on the square, or "edges",
+    denser towards them, both inputs with density :math:`1 / (\pi \sqrt{1 - x^2})`.
     """
     *turned, name = settings["task"].removeprefix("digits:").split()
     learn, test = (torch.Generator().manual_seed(s) for s in (10_000 + seed, 9_999))

@@ -44,11 +44,11 @@ class Equation:
 
     Attributes:
         inputs: I, their number.
-        residual: of points ``(N, I)``, and of u and its derivatives along the axes, each
-            ``(I, N, 1)`` but for u itself, ``(N, 1)``; what is left of the equation, ``(N, 1)``.
+        residual: of points ``(N, I)``, u ``(N, 1)`` and its first and second derivatives along the
+            axes ``(I, N, 1)``: what is left of the equation, ``(N, 1)``.
         solution: of points, shape ``(N, 1)``.
-        start: what u is where ``window`` is 0; it fulfils the conditions on the boundary.
-        window: 0 on the boundary. It and ``start`` are given with derivatives, like u.
+        start: what u is where ``window`` is 0, with derivatives, fulfils the boundary's conditions.
+        window: 0 on the boundary, with derivatives.
     """
 
     inputs: int
@@ -292,13 +292,8 @@ def _train(
 class TensorSpline:
     """Products of splines in each input: linear in its coefficients, which is all that it has.
 
-    Args:
-        grid_sizes: G of the spline in each of the one or two inputs, whose knots are repeated at
-            the ends.
-        degree: k, of all of them.
-
-    Attributes:
-        size: number of coefficients, the product of all G + k.
+    ``grid_sizes`` are those of one or two inputs, whose knots are repeated at the ends. The
+    ``size``, the number of coefficients, is the product of all G + k.
     """
 
     def __init__(self, grid_sizes: Sequence[int], degree: int) -> None:
@@ -341,10 +336,8 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tupl
     """Least-squares collocation, with the k + 1 points of Gauss's rule in each interval and input.
 
     Linear equations take one step; others are made linear where the solution is, and solved again:
-    the step of Gauss and Newton, halved while it leads to more.
-
-    Returns:
-        The coefficients, and the integral of the square of the residual.
+    the step of Gauss and Newton, halved while it leads to more. Returns the coefficients, and the
+    integral of the square of the residual.
     """
     nodes, weights = map(torch.from_numpy, np.polynomial.legendre.leggauss(spline.degree + 1))
     lines, scales = [], []

@@ -88,8 +88,7 @@ def contained() -> Iterator[str]:
 def polish(formula: str, inputs: np.ndarray, targets: np.ndarray) -> tuple[str, float]:
     """Fit the constants of a formula again: Operon's are single, and PyKAN's last training stalls.
 
-    Returns:
-        The formula, and its root mean square error.
+    Returns the formula, and its root mean square error.
     """
     import sympy
     from scipy.optimize import least_squares
@@ -143,8 +142,7 @@ class Search:
     def train(self, number: int, lamb: float = 0.0) -> float:
         """Training ``number`` of four; ends when solved, stuck, lost, or when its time is over.
 
-        Returns:
-            The least loss that a step came to, without penalty.
+        Returns the least loss that a step came to, without penalty.
         """
         self.stage, losses, best = f"training {number + 1}", [math.inf], None
         careful, last = self.settings["careful"], number == 3

@@ -21,12 +21,9 @@ N_TEST = 10_000
 def make(settings: Mapping[str, Any], seed: int, **where: Any) -> tuple[tuple[Tensor, Tensor], ...]:
     """Return inputs ``(N, I)`` and luminances ``(N, 1)`` to learn from, and others to test on.
 
-    Args:
-        settings: ``task`` is "slices-" and the width of the pictures in pixels. ``slices``: how
-            many pictures, 1 or more. ``positions``: how many random ones to learn from; all
-            pixels' centers if not given. ``frequencies``, ``cosines``, ``raw``: as :func:`encode`.
-        seed: of the random positions to learn from. The 10,000 of the test are the same for all.
-        where: ``dtype`` and ``device``.
+    ``task`` is "slices-" and the width of the pictures in pixels; ``positions``, how many random
+    ones to learn from, by the seed; all pixels' centers if not given. ``where`` are dtype and
+    device.
     """
     size, count = int(settings["task"].removeprefix("slices-")), settings["slices"]
     pictures = [picture(name, size, **where) for name in list(PICTURES)[:count]]
@@ -61,8 +58,7 @@ def encode(
     cosines: bool = True,
     raw: bool = False,
 ) -> Tensor:
-    r"""Return the features of positions x ``(N, 2)`` in slices ``which`` ``(N,)``: shape ``(N,
-    I)``.
+    r"""Return the features, ``(N, I)``, of positions x ``(N, 2)`` in slices ``which`` ``(N,)``.
 
     With :math:`u = \pi (x + 1)`, from 0 to :math:`2 \pi`: :math:`\sin 2^f u` and, if wanted,
     :math:`\cos 2^f u` and :math:`u` itself, for both coordinates; and the same with 2 frequencies

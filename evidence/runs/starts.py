@@ -72,26 +72,17 @@ def start(model: nn.Module, name: str, generator: int | torch.Generator | None =
                     in ±:math:`I^{-1/2}`, spline weights :math:`I^{-1/2}`
     ==============  ================================================================
 
-    The numbers of "normal" and "power law" are normal, with these standard deviations. The power
-    law counts the terms that an output adds up, :math:`m = I (G + k + 1)`. Whatever is not named
-    stays as it is: base weights are 0 in a fresh model.
-
-    With spline weights, "products" makes each spline a product of two small numbers. "power law"
-    and "pykan" need layers with a base function, "pykan" spline weights, too.
+    The numbers of "normal" and "power law" are normal, with these standard deviations, where
+    :math:`m = I (G + k + 1)` terms are added up in an output. Whatever is not named stays as it is.
+    "power law" and "pykan" need layers with a base function, "pykan" spline weights, too.
 
     Source of "uniform 0.25" and "products": the code of Casey Primozic's post (2024). Of "power
     law": Rigas et al., "Initialization Schemes for Kolmogorov-Arnold Networks: An Empirical Study"
-    (ICLR 2026), with the exponents of its published runs (``srigas/KAN_Initialization_Schemes``)
-    and, as there, meant for SiLU as base. Of "pykan": ``KANLayer.__init__`` of PyKAN 0.2.8 with
-    ``noise_scale=0.3``, the default of its ``KAN``.
-
-    Args:
-        model: is changed in place; a :class:`~kanbook.networks.KAN`, say.
-        name: one of ``STARTS``.
-        generator: as :class:`~kanbook.layers.KANLayer`.
+    (ICLR 2026), with the exponents of ``srigas/KAN_Initialization_Schemes``. Of "pykan":
+    ``KANLayer.__init__`` of PyKAN 0.2.8 with ``noise_scale=0.3``, the default of its ``KAN``.
 
     Raises:
-        ValueError: ``name`` is none.
+        ValueError: ``name`` is none of ``STARTS``.
     """
     check_name("name", name, STARTS)
     layers = [module for module in model.modules() if isinstance(module, KANLayer)]

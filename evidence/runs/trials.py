@@ -83,11 +83,11 @@ def make_model(
 def make_data(
     settings: Settings, seed: int, device: torch.device | str = "cpu"
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
-    """Return inputs ``(N, I)`` and targets ``(N, 1)`` of the settings' ``task``, and the same to
-    test on.
+    """Return what the settings' ``task`` gives to learn from, and to test on: two times (inputs,
+    targets).
 
-    The second is None where there is nothing besides: a picture has pixels in between only if
-    ``test_size`` names a finer one.
+    Shapes are ``(N, I)`` and ``(N, 1)``. The second is None where there is nothing besides: a
+    picture has pixels in between only if ``test_size`` names a finer one.
     """
     task, where = settings["task"], place(settings, device)
     if task.startswith("slices-"):
@@ -333,8 +333,7 @@ def spread(steps: int, points: int) -> set[int]:
 
 @torch.enable_grad()
 def look_into(model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, list[float | None]]:
-    """What goes on inside the layers of splines, one number a layer, in the order of the forward
-    pass.
+    """What goes on inside the layers of splines, one number a layer.
 
     Returns:
         ``outside``, the share of its inputs that lie outside the domain; ``dead``, the share of its

@@ -87,11 +87,6 @@ def sample_waves(task: str, seed: int, **where: Any) -> list[tuple[Tensor, Tenso
     """Return places ``(N, 1)`` and heights ``(N, 1)`` to learn from, to choose by, and to test on.
 
     Phases and places are of the seed; the places of the test are equally spaced.
-
-    Args:
-        task: "waves:" and the highest of ten frequencies.
-        seed: of phases and places.
-        where: ``dtype`` and ``device``.
     """
     generator = torch.Generator().manual_seed(10_000 + seed)
     k = frequencies(task)
@@ -107,16 +102,10 @@ def learn_waves(
 ) -> dict[str, Any]:
     """Train one network on waves and look at the frequencies.
 
-    Args:
-        settings: what to train, as :func:`settings` defines it.
-        seed: of the waves, the samples and the initial parameters.
-        device, how: as of :func:`~evidence.runs.trials.run_trial`.
-
     Returns:
-        As :func:`~evidence.runs.trials.run_trial`, except that ``loss`` is that at 500
-        places that were not learned from, for choosing rates; ``test_loss`` is that at 2,000
-        others. With ``watch``, ``probes``: at about 12 steps the share of each wave that is
-        :func:`missing` on the test, lowest frequency first.
+        As :func:`~evidence.runs.trials.run_trial`, except that ``loss`` is that at 500 places that
+        were not learned from, for choosing rates; ``test_loss`` is that at 2,000 others. With
+        ``watch``, ``probes``: the share of each wave that is :func:`missing`, lowest first.
     """
     wanted = trials.spread(settings["steps"], PROBES) if settings.get("watch") else set()
     k, probes = frequencies(settings["task"]), []

@@ -42,15 +42,13 @@ def picture(
     Args:
         name: a key of ``PICTURES``.
         size: width and height in pixels, 8 to 128.
-        device, dtype: of the result.
 
     Returns:
         Inputs (x, y) of the pixels' centers in [-1, 1], of shape ``(size * size, 2)``, and
         luminance in [0, 1], of shape ``(size * size, 1)``; in the order of ``tasks.image``.
 
     Raises:
-        TypeError, ValueError: ``name`` is unknown, ``size`` is not an integer from 8 to 128, or
-            ``dtype`` is no floating-point type.
+        TypeError, ValueError: an argument is none of these, or ``dtype`` no floating-point type.
         ImportError: the package that holds it is not installed.
 
     Example:

@@ -1,19 +1,17 @@
 r"""Formulas of three kinds to be learned from samples: along the axes, rotated, and generic.
 
 **Along the axes:** eight sums and compositions of curves of one input each, which a KAN with one or
-two hidden layers can hold. They are smooth, steep, with corners, or waves. ``exp_sine`` is from Liu
-et al., "KAN: Kolmogorov-Arnold Networks" (2024), section 3.1.
+two hidden layers can hold. ``exp_sine`` is from Liu et al., "KAN: Kolmogorov-Arnold Networks"
+(2024), section 3.1.
 
 **Rotated:** the same eight functions of Q x. The orthogonal matrix Q is drawn once for each number
 of inputs, from all with equal chance (Mezzadri, "How to Generate Random Matrices from the Classical
 Compact Groups", 2007).
 
-**Generic:** eight that nobody made for networks of curves: Franke's function ("A Critical
-Comparison of Some Methods for Interpolation of Scattered Data", 1979); fields of many random
-waves, which come near samples of a Gaussian process (Rahimi and Recht, "Random Features for
-Large-Scale Kernel Machines", 2007); the Bessel function J0 of a distance; a rational function,
-after Runge's; a soft maximum of random planes (Boyd and Vandenberghe, "Convex Optimization", 2004,
-section 3.1.5); the sine of a quadratic form.
+**Generic:** eight that nobody made for networks of curves, after Franke ("A Critical Comparison of
+Some Methods for Interpolation of Scattered Data", 1979), Rahimi and Recht ("Random Features for
+Large-Scale Kernel Machines", 2007), Runge, and Boyd and Vandenberghe ("Convex Optimization", 2004,
+section 3.1.5).
 
 Inputs are uniform in a ball about 0 of radius :math:`\sqrt{(d + 2) / 3}`. Each then has the spread
 of a number that is uniform on [-1, 1], whatever their number d. A rotation changes nothing about

@@ -129,11 +129,10 @@ SINGLES = {  # outside of the contests, one MLP with rates of its own: rows, and
 def kinds() -> DataFrame:
     """KAN / rival for each kind of work that the book tested, from what is stored of it.
 
-    Returns:
-        One row for each ``kind`` and ``rival``: "MLP", with equal parameters, "MLP, equal seconds",
-        and "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``,
-        ``high``, ``p_holm`` and ``verdict`` as of :func:`~evidence.statistics.ratios` (of one task
-        over its seeds), ``each`` the tasks' ratios; ``methods``, which the field's own are.
+    One row for each ``kind`` and ``rival``: "MLP", with equal parameters, "MLP, equal seconds", and
+    "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``, ``high``,
+    ``p_holm`` and ``verdict`` are those of :func:`~evidence.statistics.ratios` (of one task over
+    its seeds), ``each`` the tasks' ratios; ``methods``, which the field's own are.
     """
     return DataFrame(_kinds())
 
