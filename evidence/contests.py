@@ -354,16 +354,13 @@ def pace_settings() -> list[Settings]:
     """Networks of each contest at equal seconds, to take turns; one row for each shape of task."""
     every = [*formulas(), *tables(), *pictures()]
     first = {_shape(task): task for task in reversed(every)}
+    families = [{"contest": "parameters", "family": family} for family in FAMILIES]
     return [
         {"measure": "seconds", "inputs": ends(task["task"])[0], "size": task["size"]}
         | {key: task[key] for key in ("task", "samples", "dtype") if key in task}
-        | {"models": [model for family in FAMILIES for model in _first(task, family)]}
+        | {"models": [model for family in families for model in candidates(task | family, 8)]}
         for _, task in sorted(first.items())
     ]
-
-
-def _first(task: Settings, family: str) -> list[Settings]:
-    return candidates(task | {"contest": "parameters", "family": family}, 8)
 
 
 def _shape(settings: Settings) -> tuple[str, int, int, int]:
@@ -404,10 +401,7 @@ CONTESTS = (
         "Who learns which formulas best, each family at its best?",
         (4, 10, 11, 19),
         formulas,
-        {
-            "parameters": (*NETWORKS, "polynomial", "gaussian process"),
-            "seconds": ("MLP",),
-        },
+        {"parameters": (*NETWORKS, "polynomial", "gaussian process"), "seconds": ("MLP",)},
         seeds=10,
         minutes=160,
     ),

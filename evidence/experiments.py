@@ -182,11 +182,8 @@ def mixtures() -> Iterable[Settings]:
         yield sized(base | mixture, size, 2) | {"knob": "order", "size": size}
     for depth, family in product((1, 2, 3, 4), (kan(5, **ALL), mlp())):
         if depth != 2:  # in the orders above
-            yield sized(base | family, size, depth) | {
-                "knob": "depth",
-                "depth": depth,
-                "size": size,
-            }
+            knob = {"knob": "depth", "depth": depth, "size": size}
+            yield sized(base | family, size, depth) | knob
     for lr, family in product((0.001, 0.003, 0.01, 0.03), (kan(5, **ALL), mlp())):
         yield sized(base | family, size, 2) | {"knob": "learning rate", "lr": lr, "size": size}
     for batch, family in product((256, 64), (kan(5, **ALL), mlp())):

@@ -243,19 +243,12 @@ def el_nino() -> Dataset:
 
 
 TABLES: dict[str, Callable[[], Dataset]] = {
-    "diabetes": diabetes,
-    "friedman1": friedman1,
-    "friedman2": friedman2,
-    "friedman3": friedman3,
-    "diamonds": diamonds,
-    "flights": flights,
-    "breast-cancer": breast_cancer,
-    "wine": wine,
-    "digits": digits,
-    "mnist1d": mnist1d,
-    "sunspots": sunspots,
-    "co2": co2,
-    "el-nino": el_nino,
+    function.__name__.replace("_", "-"): function
+    for function in (
+        *(diabetes, friedman1, friedman2, friedman3, diamonds, flights),
+        *(breast_cancer, wine, digits, mnist1d),
+        *(sunspots, co2, el_nino),
+    )
 }
 
 
