@@ -185,6 +185,16 @@ class Experiment(Design):
         return settings | {"lr": self.choose(settings, losses) if losses else rates[0]}
 
 
+def experiment(name: str, chapters: tuple[int, ...], **options: Any) -> Callable[..., Experiment]:
+    """Of a function that yields settings makes an experiment; its docstring is the question."""
+
+    def made(make_settings: Callable[[], Iterable[Settings]]) -> Experiment:
+        question = make_settings.__doc__ or ""
+        return Experiment(name, question, chapters, make_settings, **options)
+
+    return made
+
+
 def score(errors: Iterable[float | None]) -> float:
     """What is least for the best: the sum of logarithms, infinite if a run was lost (None)."""
     return sum(math.inf if x is None else math.log(max(x, 1e-300)) for x in errors)

@@ -1,20 +1,19 @@
 """The experiments: what each of them trains, and the list of them all, ``EXPERIMENTS``.
 
-A new one is a function of settings here, under ``@experiment``, or has a module of its own. What
+A new one stands in that list, and is a function of settings here, or has a module of its own. What
 they are to show stands in ``plan.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import product
-from typing import Any
 
 from kanbook._checks import check_name
 from kanbook.tasks import FUNCTIONS_1D
 
 from .contests import CONTESTS, pace_settings
-from .design import Design, Experiment
+from .design import Design, experiment
 from .runs import digits, equations, recovery, sequence, waves
 from .settings import (
     ALL,
@@ -44,19 +43,6 @@ BEST_MIXTURE = {
 } | ALL
 
 SPLINE_MLP = {"family": "spline MLP", "model": "spline-mlp", "grid_size": 5, "degree": 3}
-
-EXPERIMENTS: dict[str, Design] = {}
-
-
-def experiment(name: str, chapters: tuple[int, ...], **options: Any) -> Callable:
-    """Of a function that yields settings makes an experiment; its docstring is the question."""
-
-    def add(make_settings: Callable[[], Iterable[Settings]]) -> Callable:
-        question = make_settings.__doc__ or ""
-        EXPERIMENTS[name] = Experiment(name, question, chapters, make_settings, **options)
-        return make_settings
-
-    return add
 
 
 @experiment("functions-1d", (4, 12, 19), minutes=42)
@@ -277,18 +263,20 @@ def second_order() -> Iterable[Settings]:
             yield sized(smooth | mlp(), 15 * (20 + degree), 2)
 
 
-PACE = Experiment(
-    "pace",
-    "How long is a step of each family, and how long a single prediction?",
-    (11, 13, 19),
-    tuple,
-    timed=pace_settings,
-    seeds=1,
-    minutes=1,
-)
-OTHERS = *recovery.EXPERIMENTS, PACE, *CONTESTS, digits.EXPERIMENT, equations.EXPERIMENT
-OTHERS += sequence.EXPERIMENT, waves.EXPERIMENT
-EXPERIMENTS |= {design.name: design for design in OTHERS}
+@experiment("pace", (11, 13, 19), timed=pace_settings, seeds=1, minutes=1)
+def pace() -> Iterable[Settings]:
+    """How long is a step of each family, and how long a single prediction?"""
+    return ()
+
+
+EXPERIMENTS: dict[str, Design] = {
+    design.name: design
+    for design in (
+        *(functions_1d, cold_case, cold_case_finale, optimizers, mixtures, race, scaling, between),
+        *(race_audit, second_order, *recovery.EXPERIMENTS, pace, *CONTESTS),
+        *(digits.EXPERIMENT, equations.EXPERIMENT, sequence.EXPERIMENT, waves.EXPERIMENT),
+    )
+}
 
 
 def get(name: str) -> Design:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kanbook.tasks import FORMULAS
 
-from ..design import Experiment, Measurement
+from ..design import Measurement, experiment
 from ..settings import Settings, kan, mlp, samples, sized
 from . import trials
 
@@ -76,7 +76,7 @@ def reach_digits(
 
 
 def settings() -> Iterable[Settings]:
-    """Least squares on a product, and on a formula turned so that no small KAN holds it."""
+    """How many digits does least squares reach, on which samples, and what stops it?"""
     base = samples("digits:product", 200, dtype="float64", optimizer="lm")
     kans = {f"KAN, degree {k}": kan(3, k, widths=[2, 2, 1]) for k in (3, 5)}
     mlps = {  # with steps for as many seconds as the KAN of degree 3
@@ -97,12 +97,6 @@ def settings() -> Iterable[Settings]:
     yield deep | {"contestant": "MLP, two layers", "steps": 100}
 
 
-EXPERIMENT = Experiment(
-    "digits",
-    "How many digits does least squares reach, on which samples, and what stops it?",
-    (14,),
-    settings,
-    measurement=Measurement(reach_digits),
-    seeds=10,
-    minutes=4,
-)
+EXPERIMENT = experiment(
+    "digits", (14,), measurement=Measurement(reach_digits), seeds=10, minutes=4
+)(settings)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from kanbook import derivatives, grids, splines, training
 from kanbook.counting import count_parameters
 
-from ..design import Experiment, Measurement
+from ..design import Measurement, experiment
 from ..settings import Settings, first_sized, kan, mlp
 from . import trials
 
@@ -403,7 +403,7 @@ TIMES_AND_PLACES = [(16, 31, 5), (11, 45, 5), (8, 62, 3), (8, 62, 5), (14, 71, 5
 
 
 def settings() -> Iterable[Settings]:
-    """Equations, sizes, boundaries and networks; hypotheses in ``plan.md``."""
+    """Who solves differential equations best: KANs, MLPs, or a plain spline?"""
     adam = {"optimizer": "adam", "steps": 1000, "dtype": "float64"}
     once = {"family": "splines", "model": "collocation", "optimizer": "none"}
     once |= {"steps": 1, "lr": None}
@@ -448,11 +448,6 @@ def evaluations(settings: Mapping[str, Any]) -> int:
     return trials.evaluations(settings) + 10 * settings.get("then", 0)
 
 
-EXPERIMENT = Experiment(
-    "equations",
-    "Who solves differential equations best: KANs, MLPs, or a plain spline?",
-    (17, 19),
-    settings,
-    measurement=Measurement(solve, evaluations),
-    minutes=70,
-)
+EXPERIMENT = experiment(
+    "equations", (17, 19), measurement=Measurement(solve, evaluations), minutes=70
+)(settings)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from kanbook import splines, training
 from kanbook.layers import run_and_record
 
-from ..design import Experiment, Measurement
+from ..design import Measurement, experiment
 from ..settings import ALL, Settings, kan, mlp, sized
 from . import contest_run, trials
 
@@ -214,6 +214,7 @@ def learn_in_phases(
 
 
 def settings() -> Iterable[Settings]:
+    """Does a KAN keep what it has learned while it learns the next thing?"""
     base = {"optimizer": "adam", "dtype": "float32"}
     shallow, deep = {"contestant": "KAN, one layer"}, {"contestant": "KAN, two layers"}
     extras = kan(200, widths=[1, 1], **ALL) | {"contestant": "KAN, one layer, extras"}
@@ -239,12 +240,6 @@ def settings() -> Iterable[Settings]:
         yield row | {"way": way}
 
 
-EXPERIMENT = Experiment(
-    "sequence",
-    "Does a KAN keep what it has learned while it learns the next thing?",
-    (17, 19),
-    settings,
-    measurement=Measurement(learn_in_phases),
-    tuning=1.0,
-    minutes=25,
-)
+EXPERIMENT = experiment(
+    "sequence", (17, 19), measurement=Measurement(learn_in_phases), tuning=1.0, minutes=25
+)(settings)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..design import Experiment, Measurement
+from ..design import Measurement, experiment
 from ..settings import Settings, kan, mlp, samples, sized
 from . import trials
 
@@ -142,7 +142,7 @@ CONTESTANTS: dict[str, tuple[int, Settings]] = {  # hidden layers, and the netwo
 
 
 def settings() -> Iterable[Settings]:
-    """Ten waves of 5 to 50 periods, and the easy ones, of 1 to 10, for every contestant."""
+    """Who learns which frequencies, and when?"""
     for task in ("waves:50", "waves:10"):
         base = samples(task, 2000, watch=True)
         for name, (hidden, network) in CONTESTANTS.items():
@@ -154,11 +154,4 @@ def settings() -> Iterable[Settings]:
         yield base | kan(200, widths=[1, 1], contestant="one spline, G = 200")
 
 
-EXPERIMENT = Experiment(
-    "waves",
-    "Who learns which frequencies, and when?",
-    (8,),
-    settings,
-    measurement=Measurement(learn_waves),
-    minutes=14,
-)
+EXPERIMENT = experiment("waves", (8,), measurement=Measurement(learn_waves), minutes=14)(settings)
