@@ -105,9 +105,7 @@ def errors(
 
 
 @trials.ready()
-def run_contestant(
-    settings: Settings, seed: int, *, device: torch.device | str = "cpu", **how: Any
-) -> dict[str, Any]:
+def run_contestant(settings: Settings, seed: int, *, device: str = "cpu", **how: Any) -> dict:
     """Train one contestant and test it.
 
     Whoever has the same seed has the same samples, with their noise.

@@ -6,7 +6,7 @@ What is asked and what is expected stands in ``plan.md``, part L.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ QUANTILES = (0.5, 0.9, 0.99, 1.0)
 
 
 def exact_samples(
-    settings: Mapping[str, Any], seed: int, device: torch.device | str = "cpu"
+    settings: Settings, seed: int, device: str = "cpu"
 ) -> list[tuple[Tensor, Tensor]]:
     r"""Return places and values to learn from, by the seed, and 10,000 others, uniform, to test on.
 
@@ -51,9 +51,7 @@ def exact_samples(
 
 
 @trials.ready()
-def reach_digits(
-    settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
-) -> dict[str, Any]:
+def reach_digits(settings: Settings, seed: int, *, device: str = "cpu", **how: Any) -> dict:
     """Train one network and look at its errors one by one; ``FIRST`` is added to the seed.
 
     Returns:

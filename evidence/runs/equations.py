@@ -15,7 +15,7 @@ Each equation is posed on [-1, 1] in every input:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,9 +201,7 @@ def error(equation: Equation, solution: Callable[[Tensor], Tensor]) -> float:
 
 
 @trials.ready()
-def solve(
-    settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
-) -> dict[str, Any]:
+def solve(settings: Settings, seed: int, *, device: str = "cpu", **how: Any) -> dict:
     """Solve one equation.
 
     ``task`` is "equation:" and a key of ``EQUATIONS``. A network is trained on so many ``points``,
@@ -242,10 +240,10 @@ def solve(
 def _train(
     model: Residual,
     x: Tensor,
-    settings: Mapping[str, Any],
+    settings: Settings,
     look: Callable[[], dict[str, float | None]],
     *,
-    device: torch.device | str,
+    device: str,
     limit: float = math.inf,
     points: int = trials.POINTS,
 ) -> dict[str, Any]:
@@ -379,7 +377,7 @@ def collocate(equation: Equation, spline: TensorSpline, steps: int = 60) -> tupl
     return best, least
 
 
-def _solve_by_collocation(settings: Mapping[str, Any], equation: Equation) -> dict[str, Any]:
+def _solve_by_collocation(settings: Settings, equation: Equation) -> dict[str, Any]:
     watch, grid_sizes = trials.Watch(1), settings["grid_size"]
     if isinstance(grid_sizes, int):
         grid_sizes = [grid_sizes] * equation.inputs
@@ -443,7 +441,7 @@ def settings() -> Iterable[Settings]:
         yield task("burgers", 0) | once | shape | {"size": times * places}
 
 
-def evaluations(settings: Mapping[str, Any]) -> int:
+def evaluations(settings: Settings) -> int:
     """How often the loss and its gradient are computed, about."""
     return trials.evaluations(settings) + 10 * settings.get("then", 0)
 

@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -124,12 +124,7 @@ class Search:
     """
 
     def __init__(
-        self,
-        inputs: Tensor,
-        targets: Tensor,
-        model: Any,
-        settings: Mapping[str, Any],
-        seconds: float,
+        self, inputs: Tensor, targets: Tensor, model: Any, settings: dict[str, Any], seconds: float
     ) -> None:
         self.inputs, self.targets = inputs, targets
         self.model, self.settings = model, settings

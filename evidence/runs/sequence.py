@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -54,7 +54,7 @@ def hills(x: Tensor) -> Tensor:
     return (-squares / 2).exp().sum(-1, keepdim=True)
 
 
-def make_phases(settings: Mapping[str, Any], seed: int) -> Phases:
+def make_phases(settings: Settings, seed: int) -> Phases:
     """Return the samples of all phases, by ``task``, ``dtype`` and ``input_scale`` of the settings.
 
     The seed is of the samples, or of who is in which part; PyKAN's samples to learn have none.
@@ -153,9 +153,7 @@ def moved(model: nn.Module, before: nn.Module) -> list[float]:
 
 
 @trials.ready()
-def learn_in_phases(
-    settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
-) -> dict[str, Any]:
+def learn_in_phases(settings: Settings, seed: int, *, device: str = "cpu", **how: Any) -> dict:
     """Train one network, phase by phase, and test it on all phases after each.
 
     ``settings`` are a network, a ``task``, the ``way`` of :func:`lessons`, and the ``steps`` of all

@@ -30,10 +30,7 @@ WATCHED = (1, 10, 100, 1000, 10_000)  # steps at which a watched model is looked
 
 
 def make_model(
-    settings: Settings,
-    *,
-    generator: int | torch.Generator | None = None,
-    device: torch.device | str = "cpu",
+    settings: Settings, *, generator: int | torch.Generator | None = None, device: str = "cpu"
 ) -> nn.Module:
     """Build the network that the settings describe, with random numbers drawn on the CPU.
 
@@ -81,7 +78,7 @@ def make_model(
 
 
 def make_data(
-    settings: Settings, seed: int, device: torch.device | str = "cpu"
+    settings: Settings, seed: int, device: str = "cpu"
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
     """Return what the settings' ``task`` gives to learn from, and to test on: two times (inputs,
     targets).
@@ -117,7 +114,7 @@ def features(settings: Settings, x: Tensor) -> Tensor:
     return x * settings.get("input_scale", 1)
 
 
-def place(settings: Settings, device: torch.device | str) -> dict[str, Any]:
+def place(settings: Settings, device: str) -> dict[str, Any]:
     """Where the tensors of a run are, and of which type."""
     return {"dtype": getattr(torch, settings["dtype"]), "device": device}
 
@@ -162,12 +159,7 @@ class Watch:
     """
 
     def __init__(
-        self,
-        steps: int,
-        *,
-        device: torch.device | str = "cpu",
-        points: int = POINTS,
-        limit: float = math.inf,
+        self, steps: int, *, device: str = "cpu", points: int = POINTS, limit: float = math.inf
     ) -> None:
         self.steps, self.wanted, self.limit = steps, spread(steps, points), limit
         self.history, self.spent = training.History(), 0.0
@@ -230,9 +222,7 @@ def told_at_once(parameters: int, seconds: float | None, loss: float | None) -> 
 
 
 @ready()
-def run_trial(
-    settings: Settings, seed: int, *, device: torch.device | str = "cpu", **how: Any
-) -> dict[str, Any]:
+def run_trial(settings: Settings, seed: int, *, device: str = "cpu", **how: Any) -> dict:
     """Train one network and measure.
 
     Args:
@@ -280,7 +270,7 @@ def train_once(
     look: Callable[[int, nn.Module], None] = lambda step, model: None,
     *,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
-    device: torch.device | str = "cpu",
+    device: str = "cpu",
     **how: Any,
 ) -> tuple[nn.Module, Watch]:
     """Make the network of the settings and train it on samples, ``look``-ing at it in every step.

@@ -6,7 +6,7 @@ What is asked and what is expected stands in ``plan.md``, part K.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -97,9 +97,7 @@ def sample_waves(task: str, seed: int, **where: Any) -> list[tuple[Tensor, Tenso
 
 
 @trials.ready()
-def learn_waves(
-    settings: Mapping[str, Any], seed: int, *, device: torch.device | str = "cpu", **how: Any
-) -> dict[str, Any]:
+def learn_waves(settings: Settings, seed: int, *, device: str = "cpu", **how: Any) -> dict:
     """Train one network on waves and look at the frequencies.
 
     Returns:
