@@ -105,9 +105,8 @@ def show_table(options: argparse.Namespace) -> int:
     else:
         summary = reading.summarize(frame)
         rates = {name: rates for name, rates in RATES.items() if len(rates) > 1}
-        said = (
-            f"learning rates by the rule from {rates}; losses: median, least, largest of the seeds"
-        )
+        said = f"learning rates by the rule from {rates}; losses: median, least, largest of the "
+        said += "seeds"
     print(summary.to_string(index=False, na_rep="", float_format=lambda x: f"{x:.3g}"))
     print(f"\n{said}")
     return 0

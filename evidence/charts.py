@@ -100,10 +100,8 @@ def plot_effects(effects: DataFrame) -> Figure:
         ax.set(title=task, xscale="log", ylim=(len(extras) - 0.5, -0.6))
     _label_ratios(ax)
     ax.set_xlabel("error with it / without\n(below 1: it helps)")
-    drawn = [
-        (mark, name) for where, (mark, _, name) in looks.items() if where in set(effects["where"])
-    ]
-    for mark, name in drawn:
+    drawn = [look for where, look in looks.items() if where in set(effects["where"])]
+    for mark, _, name in drawn:
         ax.plot([], [], mark, color="#444444", markersize=6, label=name)
     figure.legend(loc="outside upper center", ncols=len(drawn), handletextpad=0.2, columnspacing=1)
     return figure

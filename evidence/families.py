@@ -23,9 +23,8 @@ def _kan(r: random.Random) -> Settings:
     if start == "power law":  # it is one for the path of the base function, too
         extras = {"bias": True, "base": "silu"}
     fresh = r.choice([{}, {"restart": 10}, {"update_grid": 10}, {"update_grid": 10}])
-    return (
-        {"model": "kan", "start": start, "depth": r.choice([1, 2, 3])} | _spline(r) | extras | fresh
-    )
+    drawn = {"model": "kan", "start": start, "depth": r.choice([1, 2, 3])}
+    return drawn | _spline(r) | extras | fresh
 
 
 def _mlp(r: random.Random) -> Settings:

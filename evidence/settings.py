@@ -73,10 +73,8 @@ def _widths(
     """The search of `sized`, which asks the same for every task and every look at a contest."""
     best = (math.inf, math.inf), None
     for w in range(1, target):
-        if (
-            parameters(settings, [ends[0], *[w] * (hidden_layers - 1), max(1, w // 2), ends[1]])
-            > (1 + tolerance) * target
-        ):
+        least = [ends[0], *[w] * (hidden_layers - 1), max(1, w // 2), ends[1]]
+        if parameters(settings, least) > (1 + tolerance) * target:
             break
         for v in range(max(1, (w + 1) // 2), 2 * w + 1) if hidden_layers > 1 else (w,):
             widths = [ends[0], *[w] * (hidden_layers - 1), v, ends[1]]

@@ -262,16 +262,10 @@ def paces(frame: DataFrame) -> DataFrame:
         step=1e3 * runs["step_seconds"].astype(float),
         prediction=1e6 * runs["prediction_seconds"].astype(float),
     )
-    return (
-        runs.groupby(["task", "inputs", "size", "family"], sort=False)
-        .agg(
-            step_ms=("step", "mean"),
-            least=("step", "min"),
-            largest=("step", "max"),
-            prediction_us=("prediction", "mean"),
-        )
-        .reset_index()
-    )
+    times = {"step_ms": ("step", "mean"), "least": ("step", "min"), "largest": ("step", "max")}
+    times["prediction_us"] = ("prediction", "mean")
+    groups = runs.groupby(["task", "inputs", "size", "family"], sort=False)
+    return groups.agg(**times).reset_index()
 
 
 def _pairs(frame: DataFrame, a: str, b: str, column: str = "test_error") -> DataFrame:

@@ -146,16 +146,11 @@ def _train(split: Split, settings: Settings, seed: int, **how: Any) -> dict[str,
     loss = nn.functional.cross_entropy if split.classes else None
     model, watch = trials.train_once(settings, seed, split.train, look, loss=loss, **how)
     lost, losses = {"error": math.nan}, watch.history.loss
-    return (
-        watch.told(model, math.nan)
-        | {
-            "loss": trials.rounded(losses[-1], 6) if losses else None,
-            "diverged": watch.history.diverged,
-            "validation_error": trials.rounded(best_error, 6),
-            "best_step": best_step,
-        }
-        | _on_test(lost if best_model is None else errors(best_model, split.test, split.spread))
-    )
+    result = watch.told(model, math.nan) | {"diverged": watch.history.diverged}
+    result["loss"] = trials.rounded(losses[-1], 6) if losses else None
+    result |= {"validation_error": trials.rounded(best_error, 6), "best_step": best_step}
+    tested = lost if best_model is None else errors(best_model, split.test, split.spread)
+    return result | _on_test(tested)
 
 
 def _on_test(found: dict[str, float]) -> dict[str, float | None]:
