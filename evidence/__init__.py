@@ -18,26 +18,23 @@ complete: a run may be killed at any moment.
 """
 
 from . import engine
-from .design import Design, Experiment
-from .engine import run
+from .design import Experiment
 from .experiments import EXPERIMENTS, get
 from .reading import Comparison, compare, load, load_benchmark, loss_at, names, published, summarize
-from .runs.trials import make_data, make_model, run_trial
+from .runs.trials import make_data, make_model
 from .statistics import effects, interval, medians, paces, per_task, ratios, with_own
-from .table import FOLDER, ResultsError, Table, digest, key
+from .table import FOLDER, ResultsError, Table, key
 from .verification import rerun
 
 __all__ = [
     "EXPERIMENTS",
     "FOLDER",
     "Comparison",
-    "Design",
     "Experiment",
     "ResultsError",
     "Table",
     "check",
     "compare",
-    "digest",
     "effects",
     "get",
     "interval",
@@ -53,9 +50,6 @@ __all__ = [
     "per_task",
     "published",
     "ratios",
-    "rerun",
-    "run",
-    "run_trial",
     "summarize",
     "with_own",
 ]
