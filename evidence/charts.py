@@ -19,8 +19,6 @@ from kanbook.plots import ROLES, SERIES
 
 from . import statistics
 
-__all__ = ["plot_effects", "plot_medians", "plot_ratios"]
-
 
 def plot_medians(frame: DataFrame, by: str, *, loss: str = "loss", ax: Axes | None = None) -> Axes:
     """Draw the final loss of every run, and for each kind of run the median and the range.

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from kanbook.layers import KANLayer
 
-__all__ = ["NaiveKANLayer", "NodeTanh", "SoftKANLayer"]
-
 
 class NodeTanh(nn.Module):
     """tanh(a z^2 + b z) at every node of an MLP: the tanh edge, once per node."""

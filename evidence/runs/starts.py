@@ -12,8 +12,6 @@ from kanbook import splines
 from kanbook._checks import as_generator, check_name
 from kanbook.layers import KANLayer
 
-__all__ = ["STARTS", "start"]
-
 
 def _uniform(layer: KANLayer, generator: torch.Generator | None, *, bound: float) -> None:
     layer.coef.uniform_(-bound, bound, generator=generator)

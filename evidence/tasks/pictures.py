@@ -13,8 +13,6 @@ from kanbook.tasks import as_function, read_luminance
 
 from .tables import data_file
 
-__all__ = ["PICTURES", "picture"]
-
 # Package and file: read as they lie there, since some packages' own functions may fetch.
 PICTURES = {
     "portrait": ("kanbook", "tasks/portrait.png"),  # the one of tasks.image

@@ -19,8 +19,6 @@ from torch import Tensor
 from kanbook import _checks
 from kanbook._checks import check_name, not_installed
 
-__all__ = ["TABLES", "Dataset", "table"]
-
 EXTRA = "'kanbook[evidence]'"
 needed = partial(_checks.needed, install=EXTRA)
 
