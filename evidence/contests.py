@@ -370,11 +370,7 @@ def _shape(settings: Settings) -> tuple[str, int, int, int]:
 
 
 def pace(settings: Settings) -> dict[str, float]:
-    """Mean seconds of a training step by family, for networks of this shape.
-
-    Raises:
-        ValueError: they are not stored.
-    """
+    """Mean seconds of a training step by family, for networks of this shape, if they are stored."""
     return _pace(_shape(settings))
 
 

@@ -60,13 +60,10 @@ class Design:
     ``work`` their evaluations.
 
     Attributes:
-        name: as in ``python -m evidence run NAME``.
-        question: one sentence.
         chapters: where the book uses it.
         seeds: how many, 0 to seeds - 1.
         minutes: of one core, that all runs take, about, with the tuning.
         version: changes when a stored table no longer means the same.
-        measurement: how runs are made.
     """
 
     name: str
@@ -95,10 +92,9 @@ class Design:
 
 @dataclass(frozen=True)
 class Experiment(Design):
-    """Settings, each with a learning rate that a rule finds, and what they are to answer.
+    """Settings, each with a learning rate that a rule finds where they have no "lr".
 
     Attributes:
-        make_settings: what is trained; without "lr" where it is to be tuned.
         tuning: share of the steps that a tuning run makes.
         timed: networks that take turns, to measure the seconds of their steps.
     """

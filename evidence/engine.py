@@ -39,11 +39,7 @@ class EngineError(Exception):
 
 
 def table_of(design: Design, folder: Path | None = None) -> Table:
-    """Read the stored runs of an experiment; ``folder`` is that of the package if not given.
-
-    Raises:
-        ResultsError: the file is damaged, or of another version of the experiment.
-    """
+    """Read the stored runs of an experiment; ``folder`` is that of the package if not given."""
     return Table(path_of(design, folder), design.name, design.version)
 
 
@@ -151,7 +147,6 @@ def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[
 
     Raises:
         EngineError: nobody answers at the address, or the cluster there has no workers.
-        ImportError: dask.distributed is not installed.
     """
     if scheduler is None:
         others = multiprocessing.active_children()
@@ -193,10 +188,8 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _starting() -> Iterator[None]:
-    """Processes that start here have ``ENVIRONMENT``, and ignore Ctrl+C.
-
-    A terminal sends it to all processes of a command, but only the first should end the others.
-    """
+    """Processes that start here have ``ENVIRONMENT``, and leave Ctrl+C to the first, which ends
+    them."""
     environment, interrupt = dict(os.environ), signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(ENVIRONMENT)
     try:

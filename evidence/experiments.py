@@ -1,7 +1,6 @@
 """The experiments: what each of them trains, and the list of them all, ``EXPERIMENTS``.
 
-A new one stands in that list, and is a function of settings here, or has a module of its own. What
-they are to show stands in ``plan.md``.
+A new one is a function of settings here, or has a module of its own, and stands in that list.
 """
 
 from __future__ import annotations
@@ -280,10 +279,6 @@ EXPERIMENTS: dict[str, Design] = {
 
 
 def get(name: str) -> Design:
-    """Return an experiment by name.
-
-    Raises:
-        ValueError: there is none of that name; the message lists those there are.
-    """
+    """Return an experiment by name; if there is none, a ValueError lists those there are."""
     check_name("name", name, EXPERIMENTS)
     return EXPERIMENTS[name]

@@ -95,10 +95,7 @@ def first_sized(choices: list[Settings], *target: int, **ends: tuple[int, int]) 
 def narrowed(settings: Settings, shape: tuple[int, ...], target: int) -> Settings:
     """The settings with hidden widths in about these proportions, as near to ``target`` as can be.
 
-    The first of them may be up to 2 more or less, so that the number can be met.
-
-    Raises:
-        ValueError: no such widths come within 2 %.
+    The first may be up to 2 more or less. Raises a ValueError if no such widths come within 2 %.
     """
     every = []
     for scale, more in product([i / 1000 for i in range(10, 2000)], range(-2, 3)):

@@ -206,11 +206,7 @@ def with_own(frame: DataFrame, family: str = "KAN") -> DataFrame:
 
 
 def rivals(frame: DataFrame, family: str = "KAN") -> list[str]:
-    """Return the other families that have a result for a task and seed that this one has, too.
-
-    Raises:
-        ValueError: the frame lacks a column.
-    """
+    """The other families that have a result for a task and seed that this one has, too."""
     keys = ["contest", "task", "seed"]
     check_columns(frame, *keys, "family")
     rows = _results(frame)

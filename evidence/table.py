@@ -37,12 +37,7 @@ def _line(record: dict[str, Any]) -> bytes:
 
 
 class Table:
-    """The runs of one experiment, in memory and in its file.
-
-    Args:
-        path: the file; it need not exist.
-        name: of the experiment.
-        version: of its definition; any if not given.
+    """The runs of one experiment, in memory and in its file, which need not exist.
 
     Attributes:
         runs: the stored runs by :func:`key`, in the order of the file.

@@ -89,11 +89,10 @@ def _scaled(parts: list[Samples], classes: int | None, settings: Settings) -> Sp
 def errors(
     predict: Callable[[Tensor], Tensor], samples: Samples, spread: float
 ) -> dict[str, float]:
-    """The error on some samples: RMSE in spreads, or log-loss; and what else is told of the test.
+    """The error on some samples, RMSE in spreads, or log-loss; and what else is told of the test.
 
-    Returns:
-        ``error``; ``p90``, the 90th percentile of the errors of single samples, in spreads; of
-        classes instead ``accuracy``.
+    That is ``p90``, the 90th percentile of the errors of single samples, or ``accuracy`` of
+    classes.
     """
     x, y = samples
     output = predict(x).double()

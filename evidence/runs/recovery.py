@@ -33,8 +33,8 @@ SAMPLES, N_TEST, WIDER = 1000, 2000, 1.3
 def errors(formula: str, name: str) -> dict[str, float]:
     """The error of a formula, in spreads of the law: on new points, and on a wider domain.
 
-    Points of the wider domain where one of both is not defined do not count; on the domain itself
-    the error is infinite if the formula is not defined everywhere.
+    There, points where one of both is not defined do not count; on the domain itself the error is
+    infinite if the formula is not defined everywhere.
     """
     by_domain = {}
     for key, wider, seed in (("error", 1.0, 9_997), ("wide_error", WIDER, 9_998)):

@@ -1,10 +1,8 @@
-"""Rivals in finding formulas: PyKAN 0.2.8, as its first tutorial does it and tuned, and Operon.
+"""PyKAN 0.2.8, as its first tutorial does it and tuned, and Operon, which look for formulas, too.
 
-What they are called with and return is described in ``recovery``. Both packages are imported when
-a method is first called, and nothing global is other than before when it returns.
-
-Both were tuned on the laws for development alone, without noise, with seeds from 1000 up: PyKAN for
-60 minutes of single tries, Operon for 13. What was kept is ``TUNED`` and ``OPERON``.
+What they are called with and return is described in ``recovery``. Nothing global is other than
+before when they return. Both were tuned on the laws for development alone, without noise, with
+seeds from 1000 up: PyKAN for 60 minutes of single tries, Operon for 13.
 """
 
 from __future__ import annotations

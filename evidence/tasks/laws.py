@@ -16,16 +16,15 @@ from kanbook._checks import as_generator
 
 @dataclass(frozen=True)
 class Law:
-    """A formula, and where it is sampled.
+    """A formula in SymPy's notation, with the inputs ``x1``, ``x2`` and so on, and where it is
+    sampled.
 
     Attributes:
-        formula: in SymPy's notation, with the inputs ``x1``, ``x2`` and so on.
         ranges: of each input, in which samples are uniform.
         widths: of the network that is to find it.
         holds: whether a KAN of these widths with edges from ``formulas.LIBRARY`` can be equal to
-            it.
-        development: whether the methods may be developed and tuned on it; the others are a test.
-        source: where it comes from.
+        it.
+        development: whether methods may be tuned on it; the others are a test.
     """
 
     formula: str

@@ -258,11 +258,8 @@ def _made(name: str) -> Dataset:
 def table(name: str) -> Dataset:
     """Return one of the tables, the same at every call.
 
-    Args:
-        name: a key of ``TABLES``, whose functions say what the inputs are and where they are from.
-
     Raises:
-        ValueError: ``name`` is unknown.
+        ValueError: ``name`` is no key of ``TABLES``, whose functions say what the inputs are.
         ImportError: the package that holds it is not installed.
 
     Example:

@@ -35,13 +35,10 @@ KINDS = ("axes", "rotated", "generic")
 
 @dataclass(frozen=True)
 class Target:
-    """A function to be learned.
+    """A function to be learned, from points (n, d) to values (n,), both float64.
 
-    Attributes:
-        kind: "axes", "rotated" or "generic".
-        inputs: their number d.
-        function: from points (n, d) to values (n,), both float64.
-        smooth: whether it has no kinks (which come from absolute values).
+    Its kind is "axes", "rotated" or "generic"; it has ``inputs`` d, and is smooth if it has no
+    kinks (which come from absolute values).
     """
 
     kind: str
