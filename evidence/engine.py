@@ -60,8 +60,7 @@ def missing(jobs: Iterable[Job], table: Table) -> list[Job]:
 
 
 def check_settings(design: Design, table: Table) -> None:
-    """Raise a ResultsError if a table has runs that the experiment, as defined now, does not
-    have."""
+    """Raise a ResultsError if a table has runs that the experiment does not have now."""
     allowed = {(job["stage"], digest(job["settings"])) for job in known(design, table, 1)}
     for row in table.runs.values():
         if (row["stage"], digest(row["settings"])) not in allowed:
@@ -188,7 +187,7 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _starting() -> Iterator[None]:
-    """Processes that start here have ``ENVIRONMENT``, and leave Ctrl+C to the first, which ends
+    """Processes that start here have ``ENVIRONMENT``; Ctrl+C is left to the first, which ends
     them."""
     environment, interrupt = dict(os.environ), signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(ENVIRONMENT)

@@ -100,8 +100,7 @@ class Table:
             self.runs[record["run"]] = record
 
     def append(self, run: dict[str, Any], provenance: dict[str, Any]) -> None:
-        """Store a run with how it was made: that has a line of its own before the first run made
-        so.
+        """Store a run with how it was made, which has its own line before the first run made so.
 
         Raises:
             ResultsError: it cannot be written. What was stored before is as it was: a line counts

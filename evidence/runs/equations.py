@@ -143,11 +143,10 @@ def trial_solution(equation: Equation, x: Tensor, *network: Tensor) -> Jet:
 
 
 class Residual(nn.Module):
-    """What is left of an equation where a network stands for the solution: ``(N, I)`` to ``(N,
-    1)``.
+    """What is left of an equation where a network stands for the solution.
 
     Args:
-        network: maps ``(N, I)`` to ``(N, 1)``.
+        network: maps ``(N, I)`` to ``(N, 1)``, as this does.
         equation: a key of ``EQUATIONS``.
         built_in: the solution is start + window * network; else it is the network itself, and at
             points on the boundary the residual is u - start.

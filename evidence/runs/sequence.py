@@ -101,8 +101,7 @@ def joined(phases: Iterable[Samples]) -> Samples:
 
 
 def lessons(phases: list[Samples], way: str, generator: torch.Generator) -> list[Samples]:
-    """What is learned, one after the other: the ``phases`` "in turn", or all "at once", or by
-    "replay".
+    """What is learned, one after the other: the phases "in turn", or all "at once", or by "replay".
 
     That is in turn, together with a random tenth of the samples of each earlier phase.
     """

@@ -80,11 +80,10 @@ def make_model(
 def make_data(
     settings: Settings, seed: int, device: str = "cpu"
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
-    """Return what the settings' ``task`` gives to learn from, and to test on: two times (inputs,
-    targets).
+    """Return inputs ``(N, I)`` and targets ``(N, 1)`` of a ``task`` to learn from, and to test on.
 
-    Shapes are ``(N, I)`` and ``(N, 1)``. The second is None where there is nothing besides: a
-    picture has pixels in between only if ``test_size`` names a finer one.
+    The second pair is None where there is nothing besides: a picture has pixels in between only if
+    ``test_size`` names a finer one.
     """
     task, where = settings["task"], place(settings, device)
     if task.startswith("slices-"):

@@ -16,8 +16,7 @@ from kanbook._checks import as_generator
 
 @dataclass(frozen=True)
 class Law:
-    """A formula in SymPy's notation, with the inputs ``x1``, ``x2`` and so on, and where it is
-    sampled.
+    """A formula of ``x1``, ``x2`` and so on, in SymPy's notation, and where it is sampled.
 
     Attributes:
         ranges: of each input, in which samples are uniform.

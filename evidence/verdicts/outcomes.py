@@ -44,11 +44,10 @@ UNNUMBERED = {  # of "Changed afterwards"
 
 
 class Outcome(NamedTuple):
-    """One hypothesis, ``label`` "B 1" of the plan, and what became of it by the rows of
-    ``experiments``.
+    """One hypothesis, and what became of it by the rows of ``experiments``.
 
-    The ``verdict`` is "holds", "half", "lost", "undecided" or "open"; ``because`` has the numbers
-    that decide, in Markdown, empty if open.
+    The label is part and number in the plan, such as "B 1"; the verdict "holds", "half", "lost",
+    "undecided" or "open"; ``because`` has the numbers that decide, in Markdown, empty if open.
     """
 
     label: str
