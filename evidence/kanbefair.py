@@ -1,7 +1,7 @@
 """The published runs of "KAN or MLP: A Fairer Comparison", counted with as many tries for both.
 
 ``python -m evidence.kanbefair PATH``, where PATH is a checkout of the repository below
-at that commit, writes ``evidence/rows/kanbefair.json``, which ``results.published`` reads. That
+at that commit, writes ``evidence/rows/kanbefair.json``, which ``evidence.published`` reads. That
 repository has no licence: its runs are not copied, only what is counted here is stored.
 """
 
@@ -42,7 +42,7 @@ def read(text: str) -> dict[tuple[str, str], np.ndarray]:
 
 
 def count(data: str, kan: np.ndarray, mlp: np.ndarray) -> dict:
-    """One row; its columns are those of ``results.published``."""
+    """One row; its columns are those of ``evidence.published``."""
     small = mlp[mlp[:, 2] <= kan[:, 2].max()]
     n, best = len(mlp), mlp[:, 1].max()
     others = math.comb(int((kan[:, 1] <= best).sum()), n)  # draws of n KANs, none of them ahead

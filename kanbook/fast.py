@@ -11,7 +11,7 @@ find the interval in which each input lies, and the k + 1 functions that are not
   other dtypes.
 
 The first two put their values into a matrix of zeros and multiply that by the coefficients; without
-gradients and with n >= 32, they sum up rows of coefficients instead. :func:`by_hand` chooses.
+gradients and with n >= 32, they sum up rows of coefficients instead. ``by_hand`` chooses.
 ``evidence/benchmark/speed.py`` measures them.
 
 In the book: chapter 13.

@@ -77,7 +77,8 @@ class KAN(Network):
 
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
-        grid_size and so on: of every :class:`~kanbook.layers.KANLayer`.
+        grid_size, degree, domain, bias, spline_weight, base, device, dtype, generator: of every
+            :class:`~kanbook.layers.KANLayer`.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.

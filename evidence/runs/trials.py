@@ -229,7 +229,7 @@ def run_trial(settings: Settings, seed: int, *, device: str = "cpu", **how: Any)
         seed: of the initial parameters, the samples of a formula and the order of mini-batches.
         device: where to train.
         how: ``limit``, seconds after which training stops, for a look at the beginning only, and
-            ``points`` of the stored curve, at most: those of :class:`Watch`.
+            ``points`` of the stored curve, at most: those of ``Watch``.
 
     Returns:
         In JSON types, numbers that are not finite as None: ``parameters``, ``evaluations``,
@@ -237,7 +237,7 @@ def run_trial(settings: Settings, seed: int, *, device: str = "cpu", **how: Any)
         end on all samples, ``diverged``, ``complete`` (False if the ``limit`` was reached),
         ``curve`` (``step``, ``evaluations``, ``seconds`` and the ``loss`` before that step's
         update), ``test_loss`` where there are samples to test on, and ``probes`` if ``watch`` is
-        set: what :func:`look_into` finds.
+        set: what :func:`~evidence.runs.trials.look_into` finds.
 
     Raises:
         KeyError, ValueError: a setting is missing or wrong.
