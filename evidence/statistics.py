@@ -38,7 +38,7 @@ def ratios(frame: DataFrame, a: str, b: str) -> DataFrame:
           where there is one task;
         - ``p``: of the t test that the mean logarithm is 0, and ``p_holm``, corrected for the
           number of classes by Holm's method; ``"all"`` is one hypothesis and needs no correction;
-        - ``verdict``: see :func:`verdict`.
+        - ``verdict``: see :func:`~evidence.statistics.verdict`.
 
     Raises:
         ValueError: the frame lacks a column, holds several contests, or several runs of one family,

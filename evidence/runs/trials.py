@@ -232,7 +232,8 @@ def run_trial(settings: Settings, seed: int, *, device: str = "cpu", **how: Any)
             ``points`` of the stored curve, at most: those of ``Watch``.
 
     Returns:
-        In JSON types, numbers that are not finite as None: ``parameters``, ``evaluations``,
+        Measurements in JSON types, where None is a number that is not finite.
+        They are ``parameters``, ``evaluations``,
         ``seconds`` (of processor time; by the clock on other devices than the CPU), ``loss`` at the
         end on all samples, ``diverged``, ``complete`` (False if the ``limit`` was reached),
         ``curve`` (``step``, ``evaluations``, ``seconds`` and the ``loss`` before that step's
