@@ -63,10 +63,10 @@ def plot_effects(effects: DataFrame) -> Figure:
 
     Returns:
         A figure with a part for each task, in it a row for each extra, which shows the error with
-        it, divided by that without. The diamond is its main effect, above it is the effect alone (a
-        circle), below in company (a square); intervals of 95 % that do not contain 1 are dark and their
-        marks filled. The tie zone is shaded. At the right edge, the time of a training, with /
-        without.
+        it, divided by that without. The diamond is its main effect, above it is the effect alone
+        (a circle), below in company (a square); intervals of 95 % that do not contain 1 are dark
+        and their marks filled. The tie zone is shaded. At the right edge, the time of a training,
+        with / without.
 
     Raises:
         ValueError: the frame is empty or lacks a column.

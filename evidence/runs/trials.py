@@ -232,13 +232,12 @@ def run_trial(settings: Settings, seed: int, *, device: str = "cpu", **how: Any)
             ``points`` of the stored curve, at most: those of ``Watch``.
 
     Returns:
-        Measurements in JSON types, where None is a number that is not finite.
-        They are ``parameters``, ``evaluations``,
-        ``seconds`` (of processor time; by the clock on other devices than the CPU), ``loss`` at the
-        end on all samples, ``diverged``, ``complete`` (False if the ``limit`` was reached),
-        ``curve`` (``step``, ``evaluations``, ``seconds`` and the ``loss`` before that step's
-        update), ``test_loss`` where there are samples to test on, and ``probes`` if ``watch`` is
-        set: what :func:`~evidence.runs.trials.look_into` finds.
+        Measurements in JSON types, where None is a number that is not finite. They are
+        ``parameters``, ``evaluations``, ``seconds`` (of processor time; by the clock on other
+        devices than the CPU), ``loss`` at the end on all samples, ``diverged``, ``complete`` (False
+        if the ``limit`` was reached), ``curve`` (``step``, ``evaluations``, ``seconds`` and the
+        ``loss`` before that step's update), ``test_loss`` where there are samples to test on, and
+        ``probes`` if ``watch`` is set: what :func:`~evidence.runs.trials.look_into` finds.
 
     Raises:
         KeyError, ValueError: a setting is missing or wrong.
