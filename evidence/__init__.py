@@ -70,4 +70,4 @@ def check(name: str, run: str, *, seconds: float = 10.0, device: str = "cpu") ->
     rows = engine.table_of(get(name)).runs
     if run not in rows:
         raise ValueError(f"run={run!r}; expected one of the {len(rows)} stored runs of {name!r}")
-    return rerun(get(name), rows[run], seconds=seconds, device=device)
+    return rerun(get(name).maker(rows[run]), rows[run], seconds=seconds, device=device)

@@ -87,9 +87,10 @@ def verify_table(name: str, options: argparse.Namespace) -> int:
         raise engine.EngineError(f"{table.path} holds no runs yet; `python -m evidence run {name}`")
     print(f"{name}:")
     wrong = False
-    for row in verification.sample(design, table, options.rows, cheapest=options.cheapest):
-        verify_row = design.measured_by(row["settings"]).verify
-        good, why = verify_row(design, table, row, seconds=options.seconds, device=options.device)
+    rows, how = design.verifiable(table), {"seconds": options.seconds, "device": options.device}
+    for row in verification.sample(rows, options.rows, cheapest=options.cheapest):
+        verify = design.measured_by(row["settings"]).verify
+        good, why = verify(design.maker(row), table, row, **how)
         wrong = wrong or not good
         print(f"{'agrees' if good else 'DIFFERS'}: run {row['run']}, {why}", flush=True)
     return int(wrong)

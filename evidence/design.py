@@ -84,6 +84,10 @@ class Design:
         """The evaluations of one run: its share of the time."""
         return self.measured_by(settings).cost(settings)
 
+    def verifiable(self, table: Table) -> list[dict[str, Any]]:
+        """The stored runs that a second one can be compared with."""
+        return [row for row in table.runs.values() if self.measured_by(row["settings"]).verify]
+
     def maker(self, job: Job) -> Callable[..., dict[str, Any]]:
         """What makes a job, or a stored run again, when called; takes ``device`` and ``limit``."""
         run, points = self.measured_by(job["settings"]).run, self.POINTS[job["stage"]]

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from .table import Table
 
-if TYPE_CHECKING:
-    from .design import Design
-
 Row = dict[str, Any]
+Make = Callable[..., Row]  # makes a run again, as ``Design.maker`` returns it
 EARLY = 0.001  # relative difference that `judge` allows in the first 30 losses
 # Of the range of a setting's seeds, see `judge`. Of the stored results, 97 % lie in that of their
 # other seeds, widened by the first; of the tuning runs, with two seeds, 96 % by the second.
 WIDER, WIDER_OF_FEW = 5.0, 10.0
 
 
-def sample(design: Design, table: Table, rows: int | None, *, cheapest: bool = False) -> list[Row]:
-    """Stored runs to verify, seconds excepted: all, the quickest, or always the same few."""
-    every = [row for row in table.runs.values() if design.measured_by(row["settings"]).verify]
-    if rows is None:
-        return every
+def sample(rows: list[Row], count: int | None, *, cheapest: bool = False) -> list[Row]:
+    """Of these rows all, the quickest, or always the same few."""
+    if count is None:
+        return rows
     if cheapest:
-        return sorted(every, key=lambda row: row["seconds"])[:rows]
-    return random.Random(0).sample(every, min(rows, len(every)))
+        return sorted(rows, key=lambda row: row["seconds"])[:count]
+    return random.Random(0).sample(rows, min(count, len(rows)))
 
 
 def verify_training(
-    design: Design, table: Table, stored: Row, *, seconds: float, device: str
+    make: Make, table: Table, stored: Row, *, seconds: float, device: str
 ) -> tuple[bool, str]:
     """Train again, for so many seconds at most; whether it agrees, and one line with the reason."""
-    again = rerun(design, stored, seconds=seconds, device=device)
+    again = rerun(make, stored, seconds=seconds, device=device)
     good, why = judge(table, stored, again)
     steps = f"seed {stored['seed']}, {again['steps']} of {stored['settings']['steps']} steps"
     changed = f"; not equal: {', '.join(again['changed'])}" if again["changed"] else ""
@@ -40,7 +38,7 @@ def verify_training(
 
 
 def rerun(
-    design: Design, stored: Row, *, seconds: float = math.inf, device: str = "cpu"
+    make: Make, stored: Row, *, seconds: float = math.inf, device: str = "cpu"
 ) -> dict[str, Any]:
     """Train a stored run again, or its beginning in so many ``seconds``, and compare.
 
@@ -56,7 +54,7 @@ def rerun(
     """
     if "curve" not in stored:
         raise ValueError(f"run {stored['run']} is no training; expected one with a curve of losses")
-    new = design.maker(stored)(device=device, limit=seconds)
+    new = make(device=device, limit=seconds)
     curve, old, complete = new["curve"], stored["curve"], new["complete"]
     n = len(curve["step"])
     early = []

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from kanbook import formulas
 
-from ..design import Design, Experiment, Measurement
+from ..design import Experiment, Measurement
 from ..settings import Settings
 from ..table import Table
 from ..tasks.laws import LAWS, generalized, law, numeric, outcome
+from ..verification import Make
 from . import regressors
 from .trials import rounded
 
@@ -139,10 +140,10 @@ def settings(methods: Iterable[str], noises: Iterable[float]) -> Iterable[Settin
 
 
 def verify_formula(
-    design: Design, table: Table, stored: dict[str, Any], **how: Any
+    make: Make, table: Table, stored: dict[str, Any], **how: Any
 ) -> tuple[bool, str]:
     """Look for a formula again; whether as much was found, and one line with both formulas."""
-    new = stored["settings"] | design.maker(stored)()
+    new = stored["settings"] | make()
     old = stored["settings"] | stored
     what = "{law}, noise {noise}, {method}".format(**stored["settings"])
     good = outcome(new) == outcome(old)

@@ -307,7 +307,7 @@ def test_a_baseline_only_has_the_seeds_that_count(tmp_path, monkeypatch):
             assert one["test_error"] == pytest.approx(log_loss(split.test[1], shares), rel=1e-5)
         else:
             assert 0.9 < one["test_error"] < 1.1 and one["p90"] > 1
-        assert verification.rerun(contest, one)["identical"]
+        assert verification.rerun(contest.maker(one), one)["identical"]
 
 
 # Data
@@ -462,7 +462,7 @@ def test_a_run_that_is_lost_from_the_start_has_no_error(tmp_path):
     assert row["test_error"] is None or row["test_error"] > 1e3
     evidence.Table(tmp_path / "tiny.jsonl", "tiny", 1).append(row, how)
     assert evidence.load("tiny", tuning=True, folder=tmp_path).test_error.item() == math.inf
-    assert verification.rerun(TINY, row)["identical"]
+    assert verification.rerun(TINY.maker(row), row)["identical"]
 
 
 def test_classes_are_learned(monkeypatch):

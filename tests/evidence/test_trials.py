@@ -107,7 +107,7 @@ def test_a_run_that_diverges_is_kept_and_marked(tmp_path):
     table.append(row, how)
     read = evidence.load("tiny", folder=tmp_path).iloc[0]
     assert read["loss"] == read["test_loss"] == math.inf and read["diverged"]
-    assert verification.rerun(experiment, table.runs[row["run"]])["identical"]
+    assert verification.rerun(experiment.maker(row), table.runs[row["run"]])["identical"]
 
 
 # What is a number, or says who it is.

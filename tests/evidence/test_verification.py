@@ -20,7 +20,7 @@ def tiny(monkeypatch):
 
 
 def rerun(stored, **options):
-    return verification.rerun(TINY, stored, **options)
+    return verification.rerun(TINY.maker(stored), stored, **options)
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_verify_some_rows(table, capsys, monkeypatch):
 
 def test_seconds_are_not_verified_and_formulas_by_what_was_found(capsys, monkeypatch):
     finale = EXPERIMENTS["cold-case-finale"]
-    every = verification.sample(finale, engine.table_of(finale), None)
+    every = finale.verifiable(engine.table_of(finale))
     assert every and not any("step_seconds" in row for row in every)
     pace = EXPERIMENTS["pace"]
     (timed, *_) = engine.table_of(pace).runs.values()
-    assert verification.sample(pace, engine.table_of(pace), None) == []
+    assert pace.verifiable(engine.table_of(pace)) == []
     with pytest.raises(ValueError, match=f"run {timed['run']} is no training"):
-        verification.rerun(pace, timed)
+        verification.rerun(pace.maker(timed), timed)
 
     recovery = EXPERIMENTS["recovery"]
     rows = engine.table_of(recovery).runs.values()
