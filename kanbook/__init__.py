@@ -5,9 +5,10 @@ edge), ``tanh`` (an edge of two numbers), ``networks`` (layers in a row), ``coun
 cost), ``grids`` (moving knots), ``training`` (one loop), ``optimizers`` (for smooth problems),
 ``derivatives`` (of any order).
 
-Uses of it: ``functions`` and ``formulas`` (from curves to formulas), ``export`` (JSON, C,
-JavaScript), ``race`` (a fair race on data of your own), ``tasks`` (what to learn), ``plots``
-(pictures), ``lab`` (a curve and a network to touch). Made fast: ``fast`` (the same sum) and
+Uses of it: ``functions``, ``pruning``, ``snapping`` and ``formulas`` (from curves to formulas),
+``export`` (JSON, C, JavaScript), ``race`` with ``tables``, ``baselines`` and ``spline_mlp`` (a fair
+race on data of your own), ``tasks`` (what to learn), ``plots`` (pictures), ``lab`` (a curve and a
+network to touch). Made fast: ``fast`` (the same sum) and
 ``compiled`` (for a compiler). The stored runs behind the book's numbers are the package
 ``evidence``, beside this one in the repository.
 """

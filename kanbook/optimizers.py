@@ -61,7 +61,11 @@ class Diverged(ArithmeticError):
 
 
 class Stepper:
-    """Steps of training: each evaluates the loss of a batch, records it and updates the model."""
+    """Steps of training: each evaluates the loss of a batch, records it and updates the model.
+
+    A kind of steps says how to ``restart``, ``evaluate`` and ``update``, and its ``advice`` where
+    training diverged.
+    """
 
     def __init__(self, model, inputs, targets, history) -> None:
         self.model, self.inputs, self.targets, self.history = model, inputs, targets, history
@@ -236,7 +240,10 @@ class LevenbergMarquardt:
 
     @torch.no_grad()
     def move(self) -> int:
-        """Make one move from where ``linearize`` was called, or none; return how many it tried."""
+        """Make one move from where ``linearize`` was called, or none; return how many it tried.
+
+        It uses up the equations: call ``linearize`` before the next.
+        """
         if self.total == self.stuck_at:
             return 0
         before = torch.cat([parameter.flatten() for parameter in self.parameters]).double()

@@ -174,7 +174,7 @@ def fit(
                 changed = _change_grid(model, inputs, step, update_grid_at, extend_grid_at)
                 if changed or step in restart_at:
                     stepper.restart()
-                if watch and watch.stops(step):
+                if watch and watch.record_or_stop(step):
                     break
                 last = stepper.step(next(batches), factors[step - 1])
                 bar.set_postfix_str(f"loss={last:.3g}", refresh=False)
@@ -204,7 +204,7 @@ class Validation:
         self.patience, self.history = patience, history
         self.least, self.best_state = math.inf, None
 
-    def stops(self, step: int) -> bool:
+    def record_or_stop(self, step: int) -> bool:
         """Whether patience is at an end; else the loss before the update is recorded."""
         loss = self.look(step)
         if self.patience is not None and step - (self.history.best_step or 0) >= self.patience:

@@ -1,4 +1,4 @@
-// Losses and optimizers of both networks, which differ in their tapes only: as kanbook/training.py.
+// Losses and optimizers of both networks, which differ in their tapes only: as kanbook/optimizers.py.
 
 export function lossOf(tape, y) {
   const out = tape.forward();
@@ -36,7 +36,7 @@ export class Adam {
   }
 }
 
-const DAMPING = 1e-3, FLOOR = 1e-6; // as in kanbook/training.py
+const DAMPING = 1e-3, FLOOR = 1e-6; // as in kanbook/optimizers.py
 
 /** Least squares: a step goes where the sum of squares would be least, were the network linear. */
 export class LevenbergMarquardt {

@@ -1,4 +1,4 @@
-// Networks with fewer edges: as kanbook/formulas.py.
+// Networks with fewer edges: as kanbook/pruning.py.
 
 import { CURVE, MISSING } from "./layer.js";
 import { Network } from "./network.js";

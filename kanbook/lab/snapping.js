@@ -255,7 +255,7 @@ export function* snapAll(net, data) {
   return { ...found, best: standard.best, complete };
 }
 
-/** Drop functions that are not needed; fix numbers at 0, 1 or a readable one if that is free: as _round. */
+/** Drop functions that are not needed; fix numbers at 0, 1 or a readable one if that is free: as Search.round. */
 function* roundNumbers(state, data, standard) {
   function* accept(net) {
     const loss = yield* refit(net, data, SEARCH.round_steps);
