@@ -236,7 +236,9 @@ export class Layer {
     };
   }
 
-  static from({ inputs, outputs, degree, knots, mask, functions, named, fixed, ...numbers }) {
+  static from({
+    inputs, outputs, degree, knots, mask, functions = [], named = functions.length > 0, fixed = [], ...numbers
+  }) {
     const row = values => values && Float64Array.from(values);
     const coef = row(numbers.coef), splineWeight = row(numbers.spline_weight);
     const baseWeight = row(numbers.base_weight), bias = row(numbers.bias);
