@@ -1,6 +1,6 @@
 """What an experiment is: settings, how a run of them is made, and the rule that tunes them.
 
-Every setting of an :class:`Experiment` is trained with several seeds. Where one names no learning
+Every setting of an ``Experiment`` is trained with several seeds. Where one names no learning
 rate, the rule of ``RATES`` finds it, the same for every family.
 """
 

@@ -202,8 +202,8 @@ def _edge_curves(layer: KANLayer, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _present_edges(layer: KANLayer) -> list[list[int]]:
     """The pairs (input, output) of the edges that are there."""
-    mask = torch.ones_like(layer.coef[..., 0]) if layer.mask is None else layer.mask
-    return mask.nonzero().tolist()
+    every = torch.ones(layer.in_features, layer.out_features) if layer.mask is None else layer.mask
+    return every.nonzero().tolist()
 
 
 def _places(count: int) -> list[float]:

@@ -99,7 +99,7 @@ def test_formulas_by_hand(name):
     "make",
     [partial(tasks.image, 16)]
     + [partial(tasks.formula, name, 30, generator=3) for name in tasks.FORMULAS],
-    ids=str,
+    ids=["image", *tasks.FORMULAS],
 )
 def test_samples_are_the_same_for_every_dtype(make):
     for single, double in zip(make(dtype=torch.float32), make(dtype=torch.float64), strict=True):
