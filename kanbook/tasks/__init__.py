@@ -10,7 +10,7 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
-from .._checks import as_generator, check_integer, check_name, check_number
+from .._checks import as_generator, check_dtype, check_integer, check_name, check_number
 
 __all__ = [
     "FORMULAS",
@@ -92,6 +92,7 @@ def function_1d(
     """
     check_name("name", name, FUNCTIONS_1D)
     check_integer("n", n, 2)
+    check_dtype(dtype)
     inputs = torch.linspace(-1, 1, n, device=device, dtype=dtype).unsqueeze(-1)
     return inputs, FUNCTIONS_1D[name](inputs)
 
@@ -151,6 +152,7 @@ def formula(
     """
     check_name("name", name, FORMULAS)
     check_integer("n", n, 2)
+    check_dtype(dtype)
     features, function = FORMULAS[name]
     # Drawn in float64 on the CPU, and rounded.
     inputs = 2 * torch.rand(n, features, dtype=torch.float64, generator=as_generator(generator)) - 1
@@ -204,6 +206,7 @@ def read_luminance(file: Path) -> Tensor:
 def as_function(picture: Tensor, size: int, device, dtype) -> tuple[Tensor, Tensor]:
     """A square picture of luminances (M, M) as ``image`` returns it, with its errors."""
     check_integer("size", size, *IMAGE_SIZES)
+    check_dtype(dtype)
     dtype = torch.get_default_dtype() if dtype is None else dtype
     centers = (2 * torch.arange(size, dtype=torch.float64) + 1) / size - 1
     y, x = torch.meshgrid(centers, centers, indexing="ij")
