@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 import yaml
+from helpers import needs
 
 import notebook_files as notebooks
 from notebook_files import ROOT
@@ -28,10 +29,11 @@ def test_redirects_lead_from_no_page_to_a_page():
     assert set(found.values()) <= LIVE  # so none leads to another redirect
 
 
+@needs("git")
 def test_every_notebook_that_there_ever_was_has_an_address():
     git = ["git", "-C", str(ROOT), "log", "--format=", "--name-only", "--", "notebooks"]
     log = subprocess.run(git, capture_output=True, text=True)
     if log.returncode or not log.stdout:
-        pytest.skip("there is no git history here")
+        pytest.skip("needs the git history: clone the repository")
     named = {path for path in map(PurePosixPath, log.stdout.split()) if path.suffix == ".ipynb"}
     assert {path.with_suffix("").as_posix() for path in named} <= LIVE | set(redirects())
