@@ -177,6 +177,14 @@ def formulas(size: int = 1000, names: Sequence[str] | None = None, **more: Any) 
     ]
 
 
+REDRAWS = 1, 2, 3  # the draws of settings beside the first one
+
+
+def redrawn(**more: Any) -> list[Settings]:
+    """All formulas, for each draw of settings as tasks of their own."""
+    return [task | {"redraw": number} for number in REDRAWS for task in formulas(1000, **more)]
+
+
 def _axes_and_rotated(size: int, **more: Any) -> list[Settings]:
     return [task for task in formulas(size, **more) if task["kind"] != "generic"]
 
@@ -369,22 +377,49 @@ def _shape(settings: Settings) -> tuple[str, int, int, int]:
     return task.partition(":")[0], *ends(task), settings["size"]
 
 
+def pace_many_settings() -> list[Settings]:
+    """KANs and MLPs that learn formulas from many samples, of the first draw and of the others."""
+    first = {ends(task["task"]): task for task in reversed(formulas(1000, **MANY))}
+    both = [[{}], [{"redraw": number} for number in REDRAWS]]
+    return [
+        {"measure": "seconds", "inputs": inputs, "size": 1000, "redrawn": len(draws) > 1}
+        | {key: task[key] for key in ("task", "samples", "batch_size", "dtype")}
+        | {
+            "models": [
+                model
+                for draw, family in product(draws, NETWORKS[:2])
+                for model in candidates(
+                    task | draw | {"contest": "parameters", "family": family}, Contest.draws
+                )
+            ]
+        }
+        for (inputs, _), task in sorted(first.items())
+        for draws in both
+    ]
+
+
 def pace(settings: Settings) -> dict[str, float]:
-    """Mean seconds of a training step by family, for networks of this shape, if they are stored."""
-    return _pace(_shape(settings))
+    """Mean seconds of a training step by family, for networks of this shape, if they are stored.
+
+    With many samples, of those of the first draw, or of all others.
+    """
+    if settings.get("samples") == MANY["samples"] and "formula" in settings["task"]:
+        return _pace("pace-many", _shape(settings), "redraw" in settings)
+    return _pace("pace", _shape(settings))
 
 
 @cache
-def _pace(shape: tuple[str, int, int, int]) -> dict[str, float]:
-    for row in Table(FOLDER / "pace.jsonl", "pace").runs.values():
-        if _shape(row["settings"]) == shape:
+def _pace(name: str, shape: tuple[str, int, int, int], redrawn: bool = False) -> dict[str, float]:
+    for row in Table(FOLDER / f"{name}.jsonl", name).runs.values():
+        settings = row["settings"]
+        if _shape(settings) == shape and settings.get("redrawn", False) == redrawn:
             times: dict[str, list[float]] = {}
-            for model, seconds in zip(row["settings"]["models"], row["step_seconds"], strict=True):
+            for model, seconds in zip(settings["models"], row["step_seconds"], strict=True):
                 times.setdefault(model["family"], []).append(seconds)
             return {family: sum(steps) / len(steps) for family, steps in times.items()}
     raise ValueError(
-        f"no step times of the shape {shape} are stored; run `python -m evidence run "
-        "pace` on a quiet machine"
+        f"no step times of the shape {shape} are stored; run `python -m evidence run {name}` on a "
+        "quiet machine"
     )
 
 
@@ -430,6 +465,31 @@ CONTESTS = (
             ("many", "1,000 parameters, 10,000 samples", 1000, MANY),
             ("few", "300 parameters, 1,000 samples", 300, {}),
         )
+    ),
+    Contest(
+        "formulas-many-seconds",
+        "And with as many seconds as the KAN, instead of as many steps?",
+        (4, 19),
+        partial(_axes_and_rotated, 1000, **MANY),
+        {"seconds": ("MLP",)},
+        minutes=20,
+    ),
+    Contest(
+        "formulas-redraws",
+        "What if chance had drawn other settings? Many samples.",
+        (4, 19),
+        partial(redrawn, **MANY),
+        {"parameters": NETWORKS[:2], "seconds": ("MLP",)},
+        minutes=190,
+    ),
+    Contest(
+        "formulas-redraws-few",
+        "What if chance had drawn other settings? 1,000 samples.",
+        (4, 19),
+        redrawn,
+        {"parameters": NETWORKS[:2]},
+        seeds=3,
+        minutes=90,
     ),
     *(
         Contest(

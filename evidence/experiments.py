@@ -11,7 +11,7 @@ from itertools import product
 from kanbook._checks import check_name
 from kanbook.tasks import FUNCTIONS_1D
 
-from .contests import CONTESTS, pace_settings
+from .contests import CONTESTS, pace_many_settings, pace_settings
 from .design import Design, experiment
 from .runs import digits, equations, recovery, sequence, waves
 from .settings import (
@@ -268,11 +268,17 @@ def pace() -> Iterable[Settings]:
     return ()
 
 
+@experiment("pace-many", (4, 19), timed=pace_many_settings, seeds=1, minutes=2)
+def pace_many() -> Iterable[Settings]:
+    """How long is a step of KANs and MLPs that learn from many samples?"""
+    return ()
+
+
 EXPERIMENTS: dict[str, Design] = {
     design.name: design
     for design in (
         *(functions_1d, cold_case, cold_case_finale, optimizers, mixtures, race, scaling, between),
-        *(race_audit, second_order, *recovery.EXPERIMENTS, pace, *CONTESTS),
+        *(race_audit, second_order, *recovery.EXPERIMENTS, pace, pace_many, *CONTESTS),
         *(digits.EXPERIMENT, equations.EXPERIMENT, sequence.EXPERIMENT, waves.EXPERIMENT),
     )
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
 
@@ -64,6 +64,26 @@ FAMILIES: dict[str, Draw] = {
 }
 
 
+# The second draws: of each family the range of rates, and what is drawn. Their ranges are wider
+# where the first draws' best values lay at an end, and each holds the family's good rates.
+REDRAWN: dict[str, tuple[tuple[float, float], Draw]] = {
+    "KAN": (
+        (0.003, 0.12),
+        lambda r: (
+            _kan(r)
+            | {"depth": r.choice([1, 2, 3, 4]), "grid_size": r.choice([2, 4, 8, 16, 32])}
+            | {"degree": r.choice([1, 2, 3, 5])}
+        ),
+    ),
+    "MLP": (
+        (0.006, 0.24),
+        lambda r: (
+            _mlp(r) | {"depth": r.choice([1, 2, 3, 4, 5]), "input_scale": r.choice([1, 3, 10, 30])}
+        ),
+    ),
+}
+
+
 @cache
 def draw(family: str, number: int) -> Settings:
     """The settings of this number that chance draws for a family; the same for every task."""
@@ -75,25 +95,53 @@ def draw(family: str, number: int) -> Settings:
 def candidates(base: Settings, draws: int) -> list[Settings]:
     """The first drawn settings of a family that can have as many parameters as the task says.
 
-    Where a grid size cannot, one larger or smaller by one or two may stand in for it.
+    Where a grid size cannot, one larger or smaller by one or two may stand in for it. A task with
+    "redraw", a number, has draws of its own: see ``REDRAWN``.
     """
-    fitting: list[Settings] = []
-    for number in range(100 * draws):
-        settings = {**draw(base["family"], number)}
-        if not base["task"].startswith("picture:"):
-            del settings["frequencies"]
-        if base["optimizer"] != "adam":
-            del settings["lr"]
-        tried = [settings]
-        if grid_size := settings.get("grid_size"):
-            tried += [settings | {"grid_size": grid_size + more} for more in (-1, 1, -2, 2)]
-        sizes = (_sized_or_none(base | settings, TOLERANCE) for settings in tried)
-        fitting += islice(filter(None, sizes), 1)
-        if len(fitting) == draws:
-            return fitting
+    if "redraw" in base:
+        fitting = [*islice(filter(None, _redrawn(base, draws)), draws)]
+    else:
+        drawn = (draw(base["family"], number) for number in range(100 * draws))
+        fitting = [*islice(filter(None, (_fitting(base, settings) for settings in drawn)), draws)]
+    if len(fitting) == draws:
+        return fitting
     raise ValueError(
         f"size={base['size']!r}; expected one that more {base['family']} settings can have"
     )
+
+
+def _redrawn(base: Settings, draws: int) -> Iterator[Settings | None]:
+    """One rate from each of ``draws`` equal parts of the logarithmic range, in random order.
+
+    With each the first of a hundred drawn networks that can have the wanted size.
+    """
+    (low, high), drawn = REDRAWN[base["family"]]
+    name = f"{base['family']} redraw {base['redraw']}"
+    r = random.Random(name)
+    for number, part in enumerate(r.sample(range(draws), draws)):
+        lr = float(f"{low * (high / low) ** ((part + r.random()) / draws):.2g}")
+        chances = (random.Random(f"{name} {number} {attempt}") for attempt in range(100))
+        rated = {"config": number, "lr": lr}
+        tried = (
+            _fitting(base, rated | {"frequencies": chance.randint(0, 5)} | drawn(chance))
+            for chance in chances
+        )
+        yield next(filter(None, tried), None)
+
+
+def _fitting(base: Settings, drawn: Settings) -> Settings | None:
+    """The drawn settings with widths for the task's size, if there are any."""
+    settings = {**drawn}
+    if not base["task"].startswith("picture:"):
+        del settings["frequencies"]
+    if base["optimizer"] != "adam":
+        del settings["lr"]
+    tried = [settings]
+    if grid_size := settings.get("grid_size"):
+        others = (grid_size + more for more in (-1, 1, -2, 2))
+        tried += [settings | {"grid_size": other} for other in others if other > 0]
+    sizes = (_sized_or_none(base | settings, TOLERANCE) for settings in tried)
+    return next(filter(None, sizes), None)
 
 
 def fitted(settings: Settings) -> Settings:
