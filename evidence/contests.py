@@ -23,6 +23,7 @@ from .tasks.targets import KINDS, TARGETS
 SEARCH_SEEDS, FINALIST_SEEDS = (1000,), (1001, 1002)  # no result uses them
 # Seeds, at most, of what takes long and differs little between them.
 SLOW = {"gaussian process": 3, "boosted trees": 5}
+SLOW |= {"sparse gaussian process": 2, "projection pursuit": 2}
 
 
 class Cell(NamedTuple):
@@ -473,6 +474,18 @@ CONTESTS = (
         partial(_axes_and_rotated, 1000, **MANY),
         {"seconds": ("MLP",)},
         minutes=20,
+    ),
+    Contest(
+        "formulas-many-fields",
+        "What does the field itself take when samples are many?",
+        (4, 19),
+        partial(formulas, 1000, **MANY),
+        {
+            "parameters": ("linear", "additive", "polynomial")
+            + ("sparse gaussian process", "projection pursuit")
+        },
+        seeds=3,
+        minutes=40,
     ),
     Contest(
         "formulas-redraws",

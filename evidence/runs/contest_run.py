@@ -161,10 +161,16 @@ def _fit_baseline(settings: Settings, seed: int, split: Split) -> dict[str, Any]
     """The same of a method of the task's own field, which chooses by the validation samples."""
     from kanbook import baselines  # needs packages that nothing else here does
 
+    from . import fields
+
+    name = settings["baseline"]
     pairs = [(x.double().numpy(), y.numpy()) for x, y in (split.train, split.validation)]
     kind = "classes" if split.classes else "regression"
     start = time.process_time()
-    model = baselines.fit(settings["baseline"], *pairs, kind=kind, seed=seed)
+    if name in fields.METHODS:
+        model = fields.METHODS[name](*pairs, seed)
+    else:
+        model = baselines.fit(name, *pairs, kind=kind, seed=seed)
     seconds = time.process_time() - start
 
     def predict(x: Tensor) -> Tensor:

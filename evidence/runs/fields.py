@@ -1,0 +1,62 @@
+"""Methods of the field that only contests with many samples need, beside those of kanbook.
+
+Both choose by the error on the validation part, as :mod:`kanbook.baselines` do.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from kanbook import baselines
+from kanbook._checks import needed
+from kanbook.baselines import Arrays, Baseline
+
+CURVES, DEGREES = 20, (9, 15)
+LANDMARKS = 1000
+
+
+def projection_pursuit(train: Arrays, validation: Arrays, seed: int) -> Baseline:
+    """A sum of polynomials along directions that are found one after the other.
+
+    Source: Friedman and Stuetzle, "Projection Pursuit Regression" (1981); package projection-pursuit.
+    """
+    regressor = needed("skpp").ProjectionPursuitRegressor
+    fits = []
+    for degree in DEGREES:
+        model = regressor(CURVES, degree=degree, stage_maxiter=20, random_state=seed)
+        model.fit(train[0], train[1].ravel())
+        error = baselines.error_of(model.predict(validation[0]), validation[1].ravel(), False)
+        fits.append((error, f"{CURVES} curves of degree {degree}", model))
+    _, note, model = min(fits, key=lambda fit: fit[0])
+    return Baseline(lambda x: model.predict(x)[:, None], None, note)
+
+
+def sparse_gaussian_process(train: Arrays, validation: Arrays, seed: int) -> Baseline:
+    """The mean of a Gaussian process of all samples, by 1,000 of them (Nyström's approximation).
+
+    Lengths are those of most likelihood on 500 samples; the noise is a ridge.
+
+    Source: Williams and Seeger, "Using the Nyström Method to Speed Up Kernel Machines" (2001).
+    """
+    kernels, gaussian = (baselines.sklearn(f"gaussian_process{end}") for end in (".kernels", ""))
+    nystroem = baselines.sklearn("kernel_approximation").Nystroem
+    some = np.random.default_rng(seed).permutation(len(train[0]))[: baselines.FIRST]
+    kernel = kernels.RBF(np.ones(train[0].shape[1]), (1e-2, 1e3))
+    kernel = kernels.ConstantKernel(1.0, (1e-3, 1e6)) * kernel
+    kernel = kernel + kernels.WhiteKernel(1e-3, (1e-10, 10))
+    fitted = gaussian.GaussianProcessRegressor(kernel, alpha=0, random_state=seed)
+    with warnings.catch_warnings():  # a length at its bound: an input that does not matter
+        warnings.simplefilter("ignore", baselines.sklearn("exceptions").ConvergenceWarning)
+        lengths = fitted.fit(train[0][some], train[1][some, 0]).kernel_.k1.k2.length_scale
+
+    features = nystroem(kernels.RBF(lengths), n_components=LANDMARKS, random_state=seed)
+    candidates = [("1,000 landmarks, ", features.fit(train[0]).transform)]
+    return baselines.on_features(candidates, train, validation, False)
+
+
+METHODS = {
+    "projection pursuit": projection_pursuit,
+    "sparse gaussian process": sparse_gaussian_process,
+}
