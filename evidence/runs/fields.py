@@ -20,7 +20,8 @@ LANDMARKS = 1000
 def projection_pursuit(train: Arrays, validation: Arrays, seed: int) -> Baseline:
     """A sum of polynomials along directions that are found one after the other.
 
-    Source: Friedman and Stuetzle, "Projection Pursuit Regression" (1981); package projection-pursuit.
+    Source: Friedman and Stuetzle, "Projection Pursuit Regression" (1981); the package
+    projection-pursuit.
     """
     regressor = needed("skpp").ProjectionPursuitRegressor
     fits = []
