@@ -240,6 +240,10 @@ def pictures() -> list[Settings]:
     ]
 
 
+def pictures_redrawn() -> list[Settings]:
+    return [task | {"redraw": number} for number in REDRAWS[:2] for task in pictures()]
+
+
 # --- PyKAN's extras and starts: settings that nobody draws, with a learning rate that is chosen
 
 THREE = "picture:portrait", "formula:five_curves", "formula:rotated five_curves"
@@ -381,32 +385,39 @@ def _shape(settings: Settings) -> tuple[str, int, int, int]:
 def pace_many_settings() -> list[Settings]:
     """KANs and MLPs that learn formulas from many samples, of the first draw and of the others."""
     first = {ends(task["task"]): task for task in reversed(formulas(1000, **MANY))}
-    both = [[{}], [{"redraw": number} for number in REDRAWS]]
     return [
-        {"measure": "seconds", "inputs": inputs, "size": 1000, "redrawn": len(draws) > 1}
-        | {key: task[key] for key in ("task", "samples", "batch_size", "dtype")}
-        | {
-            "models": [
-                model
-                for draw, family in product(draws, NETWORKS[:2])
-                for model in candidates(
-                    task | draw | {"contest": "parameters", "family": family}, Contest.draws
-                )
-            ]
-        }
-        for (inputs, _), task in sorted(first.items())
-        for draws in both
+        _timed(task, draws, "samples", "batch_size")
+        for _, task in sorted(first.items())
+        for draws in ((), REDRAWS)
     ]
+
+
+def pace_pictures_settings() -> list[Settings]:
+    """KANs and MLPs of the new draws that paint pictures, of both sizes."""
+    return [_timed(task, REDRAWS[:2], "pixels") for task in pictures()[:: len(PICTURES)]]
+
+
+def _timed(task: Settings, draws: Sequence[int], *shared: str) -> Settings:
+    numbers = [{"redraw": number} for number in draws] or [{}]
+    models = [
+        model
+        for number, family in product(numbers, NETWORKS[:2])
+        for model in candidates(task | number | {"contest": "parameters", "family": family}, 12)
+    ]
+    where = {"measure": "seconds", "inputs": ends(task["task"])[0], "size": task["size"]}
+    where |= {"redrawn": bool(draws)} | {key: task[key] for key in ("task", *shared, "dtype")}
+    return where | {"models": models}
 
 
 def pace(settings: Settings) -> dict[str, float]:
     """Mean seconds of a training step by family, for networks of this shape, if they are stored.
 
-    With many samples, of those of the first draw, or of all others.
+    Of the first draw, or of all others.
     """
-    if settings.get("samples") == MANY["samples"] and "formula" in settings["task"]:
-        return _pace("pace-many", _shape(settings), "redraw" in settings)
-    return _pace("pace", _shape(settings))
+    kind, redrawn = settings["task"].partition(":")[0], "redraw" in settings
+    if kind == "formula" and settings["samples"] == MANY["samples"]:
+        return _pace("pace-many", _shape(settings), redrawn)
+    return _pace("pace-pictures" if redrawn else "pace", _shape(settings), redrawn)
 
 
 @cache
@@ -543,6 +554,15 @@ CONTESTS = (
         pictures,
         {"parameters": (*NETWORKS, "interpolation"), "seconds": ("MLP",)},
         minutes=115,
+    ),
+    Contest(
+        "pictures-redraws",
+        "What if chance had drawn other settings, with plain coordinates among them?",
+        (11, 19),
+        pictures_redrawn,
+        {"parameters": NETWORKS[:2], "seconds": ("MLP",)},
+        seeds=3,
+        minutes=150,
     ),
     Contest(
         "extras-factorial",

@@ -11,9 +11,9 @@ from itertools import product
 from kanbook._checks import check_name
 from kanbook.tasks import FUNCTIONS_1D
 
-from .contests import CONTESTS, pace_many_settings, pace_settings
+from .contests import CONTESTS, pace_many_settings, pace_pictures_settings, pace_settings
 from .design import Design, experiment
-from .runs import digits, equations, recovery, sequence, waves
+from .runs import digits, equations, recovery, sequence, turned, waves
 from .settings import (
     ALL,
     RESTARTS,
@@ -274,12 +274,20 @@ def pace_many() -> Iterable[Settings]:
     return ()
 
 
+@experiment("pace-pictures", (11, 19), timed=pace_pictures_settings, seeds=1, minutes=2)
+def pace_pictures() -> Iterable[Settings]:
+    """How long is a step of the KANs and MLPs of the new draws that paint pictures?"""
+    return ()
+
+
 EXPERIMENTS: dict[str, Design] = {
     design.name: design
     for design in (
         *(functions_1d, cold_case, cold_case_finale, optimizers, mixtures, race, scaling, between),
-        *(race_audit, second_order, *recovery.EXPERIMENTS, pace, pace_many, *CONTESTS),
-        *(digits.EXPERIMENT, equations.EXPERIMENT, sequence.EXPERIMENT, waves.EXPERIMENT),
+        *(race_audit, second_order, *recovery.EXPERIMENTS, pace, pace_many, pace_pictures),
+        *CONTESTS,
+        *(digits.EXPERIMENT, equations.EXPERIMENT, sequence.EXPERIMENT, turned.EXPERIMENT),
+        waves.EXPERIMENT,
     )
 }
 

@@ -99,7 +99,7 @@ def candidates(base: Settings, draws: int) -> list[Settings]:
     "redraw", a number, has draws of its own: see ``REDRAWN``.
     """
     if "redraw" in base:
-        fitting = [*islice(filter(None, _redrawn(base, draws)), draws)]
+        fitting = [*_redrawn(base, draws)]
     else:
         drawn = (draw(base["family"], number) for number in range(100 * draws))
         fitting = [*islice(filter(None, (_fitting(base, settings) for settings in drawn)), draws)]
@@ -110,23 +110,32 @@ def candidates(base: Settings, draws: int) -> list[Settings]:
     )
 
 
-def _redrawn(base: Settings, draws: int) -> Iterator[Settings | None]:
+def _redrawn(base: Settings, draws: int) -> Iterator[Settings]:
     """One rate from each of ``draws`` equal parts of the logarithmic range, in random order.
 
-    With each the first of a hundred drawn networks that can have the wanted size.
+    With each the first of a hundred drawn networks that can have the wanted size. On pictures rates
+    are halved, half of the networks have no encoding, and a KAN's first grid may be finer.
     """
     (low, high), drawn = REDRAWN[base["family"]]
     name = f"{base['family']} redraw {base['redraw']}"
+    if picture := base["task"].startswith("picture:"):
+        low, high = low / 2, high / 2
     r = random.Random(name)
     for number, part in enumerate(r.sample(range(draws), draws)):
         lr = float(f"{low * (high / low) ** ((part + r.random()) / draws):.2g}")
-        chances = (random.Random(f"{name} {number} {attempt}") for attempt in range(100))
-        rated = {"config": number, "lr": lr}
-        tried = (
-            _fitting(base, rated | {"frequencies": chance.randint(0, 5)} | drawn(chance))
-            for chance in chances
-        )
-        yield next(filter(None, tried), None)
+        for attempt in range(100):
+            chance = random.Random(f"{name} {number} {attempt}")
+            settings = {"config": number, "lr": lr, "frequencies": chance.randint(0, 5)}
+            settings |= drawn(chance) | (_on_pixels(base, chance) if picture else {})
+            if fitting := _fitting(base, settings):
+                yield fitting
+                break
+
+
+def _on_pixels(base: Settings, r: random.Random) -> Settings:
+    settings = {"frequencies": r.choice([0, 0, 0, 0, 0, 1, 2, 3, 4, 5])}
+    finer = r.choice([{}, {"first_grid": 16}, {"first_grid": 32}, {"first_grid": 64}])
+    return settings | (finer if base["family"] == "KAN" else {})
 
 
 def _fitting(base: Settings, drawn: Settings) -> Settings | None:

@@ -49,6 +49,8 @@ def make_model(
     activation = ACTIVATIONS[settings.get("activation", "tanh")]
     if family == "kan":
         model = networks.KAN(widths, **kan, **where)
+        if grid_size := settings.get("first_grid"):
+            model[0] = layers.KANLayer(*widths[:2], **kan | {"grid_size": grid_size}, **where)
     elif family in ("naive-kan", "soft-kan"):
         layer = rivals.NaiveKANLayer if family == "naive-kan" else rivals.SoftKANLayer
         model = nn.Sequential(*(layer(i, o, **kan, **where) for i, o in pairwise(widths)))
