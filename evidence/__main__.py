@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import secrets
 import shlex
 import sys
 from pathlib import Path
@@ -31,7 +32,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     run.add_argument("--processes", type=int, metavar="N", help="instead of one a core")
     verify = commands.add_parser("verify", help="make stored runs again and compare")
     verify.add_argument("name", nargs="?", help="every stored table if not given")
-    verify.add_argument("--rows", type=int, metavar="N", help="so many; all if not given")
+    verify.add_argument("--rows", type=int, metavar="N", help="so many, at random; else all")
+    verify.add_argument("--seed", type=int, metavar="S", help="of the draw, to repeat one")
     verify.add_argument("--cheapest", action="store_true", help="the quickest rows, not any")
     verify.add_argument(
         "--seconds", type=float, default=math.inf, metavar="S", help="for each row, at most"
@@ -76,6 +78,10 @@ def verify(options: argparse.Namespace) -> int:
     names = [options.name] if options.name else reading.names(options.folder)
     if not names:
         raise engine.EngineError(f"{options.folder or FOLDER} holds no tables")
+    if options.seed is None:
+        options.seed = secrets.randbelow(10**6)
+    if options.rows is not None and not options.cheapest:
+        print(f"rows drawn with --seed {options.seed}")
     return max([verify_table(name, options) for name in names])
 
 
@@ -88,7 +94,8 @@ def verify_table(name: str, options: argparse.Namespace) -> int:
     print(f"{name}:")
     wrong = False
     rows, how = design.verifiable(table), {"seconds": options.seconds, "device": options.device}
-    for row in verification.sample(rows, options.rows, cheapest=options.cheapest):
+    drawn = {"seed": options.seed, "cheapest": options.cheapest}
+    for row in verification.sample(rows, options.rows, **drawn):
         verify = design.measured_by(row["settings"]).verify
         good, why = verify(design.maker(row), table, row, **how)
         wrong = wrong or not good

@@ -17,13 +17,15 @@ EARLY = 0.001  # relative difference that `judge` allows in the first 30 losses
 WIDER, WIDER_OF_FEW = 5.0, 10.0
 
 
-def sample(rows: list[Row], count: int | None, *, cheapest: bool = False) -> list[Row]:
-    """Of these rows all, the quickest, or always the same few."""
+def sample(
+    rows: list[Row], count: int | None, *, seed: int = 0, cheapest: bool = False
+) -> list[Row]:
+    """Of these rows all, the quickest, or a few that chance draws with this seed."""
     if count is None:
         return rows
     if cheapest:
         return sorted(rows, key=lambda row: row["seconds"])[:count]
-    return random.Random(0).sample(rows, min(count, len(rows)))
+    return random.Random(seed).sample(rows, min(count, len(rows)))
 
 
 def verify_training(

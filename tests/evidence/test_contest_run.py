@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, log_loss
 
 import evidence
+import kanbook
 from evidence import EXPERIMENTS, contests, engine, families, make_model, verification
 from evidence.contests import FINALIST_SEEDS, SEARCH_SEEDS, Contest
 from evidence.design import planned
@@ -115,6 +117,34 @@ def chosen(contest, table, stage):
 
 
 ONE = of(AXES, families={"parameters": ("KAN",)})
+
+
+def test_new_draws_spread_the_rates_and_keep_the_first_draws():
+    tasks = [AXES | {"size": 1000}, ROTATED | {"size": 1000}]
+    tasks += [{**RUN, "task": "picture:cat", "pixels": 8, "size": 1000, "kind": "cat"}]
+    for family, task in product(families.REDRAWN, tasks):
+        (low, high), _ = families.REDRAWN[family]
+        first = drawn(family, task, draws=12)
+        assert drawn(family, task | {"redraw": 1}, draws=12) != first
+        for number in (1, 2):
+            found = drawn(family, task | {"redraw": number}, draws=12)
+            assert all(one["redraw"] == number for one in found)
+            assert len({tuple(one["widths"]) for one in found}) > 3
+            share = np.log([one["lr"] / low for one in found]) / np.log(high / low)
+            share += np.log(2) / np.log(high / low) if "pixels" in task else 0
+            assert sorted((12 * share + 1e-2).astype(int).clip(0, 11)) == [*range(12)]
+            for one in found:
+                assert abs(parameters(one, one["widths"]) / 1000 - 1) <= families.TOLERANCE
+                assert make_model(one)
+
+
+def test_a_first_grid_is_that_of_the_first_layer_alone():
+    one = {"model": "kan", "grid_size": 4, "first_grid": 9, "degree": 2, "dtype": "float64"}
+    model = make_model(one | {"widths": [2, 3, 1]})
+    assert [layer.coef.shape[-1] for layer in model] == [11, 6]
+    assert kanbook.count_parameters(model) == parameters(one, [2, 3, 1]) == 2 * 3 * 11 + 3 * 6
+
+
 A, B, C = (one["config"] for one in drawn("KAN"))
 
 

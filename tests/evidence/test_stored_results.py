@@ -22,15 +22,20 @@ def tolerance(design, wanted):
     return families.TOLERANCE if "config" in wanted else 0.1
 
 
+UNFINISHED = {"formulas-redraws"}  # still running, and used nowhere before they are complete
+
+
 @pytest.mark.parametrize("name", evidence.names())
 def test_every_run_is_there_once_and_says_how_it_was_made(name):
     design = evidence.get(name)
     table = engine.table_of(design)
     engine.check_settings(design, table)
     few = {"scaling", "between", "recovery-rivals", "race-audit", "starts", "cold-case-finale"}
-    assert design.seeds >= (3 if name in few else 5) or name == "pace"
+    few |= {"turned", "formulas-many-fields", "formulas-redraws-few", "pictures-redraws"}
+    assert design.seeds >= (3 if name in few else 5) or name.startswith("pace")
     jobs = engine.known(design, table, design.seeds)
-    assert len(jobs) == design.total() == len(table.runs)
+    assert name in UNFINISHED or len(jobs) == design.total() == len(table.runs)
+    jobs = [job for job in jobs if name not in UNFINISHED or job["run"] in table.runs]
     seeds = SEEDS | {"search": getattr(design, "search_seeds", ())}
     for job in jobs:
         row, wanted = table.runs[job["run"]], job["settings"]
