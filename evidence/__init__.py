@@ -22,7 +22,7 @@ from .design import Experiment
 from .experiments import EXPERIMENTS, get
 from .reading import Comparison, compare, load, load_benchmark, loss_at, names, published, summarize
 from .runs.trials import make_data, make_model
-from .statistics import effects, interval, medians, paces, per_task, ratios, with_own
+from .statistics import effects, interval, judged, medians, paces, per_task, ratios, with_own
 from .table import FOLDER, ResultsError, Table, key
 from .verification import rerun
 
@@ -38,6 +38,7 @@ __all__ = [
     "effects",
     "get",
     "interval",
+    "judged",
     "key",
     "load",
     "load_benchmark",

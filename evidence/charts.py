@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from pandas import DataFrame
 
+from kanbook.certainty import TIE
 from kanbook.plots import ROLES, SERIES
 
 from . import statistics
@@ -59,19 +60,21 @@ def plot_effects(effects: DataFrame) -> Figure:
     """Draw what each extra of a factorial is worth, and what it costs.
 
     Args:
-        effects: as :func:`evidence.statistics.effects` returns it, or some of its rows.
+        effects: as :func:`evidence.statistics.effects` returns it, or some of its rows, which are
+            judged together.
 
     Returns:
         A figure with a part for each task, in it a row for each extra, which shows the error with
         it, divided by that without. The diamond is its main effect, above it is the effect alone
-        (a circle), below in company (a square); intervals of 95 % that do not contain 1 are dark
-        and their marks filled. The tie zone is shaded. At the right edge, the time of a training,
-        with / without.
+        (a circle), below in company (a square), with intervals of 95 %. What is undecided
+        (:func:`~evidence.statistics.judged`) is faint and its mark hollow. The tie zone is shaded.
+        At the right edge, the time of a training, with / without.
 
     Raises:
         ValueError: the frame is empty or lacks a column.
     """
-    _check_frame(effects, "extra", "task", "where", "ratio", "low", "high", "separated", "seconds")
+    _check_frame(effects, "extra", "task", "where", "ratio", "low", "high", "p", "seconds")
+    effects = statistics.judged(effects)
     looks = {"main": ("D", 0, "over all"), "alone": ("o", -0.26, "alone")}
     looks["company"] = ("s", 0.26, "with the others")
     extras = list(dict.fromkeys(effects["extra"]))
@@ -84,9 +87,10 @@ def plot_effects(effects: DataFrame) -> Figure:
             mark, shift, _ = looks[row.where]
             y = extras.index(row.extra) + shift
             color = "#444444" if row.where != "main" else ROLES["KAN"]["color"]
-            faint = {} if row.separated else {"alpha": 0.45}
+            is_decided = row.verdict != "undecided"
+            faint = {} if is_decided else {"alpha": 0.45}
             ax.plot([row.low, row.high], [y, y], color=color, linewidth=1.6, **faint)
-            fill = color if row.separated else "white"
+            fill = color if is_decided else "white"
             look = {"markersize": 7 if row.where == "main" else 5, "markerfacecolor": fill}
             ax.plot(row.ratio, y, mark, color=color, **look, **faint)
         for extra, seconds in rows.groupby("extra")["seconds"].first().items():
@@ -115,28 +119,25 @@ def plot_ratios(frame: DataFrame, family: str = "KAN") -> Figure:
     Returns:
         A figure with a part for each contest, in it a row for each class and rival, and for all
         tasks. A grey dot is a task; the marker and the line are the mean of the tasks with its 95 %
-        interval. The marker is filled where :func:`~evidence.statistics.ratios` has a verdict. The
-        tie zone is shaded.
+        interval. The marker is hollow where :func:`~evidence.statistics.against_rivals` is
+        undecided. The tie zone is shaded.
 
     Raises:
-        ValueError: the frame is empty, no family has a task and seed in common with this one, or
-            as :func:`~evidence.statistics.ratios`.
+        ValueError: the frame is empty, or as :func:`~evidence.statistics.against_rivals`.
     """
     _check_frame(frame, "contest", "family", "kind", "test_error")
-    rivals = statistics.rivals(frame, family)
-    if not rivals:
-        raise ValueError(f"family={family!r} has no task and seed in common with another")
+    means = statistics.against_rivals(frame, family)
+    rivals = list(means["rival"].unique())
     parts = {
-        contest: _ratio_lines(rows, family, rivals)
-        for contest, rows in frame.groupby("contest", sort=False)
-        if statistics.rivals(rows, family)
+        contest: _ratio_lines(frame[frame["contest"] == contest], family, rivals, rows)
+        for contest, rows in means.groupby("contest", sort=False)
     }
     heights = [len(lines) + 1 for lines in parts.values()]
     figure, axes = plt.subplots(
         len(parts), 1, sharex=True, squeeze=False, height_ratios=heights,
         figsize=(4.8, 0.9 + 0.24 * sum(heights)),
     )  # fmt: skip
-    ends = [1 / statistics.TIE, statistics.TIE]
+    ends = [1 / TIE, TIE]
     for ax, (contest, lines) in zip(axes[:, 0], parts.items(), strict=True):
         _shade_ties(ax)
         for y, line in enumerate(lines):
@@ -164,20 +165,18 @@ class _Line(NamedTuple):
     style: dict[str, str] = {}
 
 
-def _ratio_lines(frame: DataFrame, family: str, rivals: list[str]) -> list[_Line]:
-    """Lines for each class of tasks and for all; a heading above several rivals."""
-    means, tasks = {}, {}
-    for rival in statistics.rivals(frame, family):
-        for row in statistics.ratios(frame, family, rival).itertuples():
-            means[row.kind, rival] = row
+def _ratio_lines(frame: DataFrame, family: str, rivals: list[str], rows: DataFrame) -> list[_Line]:
+    """Lines for each class of tasks and for all, in one contest; a heading above several rivals."""
+    means = {(row.kind, row.rival): row for row in rows.itertuples()}
+    tasks = {}
+    for rival in rows["rival"].unique():
         each = statistics.per_task(frame, family, rival)
         tasks |= {(kind, rival): list(part) for kind, part in each.groupby("kind")["ratio"]}
         logs = np.log(each["ratio"]).groupby(each["task"]).mean()
         tasks["all", rival] = list(np.exp(logs))
     met = {kind for kind, _ in means}
-    kinds = [kind for kind in dict.fromkeys(frame["kind"]) if kind in met]
     lines = []
-    for kind in [*kinds, "all"] if len(kinds) > 1 else kinds:  # of one class, all is the same
+    for kind in [kind for kind in [*dict.fromkeys(frame["kind"]), "all"] if kind in met]:
         there = [rival for rival in rivals if (kind, rival) in means]
         title = f"{kind} ({max(means[kind, rival].tasks for rival in there)})"
         lines += [_Line(title)] if len(rivals) > 1 else []
@@ -199,7 +198,7 @@ def _draw_ratio(ax: Axes, y: int, line: _Line) -> None:
 
 
 def _shade_ties(ax: Axes) -> None:
-    ax.axvspan(1 / statistics.TIE, statistics.TIE, color="#BBBBBB", alpha=0.35, linewidth=0)
+    ax.axvspan(1 / TIE, TIE, color="#BBBBBB", alpha=0.35, linewidth=0)
     ax.axvline(1, color="#444444", linewidth=1)
 
 

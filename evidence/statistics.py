@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from pandas import DataFrame, Series, concat
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
-TIE = 1.2  # ratios from 1 / TIE to TIE make no difference in practice
-LEVEL = 0.05  # of tests; intervals hold 95 %
+from kanbook.certainty import LEVEL, holm, verdict
+
 DIVERGED = 1.0  # the error of a run that diverged: that of predicting the mean
 
 
@@ -30,36 +29,69 @@ def ratios(frame: DataFrame, a: str, b: str) -> DataFrame:
         a, b: families.
 
     Returns:
-        One row for each class, and last one for ``"all"``, whose unit is the task too:
+        One row for each class, and if there are several, last one for ``"all"``, whose unit is the
+        task too:
 
         - ``tasks``, and ``diverged``: how many of their runs did, of both families;
         - ``ratio``: a / b, the geometric mean over seeds and tasks; below 1, a is better;
         - ``low``, ``high``: its 95 % interval, by Student's t on the logarithms of the tasks. NaN
           where there is one task;
-        - ``p``: of the t test that the mean logarithm is 0, and ``p_holm``, corrected for the
-          number of classes by Holm's method; ``"all"`` is one hypothesis and needs no correction;
-        - ``verdict``: see :func:`~evidence.statistics.verdict`.
+        - ``p``: of the t test that the mean logarithm is 0;
+        - ``p_holm`` and ``verdict``: see :func:`judged`.
 
     Raises:
         ValueError: the frame lacks a column, holds several contests, or several runs of one family,
             class, task and seed; or no task has runs of both families.
-
-    Source: S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal
-    of Statistics 6 (1979).
     """
     pairs = _pairs(frame, a, b)
     tasks = pairs.groupby(["kind", "task"], sort=False)["log"].mean()
-    classes = [*tasks.groupby("kind", sort=False), ("all", tasks.groupby("task").mean())]
-    table = DataFrame(
-        {"kind": kind, "tasks": len(logs)} | interval(logs)._asdict() for kind, logs in classes
+    classes = dict(iter(tasks.groupby("kind", sort=False)))
+    diverged = pairs.groupby("kind", sort=False)["diverged"].sum().to_dict()
+    if len(classes) > 1:
+        classes["all"] = tasks.groupby("task").mean()
+        diverged["all"] = pairs["diverged"].sum()
+    return judged(
+        DataFrame(
+            {"kind": kind, "tasks": len(logs), "diverged": diverged[kind]}
+            | interval(logs)._asdict()
+            for kind, logs in classes.items()
+        )
     )
-    diverged = pairs.groupby("kind", sort=False)["diverged"].sum()
-    table.insert(2, "diverged", [*diverged, diverged.sum()])
-    table["p_holm"] = table["p"]
-    tested = table["p"][:-1].dropna()  # a class of one task is no hypothesis
-    if len(tested):
-        table.loc[tested.index, "p_holm"] = multipletests(tested, method="holm")[1]
-    return table.assign(verdict=[verdict(row) for row in table.itertuples()])
+
+
+def judged(table: DataFrame) -> DataFrame:
+    """Say what comparisons show that stand together, in one table or one figure.
+
+    Args:
+        table: rows of :func:`ratios`, :func:`per_task` or :func:`effects`, also of several.
+
+    Returns:
+        The table with ``p_holm``, p corrected for all of its rows, and ``verdict``, by
+        :func:`kanbook.certainty.verdict`. A single task or run has no p, and is undecided.
+    """
+    corrected = holm(table["p"])
+    found = zip(table["ratio"], table["low"], table["high"], corrected, strict=True)
+    return table.assign(p_holm=corrected, verdict=[verdict(*row) for row in found])
+
+
+def against_rivals(frame: DataFrame, family: str = "KAN") -> DataFrame:
+    """Compare a family with each of its rivals in each contest, all in one table.
+
+    Returns:
+        As :func:`ratios`, one row for each ``contest``, ``rival`` and class, judged together.
+
+    Raises:
+        ValueError: as :func:`ratios`, or no family has a task and seed in common with this one.
+    """
+    check_columns(frame, "contest", "family")
+    tables = [
+        ratios(part, family, rival).assign(contest=contest, rival=rival)
+        for contest, part in frame.groupby("contest", sort=False)
+        for rival in rivals(part, family)
+    ]
+    if not tables:
+        raise ValueError(f"family={family!r} has no task and seed in common with another")
+    return judged(concat(tables, ignore_index=True))
 
 
 def per_task(frame: DataFrame, a: str, b: str, *, column: str = "test_error") -> DataFrame:
@@ -93,9 +125,9 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
         all others. What has no pair is left out. Other columns:
 
         - ``ratio``, the geometric mean over companies and seeds; below 1, it helps;
-        - ``low``, ``high``: its 95 % interval, by Student's t on the logarithms. Of a main effect
-          the wider of two: over the companies, each a mean over its seeds, and over the seeds;
-        - ``separated``: 1 lies outside of the interval;
+        - ``low``, ``high``: its 95 % interval, by Student's t on the logarithms, and ``p``, not
+          corrected. Of a main effect the wider interval of two: over the companies, each a mean
+          over its seeds, and over the seeds;
         - ``seconds``, the mean ratio of the times of training.
 
     Raises:
@@ -129,9 +161,7 @@ def effects(frame: DataFrame, *, column: str = "test_error") -> DataFrame:
             ]
     if not measured:
         raise ValueError("frame has no result with an extra and without it")
-    table = DataFrame(measured).drop(columns="p")
-    table.insert(6, "separated", (table["low"] > 1) | (table["high"] < 1))
-    return table
+    return DataFrame(measured)
 
 
 def extras_of(family: str) -> frozenset[str]:
@@ -162,28 +192,6 @@ def wider(logs: DataFrame) -> Ratio:
     means = [logs.mean(axis=axis).dropna() for axis in (0, 1)]
     intervals = [interval(those) for those in means if len(those) > 1]
     return max(intervals, key=lambda ratio: ratio.high / ratio.low)
-
-
-def side(ratio: Any) -> str:
-    """What a ratio with its interval proves: the first is better ("a"), the second ("b"), or less.
-
-    "tie" if the interval lies within 20 %; "undecided" if it holds 1, or ``p_holm``, where there is
-    one, is 0.05 or more; "little a" or "little b" if it does not, and the ratio lies within 20 %.
-    """
-    p = getattr(ratio, "p_holm", None)
-    apart = (ratio.low > 1 or ratio.high < 1) if p is None else p < LEVEL
-    if ratio.low >= 1 / TIE and ratio.high <= TIE:
-        return "tie"
-    if not apart:
-        return "undecided"
-    better = "a" if ratio.ratio < 1 else "b"
-    return f"little {better}" if 1 / TIE <= ratio.ratio <= TIE else better
-
-
-def verdict(ratio: Any) -> str:
-    """The side, where a "little" is "undecided": the interval allows more and less than 20 %."""
-    proved = side(ratio)
-    return "undecided" if proved.startswith("little") else proved
 
 
 def log_errors(rows: DataFrame, column: str = "test_error") -> Series:

@@ -43,7 +43,6 @@ PAIRS |= {"waves": ("KAN, G = 20", "MLP, tanh, Fourier features")}
 EQUAL = ("task", "size", "depth", "part", "steps", "samples", "frequencies", "optimizer", "knob")
 EQUAL += ("batch_size", "boundary", "places", "dtype", "suspect")
 
-VERDICTS = {"a": "better", "b": "worse", "tie": "a tie", "undecided": "undecided"}
 # Of the settings, first what names a row, then its losses; `evidence.load` has all the rest.
 LABELS = ("task", "size", "family", "contestant", "knob", "kinds", "part", "optimizer")
 HIDDEN = ("model", "activation", "bias", "spline_weight", "base", "update_grid")
@@ -118,6 +117,7 @@ class StoredResults(_Stored):
         short = f"Not complete: {made:,} of {planned:,} runs are made, and this may change. "
         _, lead, table = _summary(frame)
         facts = (short if made < planned else "") + self._chapters(experiment)
+        facts += _unplanned(name)
         section += self.parse_text_to_nodes("\n\n".join([facts, lead, _table(table)]))
         if "contest" in frame and not _has_many(frame):
             section += self._figure(name, frame)
@@ -214,6 +214,16 @@ class StoredBenchmark(SphinxDirective):
         return self.parse_text_to_nodes("\n".join([*lines, "\n\n".join(made)]))
 
 
+def _unplanned(name):
+    """A sentence on an experiment that stands in no part of the plan."""
+    plan = outcomes.PLAN.read_text(encoding="utf-8")
+    older = plan.partition("## Before the contests")[2].partition("\n## ")[0]
+    if f"`{name}`" in older:
+        expected = _link("plan.html#before-the-contests", "What was expected")
+        return f" In no plan. {expected} stood in its code."
+    return "" if f"`{name}`" in plan else " In no plan."
+
+
 def _link(address, text):
     return f'<a class="reference internal" href="{address}">{text}</a>'
 
@@ -298,19 +308,18 @@ def _reference(frame):
 def _ratios(frame):
     """A row for each contest and rival; of classes of tasks, the ratios alone."""
     family, rival_first = _reference(frame), _first_pair(frame)[1]
+    found = statistics.against_rivals(frame, family).groupby(["contest", "rival"], sort=False)
     rows = []
-    for contest, runs in frame.groupby("contest", sort=False):
-        rivals = statistics.rivals(runs, family)
-        for rival in sorted(rivals, key=lambda name: name != rival_first):
-            *classes, every = statistics.ratios(runs, family, rival).itertuples()
-            row = {f"{family} /": rival, "all tasks": show(every)}
-            row |= {f"{family} is": VERDICTS[every.verdict], "equal": contest}
-            if 1 < len(classes) < 7:
-                row |= {one.kind: number(one.ratio) for one in classes}
-            rows.append(row | {"tasks": every.tasks})
-            if len(rows) == 1:
-                pair = f"{quoted(family)} / {quoted(rival)}"
-                first = f"{pair} {show(every, '**')}, equal {contest}."
+    for (contest, rival), ratios in sorted(found, key=lambda g: (g[0][0], g[0][1] != rival_first)):
+        *classes, every = ratios.itertuples()
+        row = {f"{family} /": rival, "all tasks": show(every)}
+        row |= {f"{family} is": every.verdict, "equal": contest}
+        if 1 < len(classes) < 7:
+            row |= {one.kind: number(one.ratio) for one in classes}
+        rows.append(row | {"tasks": every.tasks})
+        if len(rows) == 1:
+            pair = f"{quoted(family)} / {quoted(rival)}"
+            first = f"{pair} {show(every, '**')}, equal {contest}: {every.verdict}."
     return first, "", pandas.DataFrame(rows).fillna("")
 
 

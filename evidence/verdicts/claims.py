@@ -3,8 +3,9 @@
 Each claim has a function that looks at the stored rows and returns a word and the numbers behind
 it. Errors are compared as KAN / rival, below 1 the KAN is better, with a 95 % interval over tasks
 (:func:`.comparisons.compared`), or over pairs of seeds where there is one task
-(:func:`evidence.reading.compare`). The words follow from them by
-:func:`evidence.statistics.side` and :func:`.judging.word`.
+(:func:`evidence.reading.compare`). Each comparison has a verdict of :mod:`kanbook.certainty`: a
+kind of work that of :func:`.kinds.kinds`, others corrected for those of the claim
+(:func:`.judging.together`). The word follows from these by :func:`.judging.word`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from pandas import DataFrame, Series, concat
 
+from kanbook.certainty import TIE
+
 from .. import reading, statistics
-from ..statistics import TIE, side
 from ..tasks.laws import LAWS
 from ..tasks.targets import TARGETS
 from . import comparisons, kinds
 from .comparisons import Pairing, Phases, Waves, by_kind, compared, products, rows, solutions, where
-from .judging import number, percent, show, word
+from .judging import number, percent, show, together, word
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 WORDS = "stands", "narrower", "hardly", "falls", "open"
@@ -63,8 +65,14 @@ def listed(ratios: Mapping[str, Any], names: Mapping[str, str] = kinds.NAMES) ->
     return ", ".join(f"{names.get(kind, kind)} {show(row)}" for kind, row in ratios.items())
 
 
-def sides(ratios: Mapping[str, Any]) -> list[str]:
-    return [side(row) for row in ratios.values()]
+def against_mlp(*names: str) -> dict[str, Any]:
+    """KAN / MLP for some kinds of work, as they stand in the picture of all."""
+    return {name: kinds.against_mlp(name) for name in names}
+
+
+def verdicts(ratios: Mapping[str, Any]) -> list[str]:
+    """Those of kinds of work."""
+    return [row.verdict for row in ratios.values()]
 
 
 def roots(a: Series, b: Series) -> reading.Comparison:
@@ -88,22 +96,19 @@ def beat():
     """KANs beat MLPs of as many parameters."""
     works = where(kinds.kinds(), rival="MLP").set_index("kind")
     works = works.loc[sorted(works.index, key=lambda kind: kind not in kinds.NAMES.values())]
-    works["side"] = [side(row) for row in works.itertuples()]
-    ways = {"a": "ahead", "b": "behind", "little a": "a little ahead"}
-    ways |= {"little b": "a little behind", "tie": "level"}
     parts = []
-    for way, said in ways.items():
-        those = works[works.side == way]
+    for shown, those in works.groupby("verdict"):
         names = [
-            f"{row.Index}: {show(row)}" if way in "ab" else row.Index for row in those.itertuples()
+            f"{row.Index}: {show(row)}" if shown.startswith("clearly") else row.Index
+            for row in those.itertuples()
         ]
-        parts += [f"{said} in {len(names)} ({'; '.join(names)})"] if names else []
-    undecided = (works.side == "undecided").sum()
-    text = f"Of {len(works)} kinds of work the KAN is {', '.join(parts)}, undecided in {undecided}."
-    return word(works.side), text
+        listed = f" ({'; '.join(names)})" if shown != "undecided" else ""
+        parts.append(f"{shown} in {len(those)}{listed}")
+    text = f"Of {len(works)} comparisons, some of the same tasks, the KAN is {', '.join(parts)}."
+    return word(works.verdict), text
 
 
-@claim(SAID, 11, but="perhaps on formulas like a KAN, with many samples")
+@claim(SAID, 11, but="on formulas like a KAN, with many samples")
 def half():
     """A KAN needs half of an MLP's parameters."""
     runs = where(rows("scaling"), depth=2).set_index(["family", "size"]).sort_index().loss
@@ -124,8 +129,8 @@ def half():
     text += "and, from 10,000, SiLU), with the range of pairs of seeds: "
     text += listed(photo).replace("], ", "]; ")
     text += f". Of 300 / 1,000 on formulas, 10,000 samples: {listed(formulas, {})}."
-    every = [*photo.values(), *formulas.values()]
-    return word("a" if row.ratio <= 1 else "b" for row in every), text
+    every = together([*photo.values(), *formulas.values()])
+    return word("clearly better" if shown == "a tie" else shown for shown in every), text
 
 
 @claim(PAPER, 13, but="PyKAN's do, this book's three times")
@@ -174,7 +179,7 @@ def climb():
         parts.append(f"{name} {show(both[0])} and {show(both[1])}")
     text = "Climbing from 5 to 20 intervals, by Adam and by L-BFGS, six formulas: "
     text += f"against {'; against '.join(parts)}."
-    return word(map(side, every)), text
+    return word(together(every)), text
 
 
 @claim(PAPER, 17, but="by Adam about as accurate as a tanh MLP of 100 times the size")
@@ -212,10 +217,11 @@ def waves():
     rivals["sines"] = "MLP, sine, inputs x 30"
     kan = of.error("KAN, G = 20")
     ratios = {f"with {name}": reading.compare(kan, of.error(who)) for name, who in rivals.items()}
-    return word(sides(ratios)), f"Ten waves, KAN of 20 intervals / MLP {listed(ratios)}."
+    text = f"Ten waves, KAN of 20 intervals / MLP {listed(ratios)}."
+    return word(together(ratios.values())), text
 
 
-@claim("PyKAN", 7, but="errors fall by a tenth")
+@claim("PyKAN", 7, but="a little")
 def update():
     """Knots should follow the data."""
     ways = {"with one Adam": "kept", "with fresh ones": "fresh"}
@@ -223,9 +229,7 @@ def update():
         name: compared("knots", f"moved, {how}", f"still, {how}").over()
         for name, how in ways.items()
     }
-    surely = [row.ratio < 1 and row.p < 0.05 for row in ratios.values()]
-    proved = ["little a" if less else "undecided" for less in surely]
-    return word(proved), f"Moved / still, eight tasks: {listed(ratios)}."
+    return word(together(ratios.values())), f"Moved / still, eight tasks: {listed(ratios)}."
 
 
 @claim("PyKAN", 9, but="MLPs gain as much, least squares beats it")
@@ -237,23 +241,23 @@ def second():
     more = rows("second-order").query("task == 'exp_sine' and parameters == 345")
     end = {key: part.final for key, part in more.groupby("optimizer")}
     text = f"L-BFGS / Adam on a formula: KAN {show(kan)}, MLP {show(mlp)}. "
-    other = roots(end["lm"], end["lbfgs"])
-    text += f"Levenberg-Marquardt / L-BFGS: {show(other)}."
-    better = {"a": "b", "b": "a"}.get(side(other), "tie")  # L-BFGS, than the other
-    return word([side(kan), better]), text
+    other = roots(end["lbfgs"], end["lm"])
+    text += f"L-BFGS / Levenberg-Marquardt: {show(other)}."
+    return word(together([kan, other])), text
 
 
 @claim("Fairer Comparison", 16, but="on pictures")
 def fairer():
     """Everywhere but on formulas MLPs are better."""
-    ours = by_kind("tables")
+    ours = against_mlp("tables, regression", "tables, classes", "time series")
     theirs = reading.published().set_index("kind")
     apart = (theirs.mlp_best - theirs.kan_best).abs() > theirs.noise
     pictures, tables = apart["picture"], apart["table"]
-    text = f"Our tables, KAN / MLP: {listed(ours, {})}. Their runs, counted again: MLPs ahead on "
-    text += f"{pictures.sum()} of {len(pictures)} sets of pictures, and apart on {tables.sum()} of "
-    text += f"{len(tables)} tables."
-    return word([*sides(ours), "b" if pictures.all() else "undecided"], "b"), text
+    text = f"KAN / MLP: {listed(ours)}. Their runs, counted again: the best KAN and the best MLP "
+    text += f"differ by more than noise on {pictures.sum()} of {len(pictures)} sets of pictures, "
+    text += f"where the MLP is better, and on {tables.sum()} of {len(tables)} tables."
+    theirs = "clearly worse" if pictures.all() else "undecided"
+    return word([*verdicts(ours), theirs], "worse"), text
 
 
 @claim(POST, 11, but="it does worse, it does not fail")
@@ -263,8 +267,9 @@ def image():
     names = {"bare": "splines", "with the extras": "splines + all three"}
     ratios = {name: reading.compare(end[who], end["MLP"]) for name, who in names.items()}
     text = f"Rebuilt, KAN / MLP after 20,000 steps (a failure: above 5): {listed(ratios)}."
-    worst = max(row.ratio for row in ratios.values())
-    return "stands" if worst > 5 else "hardly" if worst > TIE else "falls", text
+    fails = max(row.ratio for row in ratios.values()) > 5
+    worse = "clearly worse" in together(ratios.values())
+    return "stands" if fails else "hardly" if worse else "falls", text
 
 
 @claim(POST, 11, but="in one of two")
@@ -274,7 +279,7 @@ def race():
     again = rows("cold-case-finale").query("steps == 20000").groupby("contestant").final.median()
     text = f"KAN / MLP after 20,000 steps: {show(photo)}. The post's network rebuilt: losses of "
     text += f"{again['MLP']:.4f} and {again['splines + all three']:.4f}."
-    return word([side(photo)], "b"), text
+    return word([photo.verdict], "worse"), text
 
 
 @claim(POST, 6, 10, but="one of the three helps, on one task")
@@ -284,11 +289,11 @@ def extras():
     main = main.loc[["bias", "spline weight", "base"]]
     ratios = main.ratio.map(number).groupby(level=0, sort=False).agg(", ".join)
     said = "; ".join(f"{extra} {numbers}" for extra, numbers in ratios.items())
-    proved = [side(row) for row in main.itertuples()]
-    text = f"With / without, three tasks: {said}. Separated for the better: "
-    text += f"{proved.count('a')} of {len(proved)}. Seconds: {main.seconds.min():.2f} to "
-    text += f"{main.seconds.max():.2f} times."
-    return word(proved), text
+    every = together(main.itertuples())
+    text = f"With / without, three tasks: {said}; clearly better in "
+    text += f"{every.count('clearly better')} of {len(every)}. Seconds: {main.seconds.min():.2f} "
+    text += f"to {main.seconds.max():.2f} times."
+    return word(every), text
 
 
 @claim(POST, 12, but="fast only against the post's splines")
@@ -350,7 +355,8 @@ def smooth():
     text += f"process: {show(process[0])} and {show(process[1])}. KAN / MLP: {show(mlp[0])} and "
     text += f"{show(mlp[1])}; on a formula like a KAN {show(alike[0])}, the same turned "
     text += f"{show(alike[1])} ({(turned > 0.1).sum()} of {len(turned)} MLPs fail there)."
-    return word(map(side, [*process, *mlp, *alike])), text
+    every = [*together([*process, *mlp]), *(row.verdict for row in alike)]
+    return word(every), text
 
 
 def _smooth(task: str) -> bool:
@@ -361,17 +367,16 @@ def _smooth(task: str) -> bool:
 @claim(SAID, 16, but="with some numbers of samples")
 def noisy():
     """With noise: take an MLP."""
-    noise = by_kind("noise")
-    ratios = {f"{n:,} samples": noise[f"noise 20%, {n} samples"] for n in (200, 2000)}
-    return word(sides(ratios), "b"), f"20 % noise, KAN / MLP: {listed(ratios)}."
+    ratios = against_mlp("200 samples, 20 % noise", "2,000 samples, 20 % noise")
+    return word(verdicts(ratios), "worse"), f"KAN / MLP: {listed(ratios)}."
 
 
 @claim(SAID, 11)
 def painted():
     """For a picture: take an MLP."""
-    ratios = by_kind("pictures")
+    ratios = against_mlp("pictures, 1,000 parameters", "pictures, 8,000 parameters")
     text = f"Pixels that were not shown, KAN / MLP: {listed(ratios)}."
-    return word(sides(ratios), "b"), text
+    return word(verdicts(ratios), "worse"), text
 
 
 def table() -> DataFrame:

@@ -57,7 +57,7 @@ class Pairing:
 
     def over(self, kind: str = "all") -> Series:
         """Ratio, interval and p over the tasks of a class; over the seeds of the only one."""
-        row = self.kinds.loc[kind]
+        row = self.kinds.iloc[-1] if kind == "all" else self.kinds.loc[kind]
         return row if row["tasks"] > 1 else self.each(kind).iloc[0]
 
     def on(self, task: str) -> Series:

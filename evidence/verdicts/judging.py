@@ -1,7 +1,7 @@
 """How a comparison is judged and said, by :mod:`.claims`, :mod:`.outcomes` and the page of results.
 
-Who is ahead follows from a ratio and its interval by :func:`evidence.statistics.side`. Numbers
-have two digits or so: who needs more computes them from the rows.
+What it shows is one of the verdicts of :mod:`kanbook.certainty`. Numbers have two digits or so: who
+needs more computes them from the rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .. import statistics
+from kanbook.certainty import TIE, holm, verdict
 
 
 def number(x: float) -> str:
@@ -48,10 +48,11 @@ def task_name(task: str) -> str:
 
 @dataclass(frozen=True)
 class Versus:
-    """The error of the first divided by that of the second, and what it proves of the first.
+    """The error of the first divided by that of the second, and what it shows of the first.
 
-    ``found`` is a row of a contest, a :class:`~evidence.statistics.Ratio` or a
-    :class:`~evidence.reading.Comparison`. What is neither true nor false by it is None.
+    ``found`` is a class of tasks, whose p is corrected for all of its contest, or stands alone: a
+    task, a :class:`~evidence.statistics.Ratio` or a :class:`~evidence.reading.Comparison`. What is
+    neither true nor false by it is None. The plan has no "a little, but surely": undecided.
     """
 
     a: str
@@ -67,27 +68,30 @@ class Versus:
 
     @property
     def verdict(self) -> str:
-        return statistics.verdict(self.found)
+        found = self.found
+        p = getattr(found, "p_holm", found.p)
+        shown = verdict(found.ratio, found.low, found.high, p)
+        return "undecided" if shown.startswith("a little") else shown
 
     @property
-    def ahead(self) -> bool | None:
-        """Whether it is better, beyond 20 %."""
-        return None if self.verdict == "undecided" else self.verdict == "a"
+    def better(self) -> bool | None:
+        """Whether it is clearly better."""
+        return None if self.verdict == "undecided" else self.verdict == "clearly better"
 
     @property
     def tie(self) -> bool | None:
-        return None if self.verdict == "undecided" else self.verdict == "tie"
+        return None if self.verdict == "undecided" else self.verdict == "a tie"
 
     @property
-    def not_ahead(self) -> bool | None:
-        """Whether it is not better; None if that is undecided, and its mean says it is."""
-        undecided = self.verdict == "undecided" and self.value < 1 / statistics.TIE
-        return None if undecided else self.verdict != "a"
+    def not_better(self) -> bool | None:
+        """Whether it is not clearly better; None if that is undecided, and its mean says it is."""
+        undecided = self.verdict == "undecided" and self.value < 1 / TIE
+        return None if undecided else self.verdict != "clearly better"
 
     @property
-    def not_behind(self) -> bool:
-        """Whether it is not known to be worse."""
-        return self.verdict != "b"
+    def not_worse(self) -> bool:
+        """Whether it is not clearly worse, or this is undecided."""
+        return self.verdict != "clearly worse"
 
     @property
     def less(self) -> bool | None:
@@ -107,17 +111,28 @@ class Versus:
         return None if low < factor and high > 1 / factor else False
 
 
-def word(sides: Iterable[str], wanted: str = "a") -> str:
-    """The verdict on "better on all of these", from the sides of all of these.
+def together(found: Iterable[Any]) -> list[str]:
+    """The verdicts of comparisons that stand in one claim, corrected for all of them."""
+    rows = list(found)
+    return [
+        verdict(row.ratio, row.low, row.high, p)
+        for row, p in zip(rows, holm([row.p for row in rows]), strict=True)
+    ]
 
-    "stands" if all are as wanted, "narrower" if a fifth of them or more are; "hardly" if fewer, or
-    only by a little; "open" if nothing is decided; "falls" if something is, and nothing as wanted.
+
+def word(verdicts: Iterable[str], wanted: str = "better") -> str:
+    """What is left of the claim "clearly better" (or worse) "in all of these", from their verdicts.
+
+    "stands" if all are; "narrower" if a fifth of them or more are; "hardly" if fewer are, or some
+    are a little, but surely; "open" if all are undecided; "falls" if nothing is as claimed, and
+    something is a tie or the contrary.
     """
-    every = list(sides)
-    if set(every) <= {wanted}:
+    every = list(verdicts)
+    clearly = every.count(f"clearly {wanted}")
+    if clearly == len(every):
         return "stands"
-    if every.count(wanted) >= len(every) / 5:
+    if clearly >= len(every) / 5:
         return "narrower"
-    if {wanted, f"little {wanted}"} & set(every):
+    if any(shown.endswith(wanted) for shown in every):
         return "hardly"
     return "open" if set(every) <= {"undecided"} else "falls"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame, concat
 
-from ..statistics import verdict
+from ..statistics import judged
 from .comparisons import SIZES, Source, compared, rows, where
 
 OWN = "the field's own"
@@ -130,11 +130,12 @@ def kinds() -> DataFrame:
     """KAN / rival for each kind of work that the book tested, from what is stored of it.
 
     One row for each ``kind`` and ``rival``: "MLP", with equal parameters, "MLP, equal seconds", and
-    "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``, ``high``,
-    ``p_holm`` and ``verdict`` are those of :func:`~evidence.statistics.ratios` (of one task over
-    its seeds), ``each`` the tasks' ratios; ``methods``, which the field's own are.
+    "the field's own" method, chosen on validation samples. ``tasks``, ``ratio``, ``low``, ``high``
+    and ``p`` are those of :func:`~evidence.statistics.ratios` (of one task over its seeds), and all
+    rows are :func:`~evidence.statistics.judged` together; ``each`` has the tasks' ratios,
+    ``methods`` says which the field's own are.
     """
-    return DataFrame(_kinds())
+    return judged(DataFrame(_kinds()))
 
 
 def against_mlp(kind: str) -> Any:
@@ -177,10 +178,10 @@ def _kind(
     pairing = compared(source, a, b, **columns)
     row, each = pairing.over(kind), pairing.each(kind)
     line = {"kind": name, "rival": rival, "tasks": len(each)}
-    line |= dict(row[["ratio", "low", "high"]]) | {"p_holm": row.get("p_holm", row.p)}
+    line |= dict(row[["ratio", "low", "high", "p"]])
     own = where(rows(source), family=OWN, **columns)
     methods = _methods(own.merge(each[["kind", "task"]])) if b == OWN else ""
-    return line | {"verdict": verdict(row), "methods": methods, "each": each.ratio.tolist()}
+    return line | {"methods": methods, "each": each.ratio.tolist()}
 
 
 def _methods(own: DataFrame) -> str:

@@ -87,8 +87,7 @@ def test_contests_have_a_table_a_figure_and_folded_rows(build):
     assert f"Not complete: {len(frame)} of {planned:,} runs are made" in section.p.get_text()
     shown, folded = section.select("table.stored-results")
     expected = [["KAN /", "all tasks", "KAN is", "equal", "axes", "generic", "tasks"]]
-    for contest in ("parameters", "seconds"):
-        found = statistics.ratios(frame[frame.contest == contest], "KAN", "MLP")
+    for contest, found in statistics.against_rivals(frame).groupby("contest"):
         axes, generic, every = found.itertuples()
         assert every.verdict == "undecided"
         ratio = f"{every.ratio:.2f} [{every.low:.2f}, {every.high:.2f}]"

@@ -7,6 +7,7 @@ import pytest
 from helpers import shaded
 
 from evidence import charts, statistics
+from kanbook.certainty import TIE
 from kanbook.plots import ROLES
 
 
@@ -36,19 +37,19 @@ def test_medians_are_the_medians():
 
 
 def effects_of(rows):
-    columns = ["extra", "task", "where", "ratio", "low", "high", "separated", "seconds"]
+    columns = ["extra", "task", "where", "ratio", "low", "high", "p", "seconds"]
     return pandas.DataFrame(rows, columns=columns)
 
 
 EFFECTS = [
-    ("bias", "one", "main", 1.1, 0.9, 1.3, False, 1.0),
-    ("update", "one", "main", 0.5, 0.4, 0.6, True, 1.3),
-    ("update", "one", "alone", 0.6, 0.3, 1.2, False, 1.3),
-    ("update", "two", "main", 2.0, 1.5, 2.5, True, 1.2),
+    ("bias", "one", "main", 1.1, 0.9, 1.3, 0.5, 1.0),
+    ("update", "one", "main", 0.5, 0.4, 0.6, 0.001, 1.3),
+    ("update", "one", "alone", 0.6, 0.4, 0.9, 0.03, 1.3),  # two others were tested beside it
+    ("update", "two", "main", 2.0, 1.5, 2.5, 0.002, 1.2),
 ]
 
 
-def test_effects_are_drawn_where_they_are_and_faint_unless_separated():
+def test_effects_are_drawn_where_they_are_and_hollow_where_undecided():
     figure = charts.plot_effects(effects_of(EFFECTS))
     one, two = figure.axes
     assert (one.get_title(), two.get_title()) == ("one", "two")
@@ -56,7 +57,7 @@ def test_effects_are_drawn_where_they_are_and_faint_unless_separated():
         marks = [line for line in ax.lines if line.get_marker() in "Dos" and len(line.get_xdata())]
         assert [mark.get_xdata()[0] for mark in marks] == [row[3] for row in rows]
         filled = [mark.get_markerfacecolor() != "white" for mark in marks]
-        assert filled == [row[6] for row in rows]
+        assert filled == [row[6] < 0.01 for row in rows]
         spans = [line.get_xdata() for line in ax.lines if line.get_marker() == "None"]
         assert [tuple(span) for span in spans[1:]] == [row[4:6] for row in rows]  # after that of 1
     assert [text.get_text() for text in one.texts] == ["1.0×", "1.3×", "time"]
@@ -97,9 +98,10 @@ def test_ratios_are_those_of_the_contests():
     rivals = ["MLP", "tanh KAN"]
     assert names == ["axes (3)", *rivals, "generic (3)", *rivals, "all (6)", *rivals]
     low, high = shaded(above)[0]
-    assert (low, high) == (round(1 / statistics.TIE, 3), statistics.TIE)
+    assert (low, high) == (round(1 / TIE, 3), TIE)
     for rival, rows in (("MLP", (1, 4, 7)), ("tanh KAN", (2, 5, 8))):
-        for y, found in zip(rows, statistics.ratios(frame, "KAN", rival).itertuples(), strict=True):
+        judged = statistics.against_rivals(both).query("contest == 'seconds' and rival == @rival")
+        for y, found in zip(rows, judged.itertuples(), strict=True):
             (mean,) = (line for line in above.lines if list(line.get_ydata()) == [y])
             (span,) = (line for line in above.lines if list(line.get_ydata()) == [y, y])
             assert mean.get_xdata()[0] == found.ratio
@@ -128,10 +130,10 @@ def test_ratios_of_what_is_there_so_far():
     other = first[:1].assign(family="tanh KAN", task="m")
     above, below = charts.plot_ratios(pandas.concat([first, second, other])).axes
     names = [[label.get_text() for label in ax.get_yticklabels()] for ax in (above, below)]
-    assert names[0] == ["k (3)", "MLP", "GP", "l (3)", "GP", "all (6)", "MLP", "GP"]
+    assert names[0] == ["k (3)", "MLP", "GP", "l (3)", "GP", "all (6)", "GP"]
     assert names[1] == ["k (3)", "MLP"]
     gp = [line for line in above.lines if line.get_marker() == "s"]
-    assert [line.get_ydata()[0] for line in gp] == [2, 4, 7]
+    assert [line.get_ydata()[0] for line in gp] == [2, 4, 6]
 
 
 def test_an_interval_may_leave_the_picture():

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import evidence
-from evidence import Comparison, statistics
+from evidence.statistics import Ratio
 from evidence.verdicts import claims, kinds
-from evidence.verdicts.judging import word
+from evidence.verdicts.judging import together, word
+from kanbook.certainty import holm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,48 +34,29 @@ def raw(name):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "expected"),
+    ("verdicts", "expected"),
     [
-        (0.2, 0.6, "a"),
-        (2, 3, "b"),
-        (0.9, 1.1, "tie"),
-        (0.5, 2, "undecided"),
-        (0.8, 0.97, "little a"),
-        (1.02, 1.3, "little b"),
-    ],
-)
-def test_side_follows_from_the_interval(low, high, expected):
-    ratio = Comparison(math.sqrt(low * high), low, high, 0, 25)
-    assert statistics.side(ratio) == expected
-    assert statistics.verdict(ratio) == ("undecided" if "little" in expected else expected)
-
-
-def test_side_of_a_contest_uses_the_corrected_p():
-    frame = evidence.load("tables").query("contest == 'parameters'")
-    row = statistics.ratios(frame, "KAN", "linear").set_index("kind").loc["regression"]
-    assert row.high < 1 and statistics.side(row) == "a"
-    assert statistics.side(row.replace({row.p_holm: 0.06})) == "undecided"
-
-
-@pytest.mark.parametrize(
-    ("sides", "expected"),
-    [
-        (["a", "a"], "stands"),
-        (["a", "tie"], "narrower"),
-        (["little a"], "hardly"),
-        (["little b", "undecided"], "falls"),
-        (["a", "tie", "b", "tie"], "narrower"),
-        (["a", *["tie"] * 5], "hardly"),
+        (["clearly better"] * 2, "stands"),
+        (["clearly better", "a tie"], "narrower"),
+        (["a little, but surely better"], "hardly"),
+        (["a little, but surely worse", "undecided"], "falls"),
+        (["clearly better", "a tie", "clearly worse", "a tie"], "narrower"),
+        (["clearly better", *["a tie"] * 5], "hardly"),
         (["undecided"] * 2, "open"),
-        (["undecided", "tie"], "falls"),
-        (["b", "tie"], "falls"),
+        (["undecided", "a tie"], "falls"),
+        (["clearly worse", "a tie"], "falls"),
     ],
 )
-def test_word_follows_from_the_sides(sides, expected):
-    assert word(sides) == expected
-    swapped = str.maketrans("ab", "ba")  # of the last letters
-    swapped = [s if s in ("tie", "undecided") else s.translate(swapped) for s in sides]
-    assert word(swapped, "b") == expected
+def test_word_follows_from_the_verdicts(verdicts, expected):
+    assert word(verdicts) == expected
+    other = {"better": "worse", "worse": "better"}
+    swapped = [" ".join(other.get(part, part) for part in text.split()) for text in verdicts]
+    assert word(swapped, "worse") == expected
+
+
+def test_comparisons_of_a_claim_are_corrected_for_each_other():
+    one = Ratio(0.5, 0.3, 0.9, 0.03)
+    assert together([one]) == ["clearly better"] and together([one] * 2) == ["undecided"] * 2
 
 
 def test_every_claim_is_judged_in_words_with_numbers(table):
@@ -120,7 +102,7 @@ def test_tables_of_numbers_from_the_raw_rows(by_kind, table):
     np.testing.assert_allclose([row.ratio, row.low, row.high], expected, rtol=1e-4)
     said = table.loc["Everywhere but on formulas MLPs are better.", "numbers"]
     assert f"{expected[0]:.2f} [{expected[1]:.2f}, {expected[2]:.2f}]" in said
-    assert "level in 3 (tables, regression; time series; pic" in table.numbers.iloc[0]
+    assert "a tie in 3 (tables, regression; time series; pic" in table.numbers.iloc[0]
 
 
 def test_half_the_parameters_from_the_raw_rows(table):
@@ -192,3 +174,4 @@ def test_kinds_are_means_of_their_tasks(by_kind):
         mean = math.exp(np.mean(np.log(row.each)))
         assert len(row.each) == row.tasks and row.ratio == pytest.approx(mean)
         assert row.low < row.ratio < row.high
+    np.testing.assert_allclose(by_kind.p_holm, holm(by_kind.p))  # one picture, one correction

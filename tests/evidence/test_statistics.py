@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from evidence import statistics
+from kanbook.certainty import holm
 
 KINDS = {"axes": 8, "rotated": 8, "generic": 3}
 
@@ -47,7 +48,8 @@ def test_ratios_by_students_t():
         expected = [math.exp(log) for log in (mean, mean - reach, mean + reach)]
         expected.append(2 * stats.t.sf(abs(mean) / error, n - 1))
         np.testing.assert_allclose(list(row[["ratio", "low", "high", "p"]]), expected, rtol=1e-9)
-    assert list(found.loc[["axes", "rotated", "generic"], "verdict"]) == ["a", "b", "undecided"]
+    words = ["clearly better", "clearly worse", "undecided"]
+    assert list(found.loc[["axes", "rotated", "generic"], "verdict"]) == words
 
 
 def test_by_hand():
@@ -59,8 +61,8 @@ def test_by_hand():
         for family, error in zip("ab", pair, strict=True)
     ]
     frame = pandas.DataFrame(rows).assign(diverged=False)
-    one, total = statistics.ratios(frame, "a", "b").itertuples(index=False)
-    assert one.ratio == pytest.approx(2**0.5) and total.ratio == pytest.approx(2**0.5)
+    (one,) = statistics.ratios(frame, "a", "b").itertuples(index=False)
+    assert one.kind == "k" and one.ratio == pytest.approx(2**0.5)
     reach = 12.706204736 * 2.5 * math.log(2)  # t of one degree of freedom, times standard error
     assert math.log(one.high / one.ratio) == pytest.approx(reach)
     s, t = statistics.per_task(frame, "a", "b").itertuples(index=False)
@@ -71,13 +73,19 @@ def test_by_hand():
 
 @pytest.mark.parametrize(
     "effect, noise, verdict",
-    [(0.0, 0.05, "tie"), (0.0, 1.0, "undecided"), (-0.1, 0.01, "tie"), (0.3, 0.05, "b")],
+    [
+        (0.0, 0.05, "a tie"),
+        (0.0, 1.0, "undecided"),
+        (-0.1, 0.01, "a tie"),
+        (-0.17, 0.05, "a little, but surely better"),
+        (0.3, 0.05, "clearly worse"),
+    ],
 )
 def test_verdicts(effect, noise, verdict):
     """A small effect is a tie however sure it is: -0.1 has p far below 0.05."""
     frame = contest({"k": effect}, kinds={"k": 8}, noise=noise)
-    one, total = statistics.ratios(frame, "KAN", "MLP").itertuples()
-    assert one.verdict == total.verdict == verdict
+    (one,) = statistics.ratios(frame, "KAN", "MLP").itertuples()
+    assert one.verdict == verdict
     assert (one.p < 0.05) == (effect != 0)
 
 
@@ -88,15 +96,30 @@ def closed_test(p):
     return [max(value for s, value in local.items() if i in s) for i in range(len(p))]
 
 
-def test_p_is_corrected_for_the_number_of_classes():
+def test_p_is_corrected_for_all_that_stands_together():
     effects = {kind: math.log(1.5) for kind in "abcdefg"}
     frame = contest(effects, kinds=dict.fromkeys("abcdef", 4) | {"g": 1}, noise=0.25)
-    found = statistics.ratios(frame, "KAN", "MLP")
-    np.testing.assert_allclose(found.p_holm[:6], closed_test(found.p[:6]))
-    assert math.isnan(found.p_holm[6]), "of one task: no hypothesis"
-    assert found.p_holm.iloc[-1] == found.p.iloc[-1], "one hypothesis"
-    plain = [statistics.verdict(row) for row in found.drop(columns="p_holm").itertuples()]
-    assert plain.count("b") > (found.verdict == "b").sum(), "it may take a verdict away"
+    found = statistics.ratios(frame, "KAN", "MLP").set_index("kind")
+    tested = found.index.drop("g")  # of one task: no hypothesis
+    assert len(tested) == 7 and math.isnan(found.p_holm["g"])
+    np.testing.assert_allclose(found.p_holm[tested], closed_test(list(found.p[tested])))
+    alone = [statistics.judged(found.loc[[kind]]).verdict.iloc[0] for kind in tested]
+    taken = alone.count("clearly worse") - list(found.verdict).count("clearly worse")
+    assert taken > 0, "the correction may take a verdict away"
+    again = statistics.judged(pandas.concat([found, found]))
+    assert (again.p_holm.dropna() >= pandas.concat([found, found]).p_holm.dropna()).all()
+
+
+def test_rivals_in_all_contests_are_judged_together():
+    frame = contest({"k": 0.5, "l": 0.0}, kinds={"k": 4, "l": 3})
+    other = frame[frame.family == "MLP"].assign(family="GP")
+    both = pandas.concat([frame, other, frame.assign(contest="seconds")])
+    found = statistics.against_rivals(both)
+    assert len(found) == 3 * 3
+    np.testing.assert_allclose(found.p_holm, holm(found.p))
+    (row,) = found.query("contest == 'seconds' and kind == 'k'").itertuples()
+    single = statistics.ratios(frame, "KAN", "MLP").set_index("kind").loc["k"]
+    assert (row.rival, row.ratio, row.low, row.p) == ("MLP", single.ratio, single.low, single.p)
 
 
 def test_a_run_that_diverged_counts_as_the_mean():
@@ -105,7 +128,7 @@ def test_a_run_that_diverged_counts_as_the_mean():
     frame.loc[lost, ["test_error", "diverged"]] = math.inf, True
     counted = frame.assign(test_error=frame.test_error.where(~lost, 1.0), diverged=False)
     found = statistics.ratios(frame, "KAN", "MLP")
-    assert list(found.diverged) == [1, 1]
+    assert list(found.diverged) == [1]
     expected = statistics.ratios(counted, "KAN", "MLP").drop(columns="diverged")
     pandas.testing.assert_frame_equal(found.drop(columns="diverged"), expected)
     assert list(statistics.per_task(frame, "KAN", "MLP").diverged) == [1, 0]
@@ -237,7 +260,7 @@ def test_effects_alone_and_in_company_are_paired_t_tests():
         expected = stats.ttest_rel(logs["one", a], logs["one", b]).confidence_interval(0.95)
         row = found.loc["one", "base", where]
         assert (row.low, row.high) == pytest.approx(tuple(np.exp(expected)))
-        assert row.separated == (row.low > 1 or row.high < 1)
+        assert row.p == stats.ttest_rel(logs["one", a], logs["one", b]).pvalue
     assert found.seconds["one", "base", "alone"] == pytest.approx(2)
     assert found.seconds["one", "base", "main"] == pytest.approx((2 * 1.5**2 * 4 / 3) ** 0.25)
 
