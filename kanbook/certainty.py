@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["LEVEL", "TIE", "holm", "verdict"]
+__all__ = ["LEVEL", "TIE", "VERDICTS", "holm", "verdict"]
 
 TIE = 1.2  # ratios from 1 / TIE to TIE make no difference in practice
 LEVEL = 0.05  # of tests; intervals hold 95 %
+VERDICTS = "clearly better", "a little, but surely better", "a tie"
+VERDICTS += "a little, but surely worse", "clearly worse", "undecided"
 
 
 def verdict(ratio: float, low: float, high: float, p: float) -> str:

@@ -1,12 +1,14 @@
 """The pages in book/: a term of the glossary is a link where a page first uses it."""
 
+import json
 import re
 
 import numpy as np
 import pytest
 
 import evidence
-from evidence import statistics
+import notebook_files
+from evidence.verdicts import kinds
 from notebook_files import ROOT
 
 GLOSSARY = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
@@ -50,46 +52,62 @@ def test_terms_are_there_once():
     assert len(TERMS) == len({term.lower() for term in TERMS})
 
 
+# Of how sure a comparison is, every page speaks in the words of chapter 4.
+OTHER_WORDS = re.compile(r"ahead of|\b(is|are) (ahead|behind)\b|\bleads\b(?! to)|for certain")
+TOLD = [ROOT / "README.md", *(ROOT / "book").glob("*.md"), *notebook_files.find()]
+
+
+@pytest.mark.parametrize("path", TOLD, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_page_has_words_of_its_own_for_how_sure_it_is(path):
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = notebook_files.read(path)["cells"]
+        words = [cell["source"] for cell in cells if cell["cell_type"] == "markdown"]
+        text = "\n".join([*words, *(json.dumps(cell["metadata"]) for cell in cells)])
+    assert not [found[0] for found in OTHER_WORDS.finditer(text)]
+
+
 @pytest.fixture(scope="module", params=["book/intro.md", "README.md"])
 def first_page(request):
     page = (ROOT / request.param).read_text(encoding="utf-8")
     return " ".join(page.split())
 
 
-def kan_to_mlp(name):
-    frame = evidence.load(name).query("contest == 'parameters'")
-    return statistics.ratios(frame, "KAN", "MLP").set_index("kind")
+def told(kind):
+    """KAN / MLP for a kind of work, by the picture of all, and how a page tells its interval."""
+    row = kinds.against_mlp(kind)
+    return row, f"{row.low:.2f} to {row.high:.2f}"
 
 
 def test_first_page_says_what_tables_gave(first_page):
-    found = kan_to_mlp("tables")
-    numbers, series = found.loc["regression"], found.loc["series"]
+    numbers, interval = told("tables, regression")
+    series, _ = told("time series")
     assert (numbers.tasks, series.tasks) == (6, 3)
-    assert numbers.verdict == series.verdict == "tie"
+    assert numbers.verdict == series.verdict == "a tie"
     assert f"**{numbers.ratio:.2f} on tables.**" in first_page
-    assert f"(95 % interval {numbers.low:.2f} to {numbers.high:.2f})" in first_page
+    assert f"the two tie (95 % interval {interval})" in first_page
 
 
 def test_first_page_says_what_formulas_gave(first_page):
-    found = kan_to_mlp("formulas")
-    axes, turned = found.loc["axes"], found.loc["rotated"]
-    assert (axes.tasks, turned.tasks) == (8, 8)
-    assert (axes.verdict, turned.verdict) == ("undecided", "b")
-    many = kan_to_mlp("formulas-many").loc[["axes", "rotated"]]
-    assert many.tasks.tolist() == [8, 8] and many.verdict.tolist() == ["a", "undecided"]
-    ratios = " or ".join(f"{ratio:.2f}" for ratio in many.ratio)
-    assert f"**{ratios} on formulas without noise.**" in first_page
-    for row in axes, turned, *many.itertuples():
-        assert f"{row.ratio:.2f} ({row.low:.2f} to {row.high:.2f}" in first_page
+    many = "10,000 samples and 1,000 parameters"
+    axes, interval = told(f"{many}, along the axes")
+    turned, _ = told(f"{many}, rotated")
+    assert axes.verdict == "clearly better"
+    assert f"**{axes.ratio:.2f} or {turned.ratio:.2f} on formulas without noise.**" in first_page
+    assert f"{axes.ratio:.2f} at equal steps ({interval}: clearly better)" in first_page
+    for kind in (f"{many}, rotated", "formulas, along the axes", "formulas, rotated"):
+        row, interval = told(kind)
+        assert row.tasks == 8 and row.verdict == "undecided"
+        assert f"{row.ratio:.2f} ({interval}" in first_page
 
 
 def test_first_page_says_what_photographs_gave(first_page):
-    found = kan_to_mlp("pictures").loc["1000 parameters"]
-    assert found.tasks == 6 and found.high < 1
-    assert f"it is {found.ratio:.2f} ({found.low:.2f} to {found.high:.2f})" in first_page
-    equal = evidence.load("pictures").query("contest == 'parameters'")
-    for network in "KAN", "MLP":
-        assert (statistics.per_task(equal, network, "interpolation").low > 1).all()
+    found, interval = told("pictures, 1,000 parameters")
+    assert f"it is {found.ratio:.2f} ({interval}: {found.verdict})" in first_page
+    words = kinds.kinds().set_index(["kind", "rival"]).verdict
+    assert found.tasks == 6 and words["pictures, 8,000 parameters", "MLP"] == "a tie"
+    for n in ("1,000", "8,000"):
+        assert words[f"pictures, {n} parameters", kinds.OWN] == "a tie"
     frame = evidence.load("race")
     frame = frame[frame.contestant.isin(["KAN", "MLP, tanh"])]
     assert frame.groupby("family").seed.nunique().tolist() == [5, 5]
@@ -97,5 +115,7 @@ def test_first_page_says_what_photographs_gave(first_page):
     assert kan.parameters.max() == pytest.approx(mlp.parameters.max(), rel=0.01)
     ratio = np.exp((np.log(kan.final).mean() - np.log(mlp.final).mean()) / 2)
     assert f"**{found.ratio:.2f} or {ratio:.1f} on photographs.**" in first_page
+    photograph, _ = told("a photograph, its own pixels")
+    assert photograph.ratio == pytest.approx(ratio) and photograph.verdict == "clearly worse"
     times = kan.seconds.median() / mlp.seconds.median()
     assert f"after {times:.0f} times the MLP's seconds" in first_page

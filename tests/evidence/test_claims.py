@@ -10,9 +10,9 @@ import pytest
 
 import evidence
 from evidence.statistics import Ratio
-from evidence.verdicts import claims, kinds
+from evidence.verdicts import claims, kinds, outcomes
 from evidence.verdicts.judging import together, word
-from kanbook.certainty import holm
+from kanbook.certainty import VERDICTS, holm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,6 +68,13 @@ def test_every_claim_is_judged_in_words_with_numbers(table):
         assert row.Index.endswith(".") and "\n" not in row.Index + row.numbers
         assert "|" not in row.Index + row.numbers and "nan" not in row.numbers
         assert re.search(r"\d", row.numbers)
+
+
+def test_no_other_words_are_used_for_a_verdict(table, by_kind):
+    assert set(by_kind.verdict) <= set(VERDICTS)
+    because = [one.because for one in outcomes.outcomes()]
+    for text in (*table.numbers, *because):
+        assert not re.search(r"\b(ahead|behind|level|leads?|certain|separated)\b", text), text
 
 
 def test_chapters_exist_and_the_table_links_them(table):
