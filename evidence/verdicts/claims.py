@@ -129,7 +129,8 @@ def half():
     text += listed(photo).replace("], ", "]; ")
     text += f". Of 300 / 1,000 on formulas, 10,000 samples: {listed(formulas, {})}."
     every = together([*photo.values(), *formulas.values()])
-    return word("clearly better" if shown == "a tie" else shown for shown in every), text
+    enough = ("clearly better" if shown == "a tie" else shown for shown in every)
+    return word(enough), text
 
 
 @claim(PAPER, 13, but="PyKAN's do, this book's three times")

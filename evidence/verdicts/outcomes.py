@@ -151,10 +151,10 @@ LM = "Levenberg-Marquardt"
 # A. Formulas
 
 for contest in ("parameters", "seconds"):
-    wanted = {"axes": "better", "rotated": "not_better", "generic": "not_better"}
-    for label, (kind, how) in zip(("A 1", "A 2", "A 3"), wanted.items(), strict=True):
-        said = f"equal {contest}, {kind}"
-        duel(label, "formulas", "KAN", how, "MLP", kind, said=said, contest=contest)
+    equal, among = f"equal {contest}", {"contest": contest}
+    duel("A 1", "formulas", "KAN", "better", "MLP", "axes", said=f"{equal}, axes", **among)
+    for label, kind in (("A 2", "rotated"), ("A 3", "generic")):
+        duel(label, "formulas", "KAN", "not_better", "MLP", kind, said=f"{equal}, {kind}", **among)
 
 
 @judge("A 4", "formulas")
