@@ -123,6 +123,16 @@ def test_a_first_number_is_of_pairs_that_are_equal_in_what_is_set_for_both(monke
     assert stored._paired(frame[frame.family == "KAN"]) == ""
 
 
+def test_what_stands_in_no_plan_says_so(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    stored = importlib.import_module("stored")
+    said = {name: stored._unplanned(name) for name in EXPERIMENTS}
+    older = {name for name, sentence in said.items() if "What was expected" in sentence}
+    assert older == {"second-order", "recovery", "recovery-rivals"}
+    never = {"race", "scaling", "between", "functions-1d", "mixtures", "optimizers"}
+    assert {name for name, sentence in said.items() if sentence} == older | never
+
+
 def test_a_contest_without_rivals_has_its_rows(build):
     html, _, said = build(run for run in rows() if run["settings"]["family"] == "KAN")
     assert not said and "<img" not in html.split("<h2>")[-1]
