@@ -11,7 +11,9 @@ import numpy as np
 from pandas import DataFrame, Series, concat
 from scipy import stats
 
-from .statistics import LEVEL, Ratio, check_columns, log_errors
+from kanbook.certainty import LEVEL
+
+from .statistics import Ratio, check_columns, judged, log_errors
 
 
 def errors(frame: DataFrame, family: str) -> DataFrame:
@@ -45,7 +47,23 @@ def ratio(a: DataFrame, b: DataFrame) -> Ratio:
     return Ratio(np.exp(mean), np.exp(mean - half), np.exp(mean + half), p)
 
 
-def table(frame: DataFrame, a: str, b: str) -> DataFrame:
+def ratios(frame: DataFrame, a: str, b: str) -> DataFrame:
+    """Two families in every contest and class of tasks, judged together.
+
+    Returns:
+        Columns ``contest``, ``kind``, ``tasks``, ``draws`` (of both families), and those of
+        :func:`evidence.statistics.judged`.
+    """
+    found = []
+    for (contest, kind), rows in frame.groupby(["contest", "kind"], sort=False):
+        first, second = errors(rows, a), errors(rows, b)
+        what = {"contest": contest, "kind": kind, "tasks": len(first)}
+        what["draws"] = first.shape[1], second.shape[1]
+        found.append(what | ratio(first, second)._asdict())
+    return judged(DataFrame(found))
+
+
+def pairs(frame: DataFrame, a: str, b: str) -> DataFrame:
     """The ratio of two families for every pair of their draws, over the tasks of the frame."""
     first, second = (errors(frame, family).mean() for family in (a, b))
     return DataFrame(

@@ -20,13 +20,15 @@ from kanbook._figures import picture as svg
 
 # In the order of a reader's questions; what is not named comes last.
 GROUPS = {
-    "KAN, MLP and others": "formulas formulas-dense formulas-many formulas-few formulas-lbfgs "
-    "formulas-lm tables noise pictures functions-1d waves pace",
+    "KAN, MLP and others": "formulas formulas-dense formulas-many formulas-few "
+    "formulas-many-seconds formulas-many-fields formulas-redraws formulas-redraws-few "
+    "formulas-lbfgs formulas-lm tables noise pictures pictures-redraws functions-1d waves pace "
+    "pace-many pace-pictures",
     "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan knots "
     "climbs-adam climbs-lbfgs recipe-adam recipe-lm starts optimizers",
     "tanh and mixtures": "tanh-readings mixtures",
     "One photograph": "cold-case cold-case-finale race scaling between race-audit",
-    "Digits and formulas": "second-order digits recovery recovery-rivals",
+    "Digits and formulas": "second-order digits turned recovery recovery-rivals",
     "Equations and forgetting": "equations sequence",
 }
 

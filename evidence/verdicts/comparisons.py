@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from pandas import DataFrame, Series
+from pandas import DataFrame, Series, concat
 
 from .. import reading, statistics
 from ..runs import slices
@@ -30,6 +30,22 @@ def rows(source: Source) -> DataFrame:
         return source()
     frame = reading.load(source)
     return statistics.with_own(frame) if "contest" in frame else frame
+
+
+@cache
+def drawn_again(experiment: str) -> DataFrame:
+    """A contest with those of its KANs and MLPs that chance drew again; see :mod:`..draws`."""
+    first, others = DRAWN_AGAIN[experiment]
+    frames = [rows(name).assign(redraw=0) for name in first] + [rows(name) for name in others]
+    frame = concat(frames, ignore_index=True)
+    return statistics.with_own(frame[frame["family"].isin(["KAN", "MLP"])])
+
+
+DRAWN_AGAIN = {
+    "formulas-many": (("formulas-many", "formulas-many-seconds"), ("formulas-redraws",)),
+    "formulas": (("formulas",), ("formulas-redraws-few",)),
+    "pictures": (("pictures",), ("pictures-redraws",)),
+}
 
 
 def where(frame: DataFrame, **values: Any) -> DataFrame:

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pandas import DataFrame, concat
+from pandas import DataFrame, Series, concat
 
 from kanbook.certainty import TIE
 
-from .. import reading, statistics
+from .. import draws, reading, statistics
 from ..contests import ends
 from ..experiments import EXPERIMENTS
 from . import comparisons
@@ -743,3 +743,204 @@ def turned_the_lead_is_gone(frame):
     kan, mlp = (np.log(loss.astype(float)) / 2 for loss in losses)
     ratio = versus_logs("KAN", kan, "MLP", mlp)
     yield {"above a third": ratio.value > 1 / 3}, ratio
+
+
+# M. The luck of the draw
+
+MANY = "formulas-many", "formulas-many-seconds", "formulas-redraws"
+FEW = "formulas", "formulas-redraws-few"
+
+
+def over_draws(experiment: str, contest: str, kind: str) -> Versus:
+    """KAN / MLP over tasks and draws, judged with all contests and classes of the experiment."""
+    table = draws.ratios(comparisons.drawn_again(experiment), "KAN", "MLP")
+    return Versus("KAN", "MLP", where(table, contest=contest, kind=kind).iloc[0])
+
+
+@judge("M 1", *MANY)
+def many_samples_equal_steps(*_):
+    ratio = over_draws("formulas-many", "parameters", "axes")
+    yield {"clearly better": ratio.better}, ratio
+
+
+@judge("M 2", *MANY)
+def many_samples_equal_seconds(*_):
+    ratio = over_draws("formulas-many", "seconds", "axes")
+    yield {"not clearly better": ratio.not_better}, ratio
+
+
+@judge("M 3", *MANY)
+def off_the_axes(*_):
+    for contest, kind in product(("parameters", "seconds"), ("rotated", "generic")):
+        ratio = over_draws("formulas-many", contest, kind)
+        yield {f"{contest}, {kind}": ratio.not_better}, f"equal {contest}, {kind}: {ratio}"
+
+
+@judge("M 4", *MANY)
+def draws_widen_the_interval(first, *_):
+    def width(found: Any) -> float:
+        return np.log(found.high / found.low)
+
+    with_draws = over_draws("formulas-many", "parameters", "axes").found
+    without = comparisons.compared("formulas-many", "KAN", "MLP").over("axes")
+    times = width(with_draws) / width(without)
+    yield {"1.5 times as wide": times > 1.5}, f"**{number(times)}** times as wide"
+
+
+@judge("M 5", *FEW)
+def few_samples(*_):
+    ratio = over_draws("formulas", "parameters", "axes")
+    yield {"not clearly better": ratio.not_better}, ratio
+
+
+@judge("M 6", "formulas-redraws", "formulas-redraws-few")
+def best_settings_lie_inside(*_):
+    names = "formulas-redraws", "formulas-redraws-few"
+    tried = concat(reading.load(name, tuning=True).assign(of=name) for name in names)
+    tried = where(tried, stage="search").assign(
+        layers=lambda frame: frame["widths"].map(len) - 2,
+        log=lambda frame: statistics.log_errors(frame, "validation_error"),
+    )
+    cells = ["of", "contest", "task", "redraw", "family"]
+    tried["rank"] = tried.groupby(cells)["lr"].rank()
+    best = tried.loc[tried.groupby(cells)["log"].idxmin()]
+    ends = {
+        "KAN": {"grid_size": (0, 2, 30, 40), "degree": (5,), "layers": (4,)},
+        "MLP": {"input_scale": (30,), "layers": (5,)},
+    }
+    for family, columns in ends.items():
+        own = where(best, family=family)
+        at = {"rates": own["rank"].isin([1, 12]).mean()}
+        at |= {name: own[name].isin(values).mean() for name, values in columns.items()}
+        for name, share in at.items():
+            claimed = {f"{family}, {name}": bool(share < 0.1)}
+            yield claimed, f"{family}, {name}: **{percent(share)}**"
+
+
+def against_fields(frame: DataFrame) -> DataFrame:
+    """For each formula the logarithms of the errors of both networks and of the field's own."""
+    networks = where(comparisons.drawn_again("formulas-many"), contest="parameters")
+    errors = {name: draws.errors(networks, name).mean(axis=1) for name in ("KAN", "MLP")}
+    means = frame.groupby(["task", "family"])["validation_error"].mean().unstack()
+    logs = statistics.log_errors(frame).groupby([frame["task"], frame["family"]]).mean().unstack()
+    best = means.idxmin(axis=1)
+    own = {task: logs.at[task, method] for task, method in best.items()}
+    return DataFrame(errors | {"own": Series(own), "method": best})
+
+
+@judge("M 7", "formulas-many-fields", *MANY)
+def the_fields_own_on_three_of_each(frame, *_):
+    table = against_fields(frame)
+    won = table["own"] < table[["KAN", "MLP"]].min(axis=1)
+    kinds = frame.drop_duplicates("task").set_index("task")["kind"]
+    for kind, wins in won.groupby(kinds):
+        claimed = {kind: bool(wins.sum() >= 3)}
+        yield claimed, f"{kind}: less error than both on **{wins.sum()}** of {len(wins)}"
+
+
+@judge("M 8", "formulas-many-fields", *MANY)
+def the_fields_own_in_ten_dimensions(frame, *_):
+    table = against_fields(frame)
+    won = table["own"] < table[["KAN", "MLP"]].min(axis=1)
+    ten = [task for task in table.index if ends(task)[0] == 10]
+    yield {"on none": not won[ten].any()}, f"on **{won[ten].sum()}** of {len(ten)}"
+
+
+# N. Turned
+
+
+def turned_logs(frame: DataFrame, single: bool = False) -> DataFrame:
+    """Mean logarithm of the errors over the samples: a row a formula, a column a family.
+
+    Of the best start by the validation samples, or of all of them.
+    """
+
+    def of(starts: Series) -> float:
+        every = sorted(errors for those in starts for errors in those)
+        return np.mean(np.log([test for _, test in (every if single else every[:1])]))
+
+    groups = lost_starts(frame).groupby(["task", "family", "seed"])["starts"].apply(of)
+    return groups.groupby(["task", "family"]).mean().unstack()
+
+
+def lost_starts(frame: DataFrame) -> DataFrame:
+    """The same with the errors of starts that diverged as if they had predicted the mean."""
+    filled = [[[1.0 if x is None else x for x in pair] for pair in own] for own in frame["starts"]]
+    return frame.assign(starts=filled)
+
+
+@judge("N 1", "turned")
+def best_of_ten(frame):
+    logs = turned_logs(frame)
+    ratio = versus_logs("KAN", logs["KAN"], "MLP", logs["MLP"])
+    yield {"clearly better": ratio.better}, ratio
+
+
+@judge("N 2", "turned")
+def single_starts_widen_the_lead(frame):
+    single, best = (turned_logs(frame, single=single) for single in (True, False))
+    then, now = (logs["KAN"] - logs["MLP"] for logs in (single, best))
+    ratio = versus_logs("(KAN / MLP, single)", then, "(best of ten)", now)
+    yield {"larger": ratio.less}, ratio
+
+
+@judge("N 3", "turned")
+def some_mlps_get_stuck(frame):
+    shares = {}
+    for family, runs in lost_starts(frame).groupby("family"):
+        tests = runs.groupby(["task", "seed"])["starts"].apply(
+            lambda starts: [test for those in starts for _, test in those]
+        )
+        shares[family] = np.mean([np.array(own) > 100 * min(own) for own in tests])
+    said = "; ".join(f"{family} **{percent(share)}**" for family, share in shares.items())
+    stuck = {"MLPs": shares["MLP"] > 0.1, "fewer KANs": shares["KAN"] < shares["MLP"]}
+    yield {name: bool(so) for name, so in stuck.items()}, said
+
+
+# O. Pictures with plain coordinates
+
+PAINTED = "pictures", "pictures-redraws"
+
+
+@judge("O 1", *PAINTED)
+def no_difference_at_equal_parameters(*_):
+    for n in (1000, 8000):
+        ratio = over_draws("pictures", "parameters", f"{n} parameters")
+        same = ratio.verdict in ("a tie", "undecided")
+        yield {f"{n}": same}, f"{n:,} parameters: {ratio}"
+
+
+@judge("O 2", *PAINTED)
+def not_better_at_equal_seconds(*_):
+    for n in (1000, 8000):
+        ratio = over_draws("pictures", "seconds", f"{n} parameters")
+        yield {f"{n}": ratio.not_better}, f"{n:,} parameters: {ratio}"
+
+
+def painted() -> DataFrame:
+    """The search of the new draws, at equal parameters."""
+    tried = where(reading.load("pictures-redraws", tuning=True), stage="search")
+    tried = where(tried, contest="parameters")
+    return tried.assign(log=statistics.log_errors(tried, "validation_error"))
+
+
+@judge("O 3", "pictures-redraws")
+def the_best_take_plain_coordinates(_):
+    tried = painted()
+    cells = ["family", "redraw", "kind", "task"]
+    best = tried.loc[tried.groupby(cells)["log"].idxmin()]
+    plain = (best["frequencies"] == 0).groupby([best["family"], best["redraw"]]).sum()
+    for family, least in (("KAN", 9), ("MLP", 6)):
+        so = bool((plain[family] >= least).all())
+        yield {family: so}, f"{family}: **{', '.join(map(str, plain[family]))}** of 12"
+
+
+@judge("O 4", "pictures-redraws")
+def the_encoding_is_what_hurts(_):
+    tried = painted()
+    cells = ["task", "kind", "redraw", "family"]
+    for said, part in (("plain", tried["frequencies"] == 0), ("encoded", tried["frequencies"] > 0)):
+        logs = tried[part].groupby(cells)["log"].min().groupby(["task", "kind", "family"]).mean()
+        mean = np.exp((logs.unstack()["KAN"] - logs.unstack()["MLP"]).mean())
+        so = mean < 1.2 if said == "plain" else mean > 1.2
+        yield {said: bool(so)}, f"{said}: KAN / MLP **{number(mean)}**"

@@ -45,10 +45,21 @@ def test_without_luck_of_the_draw_it_is_the_t_interval_over_tasks():
 
 def test_the_table_of_pairs_has_the_ratios_of_single_draws():
     frame = made(np.random.default_rng(2))
-    table = draws.table(frame, "KAN", "MLP")
+    table = draws.pairs(frame, "KAN", "MLP")
     a, b = (frame[(frame.family == f) & (frame.redraw == d)] for f, d in (("KAN", 1), ("MLP", 3)))
     logs = np.log(a.test_error).mean() - np.log(b.test_error).mean()
     assert table.loc[1, 3] == pytest.approx(np.exp(logs))
+
+
+def test_classes_are_judged_together():
+    frames = [made(np.random.default_rng(5 + k), effect=k).assign(kind=f"k{k}") for k in (0, 2)]
+    frame = pd.concat(frames).assign(contest="parameters")
+    table = draws.ratios(frame, "KAN", "MLP").set_index("kind")
+    alone = judged(frames[1])
+    assert table.loc["k2", ["ratio", "low", "high", "p"]].tolist() == pytest.approx(list(alone))
+    assert table.p_holm["k2"] == pytest.approx(2 * alone.p)
+    assert table.verdict.tolist() == ["undecided", "clearly worse"]
+    assert table.draws["k0"] == (4, 4)
 
 
 def test_a_draw_without_some_task_is_left_out():
