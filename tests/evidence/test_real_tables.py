@@ -1,4 +1,6 @@
-"""Real tables: the rule holds for each of them."""
+"""Real tables: the rule holds for each of them, and nothing was trained on the locked ones."""
+
+import re
 
 import numpy as np
 import pandas
@@ -6,9 +8,11 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.tree import DecisionTreeRegressor
 
+import evidence
 from evidence.tasks.real_choices import CHOICES, LEFT_OUT, LICENCES
-from evidence.tasks.real_tables import count_columns, parts, real_table
+from evidence.tasks.real_tables import count_columns, locked, parts, real_table, unlocked
 from evidence.tasks.tables import data_file
+from kanbook.tables import prepare
 
 
 def columns(by_reason):
@@ -41,7 +45,7 @@ def strength(column, target):
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_the_rule_holds(name):
-    one, choice = real_table(name), CHOICES[name]
+    one, choice = real_table(name, open_locked=True), CHOICES[name]
     inputs, target = one.frame.drop(columns=one.target), one.frame[one.target]
     assert 1000 <= len(inputs) <= 20_000
     assert count_columns(inputs) >= 15 and len(inputs.columns) <= 100
@@ -66,7 +70,7 @@ def test_the_rule_holds(name):
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_parts_share_no_group_and_know_all_classes(name):
-    one = real_table(name)
+    one = real_table(name, open_locked=True)
     groups = np.arange(len(one.frame)) if one.groups is None else one.groups
     for seed in range(5):
         three = parts(one, seed)
@@ -99,3 +103,37 @@ def test_known_values():
     assert real_table("rand-hie").target == "log(1 + meddol)"
     with pytest.raises(ValueError, match="name='iris'; expected one of ames, check-times"):
         real_table("iris")
+
+
+def test_the_lot_and_the_lock():
+    assert locked() == (
+        *("car", "caravan", "check-times", "deliveries", "gestation", "innovation", "kershaw"),
+        *("language", "leaves", "nlswork", "remote-work", "resumes"),
+    )
+    assert {*locked(), *unlocked()} == set(CHOICES) and not {*locked()} & {*unlocked()}
+    with pytest.raises(ValueError, match="name='car'; expected one that is not locked"):
+        real_table("car")
+
+
+def test_no_stored_run_is_of_a_locked_table():
+    pattern = re.compile(rf'"[\w-]*:({"|".join(locked())})"')
+    assert pattern.search('{"task": "real:nlswork"}')
+    for path in evidence.FOLDER.glob("*.jsonl"):
+        assert not pattern.search(path.read_text()), path
+
+
+# A level called "other" and the column of rare levels get one name.
+CLASH = pytest.mark.xfail(raises=ValueError, reason="prepare knows no level called other")
+OTHER = {"happiness", "loans"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=CLASH if n in OTHER else ()) for n in unlocked()]
+)
+def test_prepare_takes_them(name):
+    one = real_table(name)
+    train, _, test = parts(one, 0)
+    prepared = prepare(one.frame.iloc[train], one.target, kind=one.kind)
+    inputs, targets = prepared(one.frame.iloc[test])
+    assert inputs.shape == (len(test), len(prepared.columns)) and inputs.isfinite().all()
+    assert len(prepared.columns) >= 15 and len(targets) == len(test)
