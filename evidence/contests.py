@@ -17,6 +17,7 @@ from .families import FAMILIES, candidates, ends, fitted
 from .runs import contest_run
 from .settings import Settings
 from .table import FOLDER, Table, key
+from .tasks import real_tables
 from .tasks.tables import TABLES, table
 from .tasks.targets import KINDS, TARGETS
 
@@ -230,6 +231,15 @@ def of_tables(task: Settings) -> tuple[str, ...]:
     return (*naive, "linear", *additive, "boosted trees")
 
 
+def tables_of_the_rule() -> list[Settings]:
+    """Real tables that no lot has locked."""
+    base = RUN | {"size": 10_000, "steps": 4000, "batch_size": 256, "redraw": 1}
+    return [
+        base | {"task": f"real:{name}", "kind": real_tables.CHOICES[name].kind}
+        for name in real_tables.unlocked()
+    ]
+
+
 PICTURES = ("portrait", "camera", "cat", "hopper", "china", "flower")
 
 
@@ -397,6 +407,11 @@ def pace_pictures_settings() -> list[Settings]:
     return [_timed(task, REDRAWS[:2], "pixels") for task in pictures()[:: len(PICTURES)]]
 
 
+def pace_real_settings() -> list[Settings]:
+    """KANs and MLPs on the real tables."""
+    return [_timed(task, (1,), "batch_size") for task in tables_of_the_rule()]
+
+
 def _timed(task: Settings, draws: Sequence[int], *shared: str) -> Settings:
     numbers = [{"redraw": number} for number in draws] or [{}]
     models = [
@@ -415,9 +430,9 @@ def pace(settings: Settings) -> dict[str, float]:
     Of the first draw, or of all others.
     """
     kind, redrawn = settings["task"].partition(":")[0], "redraw" in settings
-    if kind == "formula" and settings["samples"] == MANY["samples"]:
-        return _pace("pace-many", _shape(settings), redrawn)
-    return _pace("pace-pictures" if redrawn else "pace", _shape(settings), redrawn)
+    many = kind == "formula" and settings["samples"] == MANY["samples"]
+    others = {"picture": "pace-pictures", "real": "pace-real"} if redrawn else {}
+    return _pace("pace-many" if many else others.get(kind, "pace"), _shape(settings), redrawn)
 
 
 @cache
@@ -546,6 +561,17 @@ CONTESTS = (
         {"parameters": NETWORKS, "seconds": ("MLP",)},
         baselines=of_tables,
         minutes=58,
+    ),
+    Contest(
+        "real-tables",
+        "Tables with many columns, words and gaps: are networks worth it?",
+        (16, 19),
+        tables_of_the_rule,
+        {
+            "parameters": ("linear", "additive", "boosted trees", "RealMLP", *NETWORKS[:2]),
+            "seconds": ("MLP",),
+        },
+        minutes=300,
     ),
     Contest(
         "pictures",

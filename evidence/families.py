@@ -9,6 +9,7 @@ from functools import cache
 from itertools import islice
 
 from .settings import Settings, sized
+from .tasks import real_tables
 from .tasks.tables import table
 from .tasks.targets import TARGETS
 
@@ -113,12 +114,14 @@ def candidates(base: Settings, draws: int) -> list[Settings]:
 def _redrawn(base: Settings, draws: int) -> Iterator[Settings]:
     """One rate from each of ``draws`` equal parts of the logarithmic range, in random order.
 
-    With each the first of a hundred drawn networks that can have the wanted size. On pictures rates
-    are halved, half of the networks have no encoding, and a KAN's first grid may be finer.
+    With each the first of a hundred drawn networks that can have the wanted size. Rates are halved
+    where the task is no formula; on pictures half of the networks have no encoding, and a KAN's
+    first grid may be finer.
     """
     (low, high), drawn = REDRAWN[base["family"]]
     name = f"{base['family']} redraw {base['redraw']}"
-    if picture := base["task"].startswith("picture:"):
+    kind = base["task"].partition(":")[0]
+    if kind != "formula":
         low, high = low / 2, high / 2
     r = random.Random(name)
     for number, part in enumerate(r.sample(range(draws), draws)):
@@ -126,7 +129,7 @@ def _redrawn(base: Settings, draws: int) -> Iterator[Settings]:
         for attempt in range(100):
             chance = random.Random(f"{name} {number} {attempt}")
             settings = {"config": number, "lr": lr, "frequencies": chance.randint(0, 5)}
-            settings |= drawn(chance) | (_on_pixels(base, chance) if picture else {})
+            settings |= drawn(chance) | (_on_pixels(base, chance) if kind == "picture" else {})
             if fitting := _fitting(base, settings):
                 yield fitting
                 break
@@ -185,5 +188,7 @@ def ends(task: str) -> tuple[int, int]:
         return TARGETS[name].inputs, 1
     if kind == "picture":
         return 2, 1
+    if kind == "real":
+        return real_tables.ends(name)
     data = table(name)
     return data.inputs.shape[1], data.classes or 1

@@ -7,17 +7,22 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from kanbook import grids
+from kanbook.tables import prepare
 
+from ..tasks import real_tables
 from ..tasks.pictures import picture
 from ..tasks.tables import table
 from ..tasks.targets import target
 from . import trials
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Settings = Mapping[str, Any]
 Samples = tuple[Tensor, Tensor]
@@ -57,12 +62,39 @@ def make_split(settings: Settings, seed: int) -> Split:
         x, y = picture(name, settings["pixels"], dtype=torch.float64)
         order = torch.randperm(len(x), generator=generator)
         return _scaled(_parts(x, y, order, (0.4, 0.1)), None, settings)
+    if kind == "real":
+        return _real_split(name, settings, seed)
     data = table(name)
     n = len(data.inputs)
     # Of a series the test part comes last.
     order = torch.arange(n) if data.kind == "series" else torch.randperm(n, generator=generator)
     parts = _parts(data.inputs, data.targets, order[: settings.get("samples", n)], SHARES)
     return _scaled(parts, data.classes, settings)
+
+
+def _real_frames(name: str, seed: int) -> tuple[real_tables.RealTable, list[DataFrame]]:
+    data = real_tables.real_table(name)
+    return data, [data.frame.iloc[rows] for rows in real_tables.parts(data, seed)]
+
+
+def _real_split(name: str, settings: Settings, seed: int) -> Split:
+    """A table of words, gaps and outliers, prepared by what the rows to learn from tell of it.
+
+    Columns that only other rows have are constant.
+    """
+    data, frames = _real_frames(name, seed)
+    prepared, columns = prepare(frames[0], data.target, kind=data.kind), real_tables.columns(name)
+    known = [column in columns for column in prepared.columns]
+    place = [columns.index(column) for column in prepared.columns if column in columns]
+    dtype, samples = getattr(torch, settings["dtype"]), []
+    for frame in frames:
+        x = torch.full((len(frame), len(columns)), -1.0, dtype=dtype)
+        x[:, place] = prepared.inputs(frame)[:, known].to(dtype)
+        y = prepared.targets(frame)
+        samples.append((x, y if prepared.classes else y.to(dtype)))
+    if prepared.classes:
+        return Split(*samples, 1.0, len(prepared.classes))
+    return Split(*samples, samples[2][1].double().std().item())
 
 
 def _parts(x: Tensor, y: Tensor, order: Tensor, shares: tuple[float, float]) -> list[Samples]:
@@ -103,6 +135,29 @@ def errors(
     return {"error": miss.square().mean().sqrt().item(), "p90": miss.quantile(0.9).item()}
 
 
+BINS = 15
+
+
+@torch.no_grad()
+def calibration(predict: Callable[[Tensor], Tensor], samples: Samples) -> dict[str, float]:
+    """Brier's score of the probabilities of classes, and by how much they are off.
+
+    That is the mean over ``BINS`` bins of equally many samples, by the largest probability, of
+    abs(mean probability - share that is right).
+
+    Source: Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian
+    Binning" (2015).
+    """
+    x, y = samples
+    shares = predict(x).double().softmax(-1)
+    brier = (shares - nn.functional.one_hot(y, shares.shape[-1])).square().sum(-1).mean()
+    most, chosen = shares.max(-1)
+    right = (chosen == y).double()
+    parts = most.argsort().tensor_split(BINS)
+    off = [(most[part].mean() - right[part].mean()).abs() * len(part) for part in parts]
+    return {"brier": brier.item(), "calibration": (sum(off) / len(y)).item()}
+
+
 @trials.ready()
 def run_contestant(settings: Settings, seed: int, *, device: str = "cpu", **how: Any) -> dict:
     """Train one contestant and test it.
@@ -119,6 +174,8 @@ def run_contestant(settings: Settings, seed: int, *, device: str = "cpu", **how:
     split = make_split(settings, seed)
     if settings.get("baseline") in NAIVE:
         return _predict_from_before(settings)
+    if settings.get("baseline") == "RealMLP":
+        return _fit_frames(settings, seed)
     if "baseline" in settings:
         return _fit_baseline(settings, seed, split)
     parts = "train", "validation", "test"
@@ -149,6 +206,8 @@ def _train(split: Split, settings: Settings, seed: int, **how: Any) -> dict[str,
     result["loss"] = trials.rounded(losses[-1], 6) if losses else None
     result |= {"validation_error": trials.rounded(best_error, 6), "best_step": best_step}
     tested = lost if best_model is None else errors(best_model, split.test, split.spread)
+    if best_model is not None and split.classes and settings["task"].startswith("real:"):
+        tested |= calibration(best_model, split.test)
     return result | _on_test(tested)
 
 
@@ -179,7 +238,32 @@ def _fit_baseline(settings: Settings, seed: int, split: Split) -> dict[str, Any]
 
     error = errors(predict, split.validation, split.spread)["error"]
     test = errors(predict, split.test, split.spread)
+    if split.classes and settings["task"].startswith("real:"):
+        test |= calibration(predict, split.test)
     return _of_baseline(model.parameters, seconds, error, test, model.note)
+
+
+def _fit_frames(settings: Settings, seed: int) -> dict[str, Any]:
+    """The same of a method that takes the table as it is."""
+    from . import fields
+
+    data, frames = _real_frames(settings["task"].partition(":")[2], seed)
+    prepared = prepare(frames[0], data.target, kind=data.kind)
+    start = time.process_time()
+    model = fields.real_mlp(frames[:2], data.target, prepared.classes, seed)
+    seconds, found = time.process_time() - start, []
+    for frame in frames[1:]:
+        y = torch.from_numpy(model.predict(frame)).double()
+        if prepared.classes:
+            y = y.clamp(min=1e-6).log()
+        else:
+            y = (y - prepared.mean) / prepared.deviation
+        targets = prepared.targets(frame)
+        spread = 1.0 if prepared.classes else targets.double().std().item()
+        found.append(errors(lambda _, y=y: y, (y, targets), spread))
+        if prepared.classes:
+            found[-1] |= calibration(lambda _, y=y: y, (y, targets))
+    return _of_baseline(model.parameters, seconds, found[0]["error"], found[1], model.note)
 
 
 NAIVE = "a season ago", "the last value"  # of a series

@@ -1,4 +1,4 @@
-"""Methods of the field that only contests with many samples need, beside those of kanbook.
+"""Methods of the field that only some contests need, beside those of kanbook.
 
 Both choose by the error on the validation part, as :mod:`kanbook.baselines` do.
 """
@@ -55,6 +55,31 @@ def sparse_gaussian_process(train: Arrays, validation: Arrays, seed: int) -> Bas
     features = nystroem(kernels.RBF(lengths), n_components=LANDMARKS, random_state=seed)
     candidates = [("1,000 landmarks, ", features.fit(train[0]).transform)]
     return baselines.on_features(candidates, train, validation, False)
+
+
+def real_mlp(frames: list, target: str, classes: tuple | None, seed: int) -> Baseline:
+    """A network that is tuned on other tables and prepares raw columns itself.
+
+    ``frames`` are the rows to learn from and those to choose by; it predicts a frame.
+
+    Source: Holzmüller, Grinsztajn and Steinwart, "Better by Default: Strong Pre-Tuned MLPs and
+    Boosted Trees on Tabular Data" (2024); package pytabkit.
+    """
+    import pandas
+
+    every = pandas.concat(frames, ignore_index=True)
+    kind = "Classifier" if classes else "Regressor"
+    make = getattr(needed("pytabkit"), f"RealMLP_TD_{kind}")
+    model = make(random_state=seed, n_threads=1, device="cpu", verbosity=0)
+    chosen = np.arange(len(frames[0]), len(every))
+    y = every.pop(target)
+    model.fit(every, y.map(classes.index) if classes else y, val_idxs=chosen)
+
+    def predict(frame) -> np.ndarray:
+        x = frame.drop(columns=target)
+        return model.predict_proba(x) if classes else model.predict(x).reshape(-1, 1)
+
+    return Baseline(predict, None, "its defaults")
 
 
 METHODS = {

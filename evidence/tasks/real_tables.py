@@ -69,6 +69,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kanbook._checks import check_name
+from kanbook.tables import prepare
 
 from .real_choices import CHOICES
 from .tables import data_file
@@ -198,6 +199,22 @@ def real_table(name: str, *, open_locked: bool = False) -> RealTable:
     if name in locked() and not open_locked:
         raise ValueError(f"name={name!r}; expected one that is not locked: {unlocked()}")
     return _made(name)
+
+
+@cache
+def columns(name: str) -> tuple[str, ...]:
+    """Of the whole table the columns that networks get; those of a part of its rows may lack some.
+
+    See :func:`kanbook.prepare`, which is told no target here.
+    """
+    one = real_table(name)
+    return prepare(one.frame, one.target, kind=one.kind).columns
+
+
+def ends(name: str) -> tuple[int, int]:
+    """Numbers of a network's inputs and outputs."""
+    one = real_table(name)
+    return len(columns(name)), one.frame[one.target].nunique() if one.kind == "classes" else 1
 
 
 def parts(one: RealTable, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
