@@ -23,12 +23,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from pandas import DataFrame, Series, concat
+from scipy import stats
 
 from kanbook.certainty import TIE
 
 from .. import draws, reading, statistics
 from ..contests import ends
 from ..experiments import EXPERIMENTS
+from ..tasks import real_tables
 from . import comparisons
 from .comparisons import Phases, Waves, products, solutions, versus, versus_logs, versus_runs, where
 from .judging import Versus, number, percent, quoted, task_name
@@ -944,3 +946,65 @@ def the_encoding_is_what_hurts(_):
         mean = np.exp((logs.unstack()["KAN"] - logs.unstack()["MLP"]).mean())
         so = mean < 1.2 if said == "plain" else mean > 1.2
         yield {said: bool(so)}, f"{said}: KAN / MLP **{number(mean)}**"
+
+
+# P. Real tables
+
+among = {"contest": "parameters"}
+for network in ("KAN", "MLP"):
+    duel("P 1", "real-tables", network, "tie", "boosted trees", claim="tie", **among)
+duel("P 2", "real-tables", "KAN", "tie", "MLP", said="equal parameters", **among)
+duel("P 2", "real-tables", "KAN", "tie", "MLP", said="equal seconds", contest="seconds")
+duel("P 3", "real-tables", "additive", "tie", "KAN", **among)
+
+
+def on_tables(frame: DataFrame) -> DataFrame:
+    """Mean logarithms of the errors at equal parameters: a row a table, a column a contestant."""
+    frame = where(frame, contest="parameters")
+    logs = statistics.log_errors(frame).groupby([frame["task"], frame["family"]]).mean()
+    return logs.unstack()
+
+
+@judge("P 1", "real-tables")
+def trees_have_less_error_on_twelve(frame):
+    logs = on_tables(frame)
+    won = (logs["boosted trees"] < logs[["KAN", "MLP"]].min(axis=1)).sum()
+    yield (
+        {"twelve": bool(won >= 12)},
+        f"trees have less error than both on **{won}** of {len(logs)}",
+    )
+
+
+@judge("P 4", "real-tables")
+def lines_are_enough_on_some(frame):
+    logs = on_tables(frame)
+    best = logs.min(axis=1)
+    least, near = (logs["linear"] == best).sum(), (logs["linear"] < best + np.log(1.02)).sum()
+    said = f"the least error on **{least}** of {len(logs)}, within 2 % of the least on **{near}**"
+    yield {"least": bool(least >= 3), "near": bool(near >= 6)}, said
+
+
+@judge("P 5", "real-tables")
+def tuned_elsewhere(frame):
+    logs = on_tables(frame)
+    for other in ("KAN", "MLP", "boosted trees"):
+        won = (logs["RealMLP"] < logs[other]).sum()
+        so = won < 12 if other == "boosted trees" else won >= 12
+        yield {other: bool(so)}, f"less error than {quoted(other)} on **{won}** of {len(logs)}"
+
+
+@judge("P 6", "real-tables")
+def trees_gain_by_rows(frame):
+    logs = on_tables(frame)
+    rows = [len(real_tables.real_table(task.partition(":")[2]).frame) for task in logs.index]
+    rank = stats.spearmanr(rows, logs["KAN"] - logs["boosted trees"]).statistic
+    so = True if rank > 0.3 else None if rank > 0 else False
+    yield {"grows": so}, f"rank correlation **{rank:.2f}**"
+
+
+@judge("P 7", "real-tables")
+def networks_are_calibrated(frame):
+    frame = where(frame, contest="parameters", kind="classes")
+    off = np.log(frame.groupby(["task", "family"])["calibration"].mean()).unstack()
+    ratio = np.exp((off["KAN"] - off["linear"]).mean())
+    yield {"within 1.5": bool(ratio <= 1.5)}, f"KAN / logistic **{number(ratio)}**"
