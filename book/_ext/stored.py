@@ -22,8 +22,8 @@ from kanbook._figures import picture as svg
 GROUPS = {
     "KAN, MLP and others": "formulas formulas-dense formulas-many formulas-few "
     "formulas-many-seconds formulas-many-fields formulas-redraws formulas-redraws-few "
-    "formulas-lbfgs formulas-lm tables real-tables noise pictures pictures-redraws functions-1d waves pace "
-    "pace-many pace-pictures pace-real",
+    "formulas-lbfgs formulas-lm tables real-tables noise pictures pictures-redraws "
+    "functions-1d waves pace pace-many pace-pictures pace-real",
     "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan knots "
     "climbs-adam climbs-lbfgs recipe-adam recipe-lm starts optimizers",
     "tanh and mixtures": "tanh-readings mixtures",
