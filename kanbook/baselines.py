@@ -45,6 +45,7 @@ TREES = {"learning_rate": (0.05, 0.15), "max_leaf_nodes": (4, 15, 31), "min_samp
 TREES_AT_MOST, BLOCK, PATIENCE = 1000, 50, 50  # trees between looks, and without a better one
 KERNELS, SMOOTHINGS = ("linear", "thin_plate_spline", "cubic"), (0.0, *np.logspace(-6, 0, 7))
 SAMPLES, FIRST = 2000, 500  # that a Gaussian process sees; that its restarts see
+JITTERS = 0, 1e-10, 1e-8, 1e-6  # on its diagonal, beside the noise: the first with a Cholesky root
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def products(powers: np.ndarray, low: np.ndarray, high: np.ndarray) -> Callable:
     """Products of Chebyshev polynomials, one for each row (d,) of degrees, on a box."""
 
     def features(x: np.ndarray) -> np.ndarray:
-        x = (2 * x - low - high) / (high - low)
+        x = (2 * x - low - high) / np.where(high > low, high - low, 1)
         result = np.ones((len(x), len(powers)))
         for column, degrees in zip(x.T, powers.T, strict=True):
             result *= np.polynomial.chebyshev.chebvander(column, degrees.max())[:, degrees]
@@ -170,7 +171,7 @@ def polynomial(train: Arrays, validation: Arrays, classes: bool, seed: int) -> B
     (n, d), low, high = train[0].shape, x.min(0), x.max(0)
     terms, candidates = min(n, TERMS), []
     for p in DEGREES:
-        if math.comb(d + p, p) <= terms:
+        if p == 1 or math.comb(d + p, p) <= terms:
             powers = sklearn("preprocessing").PolynomialFeatures(p).fit(np.zeros((1, d))).powers_
             candidates.append((f"total degree {p}, ", products(powers, low, high)))
         if d in (2, 3) and (p + 1) ** d <= terms:
@@ -187,14 +188,22 @@ def gaussian_process(train: Arrays, validation: Arrays, classes: bool, seed: int
     scale = sklearn("preprocessing").StandardScaler().fit(train[0])
     chosen = np.random.default_rng(seed).permutation(len(train[0]))[:SAMPLES]
     x, y = scale.transform(train[0][chosen]), train[1][chosen, 0]
-    for n, restarts in ((FIRST, 2), (SAMPLES, 0)):
+
+    def likeliest(kernel: Any, n: int, restarts: int) -> Any:
         model = sklearn("gaussian_process").GaussianProcessRegressor(
-            kernel, alpha=0, normalize_y=True, n_restarts_optimizer=restarts, random_state=seed
+            kernel, normalize_y=True, n_restarts_optimizer=restarts, random_state=seed
         )
-        with warnings.catch_warnings():  # a length at its bound: an input that does not matter
-            warnings.simplefilter("ignore", sklearn("exceptions").ConvergenceWarning)
-            kernel = model.fit(x[:n], y[:n]).kernel_
-    note = f"{len(y)} of {len(train[0])} samples, {kernel}"
+        for jitter in JITTERS:
+            try:
+                return model.set_params(alpha=jitter).fit(x[:n], y[:n])
+            except np.linalg.LinAlgError as error:
+                failure = error
+        raise failure
+
+    with warnings.catch_warnings():  # a length at its bound: an input that does not matter
+        warnings.simplefilter("ignore", sklearn("exceptions").ConvergenceWarning)
+        model = likeliest(likeliest(kernel, FIRST, 2).kernel_, SAMPLES, 0)
+    note = f"{len(y)} of {len(train[0])} samples, {model.kernel_}"
     return Baseline(lambda x: model.predict(scale.transform(x))[:, None], None, note)
 
 
@@ -225,10 +234,15 @@ def boosted_trees(train: Arrays, validation: Arrays, classes: bool, seed: int) -
 
 
 def interpolation(train: Arrays, validation: Arrays, classes: bool, seed: int) -> Baseline:
-    """For distinct inputs, some thousand at most: the time is cubic in their number."""
+    """For some thousand samples at most: the time is cubic in their number."""
     make, fits = needed("scipy.interpolate").RBFInterpolator, []
     for kernel, smoothing in itertools.product(KERNELS, SMOOTHINGS):
-        model = make(*train, kernel=kernel, smoothing=smoothing, degree=1)
+        try:
+            model = make(*train, kernel=kernel, smoothing=smoothing, degree=1)
+        except np.linalg.LinAlgError:
+            if smoothing > 0:
+                raise
+            continue  # not through two samples in one place
         error = error_of(model(validation[0]), validation[1], classes)
         fits.append((error, f"{kernel}, smoothing {smoothing:.0e}", model))
     _, note, model = min(fits, key=lambda candidate: candidate[0])
@@ -259,7 +273,8 @@ def fit(
         seed: of a Gaussian process and of trees.
 
     Raises:
-        ValueError: ``name`` or ``kind`` is unknown, or the baseline is not for classes.
+        ValueError: ``name`` or ``kind`` is unknown, the baseline is not for classes, or arrays do
+            not fit or hold what is no finite number.
         ImportError: scikit-learn is not installed.
 
     Example:
@@ -269,7 +284,27 @@ def fit(
         array([[0.125]])
     """
     check_name("kind", kind, ("regression", "classes"))
-    names = FOR_CLASSES if kind == "classes" else tuple(BASELINES)
+    classes = kind == "classes"
+    names = FOR_CLASSES if classes else tuple(BASELINES)
     if name not in names:
         raise ValueError(f"name={name!r}; expected for {kind} one of {', '.join(names)}")
-    return BASELINES[name](train, validation, kind == "classes", seed)
+    gaps = name == "boosted trees"  # may be NaN
+    train = _part("train", train, classes, gaps)
+    validation = _part("validation", validation, classes, gaps)
+    if classes:
+        learned, others = ({*part[1].tolist()} for part in (train, validation))
+        if learned != {*range(len(learned))} or not others <= learned:
+            wanted = "0, 1, ..., C - 1, all of them in train"
+            raise ValueError(f"the classes are {sorted(learned | others)}; expected {wanted}")
+    return BASELINES[name](train, validation, classes, seed)
+
+
+def _part(name: str, part: Arrays, classes: bool, gaps: bool) -> Arrays:
+    x, y = map(np.asarray, part)
+    if x.ndim != 2 or y.shape != (len(x), 1)[: 2 - classes]:
+        wanted = "(N,)" if classes else "(N, 1)"
+        raise ValueError(f"{name} has shapes {x.shape}, {y.shape}; expected (N, I), {wanted}")
+    kinds = {x.dtype.kind, y.dtype.kind}
+    if kinds - {*"biuf"} or not (np.isfinite(y).all() and (gaps or np.isfinite(x).all())):
+        raise ValueError(f"{name}, {x.dtype} and {y.dtype}, has what is no finite number")
+    return x, y

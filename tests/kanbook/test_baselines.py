@@ -133,6 +133,21 @@ def test_a_gaussian_process_sees_some_of_many_samples(monkeypatch):
     assert not np.array_equal(one.predict(train[0]), other.predict(train[0]))
 
 
+def test_a_gaussian_process_gets_the_jitter_it_needs(monkeypatch):
+    monkeypatch.setattr(baselines, "FIRST", 150)
+    train = samples(lambda x: x.prod(1), 400, 2, 0)  # exact: its matrix has no Cholesky root
+    assert relative_error(fit("gaussian process", train, train), lambda x: x.prod(1), 2) < 1e-4
+
+
+def test_more_inputs_than_samples_and_samples_in_one_place():
+    train, validation = samples(plane, 12, 30, 0), samples(plane, 6, 30, 1)
+    assert fit("polynomial", train, validation).note.startswith("total degree 1,")
+    x, y = samples(wave, 100, 2, 0)
+    twice = np.vstack([x, x]), np.vstack([y - 0.01, y + 0.01])
+    model = fit("interpolation", twice, samples(wave, 50, 2, 1))
+    assert relative_error(model, wave, 2) < 0.05
+
+
 def classes(n, seed):
     x, y = samples(lambda x: 2 * x[:, 0] + np.abs(x[:, 1]), n, 3, seed, noise=0.3)
     return x, np.digitize(y[:, 0], [-0.5, 1.0])
@@ -160,7 +175,7 @@ def test_an_additive_model_of_classes_bends_where_a_linear_one_cannot():
     assert losses[0] < 0.9 * losses[1]
 
 
-@pytest.mark.parametrize("name", ["linear", "additive", "boosted trees"])
+@pytest.mark.parametrize("name", ["linear", "additive", "polynomial", "boosted trees"])
 def test_columns_of_two_values_or_one(name):
     def function(x):
         return x[:, 0] + (x[:, 1] > 0)
@@ -186,3 +201,22 @@ def test_bad_input_is_named(name, kind, message):
     train = samples(plane, 20, 2, 0)
     with pytest.raises(ValueError, match=message):
         fit(name, train, train, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "kind", "message"),
+    [
+        (0, lambda x, y: (x, y[:, 0]), "regression", r"train has shapes \(20, 2\), \(20,\); exp"),
+        (1, lambda x, y: (x, y[:, 0]), "regression", r"validation has .*expected \(N, I\), \(N, 1"),
+        (0, lambda x, y: (x * np.nan, y), "regression", "train, float64 and float64, has what is"),
+        (0, lambda x, y: (x, np.where(y[:, 0] > 3, 1, 2)), "classes", r"classes are \[0, 1, 2\]"),
+        (1, lambda x, y: (x, np.where(y[:, 0] > 3, 1, 2)), "classes", "all of them in train"),
+        (0, lambda x, y: (x, np.where(y[:, 0] > 3, "a", "b")), "classes", "train, float64 and <U1"),
+    ],
+)
+def test_bad_parts_are_named(part, change, kind, message):
+    x, y = samples(plane, 20, 2, 0)
+    parts = [(x, (y[:, 0] > 3).astype(int) if kind == "classes" else y)] * 2
+    parts[part] = change(x, y)
+    with pytest.raises(ValueError, match=message):
+        fit("linear", *parts, kind=kind)
