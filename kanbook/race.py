@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
+import timeit
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +14,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import baselines
-from ._checks import check_finite, check_integer, check_name
+from ._checks import check_finite, check_integer, check_name, check_number
 from .counting import count_parameters
 from .grids import in_first_half
 from .networks import KAN, MLP
 from .spline_mlp import SplineActivation, SplineMLP
-from .tables import kind_of, prepare
+from .tables import checked, named, prepare
 from .training import fit
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTESTANTS", "fair_race"]
 
 CONTESTANTS = "linear", "additive", "boosted trees", "KAN, one layer", "KAN", "MLP"
-PLAIN = "linear", "KAN", "MLP"  # these need no scikit-learn
+PLAIN = "linear", "KAN", "MLP"  # of them, for numbers as tensors
 OTHERS = "gaussian process", "polynomial", "spline MLP"  # the first two: no classes, few inputs
 STEPS = {"adam": 300, "lm": 60}
 SHARES = (0.6, 0.2)  # of the samples: to train on, to choose by; the rest is for the test
@@ -65,13 +64,12 @@ def fair_race(
 
     Args:
         x: a ``pandas.DataFrame``, or numbers of shape ``(N, I)``; 20 rows at least.
-        y: the name of the column to predict, or such a column; or numbers of shape ``(N, O)`` or
-            ``(N,)``, for classes ``(N,)``.
-        kind: "regression" or "classes"; if not given, found out for a table as ``prepare`` does,
-            regression for tensors.
-        contestants: which of ``CONTESTANTS`` and ``OTHERS``: "gaussian process" and "polynomial"
-            are for numbers. If not given, all of ``CONTESTANTS`` for a table or classes; for
-            numbers as tensors "linear", "KAN" and "MLP".
+        y: the name of the column to predict, or such a column that x is without; or numbers of
+            shape ``(N, O)`` or ``(N,)``, for classes ``(N,)``.
+        kind: "regression" or "classes"; if not given, for a table found out as ``prepare`` does,
+            for arrays regression, unless y holds words or True and False.
+        contestants: which of ``CONTESTANTS`` and ``OTHERS``, of which the first two are not for
+            classes. If not given, ``CONTESTANTS``; for numbers as arrays "linear", "KAN", "MLP".
         hidden: hidden nodes of the KAN, widths ``[I, hidden, O]``. The MLPs have two hidden layers,
             of the widths that come closest in parameters.
         optimizer: "adam", with a rate that falls to zero; or "lm", Levenberg-Marquardt in 64 bits,
@@ -82,19 +80,19 @@ def fair_race(
         shuffle: False where rows follow each other in time: the last ones are then the test.
         generator: number from which the shuffling and the networks start.
         device: where to train.
-        progress: show a progress bar over the trainings.
+        progress: show a progress bar over the contestants.
 
     Returns:
         A ``pandas.DataFrame`` with one row a network: ``family`` (the contestant), ``parameters``,
         ``rate`` (NaN where none was chosen), ``seed``, ``error`` on the test samples, ``seconds``
         of its training and ``prediction_seconds``, those of one row alone (median of 20). The error
         is relative: 1 is what the best constant would have. Of numbers it is the root mean square,
-        also in the column ``rmse``; of classes the log-loss, with ``accuracy`` beside it.
+        also in the column ``relative_rmse``; of classes the log-loss, with ``accuracy`` beside it.
+        A contestant that fails is one row at the end, with NaN and, as ``failure``, the exception.
 
     Raises:
-        TypeError, ValueError: x and y do not fit, are not finite or too few, a class has fewer than
-            5 samples, a contestant or optimizer is unknown or not for classes, or as ``prepare``.
-        ImportError: a contestant needs scikit-learn, and it is not installed.
+        TypeError, ValueError: an argument is out of range, x and y do not fit, y is the same in all
+            rows of a part, a class has fewer than 5 samples, or as ``prepare``.
 
     Example:
         >>> x = torch.rand(60, 2)
@@ -104,84 +102,84 @@ def fair_race(
 
     In the book: chapters 16 and 19.
     """
-    from pandas import DataFrame
-
     check_name("optimizer", optimizer, STEPS)
     steps = STEPS[optimizer] if steps is None else steps
-    if len(rates) == 0:
+    tried = np.ravel(rates).tolist() if optimizer == "adam" else []
+    if not tried and optimizer == "adam":
         raise ValueError(f"rates={rates!r}; expected one learning rate or more")
+    for rate in tried:
+        check_number("rates", rate, minimum=0, positive=True)
     for name, value in (("hidden", hidden), ("steps", steps), ("seeds", seeds)):
         check_integer(name, value, 1)
-    if contestants is None:
-        contestants = CONTESTANTS if isinstance(x, DataFrame) or kind == "classes" else PLAIN
-    for name in contestants:
-        if name not in CONTESTANTS + OTHERS:
-            raise ValueError(f"contestants has {name!r}; expected some of {CONTESTANTS + OTHERS}")
-    parts = _parts(x, y, kind, shuffle, torch.Generator().manual_seed(generator))
-    if parts[0][1].ndim == 1 and optimizer == "lm":
+    check_integer("generator", generator, 0)
+    parts = _parts(x, y, kind, shuffle, torch.Generator().manual_seed(int(generator)))
+    classes = parts[0][1].ndim == 1
+    if classes and optimizer == "lm":
         raise ValueError("optimizer='lm' is for numbers; expected 'adam' for classes")
+    if contestants is None:
+        contestants = CONTESTANTS if classes or hasattr(x, "columns") else PLAIN
+    known = CONTESTANTS + (OTHERS[2:] if classes else OTHERS)
+    for name in contestants:
+        if name not in known:
+            raise ValueError(f"contestants has {name!r}; expected some of {known}")
     train, choose, test = (_ready(part, optimizer, device) for part in parts)
     outputs = train[1].shape[1] if train[1].ndim == 2 else int(train[1].max()) + 1
     networks = _networks(train[0].shape[1], outputs, hidden, train[0].dtype)
-    tried = tuple(rates) if optimizer == "adam" else ()
-    first = 1000 * generator  # of the seeds
-    trainings = sum(len(tried) + seeds if name in networks else 1 for name in contestants)
-    rows = []
+    first = 1000 * int(generator)  # of the seeds
 
-    def note(family, predict, parameters, rate, seed, seconds):
-        row = {"family": family, "parameters": parameters, "rate": rate, "seed": seed}
-        row |= _errors(predict, test) | {"seconds": seconds}
-        rows.append(row | {"prediction_seconds": _prediction_seconds(predict, test[0][:1])})
+    def trained(make):
+        rate, least = next(iter(tried), math.nan), math.inf
+        for candidate in tried:
+            model = make(first + 999).to(device)
+            _train(model, train, choose, steps, candidate)
+            if (error := _errors(model, choose)["error"]) < least:
+                rate, least = candidate, error
+        for seed in range(first, first + seeds):
+            model = make(seed).to(device)
+            seconds = _train(model, train, choose, steps, rate)
+            yield model, count_parameters(model), rate, seed, seconds
 
-    with tqdm(total=trainings, disable=not progress, unit="training") as bar:
-        for family in contestants:
-            if family not in networks:
-                start = time.perf_counter()
-                predict, parameters = _baseline(family, train, choose)
-                note(family, predict, parameters, math.nan, 0, time.perf_counter() - start)
-                bar.update()
-                continue
-            make, rate, least = networks[family], next(iter(tried), math.nan), math.inf
-            for candidate in tried:
-                model = make(first + 999).to(device)
-                _train(model, train, choose, steps, candidate)
-                if (error := _errors(model, choose)["error"]) < least:
-                    rate, least = candidate, error
-                bar.update()
-            for seed in range(first, first + seeds):
-                model = make(seed).to(device)
-                seconds = _train(model, train, choose, steps, rate)
-                note(family, model, count_parameters(model), rate, seed, seconds)
-                bar.update()
-    return DataFrame(rows)
+    rows, failed = [], []
+    for family in tqdm(contestants, disable=not progress, unit="contestant"):
+        try:
+            make = networks.get(family)
+            entries = [*trained(make)] if make else [_baseline(family, train, choose)]
+            for predict, parameters, rate, seed, seconds in entries:
+                row = {"family": family, "parameters": parameters, "rate": rate, "seed": seed}
+                row |= _errors(predict, test) | {"seconds": seconds}
+                rows.append(row | {"prediction_seconds": _prediction_seconds(predict, test[0][:1])})
+        except Exception as error:  # whatever it is, the others race on
+            failure = f"{type(error).__name__}: {error}"
+            failed.append({"family": family, "error": math.nan, "failure": failure})
+    return _shown_whole(rows + failed)
+
+
+def _shown_whole(rows: list[dict[str, Any]]) -> DataFrame:
+    """A table that is printed with all its columns, however narrow the terminal."""
+    from pandas import DataFrame
+
+    class Race(DataFrame):
+        __repr__ = DataFrame.to_string
+
+        def __reduce__(self):  # a class in here cannot be pickled
+            return DataFrame, (DataFrame(self),)
+
+    return Race(rows)
 
 
 def _parts(x, y, kind, shuffle, generator) -> list[Samples]:
     """The samples that train, choose and test, of a table or of numbers."""
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
-    if kind == "classes" and not isinstance(x, DataFrame):
-        x = DataFrame(_samples("x", x).numpy())
     if not isinstance(x, DataFrame):
-        return _of_numbers(x, y, shuffle, generator)
-    if np.ndim(y) > 0:
-        x, y = x.assign(target=np.ravel(y)), "target"
-    return _of_table(x, y, kind, shuffle, generator)
-
-
-def _ready(samples: Samples, optimizer: str, device: torch.device | str) -> Samples:
-    """On the device; numbers as the optimizer wants them, in 64 bits for Levenberg-Marquardt."""
-    x, y = (values.to(device) for values in samples)
-    if y.ndim == 1:
-        return x, y
-    dtype = torch.float64 if optimizer == "lm" else torch.get_default_dtype()
-    return x.to(dtype), y.to(dtype)
-
-
-def _of_table(frame, target, kind, shuffle, generator) -> list[Samples]:
-    kind = kind_of(frame, target, kind)
-    if len(frame) < 20:
-        raise ValueError(f"frame has {len(frame)} rows; expected at least 20")
+        if kind == "regression" or kind is None and _array(y).dtype.kind in "iuf":
+            return _of_numbers(x, y, shuffle, generator)
+        x = DataFrame(_samples("x", x).numpy())
+    elif isinstance(y, (DataFrame, Series)) and not y.index.equals(x.index):
+        raise ValueError("y has another index than x; expected the same rows in the same order")
+    if np.ndim(y) > 0 and not (isinstance(y, tuple) and y in x):  # a name of several levels
+        x, y = _joined(x, y)
+    frame, target, kind = checked(x, y, kind)
     classes = None
     if kind == "classes":
         counts = frame[target].astype(object).value_counts()  # no levels without rows
@@ -191,24 +189,49 @@ def _of_table(frame, target, kind, shuffle, generator) -> list[Samples]:
                 "expected 5 or more of each class: join rare ones or leave them out"
             )
         classes = torch.from_numpy(frame[target].factorize()[0])
-    train, choose, test = (frame.iloc[i] for i in _split(len(frame), classes, shuffle, generator))
-    prepared = prepare(train, target, kind=kind)
-    return [prepared(part) for part in (train, choose, test)]
+    parts = [frame.iloc[rows] for rows in _split(len(frame), classes, shuffle, generator)]
+    return [*map(prepare(parts[0], target, kind=kind), parts)]
+
+
+def _joined(x: DataFrame, y: Any) -> tuple[DataFrame, str]:
+    """The table with y as one column more, and the name of this column."""
+    from pandas import Series
+
+    if isinstance(y, Series) and y.name in x and y.equals(x[y.name]):
+        raise ValueError(f"y is column {y.name!r} of x; expected x without it, or y={y.name!r}")
+    values = y.array if isinstance(y, Series) else np.atleast_1d(_array(y).squeeze())
+    if values.shape != (len(x),):
+        raise ValueError(f"y has shape {values.shape}; expected one for each of {len(x)} rows of x")
+    x, name = named(x), "y"
+    while name in x:
+        name += "'"
+    return x.assign(**{name: values}), name
+
+
+def _ready(samples: Samples, optimizer: str, device: torch.device | str) -> Samples:
+    """On the device; numbers as the optimizer wants them, in 64 bits for Levenberg-Marquardt."""
+    x, y = (values.to(device) for values in samples)
+    if (y == y[0]).all(0).any():
+        raise ValueError(f"y is the same in all {len(y)} rows of one part; expected two values")
+    dtype = torch.float64 if optimizer == "lm" else torch.get_default_dtype()
+    return x.to(dtype), y if y.ndim == 1 else y.to(dtype)
 
 
 def _of_numbers(x, y, shuffle, generator) -> list[Samples]:
     x, y = _samples("x", x), _samples("y", y)
-    if len(x) != len(y) or len(x) < 20:
-        raise ValueError(
-            f"x has {len(x)} samples and y {len(y)}; expected equal numbers, at least 20"
-        )
+    if len(x) != len(y):
+        raise ValueError(f"x has {len(x)} samples and y {len(y)}; expected as many")
     parts = _split(len(x), None, shuffle, generator)
-    x, y = _standardized(x, parts[0]), _standardized(y, parts[0])
+    for values in (x, y):
+        mean, deviation = values[parts[0]].mean(0), values[parts[0]].std(0)
+        values.sub_(mean).div_(torch.where(deviation > 0, deviation, 1))
     return [(x[part], y[part]) for part in parts]
 
 
 def _split(n: int, classes: Tensor | None, shuffle: bool, generator) -> list[Tensor]:
     """Which rows train, choose and test; of shuffled classes, of each 3, 1 and 1 of any 5."""
+    if n < 20:
+        raise ValueError(f"x has {n} rows; expected at least 20")
     order = torch.randperm(n, generator=generator) if shuffle else torch.arange(n)
     if shuffle and classes is not None:
         order = order[classes[order].argsort(stable=True)]
@@ -217,9 +240,15 @@ def _split(n: int, classes: Tensor | None, shuffle: bool, generator) -> list[Ten
     return [*order.tensor_split([round(SHARES[0] * n), round(sum(SHARES) * n)])]
 
 
+def _array(values: Any) -> np.ndarray:
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+
+
 def _samples(name: str, values: Any) -> Tensor:
-    tensor = torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values))
-    tensor = tensor.to("cpu", torch.float64)
+    array = _array(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} has dtype {array.dtype}; expected numbers, or x as a DataFrame")
+    tensor = torch.from_numpy(np.array(array, float, order="C"))
     tensor = tensor.unsqueeze(-1) if tensor.ndim == 1 else tensor
     if tensor.ndim != 2:
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}; expected (N, columns)")
@@ -227,34 +256,25 @@ def _samples(name: str, values: Any) -> Tensor:
     return tensor
 
 
-def _standardized(values: Tensor, train: Tensor) -> Tensor:
-    mean, deviation = values[train].mean(0), values[train].std(0)
-    return (values - mean) / torch.where(deviation > 0, deviation, 1)
-
-
 def _networks(inputs: int, outputs: int, hidden: int, dtype: torch.dtype | None = None):
     """For each family a function of the seed that makes a network."""
     widths = [inputs, hidden, outputs]
     size = count_parameters(KAN(widths, generator=0))
     pairs = [(a, b) for a in range(1, round(size**0.5) + 2) for b in range(a, 2 * a + 1)]
-    shapes = [[inputs, *pair, outputs] for pair in pairs]
 
-    def closest(numbers: Callable[[list[int]], int]) -> list[int]:
-        return min(shapes, key=lambda shape: abs(numbers(shape) - size))
+    def closest(own: int) -> list[int]:  # numbers of a hidden node's own function
+        def excess(a, b):
+            return (inputs + 1 + own) * a + (a + 1 + own) * b + (b + 1) * outputs - size
 
-    mlp = closest(_numbers_of_mlp)
-    coefficients = SplineActivation(1).coef.numel()  # of each hidden node
-    splines = closest(lambda shape: _numbers_of_mlp(shape) + coefficients * sum(shape[1:-1]))
+        return [inputs, *min(pairs, key=lambda pair: abs(excess(*pair))), outputs]
+
+    mlp, splines = closest(0), closest(SplineActivation(1).coef.numel())
     return {
         "KAN, one layer": lambda seed: KAN([inputs, outputs], generator=seed, dtype=dtype),
         "KAN": lambda seed: KAN(widths, generator=seed, dtype=dtype),
         "MLP": lambda seed: MLP(mlp, generator=seed, dtype=dtype),
         "spline MLP": lambda seed: SplineMLP(splines, generator=seed, dtype=dtype),
     }
-
-
-def _numbers_of_mlp(widths: list[int]) -> int:
-    return sum((i + 1) * o for i, o in pairwise(widths))
 
 
 def _train(model: nn.Module, train: Samples, choose: Samples, steps: int, rate: float) -> float:
@@ -267,15 +287,16 @@ def _train(model: nn.Module, train: Samples, choose: Samples, steps: int, rate: 
     return fit(model, *train, steps=steps, validation=choose, patience=steps, **how).seconds
 
 
-def _baseline(name: str, train: Samples, choose: Samples) -> tuple[Predict, int | None]:
-    """What the field would use, one model for each output; and how many numbers it has."""
+def _baseline(name: str, train: Samples, choose: Samples) -> tuple:
+    """What the field would use, one model for each output: all of its row but the errors."""
+    baselines.sklearn("ensemble")  # nobody's time is that of the import
+    start = time.perf_counter()
     (x, y), (u, v) = ([t.cpu().double().numpy() for t in part] for part in (train, choose))
     if y.ndim == 1:
         models = [baselines.fit(name, (x, y.astype(int)), (u, v.astype(int)), kind="classes")]
     else:
-        fit_one = _plane if name == "linear" else lambda *parts: baselines.fit(name, *parts)
         pairs = zip(np.hsplit(y, y.shape[1]), np.hsplit(v, v.shape[1]), strict=True)
-        models = [fit_one((x, a), (u, b)) for a, b in pairs]
+        models = [baselines.fit(name, (x, a), (u, b)) for a, b in pairs]
 
     def predict(x: Tensor) -> Tensor:
         columns = np.hstack([model.predict(x.cpu().double().numpy()) for model in models])
@@ -283,13 +304,8 @@ def _baseline(name: str, train: Samples, choose: Samples) -> tuple[Predict, int 
         return torch.from_numpy(columns).to(x)
 
     sizes = [model.parameters for model in models]
-    return predict, None if None in sizes else sum(sizes)
-
-
-def _plane(train: tuple, choose: tuple) -> baselines.Baseline:
-    """The linear baseline, of columns that are scaled already, without scikit-learn."""
-    _, coef, constant, _ = baselines.ridge(train, choose)
-    return baselines.Baseline(lambda x: (x @ coef + constant)[:, None], len(coef) + 1, "")
+    parameters = None if None in sizes else sum(sizes)
+    return predict, parameters, math.nan, 0, time.perf_counter() - start
 
 
 @torch.no_grad()
@@ -302,16 +318,11 @@ def _errors(predict: Predict, samples: Samples) -> dict[str, float]:
         loss = nn.functional.cross_entropy(output, y) / torch.special.entr(shares).sum()
         accuracy = (output.argmax(1) == y).double().mean().item()
         return {"error": loss.nan_to_num(nan=math.inf).item(), "accuracy": accuracy}
-    error = (output - y).square().mean() / (y - y.mean(0)).square().mean()
-    error = error.sqrt().nan_to_num(nan=math.inf).item()
-    return {"error": error, "rmse": error}
+    error = ((output - y).square().mean() / (y - y.mean(0)).square().mean()).sqrt()
+    return dict.fromkeys(("error", "relative_rmse"), error.nan_to_num(nan=math.inf).item())
 
 
 @torch.no_grad()
 def _prediction_seconds(predict: Predict, row: Tensor) -> float:
-    spent = []
-    for _ in range(20):
-        start = time.perf_counter()
-        predict(row).cpu()  # a GPU has then finished
-        spent.append(time.perf_counter() - start)
-    return statistics.median(spent)
+    # Once on the CPU, a GPU has finished.
+    return float(np.median(timeit.repeat(lambda: predict(row).cpu(), number=1, repeat=20)))

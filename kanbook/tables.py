@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._checks import check_finite
+from ._checks import check_finite, check_name
 from .baselines import sklearn
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ class Prepared:
 
     def inputs(self, frame: DataFrame) -> Tensor:
         """Inputs alone, as for rows whose target is not known yet."""
-        cells = _cells(frame.rename(columns=str)[self.steps.feature_names_in_], self.words)
+        cells = _cells(named(frame)[self.steps.feature_names_in_], self.words)
         return torch.tensor(self.steps.transform(cells), dtype=torch.get_default_dtype())
 
     def targets(self, frame: DataFrame) -> Tensor:
-        values = frame.rename(columns=str)[self.target]
+        values = named(frame)[self.target]
         if self.classes is None:
             scaled = (_numbers(values) - self.mean) / self.deviation
             return torch.tensor(scaled[:, None], dtype=torch.get_default_dtype())
@@ -74,11 +74,11 @@ class Prepared:
 def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepared:
     r"""Learn from the training rows of a table how its columns become inputs in [-1, 1].
 
-    - Numbers, True and False: a missing one becomes the median, and if there is any, one column
-      more says which.
+    - Numbers, also those read as strings, True and False: a missing one becomes the median, and if
+      there is any, one column more says which.
     - Words and categories: one column for each level, with "missing" as a level. Levels in less
-      than 2 % of the rows, or in fewer than 5, share the column "other", and so do levels that are
-      new in later rows; without that column, those are in none.
+      than 2 % of the rows, or in fewer than 5, share the column "other levels", and so do levels
+      that are new in later rows; without that column, those are in none.
     - Columns that never change are left out; so are those of words that all are rare.
     - Each column is scaled: with u = (x - median) / (95th - 5th percentile), the range of
       :math:`u / \sqrt{1 + u^2}` becomes [-1, 1]. Later rows are cut off there: beyond its knots a
@@ -92,8 +92,8 @@ def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepar
 
     Raises:
         TypeError, ValueError: the target is no column, has gaps, one value only, or words for
-            regression; another column holds dates, nothing, an infinite number, or numbers among
-            which there are words.
+            regression; two columns have one name; a column holds dates, nothing, an infinite
+            number, or numbers among which there are words; or no column tells rows apart.
         ImportError: scikit-learn is not installed.
 
     Example:
@@ -107,19 +107,20 @@ def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepar
 
     In the book: chapter 16.
     """
-    kind = kind_of(frame, target, kind)
-    frame, target = frame.rename(columns=str), str(target)
+    frame, target, kind = checked(frame, target, kind)
     inputs = frame.drop(columns=target)
     words = [name for name, column in inputs.items() if _holds_words(column)]
     cells, least = _cells(inputs, words), max(FEWEST, math.ceil(RARE * len(frame)))
-    for name in words:
-        levels = cells[name].value_counts()
-        if levels.max() < least:
-            warnings.warn(
-                f"column {name!r} is left out: none of its {len(levels)} levels is in {least} or "
-                f"more of {len(frame)} rows",
-                stacklevel=2,
-            )
+    counts = {name: column.value_counts(dropna=False) for name, column in cells.items()}
+    rare = [name for name in words if counts[name].max() < least]
+    for name in rare:
+        warnings.warn(
+            f"column {name!r} is left out: none of its {len(counts[name])} levels is in {least} or "
+            f"more of {len(frame)} rows",
+            stacklevel=2,
+        )
+    if all(name in rare or len(levels) < 2 for name, levels in counts.items()):
+        raise ValueError(f"frame has no column beside {target!r} that tells its rows apart")
     compose, scaling = sklearn("compose"), sklearn("preprocessing")
     median = sklearn("impute").SimpleImputer(strategy="median", add_indicator=True)
     one_hot = scaling.OneHotEncoder(
@@ -139,62 +140,80 @@ def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepar
     steps.fit(cells)
     columns = tuple(_indicator_name(name) for name in steps.get_feature_names_out())
     if kind == "classes":
-        classes = tuple(sorted(frame[target].unique().tolist()))
+        levels = frame[target].unique().tolist()
+        classes = tuple(sorted(levels, key=lambda level: (str(type(level)), level)))
         return Prepared(target, columns, tuple(words), classes, 0.0, 1.0, steps)
     y = _numbers(frame[target])
     return Prepared(target, columns, tuple(words), None, float(y.mean()), float(y.std()), steps)
 
 
-def kind_of(frame: DataFrame, target: str, kind: str | None = None) -> str:
-    """What there is to predict, "regression" or "classes"; refuses a table that cannot be used."""
+def named(frame: DataFrame) -> DataFrame:
+    """The same with strings as names of its columns."""
     from pandas import DataFrame
 
     if not isinstance(frame, DataFrame):
         raise TypeError(f"frame is a {type(frame).__name__}; expected a pandas.DataFrame")
-    if target not in frame or len(frame.columns) < 2:
+    frame = frame.set_axis([*map(str, frame.columns)], axis=1)
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise ValueError(f"frame has two columns {twice!r}; expected a name of its own for each")
+    return frame
+
+
+def checked(frame: DataFrame, target: str, kind: str | None = None) -> tuple[DataFrame, str, str]:
+    """The table and its target with strings as names, and what there is to predict, the kind."""
+    check_name("kind", kind or "regression", ("regression", "classes"))
+    frame = named(frame)
+    if str(target) not in frame or len(frame.columns) < 2:
         raise ValueError(f"target={target!r}; expected one of two or more columns: {[*frame]}")
-    if kind not in (None, "regression", "classes"):
-        raise ValueError(f"kind={kind!r}; expected 'regression', 'classes' or None")
-    for column in frame.columns.drop(target):
-        _check_column(column, frame[column])
+    target = str(target)
     values, name = frame[target], f"target column {target!r}"
     if values.isna().any():
         raise ValueError(
             f"{name} is missing in {values.isna().sum()} of {len(frame)} rows; expected none: "
-            f"frame.dropna(subset=[{target!r}]) leaves those rows out"
+            "leave those rows out, as by dropna"
         )
+    for column in frame:
+        _check_column(column, frame[column])
     if values.nunique() < 2:
-        raise ValueError(f"{name} is {values.iloc[0]!r} in all rows; expected two values or more")
-    is_number = values.dtype.kind in "iuf"
+        raise ValueError(
+            f"{name} is {values.iloc[0]!r} in all {len(frame)} rows; expected two values or more"
+        )
+    is_number = values.dtype.kind != "b" and not _holds_words(values)
     if kind == "regression" and not is_number:
         raise ValueError(f"{name} has {values.iloc[0]!r}; expected numbers for kind='regression'")
-    if is_number:
-        numbers = _numbers(values)
-        check_finite(name, torch.from_numpy(numbers))
-        few = values.nunique() <= FEW and (numbers % 1 == 0).all()
-        return kind or ("classes" if few else "regression")
-    return "classes"
+    if kind is None:
+        few = is_number and values.nunique() <= FEW and (_numbers(values) % 1 == 0).all()
+        kind = "regression" if is_number and not few else "classes"
+    return frame, target, kind
 
 
 def _holds_words(column: Series) -> bool:
-    return column.dtype.kind not in "iufb"  # neither numbers nor True and False
+    """Neither numbers, of their type or read as strings, nor True and False."""
+    if column.dtype.kind in "iufb":
+        return False
+    return column.dtype == "category" or bool(_no_numbers(column.dropna()).any())
+
+
+def _no_numbers(present: Series) -> Series:
+    from pandas import to_numeric
+
+    return to_numeric(present.astype(str), errors="coerce").isna()
 
 
 def _check_column(name: str, column: Series) -> None:
-    from pandas import to_numeric
-
-    if column.dtype.kind in "mM":
+    if column.dtype.kind in "mMc":
         raise ValueError(
-            f"column {name!r} holds {column.dtype}; expected numbers or words: take from it what "
-            f"may matter, such as frame[{name!r}].dt.month, and drop it"
+            f"column {name!r} holds {column.dtype}; expected numbers or words: make columns of "
+            "what may matter in it (the month, the seconds, the real part), and drop it"
         )
     present = column.dropna()
     if present.empty:
         raise ValueError(f"column {name!r} has no value in any of {len(column)} rows; drop it")
     if not _holds_words(column):
-        check_finite(f"column {name!r}", torch.from_numpy(_numbers(present)))
+        _numbers(column)
         return
-    no_number = to_numeric(present.astype(str), errors="coerce").isna()
+    no_number = _no_numbers(present)
     if 0 < no_number.mean() < 0.5:
         raise ValueError(
             f"column {name!r} holds numbers and {present[no_number].iloc[0]!r}; expected numbers "
@@ -203,7 +222,15 @@ def _check_column(name: str, column: Series) -> None:
 
 
 def _numbers(column: Series) -> np.ndarray:
-    return column.astype(object).where(column.notna(), np.nan).to_numpy(float)
+    """Its numbers, NaN where one is missing; refuses what is none, or infinite."""
+    try:
+        numbers = column.astype(object).where(column.notna(), np.nan).to_numpy(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"column {column.name!r}: {error}; expected numbers") from error
+    check_finite(
+        f"column {column.name!r}", torch.from_numpy(np.where(np.isnan(numbers), 0, numbers))
+    )
+    return numbers
 
 
 def _cells(frame: DataFrame, words: Collection[str]) -> DataFrame:
@@ -216,7 +243,7 @@ def _cells(frame: DataFrame, words: Collection[str]) -> DataFrame:
 
 
 def _level_name(column: str, level: str) -> str:
-    return f"{column}={'other' if level == 'infrequent_sklearn' else level}"
+    return f"{column}={'other levels' if level == 'infrequent_sklearn' else level}"
 
 
 def _indicator_name(name: str) -> str:
@@ -225,7 +252,7 @@ def _indicator_name(name: str) -> str:
 
 
 def _squashed(u: np.ndarray) -> np.ndarray:
-    return u / np.sqrt(1 + u**2)
+    return u / np.hypot(1, u)
 
 
 def _stretched(u: np.ndarray) -> np.ndarray:

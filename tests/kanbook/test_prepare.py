@@ -72,7 +72,7 @@ def test_nothing_is_learned_from_other_rows():
     other.loc[last, "town"] = "Rome"
     other.loc[last, "rooms"] = np.nan
     parts = [
-        race._of_table(rows, "price", None, True, torch.Generator().manual_seed(0))
+        race._parts(rows, "price", None, True, torch.Generator().manual_seed(0))
         for rows in (frame, other)
     ]
     for (x, y), (u, v) in zip(parts[0][:2], parts[1][:2], strict=True):
@@ -113,9 +113,11 @@ def test_rare_and_unseen_levels():
     assert (prepare(frame, "price").inputs(rome)[0, -3:] == -1).all()  # in no column
     frame.loc[:2, "town"] = ["Jena", "Linz", "Linz"]
     one = prepare(frame, "price")
-    assert one.columns[-4:] == ("town=Bonn", "town=Kiel", "town=Ulm", "town=other")
-    assert column(one, frame, "town=other").gt(0).nonzero().ravel().tolist() == [0, 1, 2]
-    assert column(one, rome, "town=other") == 1
+    assert one.columns[-4:] == ("town=Bonn", "town=Kiel", "town=Ulm", "town=other levels")
+    assert column(one, frame, "town=other levels").gt(0).nonzero().ravel().tolist() == [0, 1, 2]
+    assert column(one, rome, "town=other levels") == 1
+    frame.loc[50:90, "town"] = "other"  # as the rare ones were called
+    assert {"town=other", "town=other levels"} < {*prepare(frame, "price").columns}
 
 
 def test_what_says_nothing_is_left_out():
@@ -160,12 +162,19 @@ def spoiled(**columns):
     [
         (houses(), "prize", {}, r"target='prize'; expected one of .*'area', .*'price'"),
         (houses()[["price"]], "price", {}, "two or more columns"),
-        (houses(), "price", {"kind": "numbers"}, "kind='numbers'; expected 'regression'"),
+        (houses(), "price", {"kind": "numbers"}, "kind='numbers'; expected one of regre"),
         (houses(), "town", {"kind": "regression"}, "column 'town' has '.*'; expected numbers"),
-        (spoiled(price=7), "price", {}, "column 'price' is .*7.* in all rows"),
+        (spoiled(price=7), "price", {}, "column 'price' is .*7.* in all 200 rows"),
         (spoiled(price=[None, *range(199)]), "price", {}, "missing in 1 of 200 .*dropna"),
         (spoiled(price=[np.inf, *range(199)]), "price", {}, "column 'price' is inf"),
         (spoiled(sold=pd.Timestamp("2024-01-02")), "price", {}, "'sold' holds datetime64.*month"),
+        (spoiled(sold=pd.Timedelta("3 days")), "price", {}, "'sold' holds timedelta64.*seconds"),
+        (spoiled(price=pd.date_range("2024", periods=200)), "price", {}, "'price' holds datetime"),
+        (spoiled(phase=1j), "price", {}, "'phase' holds complex128; expected numbers or words"),
+        (houses().iloc[:0], "price", {}, "column 'area' has no value in any of 0 rows"),
+        (houses().rename(columns={"area": "rooms"}), "price", {}, "two columns 'rooms'"),
+        (houses().rename(columns={"area": 1, "town": "1"}), "price", {}, "two columns '1'"),
+        (houses()[["price"]].assign(land="DE"), "price", {}, "no column beside 'price' that tells"),
         (spoiled(notes=np.nan), "price", {}, "column 'notes' has no value in any of 200 rows"),
         (spoiled(ratio=[np.inf] + [1.0] * 199), "price", {}, "column 'ratio' is inf"),
         (spoiled(age=["?", *map(str, range(199))]), "price", {}, r"'age' holds .*'\?'.*to_numeric"),
@@ -180,13 +189,21 @@ def test_bad_tables_are_named(frame, target, options, message):
 def test_more_bad_input(monkeypatch):
     with pytest.raises(TypeError, match="frame is a ndarray; expected a pandas.DataFrame"):
         prepare(np.zeros((30, 2)), "y")
-    with pytest.raises(ValueError, match="frame has 19 rows; expected at least 20"):
+    with pytest.raises(ValueError, match="x has 19 rows; expected at least 20"):
         fair_race(houses(19), "price")
     frame = houses().assign(sold=["no"] * 196 + ["yes"] * 4)
     with pytest.raises(ValueError, match="column 'sold' has 'yes' in 4 rows only"):
         fair_race(frame, "sold")
     with pytest.raises(ValueError, match="column 'town' has 'Rome'; expected a class that is in"):
         prepare(houses(), "town").targets(houses().assign(town="Rome"))
+    one = prepare(houses(), "price")
+    for function in (one, one.inputs, one.targets):
+        with pytest.raises(TypeError, match="frame is a dict; expected a pandas.DataFrame"):
+            function({"area": [80.0], "price": [200.0]})
+    with pytest.raises(ValueError, match="column 'area': .*'big'; expected numbers"):
+        one.inputs(houses().assign(area="big"))
+    with pytest.raises(ValueError, match="column 'area' is inf"):
+        one.inputs(houses().assign(area=np.inf))
     with pytest.raises(ValueError, match="contestants has 'forest'; expected some of"):
         fair_race(houses(), "price", contestants=("forest",))
     monkeypatch.setitem(sys.modules, "sklearn.compose", None)
@@ -199,3 +216,36 @@ def test_numbers_as_names_of_columns():
     frame = pd.DataFrame(torch.cat([x, x[:, :1]], 1).numpy())
     assert prepare(frame, 2).columns == ("0", "1")
     assert fair_race(frame, 2, **QUICK).error.max() < 1
+
+
+@pytest.mark.parametrize("kind", [str, object])
+def test_numbers_read_as_strings_are_numbers(kind):
+    frame = houses()
+    frame["area"] = frame["area"].mask(frame.index % 7 == 0)
+    read = frame.assign(price=frame.price.astype(kind), rooms=frame.rooms.astype(kind))
+    read["area"] = frame["area"].astype(kind).where(frame["area"].notna())
+    plain, same = prepare(frame, "price"), prepare(read, "price")
+    assert plain.columns == same.columns and plain.words == same.words == ("town",)
+    for a, b in zip(plain(frame), same(read), strict=True):
+        assert torch.equal(a, b)
+    codes = prepare(frame.assign(rooms=frame.rooms.astype(str).astype("category")), "price")
+    assert codes.words == ("rooms", "town")  # of a category they are words
+
+
+def test_an_outlier_whose_square_is_no_number_is_far_out():
+    frame = houses()
+    one = prepare(frame, "price")
+    assert (column(one, frame.assign(area=1e200), "area") == 1).all()
+
+
+def test_columns_of_several_levels():
+    frame = pd.concat({"house": houses()}, axis=1)
+    one = prepare(frame, ("house", "price"))
+    assert torch.equal(one.inputs(frame), prepare(houses(), "price").inputs(houses()))
+
+
+def test_classes_of_several_types():
+    frame = pd.DataFrame({"x": range(40), "y": ["a", "b", "c", 1] * 10})
+    assert [prepare(frame, "y").classes[i] for i in prepare(frame, "y").targets(frame)] == [
+        *frame.y
+    ]

@@ -1,5 +1,7 @@
 """The fair race on a reader's own data."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,7 +38,7 @@ def test_same_numbers_again_and_global_generator_untouched():
     measured = [name for name in first if "seconds" not in name]
     assert first[measured].equals(second[measured])
     other = fair_race(x, y, generator=1, **QUICK)
-    assert not np.allclose(first.rmse, other.rmse)
+    assert not np.allclose(first.relative_rmse, other.relative_rmse)
 
 
 def test_by_levenberg_marquardt():
@@ -53,15 +55,17 @@ def test_by_levenberg_marquardt():
         fair_race(x, y, optimizer="sgd")
     with pytest.raises(ValueError, match=r"rates=\(\); expected one learning rate or more"):
         fair_race(x, y, rates=())
+    with pytest.raises(ValueError, match="rates=-0.1; expected a finite number > 0"):
+        fair_race(x, y, rates=(-0.1,))
 
 
 def test_units_do_not_matter_and_constant_columns_are_harmless():
     x, y = samples()
     plain = fair_race(x, y, **QUICK)
     moved = fair_race(x * torch.tensor([1e3, 1e-3, 7.0]) - 4, 1e4 * y + 3, **QUICK)
-    np.testing.assert_allclose(plain.rmse, moved.rmse, rtol=1e-3)
+    np.testing.assert_allclose(plain.relative_rmse, moved.relative_rmse, rtol=1e-3)
     constant = fair_race(torch.cat([x, torch.full((len(x), 1), 2.5)], 1), y, **QUICK)
-    assert np.isfinite(constant.rmse).all()
+    assert np.isfinite(constant.relative_rmse).all()
 
 
 def test_sizes_are_equal_and_the_plane_is_least_squares():
@@ -73,8 +77,8 @@ def test_sizes_are_equal_and_the_plane_is_least_squares():
             assert abs(kan - count_parameters(make[rival](0))) <= max(4, 0.03 * kan)
     x = torch.randn(100, 2, dtype=torch.float64)
     y = x @ torch.tensor([[1.0], [-2.0]], dtype=torch.float64) + 3
-    assert fair_race(x, y, **QUICK).set_index("family").rmse["linear"] < 1e-10
-    assert fair_race(x, y + torch.randn(100, 1), **QUICK).rmse.between(0.1, 2).all()
+    assert fair_race(x, y, **QUICK).set_index("family").relative_rmse["linear"] < 1e-10
+    assert fair_race(x, y + torch.randn(100, 1), **QUICK).relative_rmse.between(0.1, 2).all()
 
 
 def test_the_test_samples_decide_nothing(monkeypatch):
@@ -94,7 +98,9 @@ def test_the_test_samples_decide_nothing(monkeypatch):
     first = fair_race(x, y, **QUICK)
     half, trained[:] = [*trained], []
     second = fair_race(x, spoiled, **QUICK)
-    assert first.rate.equals(second.rate) and (second.rmse > 1.5 * first.rmse).all()
+    assert (
+        first.rate.equals(second.rate) and (second.relative_rmse > 1.5 * first.relative_rmse).all()
+    )
     for before, after in zip(half, trained, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -106,11 +112,63 @@ def test_the_test_samples_decide_nothing(monkeypatch):
         (torch.rand(5, 2), torch.rand(5, 1), "at least 20"),
         (torch.rand(30, 2, 2), torch.rand(30), r"x has shape \(30, 2, 2\)"),
         (torch.full((30, 2), torch.nan), torch.rand(30), "x is nan at index"),
+        (torch.rand(30, 2) + 1j, torch.rand(30), "x has dtype complex64; expected numbers"),
+        (np.full((30, 2), "a"), torch.rand(30), "x has dtype <U1; expected numbers, or x as a Da"),
+        (torch.rand(30, 2), torch.full((30,), 0.1), "y is the same in all 18 rows of one part"),
+        (torch.rand(30, 2), ["a"] * 30, "column 'y' is 'a' in all 30 rows"),
+        (torch.rand(30, 2), "price", "target='price'; expected one of two or more columns"),
     ],
 )
 def test_bad_data_are_named(x, y, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         fair_race(x, y)
+
+
+def test_the_kind_is_checked_for_arrays():
+    x, y = samples()
+    with pytest.raises(ValueError, match="kind='classification'; expected one of regression, cl"):
+        fair_race(x, y > 2, kind="classification")
+
+
+def test_a_failed_contestant_is_a_row_and_the_others_race_on(monkeypatch):
+    x, y = samples()
+    options = {"contestants": ("linear", "additive", "KAN"), "steps": 2, "rates": 0.1}
+    whole = fair_race(x, y, **options)
+    fit = baselines.fit
+    error = np.linalg.LinAlgError("no root " + 40 * "of a matrix ")
+
+    def fail(name, *parts, **options):
+        if name == "linear":
+            raise error
+        return fit(name, *parts, **options)
+
+    monkeypatch.setattr(baselines, "fit", fail)
+    found = fair_race(x, y, **options)
+    assert found.family.tolist() == [*whole.family[1:], "linear"]
+    assert found.error[:-1].tolist() == whole.error[1:].tolist()
+    assert found.failure.tolist() == [np.nan] * 4 + [f"LinAlgError: {error}"]
+    assert found.iloc[-1, 1:-1].isna().all() and str(error) in str(found)
+
+
+def test_all_columns_are_printed_and_the_result_can_be_stored():
+    found = fair_race(*samples(), steps=1, rates=0.1, seeds=1)
+    with pd.option_context("display.width", 40, "display.max_columns", 2):
+        header = str(found).splitlines()[0]
+    assert header.split() == [*found] and "relative_rmse" in found
+    stored = pickle.loads(pickle.dumps(found))
+    pd.testing.assert_frame_equal(stored, pd.DataFrame(found))
+
+
+def parts(x, y, kind=None):
+    """All numbers of the three parts."""
+    found = race._parts(x, y, kind, True, torch.Generator().manual_seed(0))
+    return torch.cat([t.ravel().double() for part in found for t in part])
+
+
+def test_strides_and_bytes_of_any_order():
+    x, y = (values.numpy() for values in samples())
+    for u, v in [(x[::-1].copy()[::-1], y), (np.asfortranarray(x), y.astype(">f8"))]:
+        assert torch.equal(parts(u, v), parts(x, y))
 
 
 def flats(n=300, generator=0):
@@ -137,8 +195,8 @@ def test_a_file_of_the_readers_own(tmp_path, monkeypatch):
         assert found.prediction_seconds.between(1e-7, 1).all()
         error = found.set_index("family").error
         assert error.max() < 0.5 and error["additive"] < 0.5 * error["linear"]
-    assert numbers.rmse.equals(numbers.error) and "accuracy" not in numbers
-    assert classes.accuracy.between(0.7, 1).all() and "rmse" not in classes
+    assert numbers.relative_rmse.equals(numbers.error) and "accuracy" not in numbers
+    assert classes.accuracy.between(0.7, 1).all() and "relative_rmse" not in classes
     again = fair_race(frame[["area", "town"]], frame.rent, contestants=("KAN",), **options)
     assert again.error[0] == numbers.set_index("family").error["KAN"]
 
@@ -153,6 +211,45 @@ def test_errors_of_classes_against_scikit_learn():
     assert found["accuracy"] == metrics.accuracy_score(y, outputs.argmax(1))
     constant = torch.tensor(shares).log()
     assert race._errors(lambda x: constant, (torch.zeros(50, 1), y))["error"] == pytest.approx(1)
+
+
+def test_a_column_of_y_beside_columns_of_any_name():
+    frame = flats().drop(columns="dear")
+    expected, inputs = parts(frame, "rent"), frame[["area", "town"]]
+    for name in "target", "y", ("y", 1):
+        named = inputs.rename(columns={"area": name})
+        for y in (frame.rent, frame.rent.rename(name), frame[["rent"]], [*frame.rent]):
+            assert torch.equal(parts(named, y), expected)
+    assert torch.equal(parts(pd.concat({"a": frame}, axis=1), ("a", "rent")), expected)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (flats().rent, "y is column 'rent' of x; expected x without it, or y='rent'"),
+        (flats().rent.sort_values(), "y has another index than x; expected the same rows"),
+        (flats()[["rent", "area"]], r"y has shape \(300, 2\); expected one for each of 300 rows"),
+        (["rent"], r"y has shape \(1,\); expected one for each of 300 rows"),
+        ([0.1] * 300, "column 'y' is .*0.1.* in all 300 rows"),
+    ],
+)
+def test_a_bad_column_of_y_is_named(y, message):
+    with pytest.raises(ValueError, match=message):
+        fair_race(flats(), y, kind="regression")
+
+
+def test_labels_beside_arrays_are_classes(monkeypatch):
+    monkeypatch.setattr(race, "CONTESTANTS", ("linear", "KAN"))
+    x, y = samples()
+    high = (y > y.median()).ravel()
+    labels = np.where(high, "high", "Low")
+    for same in (high, high.numpy(), labels, labels.tolist(), pd.Series(labels, dtype="category")):
+        assert torch.equal(parts(x, same), parts(x, high.long(), "classes"))
+    assert "accuracy" in fair_race(x, labels, steps=1, rates=0.1, seeds=1)
+    with pytest.raises(ValueError, match="contestants has 'polynomial'; expected some of"):
+        fair_race(x, labels, contestants=("linear", "polynomial"))
+    with pytest.raises(TypeError, match="y has dtype <U4; expected numbers"):
+        fair_race(x, labels, kind="regression")
 
 
 def test_arrays_of_classes_and_of_several_outputs():
