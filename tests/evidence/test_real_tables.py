@@ -5,10 +5,13 @@ import re
 import numpy as np
 import pandas
 import pytest
+import torch
 from scipy.stats import rankdata
 from sklearn.tree import DecisionTreeRegressor
 
 import evidence
+from evidence.runs import contest_run
+from evidence.tasks import real_tables
 from evidence.tasks.real_choices import CHOICES, LEFT_OUT, LICENCES
 from evidence.tasks.real_tables import count_columns, locked, parts, real_table, unlocked
 from evidence.tasks.tables import data_file
@@ -122,14 +125,7 @@ def test_no_stored_run_is_of_a_locked_table():
         assert not pattern.search(path.read_text()), path
 
 
-# A level called "other" and the column of rare levels get one name.
-CLASH = pytest.mark.xfail(raises=ValueError, reason="prepare knows no level called other")
-OTHER = {"happiness", "loans"}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=CLASH if n in OTHER else ()) for n in unlocked()]
-)
+@pytest.mark.parametrize("name", unlocked())
 def test_prepare_takes_them(name):
     one = real_table(name)
     train, _, test = parts(one, 0)
@@ -137,3 +133,30 @@ def test_prepare_takes_them(name):
     inputs, targets = prepared(one.frame.iloc[test])
     assert inputs.shape == (len(test), len(prepared.columns)) and inputs.isfinite().all()
     assert len(prepared.columns) >= 15 and len(targets) == len(test)
+
+
+@pytest.mark.parametrize("name", ["ames", "happiness"])
+def test_a_contest_gets_the_prepared_columns(name):
+    split = contest_run.make_split({"task": f"real:{name}", "dtype": "float64"}, 0)
+    one, inputs, outputs = real_table(name), *real_tables.ends(name)
+    (x, y), _, (far, _) = split.train, split.validation, split.test
+    prepared = prepare(one.frame.iloc[parts(one, 0)[0]], one.target, kind=one.kind)
+    wanted = prepared.inputs(one.frame.iloc[parts(one, 0)[2]])
+    assert x.shape[1] == far.shape[1] == inputs and (split.classes or 1) == outputs
+    known = [column in real_tables.columns(name) for column in prepared.columns]
+    at = [real_tables.columns(name).index(c) for c in np.array(prepared.columns)[known]]
+    assert torch.allclose(far[:, at], wanted[:, known].double()) and np.mean(known) > 0.9
+    rest = [i for i in range(inputs) if i not in at]
+    assert (far[:, rest] == -1).all() and len(y) == len(x)
+
+
+def test_calibration_of_known_probabilities():
+    y = torch.arange(1500) % 2
+    sure = torch.nn.functional.one_hot(y, 2) * 50.0
+    found = contest_run.calibration(lambda x: x, (sure, y))
+    assert found == pytest.approx({"brier": 0, "calibration": 0}, abs=1e-9)
+    guess = torch.tensor([0.8, 0.2]).log().expand(1500, 2)  # right in half of the cases
+    found = contest_run.calibration(lambda x: x, (guess, y))
+    assert found == pytest.approx(
+        {"brier": (2 * 0.04 + 2 * 0.64) / 2, "calibration": 0.3}, abs=0.04
+    )
