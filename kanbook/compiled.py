@@ -120,7 +120,8 @@ def _table(knots: Tensor, k: int) -> Tensor:
     the last interval that is not empty.
     """
     start, stop, end = knots[:, :1], knots[:, -1:], knots[:, -k - 1, None]
-    further = torch.nextafter(end, end + stop.abs() + 1)
+    rounding = torch.finfo(knots.dtype)
+    further = end + (0.75 * rounding.eps * end.abs() + rounding.tiny)  # ONNX has no nextafter
     far = torch.arange(1, k + 2, device=knots.device) * (stop - start)
     inner = torch.where(knots == end, further, knots)
     return _stored(torch.cat([start - far[:, :k].flip(-1), inner, stop + far], 1).T)

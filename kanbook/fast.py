@@ -126,7 +126,7 @@ def by_hand(
             return plain(x, coef, knots, k)
         if torch.compiler.is_compiling():
             return (compiled or plain)(x, coef, knots, k)
-        if _is_transformed(x, coef):
+        if _is_transformed(x, coef) or torch.jit.is_tracing():
             return plain(x, coef, knots, k)
         keep = torch.is_grad_enabled() and (x.requires_grad or coef.requires_grad)
         rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])

@@ -125,14 +125,14 @@ def lower_degrees(x: Tensor, knots: Tensor, degree: int) -> list[Tensor]:
     """What the recursion passes on its way: the basis functions of degree 0, 1, ..., ``degree``."""
     x = x.unsqueeze(-1)
     t = knots
-    inside = (t[..., :-1] <= x) & (x < t[..., 1:])
+    inside = ((t[..., :-1] <= x) & (x < t[..., 1:])).to(x.dtype)
     # The right end of the domain belongs to the last interval that is not empty.
     end = t[..., -degree - 1, None]
-    inside = torch.where(x == end, (t[..., :-1] < x) & (x <= t[..., 1:]), inside)
+    inside = torch.where(x == end, ((t[..., :-1] < x) & (x <= t[..., 1:])).to(x.dtype), inside)
     # Beyond the outermost knots all is zero already; without the clamp, inf * 0 would give NaN.
     x = torch.where(x < t[..., :1], t[..., :1], torch.where(x > t[..., -1:], t[..., -1:], x))
     # 0 * x: lets NaN through, ties degree 0 to the graph of x
-    bases = [inside.to(x.dtype) + 0 * x]
+    bases = [inside + 0 * x]
     for p in range(1, degree + 1):
         inverse = _inverse(t[..., p:] - t[..., :-p])
         rising = (x - t[..., : -p - 1]) * inverse[..., :-1]

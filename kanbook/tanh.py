@@ -96,6 +96,7 @@ class TanhLayer(nn.Module):
         elif (
             products
             and not torch.compiler.is_compiling()
+            and not torch.jit.is_tracing()
             and x.device.type == "cpu"
             and self.out_features > 1  # products with vectors: slower
             and x.numel() * self.out_features >= FEW

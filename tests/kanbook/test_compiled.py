@@ -100,6 +100,18 @@ def test_second_derivatives_are_refused_and_exported_programs_are_the_same():
     torch.testing.assert_close(program.module()(x), layer(x))
 
 
+@pytest.mark.parametrize("grid_size", [5, 40])
+def test_exported_programs_have_other_rows_and_nothing_that_onnx_lacks(grid_size, monkeypatch):
+    monkeypatch.setattr(compiled, "_one_thread", lambda: True)
+    model = KAN([3, 2], grid_size=grid_size, generator=0)
+    x = 2.4 * torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) - 1.2
+    rows = ({0: torch.export.Dim("rows")},)
+    program = torch.export.export(model, (x[:3],), dynamic_shapes=rows).run_decompositions()
+    assert not any("nextafter" in str(node.target) for node in program.graph.nodes)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(x), model(x))
+
+
 @needs("g++", "Python.h")
 @pytest.mark.parametrize("grid_size", [5, 40])
 def test_machine_code_is_as_accurate_as_its_numbers(grid_size):

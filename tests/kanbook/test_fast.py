@@ -8,7 +8,7 @@ import torch
 from helpers import assert_compiles, assert_transforms, generator, kept_bytes
 from scipy.interpolate import BSpline
 
-from kanbook import KAN, KANLayer, splines
+from kanbook import KAN, KANLayer, TanhKAN, splines, update_grid
 from kanbook import fast as module
 from kanbook.fast import sum_splines
 from kanbook.spline_mlp import SplineMLP, apply_splines
@@ -320,3 +320,15 @@ def test_gradient_of_a_second_derivative_reaches_the_parameters(name):
         values.append(loss().item())
     slope = (values[0] - values[1]) / (2 * step)
     assert slope == pytest.approx(gradient[0, -1, 3].item(), rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+def test_a_traced_model_is_right_for_other_rows():
+    """As torch.onnx.export without dynamo has it: what is no operation on x is a constant."""
+    models = [KAN([3, 2], grid_size=size, generator=0) for size in (5, 40)]
+    models += [copy.deepcopy(models[0]), SplineMLP([3, 4, 2], generator=0), TanhKAN([3, 500, 2])]
+    update_grid(models[2], torch.randn(50, 3, generator=_generator()))
+    x = torch.randn(4000, 3, generator=_generator())
+    for model in models:
+        traced = torch.jit.trace(model, (x[:50] / 3,))
+        torch.testing.assert_close(traced(x), model(x), rtol=1e-4, atol=1e-5)
