@@ -121,11 +121,29 @@ $steps    return $y;
 """,
 }
 
+# Words of C and JavaScript, and functions of math.h: none of them can be the name of a function.
+TAKEN = """
+    auto break case char const continue default do double else enum extern float for goto if inline
+    int long main register restrict return short signed sizeof static struct switch typedef union
+    unsigned void volatile while
+    arguments await catch class debugger delete eval export extends false finally function
+    implements import in instanceof interface let new null package private protected public super
+    this throw true try typeof var with yield Math RangeError
+    acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs
+    fdim floor fma fmax fmin fmod frexp hypot ilogb isfinite isinf isnan ldexp lgamma llrint llround
+    log log10 log1p log2 logb lrint lround modf nan nearbyint nextafter pow remainder remquo rint
+    round scalbln scalbn signbit sin sinh sqrt tan tanh tgamma trunc gamma j0 j1 jn y0 y1 yn
+""".split()  # noqa: SIM905
+
 
 def write(data: Mapping[str, Any], name: str, words: Mapping[str, str]) -> str:
     """The program of a network that :func:`kanbook.export.to_dict` described."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-        raise ValueError(f"name={name!r}; expected a name in C, such as 'kan'")
+    usable = isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII)
+    if not usable or {name, re.sub("[fl]$", "", name)} & {*TAKEN}:  # expf and expl, too
+        raise ValueError(
+            f"name={name!r}; expected a name in C, such as 'kan', that is no word of C or "
+            "JavaScript and no function of math.h"
+        )
     if data["layers"][0]["kind"] == "activation":
         raise ValueError("model starts with an Activation; expected a layer before it")
     program = Program(name, words)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from . import _programs
 from ._checks import check_finite, check_knots
+from .functions import Formula, FormulaLayer
 from .layers import KANLayer
 from .networks import KAN, MLP, Activation, Mixture, Network, TanhKAN
 from .tanh import TanhLayer
@@ -65,49 +66,56 @@ def to_dict(model: nn.Module) -> dict[str, Any]:
     - ``"activation"``: only ``function``, a name.
 
     Args:
-        model: a KAN, MLP, TanhKAN or Mixture, what :func:`kanbook.formulas.prune` made of a KAN,
-            their layers in an ``nn.Sequential``, or a single layer.
+        model: a KAN, MLP, TanhKAN or Mixture, what :func:`kanbook.formulas.prune` made of a KAN, a
+            single layer, or these with ``nn.SiLU``, ``nn.Tanh``, ``nn.ReLU`` and ``nn.Sigmoid`` in
+            an ``nn.Sequential``.
 
     Raises:
         TypeError: the model is of another kind, or holds one.
         ValueError: a function has no known name, or a number is not finite.
 
     Example:
-        >>> data = to_dict(KAN([2, 5, 1], grid_size=3))
-        >>> data["layers"][0]["kind"], len(data["layers"][0]["coef"][0][0])
-        ('kan', 6)
+        >>> data = to_dict(nn.Sequential(nn.Linear(4, 2), nn.Tanh(), KANLayer(2, 1, grid_size=3)))
+        >>> [layer["kind"] for layer in data["layers"]], len(data["layers"][2]["coef"][0][0])
+        (['linear', 'activation', 'kan'], 6)
     """
-    parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
-    name = type(model).__name__
-    if type(model) in NETWORKS.values() and parameters:
-        layers = [_describe(f"model[{i}]", layer) for i, layer in enumerate(model)]
-    else:
-        layers = [_describe("model", model)]
-    dtype = str(parameters[0].dtype).removeprefix("torch.") if parameters else "float32"
-    head = {"format": "kanbook", "version": 1, "network": name, "dtype": dtype}
-    return head | {"layers": layers}
+    layers = _describe("model", model)
+    kind = type(model) if type(model) in NETWORKS.values() else LAYERS[layers[0]["kind"]]
+    dtypes = [str(p.dtype).removeprefix("torch.") for p in model.parameters()]
+    head = {"format": "kanbook", "version": 1, "network": kind.__name__}
+    return head | {"dtype": dtypes[0] if dtypes else "float32", "layers": layers}
 
 
-def _describe(place: str, layer: nn.Module) -> dict[str, Any]:
-    kinds = {type_: kind for kind, type_ in LAYERS.items()}
-    if type(layer) not in kinds:
+def _describe(place: str, module: nn.Module) -> list[dict[str, Any]]:
+    if type(module) in NETWORKS.values() and len(module):
+        parts = [_describe(f"{place}[{i}]", inner) for i, inner in enumerate(module)]
+        return [layer for part in parts for layer in part]
+    if isinstance(module, (Formula, FormulaLayer)):
         raise TypeError(
-            f"{place} is a {type(layer).__name__}; expected a KAN, MLP, TanhKAN or Mixture, or a "
-            "KANLayer, TanhLayer, nn.Linear or Activation in one"
+            f"{place} is a {type(module).__name__}, which SymPy writes as a program: "
+            "sympy.ccode(formula.expression()), or sympy.jscode"
         )
-    kind = kinds[type(layer)]
+    if any(type(module) in alike for alike in FUNCTIONS.values()):
+        module = Activation(module)
+    kinds = {type_: kind for kind, type_ in LAYERS.items()}
+    if type(module) not in kinds:
+        raise TypeError(
+            f"{place} is a {type(module).__name__}; expected a KAN, MLP, TanhKAN or Mixture, or a "
+            "KANLayer, TanhLayer, nn.Linear, Activation, nn.SiLU, nn.Tanh, nn.ReLU or nn.Sigmoid"
+        )
+    kind = kinds[type(module)]
     if kind == "activation":
-        return {"kind": kind, "function": _name_of(f"{place}.function", layer.function)}
+        return [{"kind": kind, "function": _name_of(f"{place}.function", module.function)}]
     names = ["in_features", "out_features", *SETTINGS[kind]]
-    data = {"kind": kind} | {name: getattr(layer, name) for name in names}
+    data = {"kind": kind} | {name: getattr(module, name) for name in names}
     if kind == "kan":
-        data["base"] = None if layer.base is None else _name_of(f"{place}.base", layer.base)
+        data["base"] = None if module.base is None else _name_of(f"{place}.base", module.base)
     for name in ARRAYS[kind]:
-        data[name] = values = getattr(layer, name)
+        data[name] = values = getattr(module, name)
         if values is not None:
             check_finite(f"{place}.{name}", values)
             data[name] = values.tolist()
-    return data
+    return [data]
 
 
 def _name_of(place: str, function: object) -> str:
