@@ -28,7 +28,8 @@ In the book: chapter 13.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from contextlib import nullcontext
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -110,14 +111,14 @@ def by_hand(
         def backward(ctx, g):
             x, coef, knots, *kept = ctx.saved_tensors
             needed = ctx.needs_input_grad[:2]
-            if autocasts(g):  # a backward pass inside the context; there, too, in full precision
-                with torch.autocast(g.device.type, enabled=False):
+            # A backward pass inside autocast's context is in full precision, too.
+            whole = torch.autocast(g.device.type, enabled=False) if autocasts(g) else nullcontext()
+            with whole:
+                if torch.is_grad_enabled():
+                    both = partial(plain, knots=knots, k=ctx.degree)
+                    grads = torch.func.vjp(both, x, coef)[1](g)
+                else:
                     grads = backward(g, needed, x, coef, ctx.degree, *kept)
-            elif not torch.is_grad_enabled():
-                grads = backward(g, needed, x, coef, ctx.degree, *kept)
-            else:
-                _, pull = torch.func.vjp(lambda x, coef: plain(x, coef, knots, ctx.degree), x, coef)
-                grads = pull(g)
             pairs = zip(grads, needed, strict=True)
             return *(grad if need else None for grad, need in pairs), None, None, None
 

@@ -187,6 +187,18 @@ def test_autocast_leaves_splines_in_their_own_precision():
         SplineMLP([2, 3, 1])(x).sum().backward()
 
 
+def test_second_derivatives_are_the_same_inside_autocast():
+    model, x = KAN([2, 3, 1], generator=0), torch.rand(50, 2, generator=generator())
+
+    def results(autocast):
+        z = x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            (slope,) = torch.autograd.grad(model(z).sum(), z, create_graph=True)
+        return slope, *torch.autograd.grad(slope.square().sum(), [z, *model.parameters()])
+
+    torch.testing.assert_close(results(True), results(False))
+
+
 @pytest.mark.parametrize("even", [True, False], ids=["even", "uneven"])
 @pytest.mark.parametrize("degree", [2, 3])
 @pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[-1]], ids=["minimal", "all"])
