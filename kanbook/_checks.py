@@ -22,7 +22,7 @@ def check_name(argument: str, value: str, known: Iterable[str]) -> None:
 def check_integer(name: str, value: int, minimum: int, maximum: int | None = None) -> None:
     wanted = f">= {minimum}" if maximum is None else f"from {minimum} to {maximum}"
     expected = f"an integer {wanted}"
-    if not isinstance(value, Integral):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name}={value!r}; expected {expected}")
     if value < minimum or (maximum is not None and value > maximum):
         raise ValueError(f"{name}={value!r}; expected {expected}")

@@ -111,6 +111,10 @@ class GradientStepper(Stepper):
 
     @property
     def advice(self) -> str:
+        if any(parameter.dtype == torch.float16 for parameter in trainable(self.model)):
+            return (
+                "torch.float16 is too narrow (Adam's eps is 0 in it): train in float32 or bfloat16"
+            )
         return f"try a learning rate below lr={self.rates[0]}"
 
     def evaluate(self, batch: Tensor | slice) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ from .optimizers import Diverged, GradientStepper, LeastSquaresStepper, one_numb
 __all__ = ["History", "fit"]
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """What happened during :func:`fit`, in lists with one entry per step.
 
@@ -51,6 +51,11 @@ class History:
     def __post_init__(self) -> None:
         self._start = time.perf_counter()
 
+    def __repr__(self) -> str:
+        losses = f"loss {self.loss[0]:.3g} to {self.loss[-1]:.3g}, " if self.loss else ""
+        diverged = "diverged, " if self.diverged else ""
+        return f"History({len(self.loss)} steps, {losses}{diverged}{self.seconds:.3g} seconds)"
+
     def record(self, loss: float) -> None:
         """Add the loss of a step, which has just been evaluated."""
         self.loss.append(loss)
@@ -61,7 +66,20 @@ class History:
         return time.perf_counter() - self._start
 
 
-@torch.enable_grad()
+@contextmanager
+def _with_gradients():
+    """And without torch.autocast's cache, which would keep weights as they were when first cast."""
+    cached = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        torch.set_autocast_cache_enabled(cached)
+        torch.clear_autocast_cache()
+
+
+@_with_gradients()
 def fit(
     model: nn.Module,
     inputs: Tensor,
@@ -122,7 +140,9 @@ def fit(
         The :class:`History`. Training stops with a ``RuntimeWarning`` and ``diverged`` set if the
         loss at the start of a step is not finite, or if an update makes a parameter infinite or
         NaN; that update is taken back. Another ``RuntimeWarning`` says, at the start or the end,
-        if most inputs of a spline layer lie beyond its outermost knots, where splines are zero.
+        if most inputs of a spline layer lie beyond its outermost knots, where splines are zero; and
+        one at the start, if targets have a mean beyond 10 standard deviations, or one of these not
+        from 0.01 to 100, and the model is no better than their mean (not with a ``loss``).
 
     Raises:
         TypeError, ValueError: an argument is of the wrong type or out of range; samples do not fit
@@ -145,6 +165,8 @@ def fit(
     history = History()
     extend_grid_at = {} if extend_grid_at is None else extend_grid_at
     functions = {"loss": loss, "penalty": penalty, "schedule": schedule, "callback": callback}
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}; expected an nn.Module")
     if not trainable(model):
         raise ValueError("model has no parameter that requires a gradient; expected at least one")
     _check_numbers(steps, lr, batch_size, functions)
@@ -160,11 +182,13 @@ def fit(
         stepper = LeastSquaresStepper(model, *samples, largest, loss=loss, **unused)
     else:
         stepper = GradientStepper(model, *samples, objective, penalty, optimizer, lr)
-    calls = _try_out(model, inputs, targets, objective, penalty, validation)
+    output, calls = _try_out(model, inputs, targets, objective, penalty, validation)
     if update_grid_at:
         grids.check_calls(model, calls)
     watch = validation and Validation(model, validation, objective, patience, history)
     batches = _batches(len(inputs), batch_size, as_generator(generator))
+    if loss is None:
+        _warn_of_raw(targets.float(), output.float())
     problem = None
 
     with _off_grid_warnings(model, inputs, calls, history, at_start=1 not in update_grid_at):
@@ -192,7 +216,7 @@ def fit(
         if not math.isfinite(history.loss[0]):
             advice = "nothing was trained yet, so look at the model and the scale of the data"
         message = f"{problem}, training stopped; {advice}"
-        warnings.warn(message, RuntimeWarning, stacklevel=3)  # the caller of enable_grad's
+        warnings.warn(message, RuntimeWarning, stacklevel=3)  # the caller
     return history
 
 
@@ -271,7 +295,7 @@ def _off_grid_warnings(model, inputs, calls, history, at_start):
 
 
 def _warn(described, advice):
-    # Past contextlib and fit with its decorator, to the caller.
+    # Past contextlib, twice, and fit, to the caller.
     warnings.warn(f"{'; '.join(described)}; {advice}", RuntimeWarning, stacklevel=6)
 
 
@@ -288,6 +312,20 @@ def _off_grid(model, calls):
                 "splines are zero and learn nothing"
             )
     return described
+
+
+def _warn_of_raw(targets, output):
+    """Targets on a scale on which no step of usual length is right, unless the model is there."""
+    mean, spread = targets.mean(0), targets.std(0, correction=0)
+    raw = (mean.abs() > 10 * spread) | (spread < 0.01) | (spread > 100)
+    far = (targets - output).square().mean(0) > spread.square()
+    for column in (raw & far & (targets.amax(0) > targets.amin(0))).nonzero()[:1, 0]:
+        message = (
+            f"targets[:, {column}] has mean {mean[column]:.3g} and standard deviation "
+            f"{spread[column]:.3g}; subtract the one and divide by the other, as outputs start "
+            "with numbers near 1, and undo it in predictions"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=4)  # the caller of fit
 
 
 def _factors(schedule, steps):
@@ -342,11 +380,11 @@ def _check_changes(model, steps, update_grid_at, extend_grid_at, restart_at):
 
 
 def _try_out(model, inputs, targets, objective, penalty, validation):
-    """Refuse now what would fail later; return what reached the spline layers."""
+    """Refuse now what would fail later; return the output, and what reached the spline layers."""
     output, calls = run_and_record(model, inputs)
     one_number("loss", objective(output, targets))
     if validation is not None:
         one_number("loss", objective(run_and_record(model, validation[0])[0], validation[1]))
     if penalty is not None:
         one_number("penalty", penalty(model))
-    return calls
+    return output, calls

@@ -290,6 +290,7 @@ def assert_refused(call, model, error, message):
     "call, error, message",
     [
         (lambda m: update_grid(m, GOOD, grid_eps=1.5), ValueError, "grid_eps=1.5.*0 to 1"),
+        (lambda m: update_grid(m, GOOD, grid_eps="a"), TypeError, "grid_eps='a'.*0 to 1"),
         (lambda m: update_grid(m, GOOD[:1]), ValueError, r"x has shape \(1, 2\).*two samples"),
         (lambda m: update_grid(m, GOOD / 0), ValueError, "x is .*inf at index"),
         (lambda m: update_grid(m, GOOD * 0 + 0.5), ValueError, "two samples that differ"),

@@ -175,6 +175,7 @@ def test_networks_name_bad_x(make, x, error, message):
         ([3], ValueError, r"widths=\[3\].*two or more"),
         ([3, 0], ValueError, r"widths\[1\]=0"),
         ("31", ValueError, r"widths='31'"),
+        ([True, 2], TypeError, r"widths\[0\]=True; expected an integer"),
     ],
 )
 def test_bad_widths_are_named(make, widths, error, message):

@@ -386,6 +386,18 @@ def test_inputs_beyond_the_knots_are_announced():
     fit(kan(), x + 50, y, steps=2, update_grid_at=[1])  # where the knots follow at once
 
 
+@pytest.mark.parametrize("mean, spread", [(3300, 2900), (40, 1), (0, 1e-3)])
+def test_raw_targets_are_announced_once(mean, spread):
+    x, y = problem()
+    z = mean + spread * (y - y.mean()) / y.std(correction=0)
+    with pytest.warns(RuntimeWarning, match=r"^targets\[:, 1\] has mean .*; subtract") as caught:
+        fit(kan((1, 2)), x, torch.cat([y, z], 1), steps=2)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    fit(kan(), x, z, steps=0, loss=mean_square)  # silence for other losses,
+    fit(kan(), x, torch.full_like(z, 1e3), steps=0)  # nothing to divide by,
+    fit(line(499.0), x.double(), 500 * x.double(), steps=0)  # a model that is near
+
+
 def test_a_layer_that_died_in_training_is_announced():
     x, y = problem()
     model = kan(bias=True)
@@ -409,7 +421,10 @@ def test_history_adds_up(optimizer):
     assert history.evaluations_at[0] == 1 and np.all(np.diff(history.evaluations_at) >= 1)
     assert history.evaluations_at[-1] <= history.evaluations
     assert history.validation_loss[0] == mean_square(kan()(x[:3]), y[:3]).item() != history.loss[0]
+    ends = f"5 steps, loss {history.loss[0]:.3g} to {history.loss[-1]:.3g}"
+    assert repr(history) == f"History({ends}, {history.seconds:.3g} seconds)"
     nothing = fit(kan(), x, y, optimizer=optimizer, steps=0)
+    assert repr(nothing).startswith("History(0 steps, 0.")
     assert nothing == History(seconds=pytest.approx(0, abs=1))
 
 
@@ -459,6 +474,28 @@ def test_a_loss_that_overflows_at_once_is_not_blamed_on_the_learning_rate(optimi
     assert_same(model, kan())
 
 
+def test_half_precision_is_blamed_and_not_the_learning_rate():
+    x, y = problem(dtype=torch.float16)
+    with pytest.warns(RuntimeWarning, match="taken back.*float16 is too narrow.*bfloat16$"):
+        fit(MLP([1, 3, 1], generator=0, dtype=torch.float16), x, y)
+
+
+def test_inside_autocast_every_step_casts_the_weights_anew():
+    x, y = problem()
+    model, other = (MLP([1, 4, 1], generator=0) for _ in range(2))
+    adam, losses = torch.optim.Adam(other.parameters(), lr=0.01), []
+    for _ in range(9):
+        with torch.autocast("cpu", torch.bfloat16):
+            losses += by_hand(other, x, y, adam, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(x)
+        assert fit(model, x, y, steps=9, validation=(x, y)).loss == losses
+        assert torch.is_autocast_cache_enabled()
+        inside = model(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(x).equal(inside)
+
+
 @each_optimizer
 def test_an_update_to_nan_is_taken_back(optimizer):
     # Finite where it starts; its gradient is not.
@@ -483,9 +520,12 @@ SHAPES = r"targets of shape \(40, 2\).*output of shape \(40, 1\)"
     [
         ({"optimizer": "adamw"}, ValueError, r"optimizer='adamw'.*'adam', 'sgd', 'lbfgs', 'lm'"),
         ({"steps": -1}, ValueError, r"steps=-1"),
+        ({"steps": True}, TypeError, r"steps=True; expected an integer"),
         ({"lr": 0}, ValueError, r"lr=0; expected a finite number > 0"),
         ({"batch_size": 0}, ValueError, r"batch_size=0"),
         ({"schedule": "cosine"}, TypeError, r"schedule='cosine'; expected a function"),
+        ({"schedule": lambda t: None}, TypeError, r"schedule\(0\)=None; expected .* number"),
+        ({"callback": 3}, TypeError, r"callback=3; expected a function"),
         ({"schedule": lambda t: 1 - 2 * t}, ValueError, r"schedule\(0.501\)=-0.00"),
         ({"loss": "mse"}, TypeError, r"loss='mse'"),
         ({"loss": lambda y, t: y - t}, TypeError, r"loss returned \(40, 1\); .*one number"),
@@ -511,6 +551,7 @@ SHAPES = r"targets of shape \(40, 2\).*output of shape \(40, 1\)"
         ({"extend_grid_at": {2: 4}}, ValueError, r"extend_grid_at\[2\]=4; expected .* >= 5"),
         ({"extend_grid_at": {2: 7, 1: 9}}, ValueError, r"extend_grid_at\[2\]=7; expected .* >= 9"),
         ({"update_grid_at": [9], "model": line()}, ValueError, r"without spline layers"),
+        ({"model": X}, TypeError, r"model is a Tensor; expected an nn.Module"),
         ({"model": nn.Tanh()}, ValueError, r"model has no parameter that requires a gradient"),
         ({"model": BUFFERS}, ValueError, r"targets of shape \(40, 1\)"),
     ],
