@@ -28,8 +28,8 @@ def check_integer(name: str, value: int, minimum: int, maximum: int | None = Non
         raise ValueError(f"{name}={value!r}; expected {expected}")
 
 
-def check_degree(degree: int) -> None:
-    check_integer("degree", degree, 0, MAX_DEGREE)
+def check_degree(degree: int, name: str = "degree") -> None:
+    check_integer(name, degree, 0, MAX_DEGREE)
 
 
 def check_number(
@@ -72,6 +72,7 @@ def check_tensor(name: str, value: Tensor) -> None:
 
 
 def check_finite(name: str, values: Tensor) -> None:
+    check_tensor(name, values)
     wrong = ~torch.isfinite(values)
     if wrong.any():
         raise ValueError(
@@ -160,14 +161,13 @@ def as_generator(
     check_integer("generator", generator, 0, 2**63 - 1)
     device = torch.device(device or torch.get_default_device())
     device = "cpu" if device.type == "meta" else device  # where numbers are not even made
-    return torch.Generator(device).manual_seed(generator)
+    return torch.Generator(device).manual_seed(int(generator))
 
 
 def check_samples(
     inputs_name: str, inputs: Tensor, targets_name: str, targets: Tensor, *, any_targets: bool
 ) -> None:
     """Targets of any kind, one for each input, are for losses of the caller's own."""
-    check_tensor(inputs_name, inputs)
     check_finite(inputs_name, inputs)
     if not any_targets:
         check_like(targets_name, targets, inputs_name, inputs)
