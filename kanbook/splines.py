@@ -35,6 +35,7 @@ from ._checks import (
     check_degree,
     check_domain,
     check_dtype,
+    check_features,
     check_finite,
     check_integer,
     check_knots,
@@ -163,6 +164,8 @@ def evaluate(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
     check_knots(knots, degree)
     check_coef(coef, knots, degree)
     check_points(x, knots)
+    if coef.ndim == 3:
+        check_features(x, len(coef), "coef", coef)
     bases = cox_de_boor(x, knots, degree)
     if coef.ndim == 1:
         return bases @ coef
@@ -228,7 +231,8 @@ def fit(x: Tensor, y: Tensor, knots: Tensor, degree: int, ridge: float = 0.0) ->
     check_points(x, knots)
     check_like("y", y, "x", x)
     single = x.ndim == 1 and knots.ndim == 1
-    if len(x) == 0 or (x.shape != y.shape if single else (x.ndim, x.shape) != (2, y.shape[:-1])):
+    fits = x.shape == y.shape if single else (x.ndim, x.shape) == (2, y.shape[:-1])
+    if not fits or len(x) == 0:
         raise ValueError(
             f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; expected (N,) and (N,) for one "
             "spline, or (N, I) and (N, I, O) for a layer, with N >= 1"
@@ -292,9 +296,15 @@ def refine(
     """
     check_knots(knots, degree)
     new_degree = degree if new_degree is None else new_degree
+    check_degree(new_degree, "new_degree")
     check_knots(new_knots, new_degree, name="new_knots")
     check_coef(coef, knots, degree)
     check_like("new_knots", new_knots, "knots", knots)
+    if new_knots.shape[:-1] != knots.shape[:-1]:
+        raise ValueError(
+            f"new_knots has shape {tuple(new_knots.shape)}; expected a vector for each of knots, "
+            f"which has shape {tuple(knots.shape)}"
+        )
     if knots.ndim == 2 and len(knots) > 1 and all((t == t[0]).all() for t in (knots, new_knots)):
         edges = coef.reshape(1, -1, coef.shape[-1])  # one decomposition serves all inputs
         edges = refine(edges, knots[:1], new_knots[:1], degree, new_degree=new_degree)
