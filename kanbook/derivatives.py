@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
 from . import splines
-from ._checks import check_features, check_integer
+from ._checks import check_features, check_integer, check_like, check_tensor
 from .layers import KANLayer
 from .networks import in_a_row
 
@@ -57,6 +58,10 @@ def along(model: nn.Module, x: Tensor, direction: int | Tensor, order: int) -> T
     In the book: chapter 17.
     """
     check_integer("order", order, 0)
+    check_tensor("x", x)
+    if x.ndim != 2:
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, I)")
+    x = x.contiguous()  # what is repeated in memory has no derivative in forward mode
     modules = in_a_row(model)
     for module in modules:
         if not isinstance(module, KANLayer | nn.Linear) and [*module.parameters()]:
@@ -64,13 +69,20 @@ def along(model: nn.Module, x: Tensor, direction: int | Tensor, order: int) -> T
                 f"model has a {type(module).__name__}; expected KANLayer, nn.Linear and functions "
                 "without parameters, in a row"
             )
-    if isinstance(direction, int):
+    if isinstance(direction, Integral):
         check_integer("direction", direction, 0, x.shape[1] - 1)
         direction = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)[direction]
-    check_features(x, direction.shape[-1], "direction", direction)
+    check_like("direction", direction, "x", x)
+    if direction.ndim not in (1, 2) or direction.shape[-1] != x.shape[1]:
+        raise ValueError(
+            f"direction has shape {tuple(direction.shape)} and x {tuple(x.shape)}; expected (I,) "
+            "or (D, I), and (N, I)"
+        )
     shape = *direction.shape[:-1], *x.shape
     z = [x, direction.unsqueeze(-2).expand(shape)][: order + 1]  # z_0 is the same for all
     for module in modules:
+        if isinstance(module, KANLayer | nn.Linear):
+            check_features(z[0], module.in_features, "the layer", next(module.parameters()))
         if isinstance(module, KANLayer):
             z = _through_splines(module, z, order)
         elif isinstance(module, nn.Linear):
@@ -126,7 +138,6 @@ def _slopes(f: Callable[[Tensor], Tensor], x: Tensor, order: int) -> list[Tensor
 def _through_splines(layer: KANLayer, z: Series, order: int) -> Series:
     """What the edges of a layer make of a series, summed over the inputs."""
     x, knots, coef = z[0], layer.knots, layer.weighted_coef()
-    check_features(x, layer.in_features, "the layer", knots)
     bases = splines.lower_degrees(x, knots, layer.degree)
     zeroth = {0: torch.ones_like(x)}
     terms = []
