@@ -9,7 +9,7 @@ from matplotlib.patches import Ellipse, Rectangle
 from torch import Tensor, nn
 
 from . import splines
-from ._checks import check_coef, check_knots, check_tensor
+from ._checks import check_coef, check_finite, check_knots
 from ._figures import show_as_svg
 from .layers import KANLayer, run_and_record
 from .networks import Activation
@@ -110,21 +110,21 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
         ax: where to draw; a new figure if not given.
 
     Raises:
-        TypeError, ValueError: ``model`` holds no KAN layer or a layer too large to draw.
+        TypeError, ValueError: ``model`` holds no KAN layer, a layer too large to draw or a curve
+            that is not finite; ``inputs`` do not fit.
 
     In the book: chapter 3.
     """
-    layers = _recorded_inputs(model, inputs)
-    most = max(len(_present_edges(layer)) for layer, _ in layers)
+    layers = _recorded_curves(model, inputs)
+    most = max(len(_present_edges(layer)) for layer, *_ in layers)
     if most > 60:
         raise ValueError(f"model has a layer of {most} edges; expected at most 60 to draw them")
-    widths = [layers[0][0].in_features, *(layer.out_features for layer, _ in layers)]
+    widths = [layers[0][0].in_features, *(layer.out_features for layer, *_ in layers)]
     ax = plt.figure(figsize=(6.4, 1.9 * len(layers) + 0.8)).gca() if ax is None else ax
     aspect = _aspect(ax, len(widths))
     # Width of a box on an axis from 0 to 1; its height leaves space for the nodes.
     size = min(0.9 / most, 0.13, 0.45 / aspect)
-    for level, (layer, x) in enumerate(layers):
-        points, curves = _edge_curves(layer, x)
+    for level, (layer, points, curves) in enumerate(layers):
         spread = curves.std(0)
         strength = (spread / spread.max().clamp_min(1e-12)).clamp(0.15, 1)
         below, above = _places(widths[level]), _places(widths[level + 1])
@@ -164,7 +164,7 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
     ax = plt.figure(figsize=(6.4, 1.9 * len(linears) + 0.8)).gca() if ax is None else ax
     aspect = _aspect(ax, len(widths))
     for level, linear in enumerate(linears):
-        weight = linear.weight.detach()
+        weight = splines.to_float64(linear.weight.detach())
         largest = weight.abs().max().clamp_min(1e-12)
         for o, top in enumerate(_places(widths[level + 1])):
             for i, bottom in enumerate(_places(widths[level])):
@@ -182,22 +182,25 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _recorded_inputs(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, Tensor]]:
-    """Every KAN layer of the model with the values that reach it, in the order of use."""
-    check_tensor("inputs", inputs)
-    calls = run_and_record(model, inputs)[1]
-    recorded = [(layer, x) for layer, x in calls if isinstance(layer, KANLayer)]
+def _recorded_curves(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, Tensor, Tensor]]:
+    """Every KAN layer of the model, in the order of use, with its curves over the values that
+    reach it: points of shape (200, I), and every edge's values there, (200, I, O).
+    """
+    check_finite("inputs", inputs)
+    if inputs.ndim != 2 or inputs.numel() == 0:
+        raise ValueError(f"inputs has shape {tuple(inputs.shape)}; expected (N, I) with N >= 1")
+    recorded = []
+    for layer, x in run_and_record(model, inputs)[1]:
+        if isinstance(layer, KANLayer):
+            low, high, share = x.amin(0), x.amax(0), torch.linspace(0, 1, 200).to(x).unsqueeze(1)
+            points = low + (high - low) * share
+            with torch.no_grad():
+                curves = layer.edges(points)
+            check_finite(f"layer {len(recorded)} of model", curves)
+            recorded.append((layer, splines.to_float64(points), splines.to_float64(curves)))
     if not recorded:
         raise ValueError(f"model is a {type(model).__name__} without KAN layers; expected one")
     return recorded
-
-
-def _edge_curves(layer: KANLayer, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Points over the range of x, shape (200, I), and every edge's values there, (200, I, O)."""
-    low, high = x.min(0).values, x.max(0).values
-    points = low + (high - low) * torch.linspace(0, 1, 200, dtype=x.dtype, device=x.device)[:, None]
-    with torch.no_grad():
-        return points, layer.edges(points)
 
 
 def _present_edges(layer: KANLayer) -> list[list[int]]:
@@ -247,4 +250,4 @@ def _little_curve(ax: Axes, x: Tensor, y: Tensor, center, size, role: str = "KAN
 
 
 def _numpy(*tensors: Tensor):
-    return [tensor.detach().cpu().numpy() for tensor in tensors]
+    return [splines.to_float64(tensor.detach()).cpu().numpy() for tensor in tensors]

@@ -64,6 +64,17 @@ def test_mlp_drawing_shows_size_and_sign_of_weights():
     plots.draw_mlp(MLP([1, 2, 1], torch.nn.PReLU(dtype=torch.float64), dtype=torch.float64))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_drawings_of_low_precision(dtype):
+    """In float16 the smallest spread, 1e-12, was 0, and NumPy has no bfloat16."""
+    x, flat = torch.linspace(-1, 1, 50, dtype=dtype).unsqueeze(-1), kan([1, 2], dtype=dtype)
+    torch.nn.init.zeros_(flat[0].coef)
+    knots = splines.uniform_knots(4, 2, dtype=dtype)
+    drawn = plots.draw_kan(flat, x), plots.draw_mlp(MLP([1, 1], dtype=dtype))
+    for ax in (*drawn, plots.plot_basis(knots, 2)):
+        assert all(np.isfinite(line.get_xydata().astype(float)).all() for line in ax.lines)
+
+
 X = torch.zeros(2, 1)
 KNOTS = splines.uniform_knots(4, 2)
 
@@ -72,6 +83,11 @@ KNOTS = splines.uniform_knots(4, 2)
     "call, message",
     [
         (lambda: plots.draw_kan(MLP([1, 1]), X), "MLP without KAN layers"),
+        (lambda: plots.draw_kan(kan([1, 1]), X[:0]), r"inputs has shape \(0, 1\); expected"),
+        (
+            lambda: plots.draw_kan(kan([1, 1, 1], base=torch.log), X),
+            "layer 0 of model is -?(nan|inf)",
+        ),
         (lambda: plots.draw_kan(kan([9, 9]), torch.zeros(2, 9)), "81 edges.*60"),
         (lambda: plots.draw_mlp(kan([1, 1])), "KAN without linear layers"),
         (lambda: plots.plot_basis(KNOTS.repeat(2, 1), 2), r"knots has shape \(2, 9\)"),
