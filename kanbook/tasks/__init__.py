@@ -10,7 +10,14 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
-from .._checks import as_generator, check_dtype, check_integer, check_name, check_number
+from .._checks import (
+    as_generator,
+    check_dtype,
+    check_integer,
+    check_name,
+    check_number,
+    check_tensor,
+)
 
 __all__ = [
     "FORMULAS",
@@ -39,6 +46,7 @@ ZIGZAG_Y = (0.1, 0.85, -0.6, 0.45, -0.75, 0.9, -0.2, 0.55, -0.5)
 
 def zigzag(x: Tensor) -> Tensor:
     """Straight pieces with sharp turns at uneven places: continuous, but not smooth."""
+    check_tensor("x", x)
     corners, values = (
         torch.tensor(v, dtype=x.dtype, device=x.device) for v in (ZIGZAG_X, ZIGZAG_Y)
     )
@@ -49,16 +57,19 @@ def zigzag(x: Tensor) -> Tensor:
 
 def sine(x: Tensor) -> Tensor:
     """One and a half periods of a sine: smooth everywhere."""
+    check_tensor("x", x)
     return torch.sin(1.5 * torch.pi * x)
 
 
 def step(x: Tensor) -> Tensor:
-    """A jump from -0.5 to 0.5 at x = 0.1: not even continuous."""
-    return torch.where(x < 0.1, -0.5, 0.5).to(x.dtype)
+    """A jump from -0.5 to 0.5 at x = 0.1: not even continuous. NaN stays NaN."""
+    check_tensor("x", x)
+    return torch.where(x < 0.1, -0.5, torch.where(x >= 0.1, 0.5, x))
 
 
 def chirp(x: Tensor) -> Tensor:
     """A wave whose frequency rises from left to right: detail in one place, none in another."""
+    check_tensor("x", x)
     return torch.sin(torch.pi * (1.5 * (x + 1)) ** 2 / 2)
 
 
@@ -244,6 +255,9 @@ def positional_encoding(x: Tensor, n_frequencies: int) -> Tensor:
     Features Let Networks Learn High Frequency Functions in Low Dimensional Domains" (2020).
     In the book: chapter 5.
     """
+    check_tensor("x", x)
+    if x.ndim == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., D)")
     check_integer("n_frequencies", n_frequencies, 1)
     frequencies = torch.pi * 2 ** torch.arange(n_frequencies, dtype=x.dtype, device=x.device)
     angles = x.unsqueeze(-1) * frequencies
