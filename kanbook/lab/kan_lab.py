@@ -279,7 +279,8 @@ def _rows(points: Any) -> list[list[float]] | None:
     if points is None:
         return None
     try:
-        rows = torch.as_tensor(points, dtype=torch.float64)
+        rows = points if isinstance(points, Tensor) else np.array(points)
+        rows = torch.as_tensor(rows, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(f"points={points!r}; expected rows of numbers") from None
     if rows.ndim != 2 or rows.shape[1] not in (2, 3) or not 2 <= len(rows) <= MAX_ROWS:
