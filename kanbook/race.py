@@ -241,7 +241,10 @@ def _split(n: int, classes: Tensor | None, shuffle: bool, generator) -> list[Ten
 
 
 def _array(values: Any) -> np.ndarray:
-    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = values.double() if values.is_floating_point() else values  # NumPy has no bfloat16
+    return np.asarray(values)
 
 
 def _samples(name: str, values: Any) -> Tensor:
