@@ -114,7 +114,8 @@ class StoredResults(_Stored):
         frame = self.load(name)
         if frame is None:
             lines = ["No rows yet. " + self._chapters(experiment), "", *self._outcomes(name)]
-            return section + self.parse_text_to_nodes("\n".join(lines))
+            section += self.parse_text_to_nodes("\n".join(lines))
+            return section
         made, planned = frame.attrs["runs"], experiment.total()
         short = f"Not complete: {made:,} of {planned:,} runs are made, and this may change. "
         _, lead, table = _summary(frame)
