@@ -22,7 +22,7 @@ def verdict(ratio: float, low: float, high: float, p: float) -> str:
         p: of "no difference", corrected for all that stands in the same table (:func:`holm`).
 
     Returns:
-        The first of these that is true; what is NaN makes nothing true:
+        A word of ``VERDICTS``, the first that is true; what is NaN makes nothing true.
 
         - "a tie": the interval lies within 1 / 1.2 to 1.2, even if it excludes 1;
         - "undecided": p is not below 0.05;
