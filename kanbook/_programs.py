@@ -62,6 +62,9 @@ EDGES = """    for ($int i = 0; i < $inputs; i++) {
             $y[o] += $edge;
     }
 """
+CLAMPED = """    for ($int i = 0; i < $inputs; i++)
+        $y[i] = $x[i] < $low[i] ? $low[i] : $x[i] > $high[i] ? $high[i] : $x[i];
+"""
 NODES = """    for ($int o = 0; o < $outputs; o++)
         $y[o] = $value;
 """
@@ -194,10 +197,22 @@ class Program:
         head = self.fill(self.words["splines"])
         basis = self.fill(self.words["basis"])
         self.functions["splines"] = self.fill(SPLINES, splines=head, basis=basis)
-        self.steps.append(f"    {self.name}_splines({self.x}, {self.y}, {sizes}, {tables});\n")
+        x = self.clamped(layer) if layer.get("clamp") else self.x
+        self.steps.append(f"    {self.name}_splines({x}, {self.y}, {sizes}, {tables});\n")
         if base is not None:
             u = f"{self.function(layer['base'])}({self.x}[i])"
             self.each_edge(f"u * {self.table('base', base)}", u)
+
+    def clamped(self, layer: Mapping[str, Any]) -> str:
+        """The name of an array of its own: x, no further out than the domain."""
+        y, k, knots = f"u{self.number}", layer["degree"], np.array(layer["knots"])
+        self.steps.append(self.fill(self.words["room"], y=y, outputs=self.inputs))
+        ends = {
+            "low": self.table("low", knots[:, k], ""),
+            "high": self.table("high", knots[:, -k - 1], ""),
+        }
+        self.steps.append(self.fill(CLAMPED, y=y, x=self.x, **ends))
+        return y
 
     def each_edge(self, edge: str, u: str | None = None) -> None:
         self.steps.append(self.fill(EDGES, edge=edge, u=u or f"{self.x}[i]"))

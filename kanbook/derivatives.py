@@ -137,11 +137,12 @@ def _slopes(f: Callable[[Tensor], Tensor], x: Tensor, order: int) -> list[Tensor
 
 def _through_splines(layer: KANLayer, z: Series, order: int) -> Series:
     """What the edges of a layer make of a series, summed over the inputs."""
-    x, knots, coef = z[0], layer.knots, layer.weighted_coef()
+    x, knots, coef = layer.within(z[0]), layer.knots, layer.weighted_coef()
+    inner = [x] + [torch.where(x == z[0], term, 0.0) if layer.clamp else term for term in z[1:]]
     bases = splines.lower_degrees(x, knots, layer.degree)
     zeroth = {0: torch.ones_like(x)}
     terms = []
-    for m, power in enumerate([zeroth, *_powers(z, order)[: layer.degree]]):
+    for m, power in enumerate([zeroth, *_powers(inner, order)[: layer.degree]]):
         if m:
             coef = splines.differentiate(coef, knots, layer.degree - m + 1)
         edges = torch.einsum("nij,ioj->nio", bases[layer.degree - m], coef / math.factorial(m))

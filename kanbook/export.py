@@ -60,7 +60,8 @@ def to_dict(model: nn.Module) -> dict[str, Any]:
     ``"out_features"`` O, its arrays as nested lists, None where it has none:
 
     - ``"kan"``: ``grid_size`` G, ``degree`` k, ``base`` (a name), ``knots`` (I, G + 2k + 1),
-      ``coef`` (I, O, G + k), ``spline_weight``, ``base_weight`` and ``mask`` (I, O), ``bias`` (O,);
+      ``coef`` (I, O, G + k), ``spline_weight``, ``base_weight`` and ``mask`` (I, O), ``bias`` (O,),
+      and ``clamp``, but only if true;
     - ``"tanh"``: ``tanh`` ("edge", "sum" or None), ``a`` and ``b`` (I, O), ``bias`` (O,);
     - ``"linear"``: ``weight`` (O, I), ``bias`` (O,);
     - ``"activation"``: only ``function``, a name.
@@ -110,6 +111,7 @@ def _describe(place: str, module: nn.Module) -> list[dict[str, Any]]:
     data = {"kind": kind} | {name: getattr(module, name) for name in names}
     if kind == "kan":
         data["base"] = None if module.base is None else _name_of(f"{place}.base", module.base)
+        data |= {"clamp": True} if module.clamp else {}
     for name in ARRAYS[kind]:
         data[name] = values = getattr(module, name)
         if values is not None:
@@ -160,6 +162,7 @@ def _restore(data: Mapping[str, Any], dtype: torch.dtype) -> nn.Module:
     if kind == "kan":
         options["spline_weight"] = data["spline_weight"] is not None
         options["base"] = data["base"] and FUNCTIONS[data["base"]][0]
+        options["clamp"] = data.get("clamp", False)
     device = torch.get_default_device()
     layer = nn.utils.skip_init(LAYERS[kind], dtype=dtype, device=device, **options)
     arrays = {name: data[name] for name in ARRAYS[kind] if data[name] is not None}

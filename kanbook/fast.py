@@ -12,7 +12,8 @@ Kernel                                 Where                                    
 ``compiled._Dense``: no addresses      inside ``torch.compile``                       0.60
 ``compiled._Gathered``: no zeros       the same, n >= 32, on one thread of a CPU      0.41, 0.14
 plain formula                          ``torch.func``, forward mode, derivatives of   6.9
-                                       gradients, knots that learn, other dtypes
+                                       gradients, knots that learn, other dtypes,
+                                       ``torch.jit.trace``
 =====================================  =============================================  ==========
 
 The time is that of a forward and a backward pass from 64 to 64 (batch 1,024, cubic, G = 5, float32,

@@ -38,9 +38,10 @@ def update_grid(model: nn.Module, x: Tensor, *, grid_eps: float = 0.02) -> None:
 
     The new curve is the best approximation of the old one on the new domain
     (:func:`kanbook.splines.refine`). Where the data lie beyond the old knots the old curve was
-    zero, and stays so. Layers are visited in the order of the forward pass in evaluation mode, each
-    with the inputs that the layers already updated make of ``x``. An optimizer's memory of the old
-    coefficients is worth nothing afterwards: :func:`kanbook.training.fit` makes a new one.
+    zero, or with ``clamp`` constant, and stays so. Layers are visited in the order of the forward
+    pass in evaluation mode, each with the inputs that the layers already updated make of ``x``. An
+    optimizer's memory of the old coefficients is worth nothing afterwards:
+    :func:`kanbook.training.fit` makes a new one.
 
     Args:
         model: a layer or network, changed in place. Parameters stay the same objects.
@@ -111,7 +112,7 @@ def extend_grid(model: nn.Module, x: Tensor, grid_size: int) -> None:
         start, end = layer.domain
         rounding = 1e-6 * (end - start)
         beyond = (samples < start - rounding) | (samples > end + rounding)
-        if beyond.any() and knots is not layer.knots:
+        if beyond.any() and knots is not layer.knots and not layer.clamp:
             share = beyond.double().mean().item()
             outside.append(f"{share:.1%} of the inputs of {label(name)}")
         return knots
@@ -182,7 +183,8 @@ def _rebuild(
         check_finite(f"the input of {label(name)}", samples)
         check_finite(f"coef of {label(name)}", layer.coef)
         knots = new_knots(name, layer, samples)
-        coef = splines.refine(layer.coef, layer.knots, knots, layer.degree)
+        grid = layer.knots, knots, layer.degree
+        coef = splines.refine(layer.coef, *grid, clamp=layer.clamp)
         if knots.shape == layer.knots.shape:  # to the last bit where nothing has changed
             same = (knots == layer.knots).all(-1)[:, None, None]
             coef = torch.where(same, layer.coef, coef)

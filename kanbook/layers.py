@@ -36,7 +36,10 @@ class SplineLayer(nn.Module):
         degree: degree k of the splines.
         knots: buffer of shape ``(I, G + 2k + 1)``, a knot vector for each input.
         coef: parameter of shape ``(I, O, G + k)``.
+        clamp: whether inputs beyond the domain count as its nearest end.
     """
+
+    clamp = False
 
     def __init__(self, inputs, outputs, grid_size, degree, domain, **factory) -> None:
         super().__init__()
@@ -54,6 +57,10 @@ class SplineLayer(nn.Module):
     def domain(self) -> tuple[Tensor, Tensor]:
         """Its ends for each input, both of shape ``(I,)``."""
         return self.knots[:, self.degree], self.knots[:, -self.degree - 1]
+
+    def within(self, x: Tensor) -> Tensor:
+        """What x, shape ``(..., I)``, counts as."""
+        return x.clamp(*self.domain) if self.clamp else x
 
     @torch.no_grad()
     def set_grid(self, knots: Tensor, coef: Tensor) -> None:
@@ -158,7 +165,9 @@ class KANLayer(SplineLayer):
     Args:
         in_features, out_features: numbers of inputs I and outputs O.
         grid_size, degree: number of grid intervals G on the domain, degree k of the splines, 0-7.
-        domain: interval (a, b) on which the knots lie. Beyond it the splines fade to zero.
+        domain: interval (a, b) on which the knots lie. Beyond it the splines fade to zero, so that
+            what the layer gives there is no prediction of anything.
+        clamp: beyond the domain, let splines keep the values of its ends; a base function goes on.
         bias: add a learnable number to each output.
         spline_weight: multiply each edge's spline by a learnable number.
         base: a function applied to each input, ``torch.nn.functional.silu`` say, that is added to
@@ -196,6 +205,7 @@ class KANLayer(SplineLayer):
         grid_size: int = 5,
         degree: int = 3,
         domain: tuple[float, float] = (-1.0, 1.0),
+        clamp: bool = False,
         bias: bool = False,
         spline_weight: bool = False,
         base: Callable[[Tensor], Tensor] | None = None,
@@ -210,6 +220,7 @@ class KANLayer(SplineLayer):
         factory = {"device": device, "dtype": dtype}
         super().__init__(in_features, out_features, grid_size, degree, domain, **factory)
         self.in_features, self.out_features, self.base = in_features, out_features, base
+        self.clamp = clamp
         edges = in_features, out_features
         self.spline_weight = nn.Parameter(torch.empty(edges, **factory)) if spline_weight else None
         self.base_weight = nn.Parameter(torch.empty(edges, **factory)) if base is not None else None
@@ -240,7 +251,7 @@ class KANLayer(SplineLayer):
     @full_precision
     def forward(self, x: Tensor) -> Tensor:
         check_points(x, self.knots)
-        y = sum_splines(x, self.weighted_coef(), self.knots, self.degree)
+        y = sum_splines(self.within(x), self.weighted_coef(), self.knots, self.degree)
         if self.base_weight is not None:
             base, weight = self._base(x), self.masked(self.base_weight)
             y = torch.addmm(y, base, weight) if base.ndim == 2 else y + base @ weight
@@ -273,7 +284,7 @@ class KANLayer(SplineLayer):
         """
         edges = self.masked(slopes.unsqueeze(1).expand(-1, self.in_features, -1))  # (N, I, O)
         unit = torch.eye(self.coef.shape[-1]).to(x).unsqueeze(0)  # each basis function alone
-        columns = zip(x.split(1, 1), self.knots.split(1), strict=True)
+        columns = zip(self.within(x).split(1, 1), self.knots.split(1), strict=True)
         bases = [sum_splines(v, unit, t, self.degree) for v, t in columns]
         bases = torch.stack(bases, 1)  # (N, I, n)
         weighted = edges if self.spline_weight is None else edges * self.spline_weight
@@ -290,7 +301,7 @@ class KANLayer(SplineLayer):
     def edges(self, x: Tensor) -> Tensor:
         """Return every edge function's value, shape ``(..., I, O)``; 0 for a missing edge."""
         check_points(x, self.knots)
-        bases = splines.cox_de_boor(x, self.knots, self.degree)
+        bases = splines.cox_de_boor(self.within(x), self.knots, self.degree)
         phi = torch.einsum("...in,ion->...io", bases, self.coef)
         if self.spline_weight is not None:
             phi = phi * self.spline_weight
@@ -310,6 +321,7 @@ class KANLayer(SplineLayer):
     def extra_repr(self) -> str:
         parts = [f"{self.in_features}, {self.out_features}, grid_size={self.grid_size}"]
         parts.append(f"degree={self.degree}")
+        parts += ["clamp=True"] if self.clamp else []
         options = "bias", "spline_weight"
         parts += [f"{name}=True" for name in options if getattr(self, name) is not None]
         if self.base is not None:

@@ -77,8 +77,9 @@ class KAN(Network):
 
     Args:
         widths: number of nodes in each layer, inputs first, outputs last; at least two numbers.
-        grid_size, degree, domain, bias, spline_weight, base, device, dtype, generator: of every
-            :class:`~kanbook.layers.KANLayer`.
+        grid_size, degree, domain, clamp, bias, spline_weight, base, device, dtype, generator: of
+            every :class:`~kanbook.layers.KANLayer`. Beyond the domain predictions are nonsense:
+            with ``clamp``, those at its edge take their place.
 
     Shape:
         ``(..., widths[0])`` to ``(..., widths[-1])``.
@@ -102,6 +103,7 @@ class KAN(Network):
         grid_size: int = 5,
         degree: int = 3,
         domain: tuple[float, float] = (-1.0, 1.0),
+        clamp: bool = False,
         bias: bool = False,
         spline_weight: bool = False,
         base: Callable[[Tensor], Tensor] | None = None,
@@ -110,7 +112,7 @@ class KAN(Network):
         generator: int | torch.Generator | None = None,
     ) -> None:
         check_widths(widths)
-        options = {"grid_size": grid_size, "degree": degree, "domain": domain}
+        options = {"grid_size": grid_size, "degree": degree, "domain": domain, "clamp": clamp}
         options |= {"bias": bias, "spline_weight": spline_weight, "base": base}
         options |= _where(device, dtype, generator)
         super().__init__(*(KANLayer(i, o, **options) for i, o in pairwise(widths)))

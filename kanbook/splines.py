@@ -274,7 +274,13 @@ def _least_squares(matrix: Tensor, y: Tensor, noise: float, ridge: float = 0.0) 
 
 
 def refine(
-    coef: Tensor, knots: Tensor, new_knots: Tensor, degree: int, *, new_degree: int | None = None
+    coef: Tensor,
+    knots: Tensor,
+    new_knots: Tensor,
+    degree: int,
+    *,
+    new_degree: int | None = None,
+    clamp: bool = False,
 ) -> Tensor:
     r"""Express splines on other knots, or in another degree.
 
@@ -282,7 +288,7 @@ def refine(
     :math:`\int (s_{new} - s_{old})^2 dx` is minimal, the integral being exact (Gauss-Legendre
     points between all knots, old and new). When the old knots inside the domain are among the
     new, the old curve is kept to rounding error. ``degree`` is that of both, unless ``new_degree``
-    is given for the new.
+    is given for the new. With ``clamp``, the old curve is constant beyond its domain.
 
     Returns:
         Coefficients on the new knots, shape ``(n',)`` or ``(I, O, n')``.
@@ -307,7 +313,8 @@ def refine(
         )
     if knots.ndim == 2 and len(knots) > 1 and all((t == t[0]).all() for t in (knots, new_knots)):
         edges = coef.reshape(1, -1, coef.shape[-1])  # one decomposition serves all inputs
-        edges = refine(edges, knots[:1], new_knots[:1], degree, new_degree=new_degree)
+        options = {"new_degree": new_degree, "clamp": clamp}
+        edges = refine(edges, knots[:1], new_knots[:1], degree, **options)
         return edges.view(*coef.shape[:2], -1)
 
     exact = to_float64(coef)
@@ -315,7 +322,8 @@ def refine(
     with torch.no_grad():
         x, weight = _integration_points(knots, new_knots, degree, new_degree)
         matrix = weight * cox_de_boor(x, new_knots, new_degree).movedim(0, -2)
-        old_bases = cox_de_boor(x, knots, degree).movedim(0, -2)
+        domain = knots[..., degree], knots[..., -degree - 1]
+        old_bases = cox_de_boor(x.clamp(*domain) if clamp else x, knots, degree).movedim(0, -2)
         # In units of its size on the domain, no function is lost as rounding noise, however little
         # of it reaches into the domain; what is lost are true repetitions.
         size = torch.linalg.vector_norm(matrix, dim=-2, keepdim=True)

@@ -309,7 +309,7 @@ def _off_grid(model, calls):
             described[names[layer]] = (
                 f"{share:.0%} of the inputs of {grids.label(names[layer])} lie beyond its "
                 f"outermost knots, {low.min().item():.3g} to {high.max().item():.3g}, where "
-                "splines are zero and learn nothing"
+                f"splines are {'constant' if layer.clamp else 'zero and learn nothing'}"
             )
     return described
 

@@ -56,6 +56,8 @@ def _numbers(layer: KANLayer | FormulaLayer, name: str) -> dict[str, Any]:
         raise ValueError(f"{name} has degree {curves.degree}; expected at most {MAX_DEGREE}")
     if not (curves.base in (None, silu) or isinstance(curves.base, nn.SiLU)):
         raise ValueError(f"{name} has the base {curves.base!r}; expected None or {silu!r}")
+    if curves.clamp:
+        raise ValueError(f"{name} has clamp=True; expected False")
     tensors = {"knots": curves.knots, "coef": curves.coef, "mask": curves.mask}
     tensors |= {key: getattr(curves, key) for key in ("spline_weight", "base_weight", "bias")}
     lists = {key: _list(f"{name}.{key}", tensor) for key, tensor in tensors.items()}

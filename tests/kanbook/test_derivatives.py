@@ -34,7 +34,7 @@ def points(n, inputs, seed=0):
     return 2.4 * torch.rand(n, inputs, generator=generator(seed), **DOUBLE) - 1.2
 
 
-@pytest.mark.parametrize("options", [{}, EXTRAS], ids=["minimal", "extras"])
+@pytest.mark.parametrize("options", [{}, EXTRAS, {"clamp": True}, EXTRAS | {"clamp": True}])
 @pytest.mark.parametrize("seed", range(7))
 def test_of_a_kan_as_by_autograd(options, seed):
     random = np.random.default_rng(seed)

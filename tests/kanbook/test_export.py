@@ -32,6 +32,7 @@ def random_kan(seed, dtype=torch.float64):
     options |= {"bias": r.random() < 0.5, "spline_weight": r.random() < 0.5}
     options["base"] = r.choice([None, *(alike[0] for alike in FUNCTIONS.values())])
     options["domain"] = r.choice([(-1.0, 1.0), (-2.0, 3.0), (0.1, 0.7)])
+    options["clamp"] = r.random() < 0.5
     widths = [r.randint(1, 4) for _ in range(r.randint(2, 4))]
     model = shaken(KAN(widths, **options), seed)
     x = torch.randn(40, widths[0], generator=generator(seed)).to(dtype)

@@ -1,6 +1,7 @@
 """Grid updates and extensions: the function stays, whatever the samples are like."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -148,6 +149,18 @@ def test_update_where_the_curve_can_follow_is_exact():
     knots, coef = layer.knots.clone(), layer.coef.clone()
     update_grid(layer, x)  # again: the same knots, so nothing changes
     assert layer.knots.equal(knots) and layer.coef.equal(coef)
+
+
+def test_clamped_layers_keep_their_function_far_out():
+    """Constant ends are no single polynomial, but with many knots nearly a spline."""
+    model = KAN([2, 3, 1], grid_size=20, clamp=True, dtype=torch.float64, generator=0)
+    wide = 3 * torch.rand(500, 2, dtype=torch.float64, generator=generator()) - 1.5
+    before = model(wide)
+    for change in (update_grid, partial(extend_grid, grid_size=33)):
+        change(model, wide)
+        assert (model(wide) - before).abs().max() < 0.05 * before.std()
+    assert model[0].domain[0].equal(wide.amin(0)) and model[0].domain[1].equal(wide.amax(0))
+    extend_grid(model, 2 * wide, 66)  # far out they stay as they are: no warning
 
 
 @pytest.mark.parametrize(

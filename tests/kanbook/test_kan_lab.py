@@ -212,6 +212,7 @@ def not_finite():
         (KAN([3, 2, 1]), {}, "model has 3 inputs and 1 outputs; expected 1 or 2 inputs"),
         (torch.nn.Sequential(KANLayer(2, 3), KANLayer(2, 1)), {}, r"model\[0\] has 3 outputs and"),
         (KAN([2, 1], base=torch.tanh), {}, r"model\[0\] has the base .*tanh.* None or .*silu"),
+        (KAN([2, 1], clamp=True), {}, r"model\[0\] has clamp=True; expected False"),
         (KAN([2, 1], degree=6), {}, r"model\[0\] has degree 6; expected at most 5"),
         (KAN([1, 3, 1]), {}, r"widths=\(1, 3, 1\) with task='exp_sine'; expected 2"),
         (KAN([2, 3, 1]), {"widths": (2, 4, 1)}, r"widths=\(2, 4, 1\); expected \(2, 3, 1\)"),

@@ -5,11 +5,12 @@ from functools import partial
 
 import pytest
 import torch
-from helpers import assert_gradients, generator
+from helpers import assert_compiles, assert_gradients, assert_transforms, generator, shaken
 from torch import nn
 
 from kanbook import KAN, KANLayer, Mixture, TanhKAN, splines
 from kanbook.layers import run_and_record
+from kanbook.optimizers import jacobian_by_autograd
 from kanbook.spline_mlp import SplineMLP
 
 OPTIONS = [
@@ -38,6 +39,31 @@ def test_forward_equals_loops(degree, options):
     torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
     total = layer.edges(x).sum(-2) + (layer.bias if options["bias"] else 0)
     torch.testing.assert_close(total, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[-1]], ids=["minimal", "all"])
+def test_clamped_splines_keep_their_values_at_the_ends(options):
+    options = {**options, "domain": (0.0, 2.0), "dtype": torch.float64, "generator": 0}
+    layer, free = shaken(KANLayer(3, 2, clamp=True, **options)), shaken(KANLayer(3, 2, **options))
+    x = 4 * torch.randn(40, 3, dtype=torch.float64, generator=generator())
+    x[:3] = torch.tensor([[0.0, 2.0, -1e6]])
+    x.requires_grad_()
+    inside = x.clamp(0, 2)
+    expected = free.edges(inside)
+    if free.base is not None:
+        expected = expected + (x.sin() - inside.sin()).unsqueeze(-1) * free.base_weight
+    torch.testing.assert_close(layer.edges(x), expected, rtol=1e-12, atol=1e-12)
+    expected = expected.sum(-2) + (0 if free.bias is None else free.bias)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+    (found,), (slope,) = (torch.autograd.grad(y.sum(), x) for y in (layer(x), expected))
+    torch.testing.assert_close(found, slope, rtol=1e-12, atol=1e-12)
+    assert options["base"] or not found[(x < 0) | (x > 2)].any()
+    assert_compiles(layer, x.detach())
+    assert_transforms(layer, x.detach()[3:])
+    assert layer(torch.full((1, 3), torch.nan, dtype=torch.float64)).isnan().all()
+    by_layer = layer.jacobian(x, torch.ones(40, 2, dtype=torch.float64))
+    torch.testing.assert_close(by_layer, jacobian_by_autograd(layer, x.detach()).sum(1))
+    assert "clamp=True" in repr(layer) and "clamp" not in repr(free)
 
 
 @pytest.mark.parametrize("options", OPTIONS)
