@@ -195,11 +195,9 @@ def _parts(x, y, kind, shuffle, generator) -> list[Samples]:
 
 def _joined(x: DataFrame, y: Any) -> tuple[DataFrame, str]:
     """The table with y as one column more, and the name of this column."""
-    from pandas import Series
-
-    if isinstance(y, Series) and y.name in x and y.equals(x[y.name]):
+    if hasattr(y, "array") and y.name in x and y.equals(x[y.name]):
         raise ValueError(f"y is column {y.name!r} of x; expected x without it, or y={y.name!r}")
-    values = y.array if isinstance(y, Series) else np.atleast_1d(_array(y).squeeze())
+    values = y.array if hasattr(y, "array") else np.atleast_1d(_array(y).squeeze())
     if values.shape != (len(x),):
         raise ValueError(f"y has shape {values.shape}; expected one for each of {len(x)} rows of x")
     x, name = named(x), "y"
