@@ -47,7 +47,7 @@ def sparse_gaussian_process(train: Arrays, validation: Arrays, seed: int) -> Bas
     kernel = kernels.RBF(np.ones(train[0].shape[1]), (1e-2, 1e3))
     kernel = kernels.ConstantKernel(1.0, (1e-3, 1e6)) * kernel
     kernel = kernel + kernels.WhiteKernel(1e-3, (1e-10, 10))
-    fitted = gaussian.GaussianProcessRegressor(kernel, alpha=0, random_state=seed)
+    fitted = gaussian.GaussianProcessRegressor(kernel, random_state=seed)
     with warnings.catch_warnings():  # a length at its bound: an input that does not matter
         warnings.simplefilter("ignore", baselines.sklearn("exceptions").ConvergenceWarning)
         lengths = fitted.fit(train[0][some], train[1][some, 0]).kernel_.k1.k2.length_scale
