@@ -10,9 +10,16 @@ from evidence.experiments import BEST_MIXTURE
 SEEDS = {"tuning": TUNING_SEEDS, "finalist": contests.FINALIST_SEEDS}  # of stages that choose
 
 
+# Planned in parts M to P: still running, or not begun, and used nowhere before they are complete.
+UNFINISHED = {"formulas-redraws"}
+PLANNED = {"formulas-many-seconds", "formulas-many-fields", "formulas-redraws-few", "turned"}
+PLANNED |= {"pace-pictures", "pictures-redraws", "pace-real", "real-tables"}
+
+
 def test_they_are_small():
-    assert sum(path.stat().st_size for path in evidence.FOLDER.glob("*.jsonl")) < 25e6
-    assert set(evidence.names()) == set(EXPERIMENTS)
+    assert sum(path.stat().st_size for path in evidence.FOLDER.glob("*.jsonl")) < 30e6
+    assert {*evidence.names(), *PLANNED} == {*EXPERIMENTS}
+    assert not PLANNED & {*evidence.names()}
 
 
 def tolerance(design, wanted):
@@ -20,9 +27,6 @@ def tolerance(design, wanted):
     if not isinstance(design, contests.Contest):
         return settings.TOLERANCE
     return families.TOLERANCE if "config" in wanted else 0.1
-
-
-UNFINISHED = {"formulas-redraws"}  # still running, and used nowhere before they are complete
 
 
 @pytest.mark.parametrize("name", evidence.names())
