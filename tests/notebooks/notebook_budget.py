@@ -1,6 +1,6 @@
 """pytest plugin for the nbval run: adds up each notebook's time and fails when it is over budget.
 
-    python -m pytest -p tests.notebooks.notebook_budget --nbval notebooks
+    PYTHONPATH=tests/notebooks python -m pytest -p notebook_budget --nbval notebooks
 
 The budget stands in the notebook's metadata as kanbook.budget_seconds. On a slow machine, set
 KANBOOK_BUDGET_FACTOR, say to 3. Starting the kernel is not counted.

