@@ -215,6 +215,8 @@ class KANLayer(SplineLayer):
     ) -> None:
         check_integer("in_features", in_features, 1)
         check_integer("out_features", out_features, 1)
+        if not isinstance(clamp, bool):
+            raise TypeError(f"clamp={clamp!r}; expected True or False")
         if base is not None:
             check_function("base", base)
         factory = {"device": device, "dtype": dtype}

@@ -152,6 +152,10 @@ class LeastSquaresStepper(Stepper):
                 f"model has {parameters} parameters with optimizer='lm', which solves with a "
                 f"matrix of as many rows and columns; expected {MOST} at most, or another optimizer"
             )
+        held = (module for _, module in model.named_modules(remove_duplicate=False))
+        layers = [module for module in held if [*module.parameters(recurse=False)]]
+        if len(layers) > len({*layers}):  # torch.func.functional_call would spoil it
+            raise ValueError("model holds a layer twice with optimizer='lm'; expected each once")
         for name, value in unused.items():
             if value is not None:
                 raise ValueError(

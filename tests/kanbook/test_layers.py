@@ -173,6 +173,8 @@ X = torch.zeros(5, 2)
         (lambda: KANLayer(0, 2), ValueError, r"in_features=0"),
         (lambda: KANLayer(2, 1, domain=(1.0, 0.0)), ValueError, r"domain="),
         (lambda: KANLayer(2, 1, base="silu"), TypeError, r"base='silu'"),
+        (lambda: KANLayer(2, 1, base=nn.SiLU), TypeError, r"base=<class .*SiLU'>; expected a func"),
+        (lambda: KANLayer(2, 1, clamp=(-1, 1)), TypeError, r"clamp=\(-1, 1\); expected True or F"),
         (lambda: KANLayer(2, 1, generator=-1), ValueError, r"generator=-1"),
     ],
 )

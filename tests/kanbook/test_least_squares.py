@@ -281,3 +281,13 @@ def test_refuses_too_many_parameters():
     x, y = samples()
     with pytest.raises(ValueError, match=r"5101 parameters.*5000 at most"):
         fit(MLP([2, 1275, 1], generator=0, **F64), x, y, optimizer="lm", steps=1)
+
+
+def test_refuses_a_layer_that_is_held_twice():
+    x, y = samples()
+    layer = KANLayer(2, 2, generator=0, **F64)
+    with pytest.raises(ValueError, match="model holds a layer twice"):
+        fit(nn.Sequential(layer, layer, nn.Linear(2, 1, **F64)), x, y, optimizer="lm", steps=1)
+    assert layer.coef.requires_grad
+    tanh = nn.Tanh()
+    fit(nn.Sequential(tanh, layer, tanh, nn.Linear(2, 1, **F64)), x, y, optimizer="lm", steps=1)
