@@ -12,7 +12,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import evidence
-from evidence import charts, statistics
+from evidence import charts, draws, statistics
 from evidence.verdicts import outcomes
 from evidence.verdicts.judging import number, quoted, show, task_name
 from kanbook import plots
@@ -122,7 +122,7 @@ class StoredResults(_Stored):
         facts = (short if made < planned else "") + self._chapters(experiment)
         facts += _unplanned(name)
         section += self.parse_text_to_nodes("\n\n".join([facts, lead, _table(table)]))
-        if "contest" in frame and not _has_many(frame):
+        if "contest" in frame and "redraw" not in frame and not _has_many(frame):
             section += self._figure(name, frame)
         made = "\n\n".join(map(_made, frame.attrs["provenance"].values()))
         folded = _folded(*_rows(frame), more=made)
@@ -310,6 +310,8 @@ def _reference(frame):
 
 def _ratios(frame):
     """A row for each contest and rival; of classes of tasks, the ratios alone."""
+    if "redraw" in frame:
+        return _over_draws(frame)
     family, rival_first = _reference(frame), _first_pair(frame)[1]
     found = statistics.against_rivals(frame, family).groupby(["contest", "rival"], sort=False)
     rows = []
@@ -324,6 +326,18 @@ def _ratios(frame):
             pair = f"{quoted(family)} / {quoted(rival)}"
             first = f"{pair} {show(every, '**')}, equal {contest}: {every.verdict}."
     return first, "", pandas.DataFrame(rows).fillna("")
+
+
+def _over_draws(frame):
+    """A row for each contest and class of tasks, over its tasks and the draws of the settings."""
+    found = draws.ratios(frame, "KAN", "MLP")
+    table = found[["kind", "contest", "tasks", "draws"]].rename(columns={"contest": "equal"})
+    table["KAN / MLP"] = [show(row) for row in found.itertuples()]
+    table["the KAN is"] = found["verdict"]
+    kind, equal, tasks, (count, _), ratio, verdict = table.iloc[0]
+    first = f"KAN / MLP **{ratio}** on {kind}, equal {equal}: {verdict}; {tasks} tasks, "
+    first += f"draws: {count}."
+    return first, "The draws of KANs and MLPs are counted each:", table
 
 
 def _effects(frame):

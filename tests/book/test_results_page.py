@@ -123,6 +123,21 @@ def test_a_first_number_is_of_pairs_that_are_equal_in_what_is_set_for_both(monke
     assert stored._paired(frame[frame.family == "KAN"]) == ""
 
 
+def test_draws_of_the_settings_are_counted_not_their_runs(build):
+    def drawn(n, times):
+        for run in rows():
+            run["settings"]["redraw"] = n
+            run["test_error"] = run["test_error"] and times * run["test_error"]
+            yield run | {"run": evidence.key("result", run["settings"], run["seed"])}
+
+    html, _, said = build([*drawn(1, 1), *drawn(2, 3)])
+    section = BeautifulSoup(html, "html.parser").select_one("#results-formulas")
+    head, first, *_ = cells(section.select_one("table.stored-results"))
+    assert not said and not section.select("img")
+    assert head == ["kind", "equal", "tasks", "draws", "KAN / MLP", "the KAN is"]
+    assert first[:4] == ["axes", "parameters", "3", "2 2"] and first[5] == "undecided"
+
+
 def test_what_stands_in_no_plan_says_so(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
     stored = importlib.import_module("stored")
