@@ -623,7 +623,7 @@ CONTESTS = (
     Contest(
         "knots",
         "Is it the moved knots that help, or the fresh optimizer?",
-        (7, 10),
+        (7, 10, 19),
         for_knots,
         fixed=knots,
         **WITHOUT_DRAWS,
@@ -633,7 +633,7 @@ CONTESTS = (
         Contest(
             f"climbs-{optimizer}",
             f"More knots in the middle of training, or from the start, with {name}?",
-            (8, 10),
+            (8, 10, 19),
             partial(some_of_each, 2, 1040, optimizer=optimizer, **how),
             fixed=climbs,
             rates=rates,
