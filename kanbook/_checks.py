@@ -164,6 +164,12 @@ def as_generator(
     return torch.Generator(device).manual_seed(int(generator))
 
 
+def check_inputs(name: str, inputs: Tensor) -> None:
+    check_finite(name, inputs)
+    if inputs.ndim != 2 or inputs.numel() == 0:
+        raise ValueError(f"{name} has shape {tuple(inputs.shape)}; expected (N, I) with N >= 1")
+
+
 def check_samples(
     inputs_name: str, inputs: Tensor, targets_name: str, targets: Tensor, *, any_targets: bool
 ) -> None:

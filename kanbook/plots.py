@@ -9,7 +9,7 @@ from matplotlib.patches import Ellipse, Rectangle
 from torch import Tensor, nn
 
 from . import splines
-from ._checks import check_coef, check_finite, check_knots
+from ._checks import check_coef, check_finite, check_inputs, check_knots
 from ._figures import show_as_svg
 from .layers import KANLayer, run_and_record
 from .networks import Activation
@@ -186,9 +186,7 @@ def _recorded_curves(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, T
     """Every KAN layer of the model, in the order of use, with its curves over the values that
     reach it: points of shape (200, I), and every edge's values there, (200, I, O).
     """
-    check_finite("inputs", inputs)
-    if inputs.ndim != 2 or inputs.numel() == 0:
-        raise ValueError(f"inputs has shape {tuple(inputs.shape)}; expected (N, I) with N >= 1")
+    check_inputs("inputs", inputs)
     recorded = []
     for layer, x in run_and_record(model, inputs)[1]:
         if isinstance(layer, KANLayer):

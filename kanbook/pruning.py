@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_finite, check_number
+from ._checks import check_inputs, check_number
 from .functions import FormulaLayer
 from .layers import KANLayer
 from .networks import Network, in_a_row
@@ -22,7 +22,7 @@ SMOOTH = 1e-3  # the spread below which fade's root is round
 def edges(model: nn.Module, x: Tensor) -> list[Tensor]:
     """What every edge of a KAN, else TypeError, gives at samples x (N, I): (N, I, O) a layer."""
     values = []
-    for layer in in_a_row(model):
+    for layer in in_a_row(model) or [model]:  # an empty nn.Sequential is no KAN
         if not isinstance(layer, (KANLayer, FormulaLayer)):
             raise TypeError(
                 f"model holds a {type(layer).__name__}; expected KAN layers in a row, such as KAN"
@@ -58,7 +58,7 @@ def fade(x: Tensor, strength: float = 0.01) -> Callable[[nn.Module], Tensor]:
     Source: Yuan and Lin, "Model selection and estimation in regression with grouped variables"
     (2006). In the book: chapter 15.
     """
-    check_finite("x", x)
+    check_inputs("x", x)
     check_number("strength", strength, minimum=0)
 
     def penalty(model: nn.Module) -> Tensor:
@@ -84,7 +84,8 @@ def prune(model: nn.Module, x: Tensor, threshold: float = 0.03) -> Network:
 
     Raises:
         TypeError, ValueError: the model is not made of KAN layers, x is not finite, ``threshold``
-            is not in [0, 1], or so high that nothing would reach an output.
+            is not in [0, 1], or so high that nothing would reach an output, as any is where x
+            makes no edge vary.
 
     Example:
         >>> from kanbook import KAN
@@ -97,12 +98,16 @@ def prune(model: nn.Module, x: Tensor, threshold: float = 0.03) -> Network:
 
     In the book: chapter 15.
     """
-    check_finite("x", x)
+    check_inputs("x", x)
     check_number("threshold", threshold, minimum=0, maximum=1)
     spreads = [values.std(0, correction=0) for values in edges(model, x)]
     small = keep(model, x, [s > threshold * s.max() for s in spreads])
     if small is None:
-        raise ValueError(f"threshold={threshold!r} cuts an output off; expected a lower one")
+        most = ", ".join(f"{s.max():.3g}" for s in spreads)
+        raise ValueError(
+            f"threshold={threshold!r} cuts an output off; expected a lower one, and finite spreads "
+            f"> 0 in each layer of model over x, where the largest are {most}"
+        )
     return small
 
 

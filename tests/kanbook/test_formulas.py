@@ -133,6 +133,12 @@ def test_prune_refuses_to_cut_an_output_off():
         model[1].coef[:, 1] *= 1e-6
     with pytest.raises(ValueError, match="threshold=0.5 cuts an output off"):
         prune(model, x, 0.5)
+    with pytest.raises(ValueError, match="threshold=0.03 .*over x, .* the largest are 0, 0$"):
+        prune(model, x[:1])
+    with torch.no_grad():
+        model[0].coef[1, 2, 3] = math.nan
+    with pytest.raises(ValueError, match="finite spreads > 0 .* of model .* are nan, nan$"):
+        prune(model, x)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +147,11 @@ def test_prune_refuses_to_cut_an_output_off():
         (lambda m, x: prune(m, x, -1), ValueError, "threshold=-1"),
         (lambda m, x: prune(m, x * math.nan), ValueError, "x"),
         (lambda m, x: prune(TanhKAN([2, 1], **F64), x), TypeError, "TanhLayer"),
+        (lambda m, x: prune(m, x[0]), ValueError, r"x has shape \(2,\); expected \(N, I\)"),
+        (lambda m, x: prune(m, x[None]), ValueError, r"x has shape \(1, 60, 2\)"),
+        (lambda m, x: prune(Network(), x), TypeError, "model holds a Network"),
         (lambda m, x: fade(x, -1), ValueError, "strength=-1"),
+        (lambda m, x: fade(x[:0]), ValueError, r"x has shape \(0, 2\); expected .* N >= 1"),
         (lambda m, x: snap(m, x, x[:9]), ValueError, "y"),
         (lambda m, x: snap(m, x, x[:, :1], library={}), ValueError, "library={}"),
         (lambda m, x: snap(KAN([2, 1]), x.float(), x[:, :1].float()), ValueError, "float64"),

@@ -210,10 +210,11 @@ def plain(value, sane):
 # What else an argument is called in messages.
 ALSO = {"inputs": "x", "coef": "x", "x": "direction", "frame": "columns?", "degree": "knots"}
 ALSO |= {"model": "layer|x|inputs|weights|coef|knots", "steps": "restart_at|update_grid_at"}
-# Errors of Python, PyTorch and pandas that say as much: of what is no such object, names no device,
-# has not these columns, has no number, or more than memory.
+ALSO |= {"y": "target"}
+# Errors of Python, NumPy, PyTorch and pandas that say as much: of what is no such object, no array,
+# no options, names no device, has not these columns, has no number, or more than memory.
 AS_GOOD = "has no attribute|not callable|unhashable|evice string|in the .columns|of 0 elements"
-AS_GOOD += "|tried to allocate"
+AS_GOOD += "|tried to allocate|inhomogeneous|must be a mapping"
 SHOWN = {"History": "loss", "Formula": "network", "SplinePlayground": "coefs", "KANLab": "script"}
 
 
@@ -319,7 +320,6 @@ PENDING = {
     "functions.candidates": "x y",
     "kanbook.Mixture": "kinds kan",
     "prepared.inputs": "frame",
-    "pruning.prune": "model x",
     "race.fair_race": "x y kind contestants",
     "training.fit": "batch_size lr update_grid_at validation",
 }
