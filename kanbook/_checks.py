@@ -170,6 +170,11 @@ def check_inputs(name: str, inputs: Tensor) -> None:
         raise ValueError(f"{name} has shape {tuple(inputs.shape)}; expected (N, I) with N >= 1")
 
 
+def check_pair(name: str, pair: Sequence) -> None:
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"{name} is a {type(pair).__name__}; expected a pair (inputs, targets)")
+
+
 def check_samples(
     inputs_name: str, inputs: Tensor, targets_name: str, targets: Tensor, *, any_targets: bool
 ) -> None:

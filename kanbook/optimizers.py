@@ -15,7 +15,10 @@ __all__ = ["LBFGS", "LevenbergMarquardt"]
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ValueError("model has no parameter that requires a gradient; expected at least one")
+    return parameters
 
 
 class LBFGS(torch.optim.LBFGS):
@@ -102,7 +105,7 @@ class GradientStepper(Stepper):
                 f"optimizer={optimizer!r}; expected one of {[*OPTIMIZERS, 'lm']}, or a function "
                 "of parameters, such as torch.optim.AdamW"
             )
-        self.make_optimizer, self.options = optimizer, {} if lr is None else {"lr": lr}
+        self.make_optimizer, self.options = optimizer, {} if lr is None else {"lr": float(lr)}
 
     def restart(self) -> None:
         """Make the optimizer anew, without old moments or curvature pairs."""

@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import grids
-from ._checks import as_generator, check_function, check_integer, check_number, check_samples
+from ._checks import (
+    as_generator,
+    check_function,
+    check_integer,
+    check_like,
+    check_number,
+    check_pair,
+    check_samples,
+)
 from .layers import named_spline_layers, run_and_record
 from .optimizers import Diverged, GradientStepper, LeastSquaresStepper, one_number, trainable
 
@@ -167,8 +175,7 @@ def fit(
     functions = {"loss": loss, "penalty": penalty, "schedule": schedule, "callback": callback}
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}; expected an nn.Module")
-    if not trainable(model):
-        raise ValueError("model has no parameter that requires a gradient; expected at least one")
+    trainable(model)  # an error, if there is none
     _check_numbers(steps, lr, batch_size, functions)
     factors = _factors(schedule, steps)
     _check_samples(inputs, targets, validation, patience, any_targets=loss is not None)
@@ -183,7 +190,7 @@ def fit(
     else:
         stepper = GradientStepper(model, *samples, objective, penalty, optimizer, lr)
     output, calls = _try_out(model, inputs, targets, objective, penalty, validation)
-    if update_grid_at:
+    if len(update_grid_at):
         grids.check_calls(model, calls)
     watch = validation and Validation(model, validation, objective, patience, history)
     batches = _batches(len(inputs), batch_size, as_generator(generator))
@@ -268,7 +275,7 @@ def _batches(n, batch_size, generator):
         while True:
             yield slice(None)
     while True:
-        yield from torch.randperm(n, generator=generator, device="cpu").split(batch_size)
+        yield from torch.randperm(n, generator=generator, device="cpu").split(int(batch_size))
 
 
 def _mean_squared_error(output, targets):
@@ -350,12 +357,14 @@ def _check_numbers(steps, lr, batch_size, functions):
 def _check_samples(inputs, targets, validation, patience, any_targets):
     check_samples("inputs", inputs, "targets", targets, any_targets=any_targets)
     if validation is not None:
-        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-            raise TypeError(
-                f"validation is a {type(validation).__name__}; expected a pair (inputs, targets)"
-            )
-        name = "validation inputs", "validation targets"
-        check_samples(name[0], validation[0], name[1], validation[1], any_targets=any_targets)
+        check_pair("validation", validation)
+        names = "validation inputs", "validation targets"
+        check_samples(names[0], validation[0], names[1], validation[1], any_targets=any_targets)
+        check_like(names[0], validation[0], "inputs", inputs)
+        for name, part, other in zip(names, validation, (inputs, targets), strict=True):
+            if part.shape[1:] != other.shape[1:]:
+                wanted = (len(part), *other.shape[1:])
+                raise ValueError(f"{name} have shape {tuple(part.shape)}; expected {wanted}")
     if patience is not None:
         check_integer("patience", patience, 1)
         if validation is None:
@@ -372,7 +381,7 @@ def _check_changes(model, steps, update_grid_at, extend_grid_at, restart_at):
             raise TypeError(f"{name}={at!r}; expected a collection of steps")
         for step in at:
             check_integer(f"{name}: step", step, 1, steps)
-    if update_grid_at or extend_grid_at:
+    if len(update_grid_at) or extend_grid_at:
         size = max(layer.grid_size for layer in grids.spline_layers(model).values())
         for step in sorted(extend_grid_at):
             check_integer(f"extend_grid_at[{step}]", extend_grid_at[step], size)

@@ -321,7 +321,6 @@ PENDING = {
     "kanbook.Mixture": "kinds kan",
     "prepared.inputs": "frame",
     "race.fair_race": "x y kind contestants",
-    "training.fit": "batch_size lr update_grid_at validation",
 }
 
 

@@ -283,6 +283,11 @@ def test_refuses_too_many_parameters():
         fit(MLP([2, 1275, 1], generator=0, **F64), x, y, optimizer="lm", steps=1)
 
 
+def test_refuses_a_model_that_is_frozen():
+    with pytest.raises(ValueError, match="model has no parameter that requires a gradient"):
+        optimizers.LevenbergMarquardt(KAN([2, 1], **F64).requires_grad_(False), *samples())
+
+
 def test_refuses_a_layer_that_is_held_twice():
     x, y = samples()
     layer = KANLayer(2, 2, generator=0, **F64)
