@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import check_name, needed
+from ._checks import check_integer, check_name, check_pair, needed
 
 __all__ = ["BASELINES", "Baseline", "fit"]
 
@@ -273,8 +273,9 @@ def fit(
         seed: of a Gaussian process and of trees.
 
     Raises:
-        ValueError: ``name`` or ``kind`` is unknown, the baseline is not for classes, or arrays do
-            not fit or hold what is no finite number.
+        TypeError, ValueError: ``name`` or ``kind`` is unknown, ``seed`` no integer from 0 to
+            2**32 - 1, the baseline not for classes; or a part is no pair of arrays that fit and
+            hold finite numbers.
         ImportError: scikit-learn is not installed.
 
     Example:
@@ -284,6 +285,7 @@ def fit(
         array([[0.125]])
     """
     check_name("kind", kind, ("regression", "classes"))
+    check_integer("seed", seed, 0, 2**32 - 1)
     classes = kind == "classes"
     names = FOR_CLASSES if classes else tuple(BASELINES)
     if name not in names:
@@ -300,6 +302,7 @@ def fit(
 
 
 def _part(name: str, part: Arrays, classes: bool, gaps: bool) -> Arrays:
+    check_pair(name, part)
     x, y = map(np.asarray, part)
     if x.ndim != 2 or y.shape != (len(x), 1)[: 2 - classes]:
         wanted = "(N,)" if classes else "(N, 1)"

@@ -203,11 +203,20 @@ def test_bad_input_is_named(name, kind, message):
         fit(name, train, train, kind=kind)
 
 
+@pytest.mark.parametrize("seed", ["no", -1, 2**32])
+def test_a_bad_seed_is_named(seed):
+    train = samples(plane, 20, 2, 0)
+    with pytest.raises((TypeError, ValueError), match=f"seed={seed!r}; expected an integer from 0"):
+        fit("linear", train, train, seed=seed)
+
+
 @pytest.mark.parametrize(
     ("part", "change", "kind", "message"),
     [
         (0, lambda x, y: (x, y[:, 0]), "regression", r"train has shapes \(20, 2\), \(20,\); exp"),
         (1, lambda x, y: (x, y[:, 0]), "regression", r"validation has .*expected \(N, I\), \(N, 1"),
+        (0, lambda x, y: (), "regression", r"train is a tuple; expected a pair \(inputs, targe"),
+        (1, lambda x, y: None, "regression", "validation is a NoneType; expected a pair"),
         (0, lambda x, y: (x * np.nan, y), "regression", "train, float64 and float64, has what is"),
         (0, lambda x, y: (x, np.where(y[:, 0] > 3, 1, 2)), "classes", r"classes are \[0, 1, 2\]"),
         (1, lambda x, y: (x, np.where(y[:, 0] > 3, 1, 2)), "classes", "all of them in train"),
@@ -218,5 +227,5 @@ def test_bad_parts_are_named(part, change, kind, message):
     x, y = samples(plane, 20, 2, 0)
     parts = [(x, (y[:, 0] > 3).astype(int) if kind == "classes" else y)] * 2
     parts[part] = change(x, y)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         fit("linear", *parts, kind=kind)

@@ -314,7 +314,6 @@ def check(label, function, sane, changes):
 
 # By function, the arguments with known faults.
 PENDING = {
-    "baselines.fit": "train validation seed",
     "export.from_dict": "data",
     "formulas.snap": "model y",
     "functions.candidates": "x y",
