@@ -138,11 +138,14 @@ def from_dict(data: Mapping[str, Any]) -> nn.Module:
         >>> torch.equal(from_dict(to_dict(model))(x), model(x))
         True
     """
+    layers = data.get("layers")
     if (data.get("format"), data.get("version")) != ("kanbook", 1):
         raise ValueError("data is no description in version 1; see to_dict")
+    if not isinstance(layers, list) or not layers:
+        raise ValueError(f"data has layers={layers!r}; expected a list of one or more")
     try:
         dtype = DTYPES[data["dtype"]]
-        layers = [_restore(layer, dtype) for layer in data["layers"]]
+        layers = [_restore(layer, dtype) for layer in layers]
         if data["network"] == type(layers[0]).__name__:
             return layers[0]
         network = NETWORKS[data["network"]]

@@ -224,7 +224,8 @@ class Mixture(Network):
         generator: int | torch.Generator | None = None,
     ) -> None:
         check_widths(widths)
-        if len(kinds) != len(widths) - 1 or not set(kinds) <= {"kan", "tanh", "linear"}:
+        known = {"kan", "tanh", "linear"}
+        if not isinstance(kinds, Sequence) or len(kinds) != len(widths) - 1 or {*kinds} - known:
             raise ValueError(
                 f"kinds={kinds!r}; expected 'kan', 'tanh' or 'linear' for each of the "
                 f"{len(widths) - 1} layers of widths={widths!r}"

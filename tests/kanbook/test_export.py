@@ -199,6 +199,7 @@ def broken(**changes):
     [
         ({}, ValueError, "no description in version 1; see to_dict"),
         (broken(network="RNN"), ValueError, "data has no 'RNN', or it is unknown"),
+        (broken(layers=[]), ValueError, r"data has layers=\[\]; expected a list of one or more"),
         (broken(dtype="int8"), ValueError, "no 'int8'"),
         (broken(base="own"), ValueError, "no 'own'"),
         (broken(knots=...), ValueError, "no 'knots'"),

@@ -314,10 +314,8 @@ def check(label, function, sane, changes):
 
 # By function, the arguments with known faults.
 PENDING = {
-    "export.from_dict": "data",
     "formulas.snap": "model y",
     "functions.candidates": "x y",
-    "kanbook.Mixture": "kinds kan",
     "prepared.inputs": "frame",
     "race.fair_race": "x y kind contestants",
 }

@@ -191,6 +191,7 @@ def test_bad_widths_are_named(make, widths, error, message):
         (lambda: SplineMLP([2, 3, 1], start="tanh"), TypeError, r"start='tanh'"),
         (lambda: Mixture([2, 3, 1], ["kan", "mlp"]), ValueError, r"kinds=\['kan', 'mlp'\].*'lin"),
         (lambda: Mixture([2, 3, 1], ["kan"]), ValueError, r"kinds=\['kan'\]; .*of the 2 layers"),
+        (lambda: Mixture([1, 1], None), ValueError, r"kinds=None; expected .*of the 1 layers"),
         (lambda: Mixture([2, 1], ["kan"], kan={"grid": 3}), TypeError, r"'grid'"),
         (lambda: Mixture([2, 1], ["linear"], activation="tanh"), TypeError, r"activation='tanh'"),
     ],
