@@ -103,6 +103,7 @@ def fair_race(
     In the book: chapters 16 and 19.
     """
     check_name("optimizer", optimizer, STEPS)
+    check_name("kind", "regression" if kind is None else kind, ("regression", "classes"))
     steps = STEPS[optimizer] if steps is None else steps
     tried = np.ravel(rates).tolist() if optimizer == "adam" else []
     if not tried and optimizer == "adam":
@@ -111,13 +112,14 @@ def fair_race(
         check_number("rates", rate, minimum=0, positive=True)
     for name, value in (("hidden", hidden), ("steps", steps), ("seeds", seeds)):
         check_integer(name, value, 1)
-    check_integer("generator", generator, 0)
+    check_integer("generator", generator, 0, 2**53)
     parts = _parts(x, y, kind, shuffle, torch.Generator().manual_seed(int(generator)))
     classes = parts[0][1].ndim == 1
     if classes and optimizer == "lm":
         raise ValueError("optimizer='lm' is for numbers; expected 'adam' for classes")
     if contestants is None:
         contestants = CONTESTANTS if classes or hasattr(x, "columns") else PLAIN
+    contestants = np.ravel(contestants).tolist()
     known = CONTESTANTS + (OTHERS[2:] if classes else OTHERS)
     for name in contestants:
         if name not in known:
@@ -251,8 +253,8 @@ def _samples(name: str, values: Any) -> Tensor:
         raise TypeError(f"{name} has dtype {array.dtype}; expected numbers, or x as a DataFrame")
     tensor = torch.from_numpy(np.array(array, float, order="C"))
     tensor = tensor.unsqueeze(-1) if tensor.ndim == 1 else tensor
-    if tensor.ndim != 2:
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}; expected (N, columns)")
+    if tensor.ndim != 2 or tensor.shape[1] == 0:
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}; expected (N, columns >= 1)")
     check_finite(name, tensor)
     return tensor
 

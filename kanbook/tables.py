@@ -153,6 +153,8 @@ def named(frame: DataFrame) -> DataFrame:
 
     if not isinstance(frame, DataFrame):
         raise TypeError(f"frame is a {type(frame).__name__}; expected a pandas.DataFrame")
+    if frame.empty:
+        raise ValueError(f"frame has shape {frame.shape}; expected rows and columns")
     frame = frame.set_axis([*map(str, frame.columns)], axis=1)
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
@@ -162,7 +164,7 @@ def named(frame: DataFrame) -> DataFrame:
 
 def checked(frame: DataFrame, target: str, kind: str | None = None) -> tuple[DataFrame, str, str]:
     """The table and its target with strings as names, and what there is to predict, the kind."""
-    check_name("kind", kind or "regression", ("regression", "classes"))
+    check_name("kind", "regression" if kind is None else kind, ("regression", "classes"))
     frame = named(frame)
     if str(target) not in frame or len(frame.columns) < 2:
         raise ValueError(f"target={target!r}; expected one of two or more columns: {[*frame]}")

@@ -313,12 +313,7 @@ def check(label, function, sane, changes):
 # --- the tests -----------------------------------------------------------------------------------
 
 # By function, the arguments with known faults.
-PENDING = {
-    "formulas.snap": "model y",
-    "functions.candidates": "x y",
-    "prepared.inputs": "frame",
-    "race.fair_race": "x y kind contestants",
-}
+PENDING = {"formulas.snap": "model y", "functions.candidates": "x y"}
 
 
 def all_changes(label, sane, required, rng):

@@ -171,7 +171,7 @@ def spoiled(**columns):
         (spoiled(sold=pd.Timedelta("3 days")), "price", {}, "'sold' holds timedelta64.*seconds"),
         (spoiled(price=pd.date_range("2024", periods=200)), "price", {}, "'price' holds datetime"),
         (spoiled(phase=1j), "price", {}, "'phase' holds complex128; expected numbers or words"),
-        (houses().iloc[:0], "price", {}, "column 'area' has no value in any of 0 rows"),
+        (houses().iloc[:0], "price", {}, r"frame has shape \(0, \d\); expected rows and columns"),
         (houses().rename(columns={"area": "rooms"}), "price", {}, "two columns 'rooms'"),
         (houses().rename(columns={"area": 1, "town": "1"}), "price", {}, "two columns '1'"),
         (houses()[["price"]].assign(land="DE"), "price", {}, "no column beside 'price' that tells"),
@@ -200,6 +200,8 @@ def test_more_bad_input(monkeypatch):
     for function in (one, one.inputs, one.targets):
         with pytest.raises(TypeError, match="frame is a dict; expected a pandas.DataFrame"):
             function({"area": [80.0], "price": [200.0]})
+        with pytest.raises(ValueError, match="frame has shape .*; expected rows and columns"):
+            function(houses().iloc[:0])
     with pytest.raises(ValueError, match="column 'area': .*'big'; expected numbers"):
         one.inputs(houses().assign(area="big"))
     with pytest.raises(ValueError, match="column 'area' is inf"):

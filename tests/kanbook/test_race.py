@@ -117,6 +117,7 @@ def test_the_test_samples_decide_nothing(monkeypatch):
         (torch.rand(30, 2), torch.full((30,), 0.1), "y is the same in all 18 rows of one part"),
         (torch.rand(30, 2), ["a"] * 30, "column 'y' is 'a' in all 30 rows"),
         (torch.rand(30, 2), "price", "target='price'; expected one of two or more columns"),
+        (torch.rand(30, 0), torch.rand(30), r"x has shape \(30, 0\); expected \(N, columns >= 1"),
     ],
 )
 def test_bad_data_are_named(x, y, message):
@@ -124,10 +125,20 @@ def test_bad_data_are_named(x, y, message):
         fair_race(x, y)
 
 
-def test_the_kind_is_checked_for_arrays():
+@pytest.mark.parametrize(
+    ("name", "value"), [("kind", "classification"), ("kind", ""), ("generator", 10**17)]
+)
+def test_options_are_checked_for_arrays(name, value):
     x, y = samples()
-    with pytest.raises(ValueError, match="kind='classification'; expected one of regression, cl"):
-        fair_race(x, y > 2, kind="classification")
+    with pytest.raises(ValueError, match=f"{name}={value!r}; expected "):
+        fair_race(x, torch.cat([y, y], 1), **{name: value})
+
+
+def test_contestants_are_checked_all_at_once():
+    x, y = samples()
+    with pytest.raises(ValueError, match="contestants has <object"):
+        fair_race(x, y, contestants=object())
+    assert fair_race(x, y, contestants="linear").family.tolist() == ["linear"]
 
 
 def test_a_failed_contestant_is_a_row_and_the_others_race_on(monkeypatch):
