@@ -6,17 +6,16 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_finite
+from ._checks import check_features, check_finite
 from .layers import KANLayer
 from .networks import Network
 
-__all__ = ["LIBRARY", "Formula", "FormulaLayer", "Function", "Snap", "candidates"]
+__all__ = ["LIBRARY", "Check", "Formula", "FormulaLayer", "Function", "Snap", "candidates"]
 
 INF = math.inf
 
@@ -47,22 +46,34 @@ class Function:
         return v if (low, high) == (-INF, INF) else torch.where((u > low) & (u < high), v, math.nan)
 
 
+def _cube(u: Tensor) -> Tensor:
+    return u**3
+
+
+def _inverse_square(u: Tensor) -> Tensor:
+    return u**-2
+
+
+def _gauss(u: Tensor) -> Tensor:
+    return torch.exp(-(u**2))
+
+
 _RIGHT = {"free": "b", "domain": (0.0, INF), "signs": (1, -1)}
 
-LIBRARY: dict[str, Function] = {
-    "x": Function(lambda u: u, "u", free="", price=0),
+LIBRARY: dict[str, Function] = {  # no lambda: they can be pickled
+    "x": Function(torch.positive, "u", free="", price=0),
     "x^2": Function(torch.square, "u**2", free="b"),
-    "x^3": Function(lambda u: u**3, "u**3", free="b"),
+    "x^3": Function(_cube, "u**3", free="b"),
     "exp": Function(torch.exp, "exp(u)", free="a"),
     "log": Function(torch.log, "log(u)", **_RIGHT),
     "sqrt": Function(torch.sqrt, "sqrt(u)", **_RIGHT),
     "1/x": Function(torch.reciprocal, "1/u", **_RIGHT),
-    "1/x^2": Function(lambda u: u**-2, "1/u**2", **_RIGHT),
+    "1/x^2": Function(_inverse_square, "1/u**2", **_RIGHT),
     "1/sqrt": Function(torch.rsqrt, "1/sqrt(u)", **_RIGHT),
     "sin": Function(torch.sin, "sin(u)"),
     "tanh": Function(torch.tanh, "tanh(u)"),
     "atanh": Function(torch.atanh, "atanh(u)", domain=(-1.0, 1.0)),
-    "gauss": Function(lambda u: torch.exp(-(u**2)), "exp(-u**2)", price=2),
+    "gauss": Function(_gauss, "exp(-u**2)", price=2),
     "atan": Function(torch.atan, "atan(u)", price=2),
     "abs": Function(torch.abs, "Abs(u)", free="b", price=2),
     "asin": Function(torch.asin, "asin(u)", domain=(-1.0, 1.0), price=3),
@@ -153,6 +164,14 @@ def _starts(function: Function, x: Tensor) -> Tensor:
 # --- networks of curves and functions ------------------------------------------------------------
 
 
+def divide_outputs(layer: KANLayer, by: Tensor) -> None:
+    """Divide every output of a layer, in place, by its number of ``by``, shape (O,)."""
+    layer.coef.div_(by.unsqueeze(-1))
+    for part in (layer.base_weight, layer.bias):
+        if part is not None:
+            part.div_(by)
+
+
 class FormulaLayer(nn.Module):
     """A KAN layer, some or all of whose edges are functions c f(a x + b); with a bias.
 
@@ -207,11 +226,44 @@ class FormulaLayer(nn.Module):
         self.free_constants = torch.cat([self.free_constants, self.free_constants.new_tensor(free)])
 
     @torch.no_grad()
-    def drop(self, number: int) -> None:
+    def drop(self, number: int) -> tuple[int, int, str, Function]:
+        """Take a function away, and return it."""
+        dropped = self.functions[number]
         others = [n for n in range(len(self.functions)) if n != number]
         self.functions = [self.functions[n] for n in others]
         self.constants = nn.Parameter(self.constants[others])
         self.free_constants = self.free_constants[others]
+        return dropped
+
+    @torch.no_grad()
+    def take_inputs(self, x: Tensor, center: Tensor, size: Tensor) -> None:
+        """Be the same function of x (N, I) that it was of (x - center) / size."""
+        if self.splines is not None:
+            self.splines.knots.mul_(size.unsqueeze(1)).add_(center.unsqueeze(1))
+        for number, (i, o, _, f) in enumerate(self.functions):
+            if center[i] == 0 and size[i] == 1:
+                continue
+            c, a, b = self.constants[number].clone()
+            a, b = a / size[i], b - a * center[i] / size[i]
+            self.constants[number, 1:] = torch.stack([a, b])
+            # What is not free goes into c and the bias, if numbers allow that.
+            unit = 1 if "a" in f.free else a.abs()
+            a, b = a / unit, b / unit * ("b" in f.free)
+            simple, values = f(a * x[:, i] + b), self.edges(x)[:, i, o]
+            z, w = simple - simple.mean(), values - values.mean()
+            c = (z @ w) / (z @ z)
+            if (w - c * z).std() < 1e-9 * w.std():
+                self.constants[number] = torch.stack([c, a, b])
+                self.bias[o] += values.mean() - c * simple.mean()
+
+    @torch.no_grad()
+    def give_outputs(self, center: Tensor, size: Tensor) -> None:
+        """Let outputs y become center + size y; numbers that are fixed stay so."""
+        if self.splines is not None:
+            divide_outputs(self.splines, 1 / size)
+        self.constants[:, 0] *= size[[o for _, o, *_ in self.functions]]
+        self.bias.mul_(size).add_(center)
+        self.bias.masked_fill_(self.bias.abs() < 1e-12 * center.abs(), 0.0)
 
     def places(self) -> list[tuple[str, tuple[int, ...]]]:
         """Where numbers that may change are: names and indices, biases first, then b, a and c."""
@@ -248,6 +300,7 @@ class FormulaLayer(nn.Module):
         return values
 
     def forward(self, x: Tensor) -> Tensor:
+        check_features(x, self.in_features, "the constants", self.constants)
         y = self.bias.where(self.free_bias, self.bias.detach())
         if self.splines is not None:
             y = y + self.splines(x)
@@ -283,16 +336,41 @@ class Snap(NamedTuple):
     name: str | None
 
 
-@dataclass
+class Check(NamedTuple):
+    """How a formula does on samples that its search has not seen.
+
+    Attributes:
+        samples: how many they are.
+        left: the share of the targets' variance that the formula leaves there.
+        noise: the share that is noise, by the curves' loss on the other samples; 0 without noise.
+        off: standard deviations of chance by which more than noise is left, or by which the mean
+            error is not zero where one input is far up, or far down: the largest of these.
+        passed: with noise, whether ``off`` is at most 3; else, whether what is left is rounding
+            error, or a hundredth of what curves leave on the other samples.
+    """
+
+    samples: int
+    left: float
+    noise: float
+    off: float
+    passed: bool
+
+
+@dataclass(repr=False)
 class Formula:
     """What :func:`kanbook.formulas.snap` and :func:`kanbook.formulas.discover` return.
 
+    It can be called, as ``formula(x)`` with x of shape ``(..., I)``, copied, pickled and saved.
+
     Attributes:
         network: layers whose edges are functions, or curves where no function fits.
-        snaps: what became of each edge, in the order of the work.
+        snaps: what became of each edge that is left, in the order of the work.
         loss: mean squared error on the samples.
-        curve_loss: that of the network of curves that the formula is compared with.
-        complete: whether no curve is left, and the loss is as good as that of the curves.
+        curve_loss: that of the network of curves that the formula is compared with, on its finest
+            grid: with noise, somewhat too low.
+        complete: whether no curve is left, the loss is as good as that of the curves, and the
+            check, if there is one, is passed.
+        check: how it does on samples held out; None if there were none, or the rest is not so.
     """
 
     network: Network
@@ -300,6 +378,29 @@ class Formula:
     loss: float
     curve_loss: float
     complete: bool
+    check: Check | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is complete and how that was checked, or why it is not, in one line."""
+        start = "complete: " if self.complete else "not complete: "
+        curves = sum(len(layer.curves()) for layer in self.network)
+        if curves:
+            return f"{start}edges that are curves: {curves}"
+        losses = f"its loss is {self.loss:.3g}, that of curves {self.curve_loss:.3g}"
+        if self.check is None:
+            return f"{start}{losses}; not checked on samples held out"
+        if self.check.passed and not self.complete:
+            return start + losses
+        samples, left, noise, off, _ = self.check
+        text = f"{start}of the variance of {samples} samples held out it leaves {left:.2g}"
+        return text if noise == 0 else f"{text}, noise is {noise:.2g} (off by {off:.1f} sigma)"
+
+    def __repr__(self) -> str:
+        return f"Formula({self._text()!r}, {self.verdict})"
 
     def expression(self, names: Sequence[str] | None = None):
         """The first output as a SymPy expression; :meth:`expressions` has all."""
@@ -313,42 +414,18 @@ class Formula:
         Args:
             names: one for each input, else ValueError; x1, x2 and so on if not given.
         """
-        import sympy
+        from .expressions import expressions
 
         inputs = self.network[0].in_features
         names = [f"x{i + 1}" for i in range(inputs)] if names is None else list(names)
         if len(names) != inputs:
             raise ValueError(f"names={names!r}; expected {inputs}, one for each input")
-        values, u = [sympy.Symbol(name) for name in names], sympy.Symbol("u")
-        for number, layer in enumerate(self.network, start=1):
-            sums = [*map(_number, layer.bias.tolist(), layer.free_bias.tolist())]
-            for i, o in layer.curves():
-                sums[o] += sympy.Function(f"s{number}_{i + 1}_{o + 1}")(values[i])
-            constants = zip(layer.constants.tolist(), layer.free_constants.tolist(), strict=True)
-            for (i, o, _, f), (values_of_f, free) in zip(layer.functions, constants, strict=True):
-                c, a, b = map(_number, values_of_f, free)
-                sums[o] += c * sympy.sympify(f.text).subs(u, a * values[i] + b)
-            values = sums
-        return values
+        return expressions(self.network, names)
 
     def __str__(self) -> str:
-        import sympy
+        return self._text() if self.complete else f"{self._text()}\n({self.verdict})"
 
-        texts = []
-        for expression in self.expressions():
-            floats = {f: sympy.Float(f, 4) for f in expression.atoms(sympy.Float)}
-            texts.append(str(expression.xreplace(floats)))
-        return "\n".join(texts)
+    def _text(self) -> str:
+        from .expressions import text
 
-
-def _number(value: float, free: bool) -> Any:
-    """A SymPy number; of one that is fixed, the fraction, or the part of pi, that it is."""
-    import sympy
-
-    if free:
-        return sympy.Float(value)
-    for unit, name in ((1.0, 1), (math.pi, sympy.pi)):
-        part = Fraction(value / unit).limit_denominator(100)
-        if abs(float(part) * unit - value) <= 1e-12 * max(abs(value), 1e-3):
-            return sympy.Rational(part.numerator, part.denominator) * name
-    return sympy.Float(value)
+        return "\n".join(map(text, self.expressions()))

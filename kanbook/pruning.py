@@ -80,7 +80,7 @@ def prune(model: nn.Module, x: Tensor, threshold: float = 0.03) -> Network:
         model: a :class:`~kanbook.networks.KAN`; it stays as it is.
         x: samples of the inputs, shape ``(N, I)``.
         threshold: edges go whose standard deviation over the samples is below this share of the
-            largest in their layer.
+            largest in their layer; of the largest into the same output, in the last one.
 
     Raises:
         TypeError, ValueError: the model is not made of KAN layers, x is not finite, ``threshold``
@@ -101,7 +101,9 @@ def prune(model: nn.Module, x: Tensor, threshold: float = 0.03) -> Network:
     check_inputs("x", x)
     check_number("threshold", threshold, minimum=0, maximum=1)
     spreads = [values.std(0, correction=0) for values in edges(model, x)]
-    small = keep(model, x, [s > threshold * s.max() for s in spreads])
+    largest = [*(s.max() for s in spreads[:-1]), spreads[-1].amax(0)]
+    alive = [s > threshold * most for s, most in zip(spreads, largest, strict=True)]
+    small = keep(model, x, alive)
     if small is None:
         most = ", ".join(f"{s.max():.3g}" for s in spreads)
         raise ValueError(

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from . import grids
 from .counting import count_parameters
-from .functions import FormulaLayer, Function, Snap, candidates
+from .functions import Check, FormulaLayer, Function, Snap, candidates, divide_outputs
 from .networks import Network
 from .optimizers import LevenbergMarquardt
 from .pruning import edges, keep
@@ -94,14 +94,15 @@ class Standard:
     not agree in what is left then, it is noise. Else it is what the curves cannot follow.
 
     Attributes:
-        model: the network, refitted on its last grid.
+        model: the network, refitted on the last grid, or on the one before if the rest is noise.
         loss, numbers: mean squared error on the grid before, and how many numbers that took.
-        best: mean squared error on the last grid.
+        finest, best: the network on the last grid, and its mean squared error.
+        variance: of the noise, if the rest is noise.
         rounding: that of an exact formula is below.
     """
 
     def __init__(self, model: nn.Module, x: Tensor, y: Tensor, doublings: int) -> None:
-        self.x, self.y, self.n = x, y, len(y)
+        self.x, self.y, self.n = x, y, y.numel()
         self.spread = y.var(correction=0).item()
         self.rounding = SEARCH.exact * self.spread
         self.model, self.noisy = copy.deepcopy(model), False
@@ -112,7 +113,7 @@ class Standard:
             with warnings.catch_warnings():  # of inputs off the domain: a refit follows
                 warnings.simplefilter("ignore", RuntimeWarning)
                 grids.extend_grid(self.model, x, 2 * coarse[0].grid_size)
-            self.best = self.refit(self.model, SEARCH.grid_steps)
+            self.best, self.finest = self.refit(self.model, SEARCH.grid_steps), self.model
             before, after = (  # what a network without a free number would leave
                 loss * self.n / max(self.n - count_parameters(network), 1)
                 for loss, network in ((self.loss, coarse), (self.best, self.model))
@@ -135,6 +136,23 @@ class Standard:
         if complete:
             return loss <= SEARCH.complete * self.best or loss < self.rounding
         return loss <= SEARCH.worse * max(self.best, SEARCH.floor * self.spread)
+
+    @torch.no_grad()
+    def check(self, network: nn.Module, x: Tensor, y: Tensor) -> Check:
+        """How a formula does on samples that nothing was fitted to, at each end of each input."""
+        r = (network(x) - y).nan_to_num(nan=INF, posinf=INF, neginf=INF)
+        spread = torch.cat([self.y, y]).var(correction=0).item()
+        left, noise = r.square().mean().item(), self.variance if self.noisy else 0.0
+        if left < self.rounding or not self.noisy:
+            good = left < self.rounding or self.allows(left, network, complete=True)
+            return Check(len(x), left / spread, 0.0, 0.0 if good else INF, good)
+        places = (x - self.x.mean(0)) / self.x.std(0).clamp(min=1e-300)
+        farthest = places.abs().argmax(1, keepdim=True)
+        ends = (2 * farthest + (places.gather(1, farthest) > 0)).squeeze(1)
+        means = [r[ends == end].sum(0) / (ends == end).sum().sqrt() for end in ends.unique()]
+        off = torch.stack(means).abs().max().item() / math.sqrt(noise)
+        off = max(off, (left / noise - 1) * math.sqrt(r.numel() / 2))  # chi squared
+        return Check(len(x), left / spread, noise / spread, off, off <= SEARCH.chance)
 
     def score(self, loss: float, network: nn.Module) -> float:
         """Goodness and simplicity in one number: with noise, the Bayesian information criterion."""
@@ -199,10 +217,7 @@ def normalized(model: nn.Module, x: Tensor) -> Network:
         if following.splines.base is None:  # else a fixed function, which cannot move
             h = layer(x)
             center, half = (h.amax(0) + h.amin(0)) / 2, (h.amax(0) - h.amin(0)).clamp(min=1e-12) / 2
-            layer.splines.coef.div_(half.unsqueeze(-1))
-            for part in (layer.splines.base_weight, layer.splines.bias):
-                if part is not None:
-                    part.div_(half)
+            divide_outputs(layer.splines, half)
             layer.bias.copy_(-center / half)
             following.splines.knots.sub_(center.unsqueeze(1)).div_(half.unsqueeze(1))
         x = layer(x)
@@ -221,11 +236,15 @@ class Trial:
 
 @dataclass
 class Search:
-    """Puts functions in the place of curves, edge by edge, and then rounds their numbers."""
+    """Puts functions in the place of curves, edge by edge, and then rounds their numbers.
+
+    Numbers are readable after multiplication, at each output, by ``units``, shape ``(O,)``.
+    """
 
     standard: Standard
     library: Mapping[str, Function]
-    progress: bool = False
+    progress: bool
+    units: Tensor
 
     def run(self, start: Trial, order: Sequence[tuple[int, int, int]]) -> Trial:
         """Go through the edges (layer, input, output), with the best few networks."""
@@ -276,8 +295,9 @@ class Search:
         for n, layer in enumerate(trial.network):
             for number in reversed(range(len(layer.functions))):
                 network = copy.deepcopy(trial.network)
-                network[n].drop(number)
-                self.accept(trial, network)
+                i, o, *_ = network[n].drop(number)
+                if self.accept(trial, network):
+                    trial.snaps = tuple(s for s in trial.snaps if s[:3] != (n, i, o))
         for values in (_zero, _one, readable):
             places = [
                 (n, *place) for n, layer in enumerate(trial.network) for place in layer.places()
@@ -287,9 +307,14 @@ class Search:
 
     def fix(self, trial: Trial, n: int, name: str, index: tuple, values: Callable) -> None:
         """Fix a number at the first of some values that leaves the network as good."""
-        old = getattr(trial.network[n], name)[index].item()
+        layer, unit = trial.network[n], 1.0
+        old = getattr(layer, name)[index].item()
         is_shift = name == "bias" or index[1] == 2  # or b
-        for value in values(old, is_shift):
+        if layer is trial.network[-1] and (name == "bias" or index[1] == 0):  # or c
+            output = index[0] if name == "bias" else layer.functions[index[0]][1]
+            unit = self.units[output].item()
+        for value in values(old * unit, is_shift):
+            value = value / unit
             network = copy.deepcopy(trial.network)
             if abs(value - old) > SEARCH.far * abs(old) > SEARCH.near_zero:
                 for share in SEARCH.shares:
@@ -306,7 +331,7 @@ class Search:
         good = loss <= max(SEARCH.worse_rounded * trial.loss, standard.rounding)
         if standard.noisy:  # each number that is fixed may cost as much as it is worth
             fewer = count_parameters(trial.network) - count_parameters(network)
-            good = standard.n * math.log(loss / trial.loss) <= math.log(standard.n) * fewer
+            good = loss <= trial.loss * standard.n ** (fewer / standard.n)
         if good and not cancels(network, standard.x):
             trial.network, trial.loss = network, loss
         return trial.network is network

@@ -112,7 +112,7 @@ def _kanbook(name: str, inputs: Tensor, targets: Tensor, limit: float, seed: int
     while True:
         attempts += 1
         before = time.process_time()
-        options = {"attempts": 1, "generator": generator}
+        options = {"attempts": 1, "held_out": 0, "generator": generator}  # the rows are older
         discovery = formulas.discover(inputs, targets, LAWS[name].widths, **options)
         last = max(last, time.process_time() - before)
         if discovery.complete or time.process_time() - start + last > limit:

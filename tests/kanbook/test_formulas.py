@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import math
+import pickle
 import re
 
 import numpy as np
@@ -14,12 +15,21 @@ from helpers import generator, shaken
 from torch.nn.utils import parameters_to_vector
 
 from kanbook import KAN, KANLayer, TanhKAN, count_parameters, extend_grid, fit, update_grid
-from kanbook.formulas import discover, edges, fade, prune, snap
-from kanbook.functions import LIBRARY, FormulaLayer, Function, candidates
+from kanbook.expressions import _multiplied_out
+from kanbook.formulas import _mixed, discover, edges, fade, prune, snap
+from kanbook.functions import LIBRARY, Candidate, FormulaLayer, Function, Snap, candidates
 from kanbook.lab import bundle
 from kanbook.networks import Network
 from kanbook.optimizers import jacobian, jacobian_by_autograd
-from kanbook.snapping import SearchOptions, Standard, cancels, neighbors_agree, readable
+from kanbook.snapping import (
+    Search,
+    SearchOptions,
+    Standard,
+    Trial,
+    cancels,
+    neighbors_agree,
+    readable,
+)
 
 F64 = {"dtype": torch.float64}
 OPTIONS = {"bias": True, "spline_weight": True, "base": torch.nn.functional.silu}
@@ -127,10 +137,12 @@ def test_everything_works_on_a_pruned_network(options, tmp_path):
     assert torch.equal(copy.deepcopy(small)(x), small(x))
 
 
-def test_prune_refuses_to_cut_an_output_off():
+def test_prune_refuses_to_cut_an_output_off_but_takes_small_ones():
     model, x = KAN([2, 3, 2], generator=0, **F64), points()
     with torch.no_grad():
         model[1].coef[:, 1] *= 1e-6
+    assert edges(prune(model, x), x)[-1].std(0).any(0).all()
+    model[1].coef.data[:, 1] = 0.0
     with pytest.raises(ValueError, match="threshold=0.5 cuts an output off"):
         prune(model, x, 0.5)
     with pytest.raises(ValueError, match="threshold=0.03 .*over x, .* the largest are 0, 0$"):
@@ -156,7 +168,18 @@ def test_prune_refuses_to_cut_an_output_off():
         (lambda m, x: snap(m, x, x[:, :1], library={}), ValueError, "library={}"),
         (lambda m, x: snap(KAN([2, 1]), x.float(), x[:, :1].float()), ValueError, "float64"),
         (lambda m, x: discover(x, x[:, :1], [2, 1], attempts=0), ValueError, "attempts=0"),
-        (lambda m, x: discover(x, x[:, :1], [2, 2]), ValueError, "targets of shape"),
+        (lambda m, x: discover(x, x[:, :1], [2, 2]), ValueError, r"widths=\[2, 2\]; expected 2 f"),
+        (lambda m, x: discover(x, x[:, :1], [2, 1], held_out=2), ValueError, "held_out=2"),
+        (
+            lambda m, x: discover(x, 0 * x[:, :1] + 3, [2, 1]),
+            ValueError,
+            r"\[:, 0\] is .* 3",
+        ),
+        (lambda m, x: discover(x[:3], x[:3, :1], [2, 1]), ValueError, "inputs has 3 samples"),
+        (lambda m, x: snap(m, x, 0 * x[:, :1]), ValueError, r"y\[:, 0\] is always"),
+        (lambda m, x: snap(m, x, x[:, :1], library=["sin"]), TypeError, r"library=\['sin'\]"),
+        (lambda m, x: snap(m, x, x[:, :1], library={"sin": 1}), TypeError, "library="),
+        (lambda m, x: snap(m, x, x[:, :1], validation=(x, x)), ValueError, r"validation\[1\]"),
     ],
 )
 def test_bad_input_is_named(call, error, message):
@@ -273,6 +296,7 @@ def test_what_fits_nothing_stays_a_curve():
     assert not formula.complete
     assert formula.snaps == [(0, 0, 0, None)]
     assert "s1_1_1(x1)" in str(formula)
+    assert str(formula).endswith("(not complete: edges that are curves: 1)")
     assert formula.loss == again.loss  # to the last digit: it is seeded
 
 
@@ -294,6 +318,61 @@ def test_discover_finds_through_noise():
     formula = discover(x, y, [1, 1, 1], generator=3)
     assert str(formula) == "exp(-2*x1)"
     assert formula.loss == pytest.approx(0.02**2, rel=0.2)
+    assert formula.check.samples == 60 and formula.check.off < 3
+    assert formula.check.noise == pytest.approx(0.02**2 / y.var().item(), rel=0.3)
+    assert "of the variance of 60 samples held out" in repr(formula)
+
+
+@pytest.mark.parametrize("truth", [lambda x: torch.sinc(1.2 * x), lambda x: x * torch.exp(x)])
+def test_what_goes_wrong_beyond_the_middle_is_not_complete(truth):
+    """One function fits these among samples with noise, but they are none."""
+    x = points(300, inputs=1, seed=2)
+    y = truth(x) + 0.03 * truth(x).std() * torch.randn(300, 1, generator=generator(5), **F64)
+    formula = discover(x, y, [1, 1], attempts=1, generator=0)
+    assert formula.snaps[0].name is not None
+    assert not formula.complete and not formula.check.passed
+    assert "not complete: of the variance of 60 samples" in str(formula)
+
+
+def test_noise_is_no_formula():
+    x, y = points(100, inputs=1), torch.randn(100, 1, generator=generator(0), **F64)
+    assert not discover(x, y, [1, 1], attempts=1, generator=0).complete
+
+
+@pytest.mark.parametrize(
+    ("center", "size", "offset", "factor"),
+    [(0, 1, 3, 1e-6), (0, 1, -4e6, 1e6), (1000, 50, 0, 1), (0, 1e-4, 300, 1)],
+)
+def test_samples_of_any_place_and_size(center, size, offset, factor):
+    x = points(300, inputs=1)
+    y = offset + factor * torch.exp(-2 * x)
+    formula = discover(center + size * x, y, [1, 1], generator=0)
+    assert formula.complete and formula.snaps == [(0, 0, 0, "exp")]
+    assert torch.allclose(formula(center + size * x), y, rtol=1e-12, atol=1e-12 * factor)
+
+
+def test_outputs_of_very_different_spread():
+    x = points(300, inputs=1)
+    y = torch.cat([1000 * torch.sin(3 * x), torch.exp(x) / 1000], 1)
+    assert str(discover(x, y, [1, 2], generator=0)) == "1000*sin(3*x1)\nexp(x1)/1000"
+
+
+def test_an_attempt_in_which_an_output_fades_is_only_one_attempt(monkeypatch):
+    def refuse(model, x):
+        raise ValueError("threshold=0.03 cuts an output off")
+
+    monkeypatch.setattr("kanbook.formulas.prune", refuse)
+    x = points(100, inputs=1)
+    assert str(discover(x, torch.sin(3 * x), [1, 1], generator=0)) == "sin(3*x1)"
+
+
+def test_samples_in_order_are_mixed_and_others_stay():
+    x = points(500)
+    ordered = x[x[:, 1].argsort()]
+    assert _mixed(x, x[:, :1])[0] is x
+    inputs, targets = _mixed(ordered, ordered[:, :1])
+    assert torch.equal(inputs[:, :1], targets) and torch.equal(inputs.sort(0)[0], x.sort(0)[0])
+    assert inputs[:100, 1].max() - inputs[:100, 1].min() > 1.8
 
 
 def test_an_input_that_never_varies_hides_nothing():
@@ -311,6 +390,29 @@ def test_a_network_that_has_not_learned_is_no_noise():
     assert not Standard(model, x, y, doublings=2).noisy
     noise = torch.randn(500, 1, generator=generator(2), **F64)
     assert Standard(model, x, x.sum(1, keepdim=True) + noise, doublings=2).noisy
+
+
+def test_chance_is_shared_by_all_outputs():
+    """By chi squared of as many numbers as the network has less, over all errors."""
+    x = points(300, inputs=1)
+    y = x + 0.1 * torch.randn(300, 3, generator=generator(0), **F64)
+    standard = Standard(KAN([1, 3], generator=0, **F64), x, y, doublings=1)
+    lines = KAN([1, 3], grid_size=1, degree=1, **F64)
+    fewer = standard.numbers - 6
+    more = standard.variance * (fewer + 3 * math.sqrt(2 * fewer)) / 900
+    assert standard.noisy and standard.allows(standard.loss + 0.99 * more, lines)
+    assert not standard.allows(standard.loss + 1.01 * more, lines)
+
+
+def test_what_rounding_drops_is_no_longer_listed():
+    x, layer = points(100), FormulaLayer(KANLayer(2, 1, generator=0, **F64))
+    for i, name, c in ((0, "sin", 1.0), (1, "x^2", 1e-12)):
+        layer.put(i, 0, LIBRARY[name], Candidate(name, 1.0, 1.0, 0.0, c, 0.0))
+    y = torch.sin(x[:, :1])
+    standard = Standard(KAN([2, 1], generator=0, **F64), x, y, doublings=1)
+    trial = Trial(Network(layer), 1e-24, (Snap(0, 0, 0, "sin"), Snap(0, 1, 0, "x^2")))
+    Search(standard, LIBRARY, False, torch.ones(1)).round(trial)
+    assert trial.snaps == (Snap(0, 0, 0, "sin"),)
 
 
 def test_terms_that_cancel():
@@ -348,3 +450,33 @@ def test_the_last_curve_leaves_the_layers_bias_behind():
     line = candidates(x[:, 0], net.curve(0, 0, x[:, 0]), {"x": LIBRARY["x"]})[0]
     net.put(0, 0, LIBRARY["x"], line)
     assert net.splines is None and torch.allclose(net(x), layer(x))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x**2/2 + y**2/2 - (x - y)**2/2", "x*y"),
+        ("0.3317*(x + tanh(2*y))**2 - 0.3317*(x - tanh(2*y))**2", "1.3268*x*tanh(2*y)"),
+        ("(x**2 + y)**2/4 - (x**2 - y)**2/4", "x**2*y"),
+        ("1 - x + y - (1 - x)*(1 + y)", "x*y"),
+        ("pi*(x + y + 1)**2/4 - pi*(x - y + 3)**2/4", "pi*(x + 2)*(y - 1)"),
+        ("(x + y)**2", "(x + y)**2"),
+        ("sin(2*x + 2*y)", "sin(2*x + 2*y)"),
+    ],
+)
+def test_a_product_is_written_as_one(text, expected):
+    assert str(_multiplied_out(sympy.sympify(text))) == expected
+
+
+def test_a_formula_is_called_copied_pickled_and_saved(tmp_path):
+    x = points(100, inputs=1)
+    formula = snap(KAN([1, 1], generator=0, **F64), x, torch.sin(3 * x))
+    torch.save(formula, tmp_path / "formula.pt")
+    again = torch.load(tmp_path / "formula.pt", weights_only=False)
+    for other in (again, pickle.loads(pickle.dumps(formula)), copy.deepcopy(formula)):
+        assert torch.equal(other(x), formula(x)) and str(other) == str(formula) == "sin(3*x1)"
+    assert torch.allclose(formula(x), torch.sin(3 * x), atol=1e-12)
+    for wrong in (points(5, inputs=2), x[:, 0], x.float()):
+        with pytest.raises((TypeError, ValueError), match="x has"):
+            formula(wrong)
+    assert pickle.loads(pickle.dumps(LIBRARY)) == LIBRARY
