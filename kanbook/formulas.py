@@ -274,7 +274,7 @@ def _snap(
     standard.x, check = near[0], None
     if complete:
         search.round(best)
-    network, samples = best.network, near
+    network, samples, loss = best.network, near, best.loss
     if far is not None:
         samples = [torch.cat(pair) for pair in zip(near, far, strict=True)]
         check = standard.check(network, far[0], units.of(*far)[1]) if complete else None
@@ -288,12 +288,12 @@ def _snap(
             good = loss <= max(standard.best, standard.rounding)
             good = good or standard.allows(loss, network, complete=True)
             complete = check.passed and good
+    complete = complete and standard.score(loss, network) < 0  # more than a constant explains
     network[-1].give_outputs(units.y.center, units.y.size)
     with torch.no_grad():
         loss = (network(samples[0]) - samples[1]).square().mean().item()
         curve_loss = ((standard.finest(x) - y) * units.y.size).square().mean().item()
     loss = loss if math.isfinite(loss) else math.inf  # beyond the domain of one of its functions
-    complete = complete and any(layer.functions for layer in network)  # else all is noise
     return Formula(network, [*best.snaps], loss, curve_loss, complete, check)
 
 

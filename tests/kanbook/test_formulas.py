@@ -158,6 +158,7 @@ def test_prune_refuses_to_cut_an_output_off_but_takes_small_ones():
     [
         (lambda m, x: prune(m, x, -1), ValueError, "threshold=-1"),
         (lambda m, x: prune(m, x * math.nan), ValueError, "x"),
+        (lambda m, x: prune(m, x[None]), ValueError, r"x has shape \(1, 60, 2\)"),
         (lambda m, x: prune(TanhKAN([2, 1], **F64), x), TypeError, "TanhLayer"),
         (lambda m, x: prune(m, x[0]), ValueError, r"x has shape \(2,\); expected \(N, I\)"),
         (lambda m, x: prune(m, x[None]), ValueError, r"x has shape \(1, 60, 2\)"),
@@ -337,6 +338,7 @@ def test_what_goes_wrong_beyond_the_middle_is_not_complete(truth):
 def test_noise_is_no_formula():
     x, y = points(100, inputs=1), torch.randn(100, 1, generator=generator(0), **F64)
     assert not discover(x, y, [1, 1], attempts=1, generator=0).complete
+    assert not snap(KAN([1, 1], generator=0, **F64), x[:30], y[:30]).complete
 
 
 @pytest.mark.parametrize(
