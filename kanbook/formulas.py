@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from . import grids, training
 from ._checks import as_generator, check_integer, check_number, check_samples, check_widths
-from .functions import LIBRARY, Check, Formula, Function, candidates, divide_outputs
-from .networks import KAN, in_a_row
+from .functions import LIBRARY, Check, Formula, Function, candidates
+from .networks import KAN, Network, in_a_row
 from .pruning import edges, fade, prune
 from .snapping import SEARCH, Search, Standard, Trial, normalized, peel, refit
 
@@ -45,7 +45,7 @@ def discover(
     """Look for a formula behind samples: train, fade, prune, snap.
 
     Samples may be of any scale: where their mean or spread is far from usual, the search works in
-    units of ten or a thousand, say, and the formula is brought back. Some samples are held out,
+    units of 20 or 1000, say, and the formula is brought back. Some samples are held out,
     those farthest from the middle in one of the inputs, where a wrong formula goes wrong first. A
     formula that leaves more there than noise explains is not complete.
 
@@ -82,12 +82,11 @@ def discover(
         )
     check_integer("attempts", attempts, 1)
     check_number("held_out", held_out, minimum=0, maximum=0.5)
-    generator, formulas = as_generator(generator), []
+    generator, found = as_generator(generator), []
     inputs, targets = _mixed(inputs, targets)
-    near, far = _near_and_far(inputs, held_out)
-    near, far = (inputs[near], targets[near]), (inputs[far], targets[far])
-    units = _Units(_unit(inputs, 10), _unit(targets, 10 if ends[1] == 1 else 1))
-    x, y = units.of(*near)
+    near, far = ((inputs[these], targets[these]) for these in _near_and_far(inputs, held_out))
+    units = _unit(inputs), _unit(targets, 10 if ends[1] == 1 else 1)
+    x, y = _scaled(near, units)
     for _ in range(attempts):
         model = KAN(widths, dtype=x.dtype, generator=generator)
         curves, faded = _train_and_fade(model, x, y)
@@ -96,11 +95,12 @@ def discover(
         except ValueError:  # an output has faded, too
             model = copy.deepcopy(curves)
         grids.update_grid(model, x, grid_eps=1.0)
-        options = {"like": curves, "library": LIBRARY, "progress": progress}
-        formulas.append(_snap(model, near, far if len(far[0]) else None, units, **options))
-        if formulas[-1].complete:
-            return formulas[-1]
-    return min(formulas, key=lambda formula: formula.loss)
+        search, trial, complete = _search(model, curves, x, y, LIBRARY, progress)
+        formula = _finish(search, trial, complete, near, far, units)
+        if formula.complete:
+            return formula
+        found.append((trial.loss, formula))
+    return min(found, key=lambda pair: pair[0])[1]
 
 
 class _Unit(NamedTuple):
@@ -108,29 +108,27 @@ class _Unit(NamedTuple):
 
     center: Tensor
     size: Tensor
-    decimal: Tensor  # the power of ten near the size
+
+    def of(self, values: Tensor) -> Tensor:
+        return (values - self.center) / self.size
 
 
-class _Units(NamedTuple):
-    """Of inputs and targets, in a search."""
+def _unit(values: Tensor, usual: float = 10) -> _Unit:
+    """Center 0 and size 1, if spreads are below ``usual`` and above its inverse; else round ones.
 
-    x: _Unit
-    y: _Unit
-
-    def of(self, *samples: Tensor) -> list[Tensor]:
-        pairs = zip(samples, self, strict=True)
-        return [(values - unit.center) / unit.size for values, unit in pairs]
-
-
-def _unit(values: Tensor, most: float) -> _Unit:
-    """Center 0 and size 1 for what is usual: a spread below ``most`` and above its inverse."""
-    largest = values.abs().amax(0).clamp(min=1e-300)  # whose square may be too much
-    mean, spread = values.mean(0), (values / largest).std(0, correction=0) * largest
+    A size is 1, 2 or 5 times a power of ten, so that numbers are as readable as in such units.
+    """
+    mean, spread = values.mean(0), values.std(0, correction=0)
     spread = spread.where(spread > 1e-12 * mean.abs(), 1.0)  # of what never varies
-    usual = (spread > 1 / most) & (spread < most)
-    decimal = 10 ** spread.log10().round()
-    center = (decimal * (mean / decimal).round()).where(mean.abs() > 5 * spread, 0.0)
-    return _Unit(center, spread.where(~usual, 1.0), decimal.where(~usual, 1.0))
+    decade = 10 ** spread.log10().floor()
+    digit = torch.bucketize(spread / decade, values.new_tensor([1.4, 3.2, 7.1]))
+    size = decade * values.new_tensor([1.0, 2.0, 5.0, 10.0])[digit]
+    center = (size * (mean / size).round()).where(mean.abs() > 5 * spread, 0.0)
+    return _Unit(center, size.where((spread <= 1 / usual) | (spread >= usual), 1.0))
+
+
+def _scaled(samples: Sequence[Tensor], units: Sequence[_Unit]) -> list[Tensor]:
+    return [unit.of(values) for values, unit in zip(samples, units, strict=True)]
 
 
 def _mixed(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,7 +174,6 @@ def snap(
     *,
     like: nn.Module | None = None,
     library: Mapping[str, Function] = LIBRARY,
-    validation: tuple[Tensor, Tensor] | None = None,
     progress: bool = False,
 ) -> Formula:
     """Put functions with a name in the place of curves, where the whole network stays as good.
@@ -195,8 +192,6 @@ def snap(
         like: a network of curves that the formula has to be as good as, such as the one before
             pruning; ``model`` itself if not given.
         library: functions by name.
-        validation: samples ``(x, y)`` that are held out. A formula that leaves more there than
-            noise explains is not complete. In the end all numbers are refitted on all samples.
         progress: show a progress bar over the edges.
 
     Raises:
@@ -218,42 +213,30 @@ def snap(
         raise TypeError(f"library={library!r}; expected a dict of Functions by name")
     if not library:
         raise ValueError(f"library={library!r}; expected at least one function")
-    edges(model, x[:1])  # an error, if there are other layers
-    if validation is not None:
-        names = "validation[0]", "validation[1]"
-        check_samples(names[0], validation[0], names[1], validation[1], any_targets=False)
-        for name, far, near in zip(names, validation, (x, y), strict=True):
-            if far.shape[1] != near.shape[1]:
-                raise ValueError(
-                    f"{name} has shape {tuple(far.shape)}; expected (M, {near.shape[1]})"
-                )
-    x, y = _mixed(x, y)
-    zero, one = x.new_zeros(x.shape[1]), x.new_ones(x.shape[1])
-    unit = _unit(y, 10 if y.shape[1] == 1 else 1)
-    units = _Units(_Unit(zero, one, one), unit._replace(center=torch.zeros_like(unit.center)))
-    model, like = (m and _divided(m, unit.size) for m in (model, like))
-    return _snap(model, (x, y), validation, units, like, library, progress)
+    model = _layers("model", model, x, y)
+    like = None if like is None else _layers("like", like, x, y)
+    search, trial, complete = _search(model, like, *_mixed(x, y), library, progress)
+    if complete:
+        search.round(trial)
+    return Formula(trial.network, [*trial.snaps], trial.loss, search.standard.best, complete)
 
 
-@torch.no_grad()
-def _divided(model: nn.Module, size: Tensor) -> nn.Module:
-    """A copy whose outputs are divided by these numbers."""
-    model = copy.deepcopy(model)
-    divide_outputs(in_a_row(model)[-1], size)
-    return model
+def _layers(name: str, model: nn.Module, x: Tensor, y: Tensor) -> Network:
+    outputs = edges(model, x[:1])[-1].shape[-1]  # an error, if there are other layers
+    if outputs != y.shape[1]:
+        raise ValueError(f"y has shape {tuple(y.shape)}; expected (N, {outputs}), as of {name}")
+    return Network(*in_a_row(model))
 
 
-def _snap(
+def _search(
     model: nn.Module,
-    near: tuple[Tensor, Tensor],
-    far: tuple[Tensor, Tensor] | None,
-    units: _Units,
     like: nn.Module | None,
+    x: Tensor,
+    y: Tensor,
     library: Mapping[str, Function],
     progress: bool,
-) -> Formula:
-    """As :func:`snap`, of networks in these units; samples and formula are not in them."""
-    x, y = units.of(*near)
+) -> tuple[Search, Trial, bool]:
+    """Put functions in the place of curves; the last is whether the best network is complete."""
     standard = Standard(model, x, y, SEARCH.doublings)
     model = standard.model
     if like is not None:
@@ -261,40 +244,50 @@ def _snap(
         if whole.best < standard.best and not whole.allows(standard.loss, model):
             standard = whole  # too much was pruned
     network = normalized(peel(peel(model, standard, "nodes"), standard, "edges"), x)
-    search = Search(standard, library, progress, units.y.size / units.y.decimal)
+    search = Search(standard, library, progress)
     start = Trial(network, refit(network, x, y, SEARCH.start_steps))
     order = [(n, *edge) for n, layer in enumerate(network) for edge in layer.curves()]
     for direction in (order[::-1], order):
-        best = search.run(start, direction)
-        curves = any(layer.curves() for layer in best.network)
-        complete = not curves and standard.allows(best.loss, best.network, complete=True)
+        trial = search.run(start, direction)
+        complete = not trial.curves() and standard.allows(trial.loss, trial.network, complete=True)
         if complete:
             break
-    best.network[0].take_inputs(near[0], *units.x[:2])
-    standard.x, check = near[0], None
+    return search, trial, complete
+
+
+def _finish(
+    search: Search,
+    trial: Trial,
+    complete: bool,
+    near: Sequence[Tensor],
+    far: Sequence[Tensor],
+    units: Sequence[_Unit],
+) -> Formula:
+    """Round numbers, check the formula on samples far out, refit it on all, and leave the units."""
+    standard, check = search.standard, None
+    trial.network[0].take_inputs(near[0], *units[0])
+    standard.x = near[0]
     if complete:
-        search.round(best)
-    network, samples, loss = best.network, near, best.loss
-    if far is not None:
-        samples = [torch.cat(pair) for pair in zip(near, far, strict=True)]
-        check = standard.check(network, far[0], units.of(*far)[1]) if complete else None
-        if curves:
+        search.round(trial)
+    network, samples = trial.network, [torch.cat(pair) for pair in zip(near, far, strict=True)]
+    x, y = _scaled(samples, units)
+    if len(far[0]):
+        if complete:
+            check = standard.check(network, far[0], units[1].of(far[1]))
+        elif trial.curves():
             grids.update_grid(network, samples[0], grid_eps=1.0)
-        loss = refit(network, samples[0], units.of(*samples)[1], SEARCH.end_steps)
-        if complete:  # that is, as good as curves on all samples
-            x, y = units.of(*samples)
-            grids.update_grid(standard.model, x, grid_eps=1.0)
-            standard = Standard(standard.model, x, y, doublings=1)
-            good = loss <= max(standard.best, standard.rounding)
-            good = good or standard.allows(loss, network, complete=True)
-            complete = check.passed and good
-    complete = complete and standard.score(loss, network) < 0  # more than a constant explains
-    network[-1].give_outputs(units.y.center, units.y.size)
+        trial.loss = refit(network, samples[0], y, SEARCH.end_steps)
+        grids.update_grid(standard.model, x, grid_eps=1.0)
+        standard = Standard(standard.model, x, y, doublings=1)
+        as_good = trial.loss <= max(standard.best, standard.rounding)
+        as_good = as_good or standard.allows(trial.loss, network, complete=True)
+        complete = complete and check.passed and as_good
+    network[-1].give_outputs(*units[1])
     with torch.no_grad():
         loss = (network(samples[0]) - samples[1]).square().mean().item()
-        curve_loss = ((standard.finest(x) - y) * units.y.size).square().mean().item()
+        curve_loss = ((standard.finest(x) - y) * units[1].size).square().mean().item()
     loss = loss if math.isfinite(loss) else math.inf  # beyond the domain of one of its functions
-    return Formula(network, [*best.snaps], loss, curve_loss, complete, check)
+    return Formula(network, [*trial.snaps], loss, curve_loss, complete, check)
 
 
 def _check_samples(inputs_name: str, inputs: Tensor, targets_name: str, targets: Tensor) -> None:

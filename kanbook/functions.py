@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_features, check_finite
+from ._checks import check_features, check_finite, check_like
 from .layers import KANLayer
 from .networks import Network
 
@@ -103,7 +103,7 @@ def candidates(x: Tensor, y: Tensor, library: Mapping[str, Function] = LIBRARY) 
         The best of each function that is defined at all points, by falling R^2.
 
     Raises:
-        TypeError, ValueError: x or y is not finite.
+        TypeError, ValueError: x or y is not finite, or they are not alike.
 
     Example:
         >>> x = torch.linspace(0.1, 2, 50)
@@ -113,7 +113,12 @@ def candidates(x: Tensor, y: Tensor, library: Mapping[str, Function] = LIBRARY) 
     In the book: chapter 15.
     """
     check_finite("x", x)
+    check_like("y", y, "x", x)
     check_finite("y", y)
+    if x.ndim != 1 or x.shape != y.shape or len(x) == 0:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; expected (N,) of both, N >= 1"
+        )
     fitted = []
     for name, function in library.items():
         ab = _starts(function, x)
@@ -226,14 +231,11 @@ class FormulaLayer(nn.Module):
         self.free_constants = torch.cat([self.free_constants, self.free_constants.new_tensor(free)])
 
     @torch.no_grad()
-    def drop(self, number: int) -> tuple[int, int, str, Function]:
-        """Take a function away, and return it."""
-        dropped = self.functions[number]
+    def drop(self, number: int) -> None:
         others = [n for n in range(len(self.functions)) if n != number]
         self.functions = [self.functions[n] for n in others]
         self.constants = nn.Parameter(self.constants[others])
         self.free_constants = self.free_constants[others]
-        return dropped
 
     @torch.no_grad()
     def take_inputs(self, x: Tensor, center: Tensor, size: Tensor) -> None:
@@ -387,7 +389,7 @@ class Formula:
     def verdict(self) -> str:
         """Whether it is complete and how that was checked, or why it is not, in one line."""
         start = "complete: " if self.complete else "not complete: "
-        curves = sum(len(layer.curves()) for layer in self.network)
+        curves = sum(snap.name is None for snap in self.snaps)
         if curves:
             return f"{start}edges that are curves: {curves}"
         losses = f"its loss is {self.loss:.3g}, that of curves {self.curve_loss:.3g}"

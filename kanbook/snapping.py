@@ -105,7 +105,7 @@ class Standard:
         self.x, self.y, self.n = x, y, y.numel()
         self.spread = y.var(correction=0).item()
         self.rounding = SEARCH.exact * self.spread
-        self.model, self.noisy = copy.deepcopy(model), False
+        self.model, self.noisy = copy.deepcopy(model).requires_grad_(), False
         self.best = self.refit(self.model, SEARCH.curve_steps)
         for _ in range(doublings):
             coarse, self.loss, self.numbers = self.model, self.best, count_parameters(self.model)
@@ -132,7 +132,8 @@ class Standard:
         if self.noisy:  # a number less leaves the noise of one sample more, on average
             fewer = max(self.numbers - count_parameters(network), 0)
             more = fewer + SEARCH.chance * math.sqrt(2 * fewer)  # chi squared
-            return loss <= self.loss + self.variance * more / self.n
+            good = loss <= self.loss + self.variance * more / self.n
+            return good and (not complete or self.score(loss, network) < 0)  # a constant has 0
         if complete:
             return loss <= SEARCH.complete * self.best or loss < self.rounding
         return loss <= SEARCH.worse * max(self.best, SEARCH.floor * self.spread)
@@ -233,18 +234,17 @@ class Trial:
     snaps: tuple[Snap, ...] = ()
     score: float = INF
 
+    def curves(self) -> bool:
+        return any(snap.name is None for snap in self.snaps)
+
 
 @dataclass
 class Search:
-    """Puts functions in the place of curves, edge by edge, and then rounds their numbers.
-
-    Numbers are readable after multiplication, at each output, by ``units``, shape ``(O,)``.
-    """
+    """Puts functions in the place of curves, edge by edge, and then rounds their numbers."""
 
     standard: Standard
     library: Mapping[str, Function]
-    progress: bool
-    units: Tensor
+    progress: bool = False
 
     def run(self, start: Trial, order: Sequence[tuple[int, int, int]]) -> Trial:
         """Go through the edges (layer, input, output), with the best few networks."""
@@ -295,9 +295,10 @@ class Search:
         for n, layer in enumerate(trial.network):
             for number in reversed(range(len(layer.functions))):
                 network = copy.deepcopy(trial.network)
-                i, o, *_ = network[n].drop(number)
-                if self.accept(trial, network):
-                    trial.snaps = tuple(s for s in trial.snaps if s[:3] != (n, i, o))
+                network[n].drop(number)
+                self.accept(trial, network)
+            left = [(n, i, o) for i, o, *_ in trial.network[n].functions]
+            trial.snaps = tuple(s for s in trial.snaps if s.layer != n or s[:3] in left)
         for values in (_zero, _one, readable):
             places = [
                 (n, *place) for n, layer in enumerate(trial.network) for place in layer.places()
@@ -307,14 +308,9 @@ class Search:
 
     def fix(self, trial: Trial, n: int, name: str, index: tuple, values: Callable) -> None:
         """Fix a number at the first of some values that leaves the network as good."""
-        layer, unit = trial.network[n], 1.0
-        old = getattr(layer, name)[index].item()
+        old = getattr(trial.network[n], name)[index].item()
         is_shift = name == "bias" or index[1] == 2  # or b
-        if layer is trial.network[-1] and (name == "bias" or index[1] == 0):  # or c
-            output = index[0] if name == "bias" else layer.functions[index[0]][1]
-            unit = self.units[output].item()
-        for value in values(old * unit, is_shift):
-            value = value / unit
+        for value in values(old, is_shift):
             network = copy.deepcopy(trial.network)
             if abs(value - old) > SEARCH.far * abs(old) > SEARCH.near_zero:
                 for share in SEARCH.shares:

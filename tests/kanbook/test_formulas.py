@@ -158,7 +158,6 @@ def test_prune_refuses_to_cut_an_output_off_but_takes_small_ones():
     [
         (lambda m, x: prune(m, x, -1), ValueError, "threshold=-1"),
         (lambda m, x: prune(m, x * math.nan), ValueError, "x"),
-        (lambda m, x: prune(m, x[None]), ValueError, r"x has shape \(1, 60, 2\)"),
         (lambda m, x: prune(TanhKAN([2, 1], **F64), x), TypeError, "TanhLayer"),
         (lambda m, x: prune(m, x[0]), ValueError, r"x has shape \(2,\); expected \(N, I\)"),
         (lambda m, x: prune(m, x[None]), ValueError, r"x has shape \(1, 60, 2\)"),
@@ -180,7 +179,14 @@ def test_prune_refuses_to_cut_an_output_off_but_takes_small_ones():
         (lambda m, x: snap(m, x, 0 * x[:, :1]), ValueError, r"y\[:, 0\] is always"),
         (lambda m, x: snap(m, x, x[:, :1], library=["sin"]), TypeError, r"library=\['sin'\]"),
         (lambda m, x: snap(m, x, x[:, :1], library={"sin": 1}), TypeError, "library="),
-        (lambda m, x: snap(m, x, x[:, :1], validation=(x, x)), ValueError, r"validation\[1\]"),
+        (lambda m, x: snap(m, x, x), ValueError, r"y has shape \(60, 2\); expected \(N, 1\)"),
+        (lambda m, x: snap(m, x, x[:, :0]), ValueError, r"y has shape \(60, 0\)"),
+        (lambda m, x: snap(m, x, x[:, :1], like=KAN([2, 2], **F64)), ValueError, "as of like"),
+        (lambda m, x: snap(torch.nn.Sequential(), x, x), ValueError, "model has no layers"),
+        (lambda m, x: candidates(x[:, 0].float(), x[:, 0]), TypeError, "y has dtype"),
+        (lambda m, x: candidates(x[:0, 0], x[:, 0]), ValueError, r"x has shape \(0,\) and y"),
+        (lambda m, x: candidates(x[:0, 0], x[:0, 0]), ValueError, r"x has shape \(0,\) and y"),
+        (lambda m, x: candidates(x, x), ValueError, r"x has shape \(60, 2\)"),
     ],
 )
 def test_bad_input_is_named(call, error, message):
@@ -288,6 +294,12 @@ def test_snap_finds_a_formula_and_leaves_the_network_alone():
     assert torch.equal(torch.get_rng_state(), random)
     with pytest.raises(ValueError, match="names"):
         formula.expression(["v"])
+
+
+def test_snap_takes_frozen_layers_in_rows_in_rows():
+    x, model = points(100, inputs=1), KAN([1, 1], generator=0, **F64).requires_grad_(False)
+    assert str(snap(torch.nn.Sequential(model), x, torch.sin(3 * x))) == "sin(3*x1)"
+    assert not model[0].coef.requires_grad
 
 
 def test_what_fits_nothing_stays_a_curve():
@@ -413,7 +425,7 @@ def test_what_rounding_drops_is_no_longer_listed():
     y = torch.sin(x[:, :1])
     standard = Standard(KAN([2, 1], generator=0, **F64), x, y, doublings=1)
     trial = Trial(Network(layer), 1e-24, (Snap(0, 0, 0, "sin"), Snap(0, 1, 0, "x^2")))
-    Search(standard, LIBRARY, False, torch.ones(1)).round(trial)
+    Search(standard, LIBRARY).round(trial)
     assert trial.snaps == (Snap(0, 0, 0, "sin"),)
 
 
