@@ -416,7 +416,7 @@ class Formula:
         Args:
             names: one for each input, else ValueError; x1, x2 and so on if not given.
         """
-        from .expressions import expressions
+        from ._expressions import expressions
 
         inputs = self.network[0].in_features
         names = [f"x{i + 1}" for i in range(inputs)] if names is None else list(names)
@@ -428,6 +428,6 @@ class Formula:
         return self._text() if self.complete else f"{self._text()}\n({self.verdict})"
 
     def _text(self) -> str:
-        from .expressions import text
+        from ._expressions import text
 
         return "\n".join(map(text, self.expressions()))

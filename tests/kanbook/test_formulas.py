@@ -15,7 +15,7 @@ from helpers import generator, shaken
 from torch.nn.utils import parameters_to_vector
 
 from kanbook import KAN, KANLayer, TanhKAN, count_parameters, extend_grid, fit, update_grid
-from kanbook.expressions import _multiplied_out
+from kanbook._expressions import _multiplied_out
 from kanbook.formulas import _mixed, discover, edges, fade, prune, snap
 from kanbook.functions import LIBRARY, Candidate, FormulaLayer, Function, Snap, candidates
 from kanbook.lab import bundle

@@ -63,7 +63,8 @@ playground_now.values(x); kanbook.SplinePlayground(**traits); kanbook.KANLab(**s
 """
 CALLS = [line.strip() for line in CALLS.split(";")]
 NOT_CALLED = {
-    "records that functions return": "Baseline Formula Function History Operations Prepared Snap",
+    "records that functions return": "Baseline Check Formula Function History Operations Prepared "
+    "Snap",
     "to_dict and from_dict, with a file between": "save load",
     "parts of fit": "LBFGS LevenbergMarquardt",
     "parts of layers, which check arguments": "apply_splines cox_de_boor sum_splines",
@@ -210,7 +211,7 @@ def plain(value, sane):
 # What else an argument is called in messages.
 ALSO = {"inputs": "x", "coef": "x", "x": "direction", "frame": "columns?", "degree": "knots"}
 ALSO |= {"model": "layer|x|inputs|weights|coef|knots", "steps": "restart_at|update_grid_at"}
-ALSO |= {"y": "target"}
+ALSO |= {"y": "target", "like": "model"}
 # Errors of Python, NumPy, PyTorch and pandas that say as much: of what is no such object, no array,
 # no options, names no device, has not these columns, has no number, or more than memory.
 AS_GOOD = "has no attribute|not callable|unhashable|evice string|in the .columns|of 0 elements"
@@ -311,6 +312,7 @@ def check(label, function, sane, changes):
 
 
 # --- the tests -----------------------------------------------------------------------------------
+
 
 def all_changes(label, sane, required, rng):
     """None; each argument spoiled in every way; pairs of these; all tensors in other dtypes."""

@@ -12,8 +12,6 @@ import sympy
 
 from .networks import Network
 
-__all__ = ["expressions", "text"]
-
 
 def expressions(network: Network, names: Sequence[str]) -> list[Any]:
     """Each output of formula layers in a row, of symbols with these names."""
