@@ -132,8 +132,7 @@ class Standard:
         if self.noisy:  # a number less leaves the noise of one sample more, on average
             fewer = max(self.numbers - count_parameters(network), 0)
             more = fewer + SEARCH.chance * math.sqrt(2 * fewer)  # chi squared
-            good = loss <= self.loss + self.variance * more / self.n
-            return good and (not complete or self.score(loss, network) < 0)  # a constant has 0
+            return loss <= self.loss + self.variance * more / self.n
         if complete:
             return loss <= SEARCH.complete * self.best or loss < self.rounding
         return loss <= SEARCH.worse * max(self.best, SEARCH.floor * self.spread)
