@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -46,14 +47,6 @@ class Function:
         return v if (low, high) == (-INF, INF) else torch.where((u > low) & (u < high), v, math.nan)
 
 
-def _cube(u: Tensor) -> Tensor:
-    return u**3
-
-
-def _inverse_square(u: Tensor) -> Tensor:
-    return u**-2
-
-
 def _gauss(u: Tensor) -> Tensor:
     return torch.exp(-(u**2))
 
@@ -63,12 +56,12 @@ _RIGHT = {"free": "b", "domain": (0.0, INF), "signs": (1, -1)}
 LIBRARY: dict[str, Function] = {  # no lambda: they can be pickled
     "x": Function(torch.positive, "u", free="", price=0),
     "x^2": Function(torch.square, "u**2", free="b"),
-    "x^3": Function(_cube, "u**3", free="b"),
+    "x^3": Function(partial(torch.pow, exponent=3), "u**3", free="b"),
     "exp": Function(torch.exp, "exp(u)", free="a"),
     "log": Function(torch.log, "log(u)", **_RIGHT),
     "sqrt": Function(torch.sqrt, "sqrt(u)", **_RIGHT),
     "1/x": Function(torch.reciprocal, "1/u", **_RIGHT),
-    "1/x^2": Function(_inverse_square, "1/u**2", **_RIGHT),
+    "1/x^2": Function(partial(torch.pow, exponent=-2), "1/u**2", **_RIGHT),
     "1/sqrt": Function(torch.rsqrt, "1/sqrt(u)", **_RIGHT),
     "sin": Function(torch.sin, "sin(u)"),
     "tanh": Function(torch.tanh, "tanh(u)"),
@@ -103,7 +96,7 @@ def candidates(x: Tensor, y: Tensor, library: Mapping[str, Function] = LIBRARY) 
         The best of each function that is defined at all points, by falling R^2.
 
     Raises:
-        TypeError, ValueError: x or y is not finite, or they are not alike.
+        TypeError, ValueError: x or y is not finite, or not of a shape and dtype with the other.
 
     Example:
         >>> x = torch.linspace(0.1, 2, 50)
@@ -116,9 +109,8 @@ def candidates(x: Tensor, y: Tensor, library: Mapping[str, Function] = LIBRARY) 
     check_like("y", y, "x", x)
     check_finite("y", y)
     if x.ndim != 1 or x.shape != y.shape or len(x) == 0:
-        raise ValueError(
-            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; expected (N,) of both, N >= 1"
-        )
+        shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
+        raise ValueError(f"x and y have shapes {shapes}; expected (N,) of both, N >= 1")
     fitted = []
     for name, function in library.items():
         ab = _starts(function, x)
@@ -245,7 +237,7 @@ class FormulaLayer(nn.Module):
         for number, (i, o, _, f) in enumerate(self.functions):
             if center[i] == 0 and size[i] == 1:
                 continue
-            c, a, b = self.constants[number].clone()
+            a, b = self.constants[number, 1:].clone()
             a, b = a / size[i], b - a * center[i] / size[i]
             self.constants[number, 1:] = torch.stack([a, b])
             # What is not free goes into c and the bias, if numbers allow that.
@@ -372,7 +364,7 @@ class Formula:
             grid: with noise, somewhat too low.
         complete: whether no curve is left, the loss is as good as that of the curves, and the
             check, if there is one, is passed.
-        check: how it does on samples held out; None if there were none, or the rest is not so.
+        check: how it does on samples held out; None if there were none or the rest is not true.
     """
 
     network: Network
@@ -392,11 +384,10 @@ class Formula:
         curves = sum(snap.name is None for snap in self.snaps)
         if curves:
             return f"{start}edges that are curves: {curves}"
-        losses = f"its loss is {self.loss:.3g}, that of curves {self.curve_loss:.3g}"
-        if self.check is None:
-            return f"{start}{losses}; not checked on samples held out"
-        if self.check.passed and not self.complete:
-            return start + losses
+        if self.check is None or self.check.passed and not self.complete:
+            held_out = "" if self.check else "; not checked on samples held out"
+            losses = f"its loss is {self.loss:.3g}, that of curves {self.curve_loss:.3g}"
+            return f"{start}{losses}{held_out}"
         samples, left, noise, off, _ = self.check
         text = f"{start}of the variance of {samples} samples held out it leaves {left:.2g}"
         return text if noise == 0 else f"{text}, noise is {noise:.2g} (off by {off:.1f} sigma)"
