@@ -182,7 +182,7 @@ def test_prune_refuses_to_cut_an_output_off_but_takes_small_ones():
         (lambda m, x: snap(m, x, x), ValueError, r"y has shape \(60, 2\); expected \(N, 1\)"),
         (lambda m, x: snap(m, x, x[:, :0]), ValueError, r"y has shape \(60, 0\)"),
         (lambda m, x: snap(m, x, x[:, :1], like=KAN([2, 2], **F64)), ValueError, "as of like"),
-        (lambda m, x: snap(torch.nn.Sequential(), x, x), ValueError, "model has no layers"),
+        (lambda m, x: snap(torch.nn.Sequential(), x, x), TypeError, "model holds a Sequential"),
         (lambda m, x: candidates(x[:, 0].float(), x[:, 0]), TypeError, "y has dtype"),
         (lambda m, x: candidates(x[:0, 0], x[:, 0]), ValueError, r"x and y have shapes \(0,\)"),
         (lambda m, x: candidates(x[:0, 0], x[:0, 0]), ValueError, r"x and y have shapes \(0,\)"),
