@@ -1,7 +1,8 @@
 """Sphinx extension of this book: live figures.
 
 A widget that a notebook shows keeps the picture that is stored beside it, and what widgets of one
-kind have in common, their script, is one file for all pages. `kan-lab` puts one on any page.
+kind have in common, their script, is one file for all pages; the engine, with which these begin,
+another. `kan-lab` and `living-figure` put widgets on any page.
 """
 
 import hashlib
@@ -17,6 +18,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from kanbook import KANLab
+from kanbook.lab import living
+from kanbook.lab.bundle import engine
 
 # The laboratory is not installed: pages read its rows and its docstrings from the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -56,63 +59,89 @@ class LabDirective(SphinxDirective):
 
     option_spec = dict.fromkeys(KANLab.class_trait_names(sync=True), yaml.safe_load)
     option_spec["alt"] = unchanged_required
+    classes = ["live-figure", "at-once"]
+
+    def widget(self, **settings):
+        return KANLab(**settings)
 
     def run(self):
         settings = dict(self.options)
         alt = settings.pop("alt", None)
         if alt is None:
-            raise self.error("kan-lab: no option alt; expected one that describes the picture")
+            raise self.error(f"{self.name}: no option alt; expected one that describes the picture")
         try:
-            lab = KANLab(**settings)
+            widget = self.widget(**settings)
         except Exception as error:
-            raise self.error(f"kan-lab: {error}") from error
-        number = f"kan-lab-{self.env.new_serialno('kan-lab')}"
+            raise self.error(f"{self.name}: {error}") from error
+        number = f"{self.name}-{self.env.new_serialno(self.name)}"
         picture = Path(self.env.doctreedir) / f"{self.env.docname}-{number}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(lab.picture())
+        picture.write_bytes(widget.picture())
         view = f'<script type="{WIDGET_VIEW}">{{"model_id": "{number}"}}</script>'
-        figure = nodes.container(classes=["live-figure", "at-once"])
-        figure["widget"] = {number: {"model_module": "anywidget", "state": lab.get_state()}}
+        figure = nodes.container(classes=self.classes)
+        figure["widget"] = {number: {"model_module": "anywidget", "state": widget.get_state()}}
         figure += nodes.raw("", view, format="html")
         figure += nodes.image(uri=f"/{os.path.relpath(picture, self.env.srcdir)}", alt=alt)
         return [figure]
 
 
+class LivingDirective(LabDirective):
+    """One of the living figures, by its name; its options are the settings of that figure."""
+
+    required_arguments = 1
+    option_spec = {"alt": unchanged_required} | {
+        name: yaml.safe_load
+        for figure in living.FIGURES.values()
+        for name in figure.class_trait_names(sync=True)
+    }
+    classes = ["live-figure"]
+
+    def widget(self, **settings):
+        return living.figure(self.arguments[0], **settings)
+
+
 def share_scripts(app, pagename, templatename, context, doctree):
-    """Puts the scripts of a page's widgets into files, and the labs of `kan-lab` beside the others.
+    """Puts the scripts of a page's widgets into files, and those of directives beside the others.
 
     Such a file is the same for all pages. It is no module, and no JSON: a page on disk may load
     neither. So it leaves its texts where the loader finds them, at its own element.
     """
-    labs = {}
+    widgets = {}
     for figure in doctree.findall(nodes.container) if doctree else ():
-        labs |= figure.get("widget", {})
-    if labs:
+        widgets |= figure.get("widget", {})
+    if widgets:
         app.add_js_file("afm-host.js")
-        app.add_js_file(None, type=WIDGET_STATE, body=json.dumps({"state": labs}))
+        app.add_js_file(None, type=WIDGET_STATE, body=json.dumps({"state": widgets}))
+
+    def put(kind, texts):
+        body = f"document.currentScript.texts = {json.dumps(texts, ensure_ascii=False)};\n"
+        name = f"{kind}-{hashlib.sha256(body.encode()).hexdigest()[:10]}.js"
+        file = Path(app.outdir) / "_static" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(body, encoding="utf-8")
+        return context["pathto"](f"_static/{name}", True)
+
     for script in context.get("script_files", []):
         attributes = getattr(script, "attributes", {})
         if attributes.get("type") != WIDGET_STATE:
             continue
         content = json.loads(attributes["body"])
-        for model in content["state"].values():
-            texts = {
-                key: model["state"].pop(key) for key in ("_esm", "_css") if key in model["state"]
-            }
-            if texts:
-                body = f"document.currentScript.texts = {json.dumps(texts, ensure_ascii=False)};\n"
-                kind = model["state"]["_anywidget_id"].rpartition(".")[2]
-                name = f"{kind}-{hashlib.sha256(body.encode()).hexdigest()[:10]}.js"
-                file = Path(app.outdir) / "_static" / name
-                file.parent.mkdir(exist_ok=True)
-                file.write_text(body, encoding="utf-8")
-                model["state"]["_texts"] = context["pathto"](f"_static/{name}", True)
+        for state in (model["state"] for model in content["state"].values()):
+            texts = {key: state.pop(key) for key in ("_esm", "_css") if key in state}
+            if not texts:
+                continue
+            kind, state["_texts"] = state["_anywidget_id"].rpartition(".")[2], []
+            if texts["_esm"].startswith(engine()):
+                texts["_esm"] = texts["_esm"].removeprefix(engine())
+                state["_texts"].append(put("engine", {"_esm": engine()}))
+            state["_texts"].append(put(kind, texts))
         attributes["body"] = json.dumps(content).replace("</", "<\\/")
 
 
 def setup(app):
     app.add_post_transform(LiveFigures)
     app.add_directive("kan-lab", LabDirective)
+    app.add_directive("living-figure", LivingDirective)
     app.setup_extension("stored")
     app.connect("html-page-context", share_scripts, priority=800)  # after MyST-NB's
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,5 @@
 // Brings the anywidgets of a page to life without a kernel, each once it comes near. Their states are
-// stored in the page; script and style, too, or in a file that pages share (bookext.py writes it). This
+// stored in the page; script and style, too, or in files that pages share (bookext.py writes them). This
 // file gives each the small model that such a script asks for (https://anywidget.dev/en/afm/). Pages
 // with other kinds of widgets are none of its business.
 
@@ -38,7 +38,7 @@ function once(make) {
   return key => made.get(key) ?? made.set(key, make(key)).get(key);
 }
 
-/** Script and style that a file holds. A page on disk may load no module and no JSON, but a script. */
+/** A part of a script, or the rest of it and a style, that a file holds. A page on disk may load no module and no JSON, but a script. */
 const textsOf = once(address => new Promise((done, failed) => {
   const node = document.createElement("script");
   node.onload = () => done(node.texts);
@@ -62,12 +62,12 @@ const addStyle = once(text => {
 });
 
 async function load(model) {
-  const address = model.get("_texts"), { _esm, _css } = address ? await textsOf(address) : model.state;
-  const widget = await moduleOf(_esm);
-  if (_css) addStyle(_css);
-  const parts = typeof widget === "function" ? await widget() : widget;
-  await parts.initialize?.({ model });
-  return parts;
+  const parts = await Promise.all(model.get("_texts")?.map(textsOf) ?? [model.state]);
+  const widget = await moduleOf(parts.map(part => part._esm).join(""));
+  for (const { _css } of parts) if (_css) addStyle(_css);
+  const made = typeof widget === "function" ? await widget() : widget;
+  await made.initialize?.({ model });
+  return made;
 }
 
 /** The states that the page stores, by the id of their widget. */

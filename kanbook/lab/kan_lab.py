@@ -21,7 +21,7 @@ from ..layers import KANLayer
 from ..networks import KAN
 from . import bundle
 from .transfer import from_page, silu, start, to_page
-from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, checked, trait_errors
+from .widget import MAX_DEGREE, Number, PicturedWidget, check_page_domain, checked, trait_errors
 
 __all__ = ["PRESETS", "KANLab"]
 
@@ -73,7 +73,7 @@ def _velocities() -> tuple[Tensor, Tensor]:
 SAMPLES["velocities"] = _velocities
 
 
-class KANLab(LivingFigure):
+class KANLab(PicturedWidget):
     r"""A KAN to train, fade, prune and snap, beside an MLP of as many parameters.
 
     All happens in the page. With a kernel, the attributes below are traits that sync both ways.

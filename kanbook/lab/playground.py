@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import plots, splines, tasks
 from .._checks import check_finite, check_integer, check_knots, check_tensor
 from . import bundle
-from .widget import MAX_DEGREE, LivingFigure, Number, check_page_domain, checked, trait_errors
+from .widget import MAX_DEGREE, Number, PicturedWidget, check_page_domain, checked, trait_errors
 
 __all__ = ["SplinePlayground"]
 
@@ -34,7 +34,7 @@ class Spline(NamedTuple):
     coefs: list[float]
 
 
-class SplinePlayground(LivingFigure):
+class SplinePlayground(PicturedWidget):
     r"""A spline to drag: its coefficients, its knots, its degree, its grid.
 
     In a live kernel the traits below sync both ways. Set one of ``degree``, ``grid_size`` and

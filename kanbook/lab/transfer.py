@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +17,7 @@ from .. import splines
 from .._checks import check_finite
 from ..functions import LIBRARY, Candidate, FormulaLayer
 from ..layers import KANLayer
-from ..networks import KAN, in_a_row
+from ..networks import KAN, MLP, in_a_row
 from .widget import MAX_DEGREE
 
 silu = nn.functional.silu
@@ -140,31 +140,44 @@ def _list(name: str, tensor: Tensor | None) -> list[float] | None:
 
 def start(widths: Sequence[int], seed: int, **options: Any) -> KAN:
     """The network that the page starts with: straight lines of the same random slopes."""
-    model, slopes = KAN(widths, **options, dtype=torch.float64, generator=0), _normals(seed)
+    model, random = KAN(widths, **options, dtype=torch.float64, generator=0), Random(seed)
     for layer in model:
         knots, k, inputs = layer.knots[0], layer.degree, layer.in_features
         line = knots[1:-1].unfold(-1, k, 1).mean(-1) if k else (knots[1:] + knots[:-1]) / 2
         center = (knots[k] + knots[-k - 1]) / 2
-        slope = _tensor([next(slopes) for _ in layer.coef.flatten(0, 1)], inputs, -1, 1)
+        slope = _tensor([random.normal() for _ in layer.coef.flatten(0, 1)], inputs, -1, 1)
         with torch.no_grad():
             layer.coef.copy_(slope / inputs**0.5 * (line - center) + center / inputs)
     return model
 
 
-def _normals(seed: int) -> Iterator[float]:
-    """As the class Random of numbers.js: mulberry32, by Box and Muller."""
-    state, bits = (seed + 1) * 0x9E3779B1, 2**32 - 1
+def start_rival(widths: Sequence[int], seed: int) -> MLP:
+    """The MLP that the page starts with: numbers within 1 / sqrt(inputs)."""
+    model, random = MLP(widths, generator=0).double(), Random(seed + 1000)
+    with torch.no_grad():
+        for layer in model[::2]:
+            for numbers in (layer.weight, layer.bias):
+                unit = _tensor([random.uniform() for _ in numbers.flatten()], *numbers.shape)
+                numbers.copy_((2 * unit - 1) / layer.in_features**0.5)
+    return model
 
-    def uniform() -> float:
-        nonlocal state
-        state = (state + 0x6D2B79F5) & bits
-        a = (state ^ (state >> 15)) * (1 | state) & bits
+
+class Random:
+    """As in numbers.js: mulberry32; normal numbers by Box and Muller."""
+
+    def __init__(self, seed: int):
+        self.state = (seed + 1) * 0x9E3779B1
+
+    def uniform(self) -> float:
+        bits = 2**32 - 1
+        self.state = (self.state + 0x6D2B79F5) & bits
+        a = (self.state ^ (self.state >> 15)) * (1 | self.state) & bits
         a ^= (a + (a ^ (a >> 7)) * (61 | a)) & bits
         return (a ^ (a >> 14)) / 2**32
 
-    while True:
-        radius = math.sqrt(-2 * math.log(1 - uniform()))
-        yield radius * math.cos(2 * math.pi * uniform())
+    def normal(self) -> float:
+        radius = math.sqrt(-2 * math.log(1 - self.uniform()))
+        return radius * math.cos(2 * math.pi * self.uniform())
 
 
 def _tensor(values: Sequence[float], *shape: int) -> Tensor:

@@ -45,7 +45,7 @@ def checked(*names: str):
     return decorate
 
 
-class LivingFigure(anywidget.AnyWidget):
+class PicturedWidget(anywidget.AnyWidget):
     """A widget whose output also holds a picture, for those who see a notebook without scripts."""
 
     def notify_change(self, change):

@@ -1,0 +1,149 @@
+// What living figures share: a view with one sentence, charts, handles to drag, work in slices. A figure
+// is a module living_NAME.js that imports the engine and exports `figure(NAME, settings, html, begin)`.
+
+import { Adam, gradientOf } from "./optimizers.js";
+import { clamp } from "./numbers.js";
+import { listen, mount, round, set, swallow, text, textAt, watch, write } from "./page.js";
+
+const SLICE = 8; // milliseconds of work in a frame
+
+/**
+ * What anywidget wants, of a figure whose settings are these traits. `begin(view)` returns what draws it,
+ * which is called after a setting or the place has changed, or some work was done. The view has
+ *   $(selector)    a node of the figure
+ *   get, put       a setting; changes of some
+ *   work(steps)    does the steps of a generator, a slice a frame, while the figure is in sight
+ *   wake()         draws in the next frame
+ *   say(words)     the sentence: what is seen; of one that changes all the time (`moving`) no screen reader hears
+ */
+export const figure = (name, settings, html, begin) => ({
+  render({ model, el }) {
+    const root = mount(el, `kan-figure kan-${name}`, `${html}<p class="sentence" role="status"></p>`);
+    const $ = selector => root.querySelector(selector);
+    let job = null, seen = false, waiting = 0;
+    const wake = () => (waiting ||= requestAnimationFrame(frame));
+    function frame() {
+      waiting = 0;
+      if (!seen || !root.clientWidth) return;
+      const end = performance.now() + SLICE;
+      while (job && performance.now() < end) if (job.next().done) job = null;
+      draw();
+      if (job) wake();
+    }
+    const put = changes => {
+      model.set(changes);
+      model.save_changes();
+    };
+    const draw = begin({
+      $, put, wake, get: setting => model.get(setting),
+      work(steps) {
+        job = steps;
+        wake();
+      },
+      say(words, moving = false) {
+        set($(".sentence"), { "aria-live": moving ? "off" : "polite" });
+        write($(".sentence"), words);
+      },
+    });
+    for (const setting of settings) model.on(`change:${setting}`, wake);
+    $("[data-start]")?.addEventListener("click", () => put({ seed: model.get("seed") + 1 }));
+    const sight = new IntersectionObserver(entries => {
+      seen = entries.at(-1).isIntersecting;
+      if (seen) wake();
+    });
+    sight.observe(root);
+    const unwatch = watch(root, wake);
+    return () => {
+      sight.disconnect();
+      unwatch();
+      for (const setting of settings) model.off(`change:${setting}`, wake);
+    };
+  },
+});
+
+/** The button of a figure whose numbers come from one random start, its setting `seed`. */
+export const ANOTHER = `<button type="button" data-start>Another start</button>`;
+
+/** Adam on all samples, at learning rates `rate(step)`; yields between the passes and the move of each step. */
+export function* train(net, tape, y, steps, rate) {
+  const adam = new Adam(net);
+  for (let step = 0; step < steps; step++) {
+    gradientOf(tape, y);
+    yield step;
+    adam.step(rate(step));
+  }
+}
+
+// --- charts
+
+const PAD = { left: 38, right: 12, top: 18, bottom: 34 };
+
+/** Numbers between `from` and `to` as parts of the way from 0 to 1, those beyond as 0 or 1. */
+const part = ({ from, to, log }) => {
+  const [f, a, b] = log ? [Math.log, Math.log(from), Math.log(to)] : [v => v, from, to];
+  return v => (f(clamp(v, from, to)) - a) / (b - a);
+};
+
+/**
+ * A chart in an SVG that has a `<g class="axes">`: `x` and `y` are { from, to, log, marks, words, says }. Returns
+ * px and py, where numbers are in pixels, and `line(xs, ys)`, a path; `fit()` makes it as wide as its place.
+ */
+export function chart(svg, { x, y, height }) {
+  const alongX = part(x), alongY = part(y), bottom = height - PAD.bottom;
+  let width = 0;
+  const px = v => round(PAD.left + alongX(v) * (width - PAD.left - PAD.right), 1);
+  const py = v => round(bottom - alongY(v) * (bottom - PAD.top), 1);
+  return {
+    px, py, bottom, top: PAD.top,
+    line: (xs, ys) => (xs.length ? `M${Array.from(xs, (v, p) => `${px(v)} ${py(ys[p])}`).join("L")}` : ""),
+    fit() {
+      if (svg.clientWidth === width) return;
+      width = svg.clientWidth;
+      set(svg, { viewBox: `0 0 ${width} ${height}`, height });
+      svg.querySelector(".axes").innerHTML = [
+        `<path d="M${PAD.left} ${bottom}H${width - PAD.right}"/>`,
+        ...(x.marks ?? []).map(v => `<path d="M${px(v)} ${bottom}v4"/>${textAt(px(v), bottom + 16, "middle", text(v))}`),
+        ...(y.marks ?? []).map(v => textAt(PAD.left - 6, py(v) + 4, "end", (y.words ?? text)(v))),
+        textAt(width - PAD.right, height - 4, "end", x.says), textAt(0, 12, "start", y.says),
+      ].join("");
+    },
+  };
+}
+
+export const HANDLE = `<circle class="hit" r="22"/><circle class="dot" r="8"/>`;
+
+/** Makes a node in an SVG a slider over `stops`, by finger, mouse and keys; `moved(number of the stop)`. */
+export function slider(node, { name, stops, px, moved }) {
+  const svg = node.ownerSVGElement, last = stops.length - 1;
+  let at = 0;
+  const go = to => {
+    if (to !== at) moved(clamp(to, 0, last));
+  };
+  const nearest = ({ clientX }) => {
+    const from = clientX - svg.getBoundingClientRect().left, away = stops.map(v => Math.abs(px(v) - from));
+    go(away.indexOf(Math.min(...away)));
+  };
+  set(node, { role: "slider", tabindex: 0, "aria-label": name, "aria-valuemin": stops[0], "aria-valuemax": stops[last] });
+  listen(node, {
+    pointerdown(event) {
+      if (event.button) return;
+      event.preventDefault();
+      node.focus({ preventScroll: true });
+      node.setPointerCapture(event.pointerId);
+    },
+    pointermove(event) {
+      if (node.hasPointerCapture(event.pointerId)) nearest(event);
+    },
+    keydown(event) {
+      const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, Home: -last, End: last }[event.key];
+      if (!by) return;
+      swallow(event);
+      go(clamp(at + by, 0, last));
+    },
+  });
+  /** Where it is now: the number of the stop, its height, and its value in words. */
+  return (index, y, words) => {
+    at = index;
+    set(node, { transform: `translate(${px(stops[at])} ${y})`, "aria-valuenow": stops[at], "aria-valuetext": words });
+  };
+}

@@ -1,0 +1,213 @@
+"""Living figures: small ones to touch, one idea each, from the engine of the KAN Lab."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import torch
+import traitlets
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from .. import plots, tasks
+from .._checks import check_integer
+from . import bundle
+from .transfer import Random, start, start_rival
+from .widget import PicturedWidget, checked
+
+__all__ = ["FIGURES", "Death", "Rates", "figure"]
+
+# As in living_rates.js and living_death.js.
+RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+DEADLY = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+STEPS = 300  # of Rates
+LAST = 2.2  # knot of the hidden values in Death
+LINE = torch.linspace(-1, 1, 401, dtype=torch.float64).unsqueeze(-1)
+
+
+class LivingFigure(PicturedWidget):
+    """What the figures share: their settings are traits, ``seed`` that of the random start."""
+
+    seed = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, **settings: Any):
+        for name in settings:
+            if name not in self.trait_names(sync=True) or name.startswith("_"):
+                raise TypeError(
+                    f"{type(self).__name__}() got an unexpected keyword argument {name!r}"
+                )
+        super().__init__(**settings)
+
+    @checked("seed")
+    def _check_seed(self, seed, name):
+        check_integer(name, seed, 0, 2**31 - 1)
+        return seed
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Rates(LivingFigure):
+    """A KAN and an MLP of equal size, trained at twelve learning rates each: who wins at which?
+
+    Attributes:
+        kan_rate, mlp_rate: the learning rates that are shown, of 0.0005, 0.001, 0.002, ... 2.
+        linked: whether both have the same.
+        seed: of the starts and of the forty noisy points.
+
+    Raises:
+        traitlets.TraitError: a value is not allowed, now or when it is set later.
+
+    Example:
+        >>> Rates(kan_rate=0.1, mlp_rate=0.1)
+        Rates()
+
+    In the book: chapter 4.
+    """
+
+    _esm = bundle.script("living_rates")
+    _css = bundle.style("page", "living")
+
+    kan_rate = traitlets.Enum(RATES, 0.001).tag(sync=True)
+    mlp_rate = traitlets.Enum(RATES, 0.001).tag(sync=True)
+    linked = traitlets.Bool(True).tag(sync=True)
+
+    def _draw(self, figure: Figure) -> None:
+        figure.set_size_inches(7.2, 3.2)
+        left, right = figure.subplots(1, 2)
+        x, y = noisy_points(self.seed)
+        right.plot(x, y, ".", color=plots.ROLES["target"]["color"])
+        for name, rate in (("KAN", self.kan_rate), ("MLP", self.mlp_rate)):
+            curves, at, role = sweep(name, self.seed), RATES.index(rate), plots.ROLES[name]
+            truth = (1.5 * math.pi * LINE).sin()
+            error = (curves - truth).square().mean((1, 2)).sqrt() / truth.std(correction=0)
+            left.loglog(RATES, error, **role)
+            left.plot(rate, error[at], "o", color=role["color"], markersize=9)
+            words = {"textcoords": "offset points", "color": role["color"], "fontsize": 12}
+            left.annotate(f"{name} {error[at]:.2g}", (rate, error[at]), (9, 4 if name == "MLP" else -14), **words)
+            right.plot(LINE, curves[at], **role)
+        left.set(xlabel="learning rate", ylabel="test error")
+        left.set_xticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
+        left.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
+        left.minorticks_off()
+        right.set(xlabel="one input", ylabel="what they learn", ylim=(-2, 2))
+
+
+def noisy_points(seed: int) -> tuple[Tensor, Tensor]:
+    """The forty noisy points of tasks.js."""
+    random = Random(seed + 77)
+    x = sorted(2 * random.uniform() - 1 for _ in range(40))
+    y = [math.sin(1.5 * math.pi * at) + 0.3 * random.normal() for at in x]
+    return tuple(torch.tensor(v, dtype=torch.float64).unsqueeze(-1) for v in (x, y))
+
+
+@cache
+def sweep(family: str, seed: int) -> Tensor:
+    """What a network has learned at each of RATES, at the points LINE: all at once, by Adam."""
+    net = start([1, 5, 1], seed) if family == "KAN" else start_rival([1, 7, 7, 1], seed)
+    (x, y), rates = noisy_points(seed), torch.tensor(RATES, dtype=torch.float64)
+    names = [name for name, _ in net.named_parameters()]
+    all_rates = [p.detach().expand(len(RATES), *p.shape) for p in net.parameters()]
+    numbers = [p.clone().requires_grad_() for p in all_rates]
+    forward = vmap(
+        lambda x, *numbers: functional_call(net, dict(zip(names, numbers, strict=True)), (x,)),
+        in_dims=(None, *[0] * len(names)),
+    )
+    first, second = ([torch.zeros_like(p) for p in numbers] for _ in range(2))
+    for step in range(1, STEPS + 1):
+        loss = (forward(x, *numbers) - y).square().mean((1, 2)).sum()
+        slopes = torch.autograd.grad(loss, numbers)
+        with torch.no_grad():
+            for p, g, m, v in zip(numbers, slopes, first, second, strict=True):
+                m.lerp_(g, 0.1)
+                v.lerp_(g * g, 0.001)
+                move = m / (1 - 0.9**step) / ((v / (1 - 0.999**step)).sqrt() + 1e-8)
+                p -= rates.view(-1, *[1] * (p.ndim - 1)) * move
+    return forward(LINE, *numbers).detach()
+
+
+class Death(LivingFigure):
+    """A KAN learns a row of a picture; its hidden values stay on the knots, or leave them and die.
+
+    Attributes:
+        lr: learning rate of Adam, one of 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.
+        warm_up: steps, 0 to 100, over which the rate rises to ``lr``.
+        step: the step that is shown, 0 to 120.
+        seed: of the start.
+
+    Raises:
+        traitlets.TraitError: a value is not allowed, now or when it is set later.
+
+    Example:
+        >>> Death(warm_up=30)
+        Death()
+
+    In the book: chapter 5.
+    """
+
+    _esm = bundle.script("living_death")
+    _css = bundle.style("page", "living")
+
+    lr = traitlets.Enum(DEADLY, 0.3).tag(sync=True)
+    warm_up = traitlets.Int(0, min=0, max=100).tag(sync=True)
+    step = traitlets.Int(40, min=0, max=120).tag(sync=True)
+    _row = traitlets.List(traitlets.Float()).tag(sync=True)  # brightness of pixels, left to right
+
+    def __init__(self, **settings: Any):
+        super().__init__(**settings)
+        self._row = row().tolist()
+
+    def _draw(self, figure: Figure) -> None:
+        place = (2 * torch.arange(64, dtype=torch.float64) + 1) / 64 - 1
+        x, y = tasks.positional_encoding(place.unsqueeze(-1), 4), row().unsqueeze(-1)
+        net = start([8, 8, 1], self.seed)
+        adam = torch.optim.Adam(net.parameters(), lr=self.lr)
+        warm = torch.optim.lr_scheduler.LambdaLR(
+            adam, lambda step: min(1, (step + 1) / max(1, self.warm_up))
+        )
+        for _ in range(self.step):
+            adam.zero_grad()
+            (net(x) - y).square().mean().backward()
+            adam.step()
+            warm.step()
+        with torch.no_grad():
+            hidden, learned = net[0](x), net(x)
+            at = torch.linspace(-5, 5, 501, dtype=torch.float64).unsqueeze(-1)
+            curves = net[1].edges(at.expand(-1, 8)).squeeze(-1)
+        figure.set_size_inches(7.2, 3.6)
+        panels = figure.subplot_mosaic([["curves", "fit"], ["values", "fit"]])
+        panels["curves"].plot(at, curves, **plots.ROLES["KAN"], linewidth=1.2)
+        for beyond, color in ((False, plots.ROLES["KAN"]), (True, plots.ROLES["knots"])):
+            chosen = hidden[(hidden.abs() > LAST) == beyond].clamp(-4.9, 4.9)
+            panels["values"].hist(chosen.numpy(), bins=50, range=(-5, 5), color=color["color"])
+        for name in ("curves", "values"):
+            panels[name].axvspan(-1, 1, **plots.OUTSIDE)
+            for knot in (-LAST, LAST):
+                panels[name].axvline(knot, color=plots.ROLES["knots"]["color"], linestyle="--")
+            panels[name].set(yticks=[], xlim=(-5, 5))
+        panels["curves"].set(xticks=[], ylabel="curves")
+        share = (hidden.abs() > LAST).double().mean()
+        panels["values"].set(xlabel="hidden value", ylabel="how many")
+        panels["fit"].set_title(f"step {self.step}: {share:.0%} beyond the knots", fontsize=12)
+        panels["fit"].plot(place, y, **plots.ROLES["target"])
+        panels["fit"].plot(place, learned, **plots.ROLES["KAN"])
+        panels["fit"].set(xlabel="place in the row", ylabel="brightness", ylim=(-0.5, 1.5))
+
+
+def row() -> Tensor:
+    """A row of the portrait, 64 pixels, as they travel to the page."""
+    _, brightness = tasks.image(64, dtype=torch.float64)
+    return brightness.view(64, 64)[24].round(decimals=3)
+
+
+FIGURES = {"rates": Rates, "death": Death}
+
+
+def figure(name: str, **settings: Any) -> LivingFigure:
+    """The living figure of this name, with these settings."""
+    if name not in FIGURES:
+        raise ValueError(f"name={name!r}; expected one of {', '.join(FIGURES)}")
+    return FIGURES[name](**settings)
