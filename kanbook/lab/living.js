@@ -61,6 +61,8 @@ export const figure = (name, settings, html, begin) => ({
   },
 });
 
+export const brief = x => text(+x.toPrecision(2));
+
 /** The button of a figure whose numbers come from one random start, its setting `seed`. */
 export const ANOTHER = `<button type="button" data-start>Another start</button>`;
 
@@ -85,7 +87,7 @@ const part = ({ from, to, log }) => {
 };
 
 /**
- * A chart in an SVG that has a `<g class="axes">`: `x` and `y` are { from, to, log, marks, words, says }. Returns
+ * A chart in an SVG that has a `<g class="axes">`: `x` and `y` are { from, to, log, marks, says }. Returns
  * px and py, where numbers are in pixels, and `line(xs, ys)`, a path; `fit()` makes it as wide as its place.
  */
 export function chart(svg, { x, y, height }) {
@@ -103,7 +105,7 @@ export function chart(svg, { x, y, height }) {
       svg.querySelector(".axes").innerHTML = [
         `<path d="M${PAD.left} ${bottom}H${width - PAD.right}"/>`,
         ...(x.marks ?? []).map(v => `<path d="M${px(v)} ${bottom}v4"/>${textAt(px(v), bottom + 16, "middle", text(v))}`),
-        ...(y.marks ?? []).map(v => textAt(PAD.left - 6, py(v) + 4, "end", (y.words ?? text)(v))),
+        ...(y.marks ?? []).map(v => textAt(PAD.left - 6, py(v) + 4, "end", text(v))),
         textAt(width - PAD.right, height - 4, "end", x.says), textAt(0, 12, "start", y.says),
       ].join("");
     },
@@ -117,13 +119,16 @@ export function slider(node, { name, stops, px, moved }) {
   const svg = node.ownerSVGElement, last = stops.length - 1;
   let at = 0;
   const go = to => {
-    if (to !== at) moved(clamp(to, 0, last));
+    if (to !== at) moved(to);
   };
   const nearest = ({ clientX }) => {
     const from = clientX - svg.getBoundingClientRect().left, away = stops.map(v => Math.abs(px(v) - from));
     go(away.indexOf(Math.min(...away)));
   };
-  set(node, { role: "slider", tabindex: 0, "aria-label": name, "aria-valuemin": stops[0], "aria-valuemax": stops[last] });
+  set(node, {
+    role: "slider", tabindex: 0, "aria-label": name, "aria-valuemin": stops[0], "aria-valuemax": stops[last],
+    "data-lm-suppress-shortcuts": true,
+  });
   listen(node, {
     pointerdown(event) {
       if (event.button) return;

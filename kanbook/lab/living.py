@@ -86,8 +86,9 @@ class Rates(LivingFigure):
             error = (curves - truth).square().mean((1, 2)).sqrt() / truth.std(correction=0)
             left.loglog(RATES, error, **role)
             left.plot(rate, error[at], "o", color=role["color"], markersize=9)
-            words = {"textcoords": "offset points", "color": role["color"], "fontsize": 12}
-            left.annotate(f"{name} {error[at]:.2g}", (rate, error[at]), (9, 4 if name == "MLP" else -14), **words)
+            place = {"xytext": (9, 4 if name == "MLP" else -14), "textcoords": "offset points"}
+            words = {"color": role["color"], "fontsize": 12}
+            left.annotate(f"{name} {error[at]:.2g}", (rate, error[at]), **place, **words)
             right.plot(LINE, curves[at], **role)
         left.set(xlabel="learning rate", ylabel="test error")
         left.set_xticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])

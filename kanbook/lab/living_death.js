@@ -1,10 +1,10 @@
 // Living figure: a KAN learns a row of a picture, and its hidden values stay on the knots or leave them.
 
-import { ANOTHER, chart, figure, train } from "./living.js";
+import { ANOTHER, brief, chart, figure, train } from "./living.js";
 import { Network } from "./network.js";
 import { clamp, deviation, evenly, range, sum } from "./numbers.js";
 import { lossOf } from "./optimizers.js";
-import { set, show, still, write } from "./page.js";
+import { set, still, write } from "./page.js";
 
 export const RATES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1], STEPS = 120;
 const FREQUENCIES = 4, HIDDEN = 8;
@@ -40,14 +40,14 @@ export function* live({ x, y, n }, { lr, warm_up, seed }, found) {
 export function sentence({ shares, error }, step) {
   const lay = `At step ${step}, ${Math.round(100 * shares[step])} % of the hidden values lay beyond the knots.`;
   const why = shares[step] > 0.5 ? " There the curves are flat zero: no slope, no way back." : "";
-  const end = error > 0.9 ? `the network is dead: its error is ${show(error)}, that of an even gray would be 1`
-    : error > 0.2 ? `what is left of it has learned a part: its error is ${show(error)}` : `it has learned the row: its error is ${show(error)}`;
+  const end = error > 0.9 ? `the network is dead: its error is ${brief(error)}, that of an even gray would be 1`
+    : error > 0.2 ? `what is left of it has learned a part: its error is ${brief(error)}` : `it has learned the row: its error is ${brief(error)}`;
   return `${lay}${why} After ${STEPS} steps ${end}.`;
 }
 
-const slider = (name, says, most) =>
-  `<label>${says} <input type="range" name="${name}" aria-label="${says}" min="0" max="${most}"><output></output></label>`;
-const HTML = `<div class="line">${slider("lr", "learning rate", RATES.length - 1)}${slider("warm_up", "warm-up", 100)}
+const slider = (name, says, most, by) =>
+  `<label>${says} <input type="range" name="${name}" aria-label="${says}" min="0" max="${most}" step="${by}"><output></output></label>`;
+const HTML = `<div class="line">${slider("lr", "learning rate", RATES.length - 1, 1)}${slider("warm_up", "warm-up", 100, 5)}
     <span><button type="button" data-play>Play</button> ${ANOTHER}</span></div>
   <div class="charts"><svg class="values" role="img" aria-label="Where the hidden values lie, and the curves that they go through">
     <path class="domain"/><g class="axes"></g><path class="edges"/><path class="inside"/><path class="beyond"/><path class="knots"/><path class="last"/></svg>
@@ -61,14 +61,14 @@ export default figure("death", ["lr", "warm_up", "step", "seed"], HTML, ({ $, ge
   const task = taskOf(get("_row")), net = start(0), tape = net.tape(task.x, task.n), play = $("[data-play]");
   const values = chart($(".values"), {
     x: { from: -END, to: END, marks: [-4, -2, 0, 2, 4], says: "hidden value (the outermost bars: further out)" },
-    y: { from: -1, to: 1, says: "curves of the second layer; below, the hidden values" }, height: 250,
+    y: { from: -1, to: 1, says: "curves of the second layer; below, the hidden values" }, height: 220,
   });
   const fits = chart($(".fits"), {
-    x: { from: -1, to: 1, says: "place in the row" }, y: { from: -0.5, to: 1.5, marks: [0, 1], says: "brightness" }, height: 250,
+    x: { from: -1, to: 1, says: "place in the row" }, y: { from: -0.5, to: 1.5, marks: [0, 1], says: "brightness" }, height: 220,
   });
   const shares = chart($(".shares"), {
     x: { from: 0, to: STEPS, marks: [0, 40, 80, 120], says: "step" },
-    y: { from: 0, to: 1, marks: [0, 1], words: v => `${100 * v} %`, says: "hidden values beyond the knots" }, height: 110,
+    y: { from: 0, to: 1, says: "share of the hidden values beyond the knots, from none to all" }, height: 96,
   });
   const path = (selector, d) => set($(selector), { d });
   let trained = "", life = null, began = null; // settings of the training that is shown or worked on; it; when Play was pressed

@@ -1,11 +1,11 @@
 // Living figure: a KAN and an MLP of equal size, trained at every rate; the reader picks two of them.
 
-import { ANOTHER, HANDLE, chart, figure, slider, train } from "./living.js";
+import { ANOTHER, HANDLE, brief, chart, figure, slider, train } from "./living.js";
 import { MLP } from "./mlp.js";
 import { Network } from "./network.js";
 import { evenly } from "./numbers.js";
 import { lossOf } from "./optimizers.js";
-import { set, show, toggle, write } from "./page.js";
+import { set, toggle, write } from "./page.js";
 import { makeTask } from "./tasks.js";
 
 export const RATES = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2], STEPS = 300;
@@ -39,7 +39,7 @@ export function sentence(now, starts, k, m) {
   const there = count(({ kan, mlp }) => bestOf(kan).error < bestOf(mlp).error);
   return `At ${RATES[k]} and ${RATES[m]} ${verdict(now.kan[k].error, now.mlp[m].error)}. At each one's best rate, ${best.kan.rate} for `
     + `the KAN and ${best.mlp.rate} for the MLP, ${verdict(best.kan.error, best.mlp.error)}. ${starts.length === 1 ? "This is one start."
-      : `Of ${starts.length} starts the KAN won ${here} at these rates, ${there} at the best ones.`}`;
+      : `The KAN won in ${here} of ${starts.length} starts at these rates, in ${there} at the best ones.`}`;
 }
 
 const HTML = `<div class="charts">
@@ -55,9 +55,11 @@ export default figure("rates", ["kan_rate", "mlp_rate", "linked", "seed"], HTML,
   const sweeps = new Map(), errors = $(".errors"), fits = $(".fits"), linked = $("[name=linked]");
   const plot = chart(errors, {
     x: { from: 0.0004, to: 2.5, log: true, marks: [0.001, 0.01, 0.1, 1], says: "learning rate" },
-    y: { from: 0.1, to: 3, log: true, marks: [0.1, 0.2, 0.5, 1, 2], says: "test error" }, height: 280,
+    y: { from: 0.07, to: 3, log: true, marks: [0.1, 0.2, 0.5, 1, 2], says: "test error" }, height: 250,
   });
-  const fit = chart(fits, { x: { from: -1, to: 1, says: "one input" }, y: { from: -2, to: 2, says: "what they learn" }, height: 280 });
+  const fit = chart(fits, {
+    x: { from: -1, to: 1, says: "one input" }, y: { from: -2, to: 2, marks: [-1, 0, 1], says: "what they learn" }, height: 250,
+  });
   const handles = NETS.map(net => slider(errors.querySelector(`.${net}`), {
     name: `learning rate of the ${net.toUpperCase()}`, stops: RATES, px: plot.px,
     moved: at => put(Object.fromEntries((get("linked") ? NETS : [net]).map(name => [`${name}_rate`, RATES[at]]))),
@@ -84,7 +86,7 @@ export default figure("rates", ["kan_rate", "mlp_rate", "linked", "seed"], HTML,
     const at = NETS.map(net => RATES.indexOf(get(`${net}_rate`))), runs = NETS.map((net, n) => now[net][at[n]]);
     const above = runs[0]?.error > runs[1]?.error ? 0 : 1; // whose words stand above its handle
     NETS.forEach((net, n) => {
-      const rate = RATES[at[n]], run = runs[n], y = run ? plot.py(run.error) : plot.bottom, value = run ? show(run.error) : "";
+      const rate = RATES[at[n]], run = runs[n], y = run ? plot.py(run.error) : plot.bottom, value = run ? brief(run.error) : "";
       path(errors, `.old.${net}-line`, starts.map(found => (found === now ? "" : all(found[net] ?? []))).join(""));
       path(errors, `.${net}-line:not(.old)`, all(now[net]));
       path(errors, `.${net}-rate`, `M${plot.px(rate)} ${y}V${plot.bottom}`);

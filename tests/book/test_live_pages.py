@@ -7,9 +7,15 @@ import pytest
 import sphinx_build
 
 from kanbook import KANLab
+from kanbook.lab import bundle, living
 
 LAB = """\
 ```{{kan-lab}}
+{options}
+```
+"""
+FIGURE = """\
+```{{living-figure}} {name}
 {options}
 ```
 """
@@ -20,18 +26,47 @@ STATE = re.compile(
 
 @pytest.fixture
 def build(tmp_path):
-    """build(options, ...): the folder of two pages with labs, and what Sphinx warned of."""
+    """build(options, ..., name=options): the folder of two pages with labs, the first with figures
+    too, and what Sphinx warned of.
+    """
 
-    def build(*labs):
+    def build(*labs, **figures):
         page, index = (
             "\n".join(["# A page", *(LAB.format(options=one) for one in options)])
             for options in (labs, [":alt: Here, too."])
         )
+        page += "".join(FIGURE.format(name=n, options=one) for n, one in figures.items())
         (tmp_path / "page.md").write_text(page, encoding="utf-8")
         (tmp_path / "index.md").write_text(index + "```{toctree}\npage\n```", encoding="utf-8")
         return sphinx_build.build(tmp_path, ["myst_nb", "bookext"])
 
     return build
+
+
+def texts(file):
+    text, start, end = file.read_text(encoding="utf-8"), "document.currentScript.texts = ", ";\n"
+    assert text.startswith(start) and text.endswith(end)
+    return json.loads(text[len(start) : -len(end)])
+
+
+def test_living_figures_in_a_page(build):
+    """Beside a lab, whose engine they share."""
+    out, said = build(
+        ":alt: A lab.", death=":warm_up: 30\n:alt: It lives.", rates=":kan_rate: 0.1\n:alt: Rates."
+    )
+    assert not said
+    html = (out / "page.html").read_text(encoding="utf-8")
+    for alt in ("A lab.", "It lives.", "Rates."):
+        (picture,) = re.findall(rf'<img alt="{alt}" src="([^"]*)"', html)
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+    states = [model["state"] for model in json.loads(STATE.findall(html)[0])["state"].values()]
+    assert (states[1]["warm_up"], states[2]["kan_rate"]) == (30, 0.1)
+    files = [state["_texts"] for state in states]
+    assert len({engine for engine, _ in files}) == 1 and len({own for _, own in files}) == 3
+    assert texts(out / files[0][0]) == {"_esm": bundle.engine()}
+    kinds = zip(files[1:], (living.Death, living.Rates), strict=True)
+    for (_, own), kind in kinds:
+        assert bundle.engine() + texts(out / own)["_esm"] == kind().get_state()["_esm"]
 
 
 def test_lab_in_a_page(build):
@@ -47,10 +82,8 @@ def test_lab_in_a_page(build):
         (number,) = re.findall(r'widget-view\+json">{"model_id": "([^"]*)"}', html)
         state = json.loads(state)["state"][number]["state"]
         assert "_esm" not in state and "_css" not in state
-        text = (out / state["_texts"]).read_text(encoding="utf-8")
-        start, end = "document.currentScript.texts = ", ";\n"
-        assert text.startswith(start) and text.endswith(end)
-        assert json.loads(text[len(start) : -len(end)]) == KANLab().get_state(["_esm", "_css"])
+        engine, own = (texts(out / file) for file in state["_texts"])
+        assert own | {"_esm": engine["_esm"] + own["_esm"]} == KANLab().get_state(["_esm", "_css"])
     assert len(list((out / "_static").glob("KANLab-*.js"))) == 1
     html = (out / "page.html").read_text(encoding="utf-8")
     state = json.loads(STATE.findall(html)[0])["state"]["kan-lab-0"]["state"]
@@ -65,6 +98,7 @@ def test_wrong_options_are_named(build):
         ":alt: A.\n:widths: [3, 1]": r"kan-lab: widths=\(3, 1\) with task='exp_sine'; expected 2",
         ":alt: A.\n:colour: red": "colour",
     }
-    _, said = build(*wrong)
-    for message in wrong.values():
+    _, said = build(*wrong, nudge=":alt: A.", death=":alt: A.\n:lr: 7", rates=":linked: true")
+    figures = ["name='nudge'; expected", "The 'lr' trait .* 7", "no option alt"]
+    for message in [*wrong.values(), *(f"living-figure: {message}" for message in figures)]:
         assert len(re.findall(message, said)) == 1, message

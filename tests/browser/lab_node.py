@@ -15,6 +15,7 @@ MODULES = ["curve", "formula", "functions", "grids", "layer", "mlp", "network", 
 MODULES += ["optimizers", "pruning", "race", "snapping", "splines", "tasks"]
 PROGRAM = f"""
 import {{ readFileSync }} from "node:fs";
+globalThis.matchMedia = () => ({{}}); // page.js asks for it
 for (const name of {MODULES})
   Object.assign(globalThis, await import(`./${{name}}.js`));
 globalThis.samplesOf = ({{ x, y }}) =>
@@ -43,7 +44,7 @@ def run(work, cases):
 
     It finds all that the modules export among its global names, and ``samplesOf(case)``,
     ``finish``, which runs a generator to its end, and ``outsideOf(kan, task)``: by layer and input,
-    the share of samples beyond the domain.
+    the share of samples beyond the domain. A figure's module is imported where it is used.
     """
     node, _ = compute_driver_executable()
     options = ["--no-warnings", "--input-type=module", "--eval", PROGRAM]

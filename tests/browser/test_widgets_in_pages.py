@@ -79,7 +79,7 @@ def test_link_with_a_state_starts_all(put):
 def test_script_and_style_are_loaded_once(put, tmp_path):
     texts = json.dumps({"_esm": SCRIPT, "_css": STYLE})
     (tmp_path / "texts.js").write_text(f"document.currentScript.texts = {texts};")
-    states = {name: widget(name, _texts="texts.js") for name in "ab"} | {"c": widget("c")}
+    states = {name: widget(name, _texts=["texts.js"]) for name in "ab"} | {"c": widget("c")}
     page = put(figure("a") + figure("b") + figure("a") + figure("c"), **states)
     assert alive(page) == ["I am a", "I am b", "I am a", "I am c"]
     assert page.evaluate("modules") == page.locator("style").count() == 1
@@ -88,8 +88,24 @@ def test_script_and_style_are_loaded_once(put, tmp_path):
     assert color == "rgb(1, 2, 3)" and not put.problems
 
 
+def test_parts_of_scripts_are_shared(put, tmp_path):
+    """Two widgets of two kinds, whose scripts begin alike: that part is loaded once."""
+    start, end = SCRIPT.split("export")
+    parts = {"engine": start, "a": f"export{end}", "b": f"export{end.replace('I am', 'I was')}"}
+    for name, part in parts.items():
+        text = f"document.currentScript.texts = {json.dumps({'_esm': part})};"
+        (tmp_path / f"{name}.js").write_text(text)
+    page = put(
+        figure("a") + figure("b"),
+        **{name: widget(name, _texts=["engine.js", f"{name}.js"]) for name in "ab"},
+    )
+    assert alive(page) == ["I am a", "I was b"] and not put.problems
+    assert page.evaluate("modules") == 2
+    assert page.locator("script[src]").count() == 3
+
+
 def test_picture_stays_where_the_file_is_missing(put):
-    page = put(figure("a") + figure("b"), a=widget("a", _texts="none.js"), b=widget("b"))
+    page = put(figure("a") + figure("b"), a=widget("a", _texts=["none.js"]), b=widget("b"))
     assert alive(page) == ["I am b"]
     assert "its picture stays" in put.problems[-1]
 

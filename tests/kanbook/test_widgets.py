@@ -9,8 +9,15 @@ import pytest
 
 import notebook_files as notebooks
 from kanbook import KANLab, SplinePlayground
+from kanbook.lab import bundle
+from kanbook.lab.living import FIGURES, Death, Rates
 
-WIDGETS = pytest.mark.parametrize("kind", [SplinePlayground, KANLab])
+KINDS = SplinePlayground, KANLab, *FIGURES.values()
+WIDGETS = pytest.mark.parametrize("kind", KINDS)
+
+
+def zipped(text):
+    return len(gzip.compress(text.encode()))
 
 
 @WIDGETS
@@ -20,25 +27,38 @@ def test_script_asks_for_nothing(kind):
     requests = r"fetch|XMLHttp|WebSocket|https?:|eval\(|\bFunction\("
     assert not re.findall(f"{imports}|{requests}", stored["_esm"])
     assert not re.findall(r"@import|url\(|https?:", stored["_css"])
-    assert sum(len(gzip.compress(stored[name].encode())) for name in ("_esm", "_css")) < 60_000
+    assert sum(zipped(stored[name]) for name in ("_esm", "_css")) < 60_000
 
 
-@pytest.mark.parametrize("kind, height", [(SplinePlayground, 360), (KANLab, 450)])
-def test_output_holds_view_and_picture(kind, height):
+@pytest.mark.parametrize("kind", FIGURES.values())
+def test_figures_share_their_engine_with_the_lab(kind):
+    """A page has it once; what a figure brings beside it is below 15 kB, also as it is."""
+    engine, script = bundle.engine(), kind().get_state()["_esm"]
+    assert KANLab().get_state()["_esm"].startswith(engine) and script.startswith(engine)
+    own = script.removeprefix(engine)
+    assert not set(re.findall(r"^const (\$\w+) = \(", own, re.M)) & set(
+        re.findall(r"^const (\$\w+) = \(", engine, re.M)
+    )
+    assert len(own) < 15_000 and zipped(own) < 6_000
+
+
+SIZES = [(SplinePlayground, 640, 360), (KANLab, 640, 450), (Rates, 720, 320), (Death, 720, 360)]
+
+
+@pytest.mark.parametrize("kind, width, height", SIZES)
+def test_output_holds_view_and_picture(kind, width, height):
     widget, twin = kind(), kind()
     data, _ = widget._repr_mimebundle_()
     assert data["text/plain"] == repr(widget)
     assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.model_id
     png = base64.b64decode(data["image/png"], validate=True)
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
-    assert struct.unpack(">II", png[16:24]) == (640, height)
+    assert struct.unpack(">II", png[16:24]) == (width, height)
     assert twin._repr_mimebundle_()[0]["image/png"] == data["image/png"]
 
 
 def test_notebooks_store_the_current_scripts():
-    current = {
-        kind.__name__: kind().get_state(["_esm", "_css"]) for kind in (SplinePlayground, KANLab)
-    }
+    current = {kind.__name__: kind().get_state(["_esm", "_css"]) for kind in KINDS}
     found, old = [], []
     for path in notebooks.find():
         for content in notebooks.read(path)["metadata"].get("widgets", {}).values():

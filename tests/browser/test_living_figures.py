@@ -1,0 +1,228 @@
+"""Living figures: their numbers in Node beside kanbook's, and what a reader sees and does."""
+
+import re
+
+import pytest
+import torch
+from helpers import float64
+from lab_node import run
+from test_every_page import AXE, RUN
+from visitor import DESKTOP, PHONE, swipe
+
+from kanbook import tasks, training
+from kanbook.lab import living, transfer
+
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+BOTH = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+
+
+# --- numbers
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_rates_are_those_of_kanbook(seed):
+    """The figure's runs, its still's (all rates at once) and, at one rate, `fit`'s are the same."""
+    (found,) = run(
+        """async seed => {
+          const { sweep } = await import("./living_rates.js"), found = {};
+          finish(sweep(seed, found));
+          return found;
+        }""",
+        [seed],
+    )
+    assert [entry["rate"] for entry in found["kan"]] == list(living.RATES)
+    x, y = living.noisy_points(seed)
+    for name, values in (("x", x), ("y", y)):
+        assert found["task"][name] == pytest.approx(values.flatten().tolist(), rel=1e-12)
+    truth = (1.5 * torch.pi * living.LINE).sin()
+    kan, mlp = transfer.start([1, 5, 1], seed), transfer.start_rival([1, 7, 7, 1], seed)
+    for name, model in (("KAN", kan), ("MLP", mlp)):
+        runs = found[name.lower()][:8]  # beyond 0.2 rounding errors grow too large
+        error = (living.sweep(name, seed) - truth).square().mean((1, 2)).sqrt()
+        expected = (error / truth.std(correction=0))[:8].tolist()
+        assert [entry["error"] for entry in runs] == pytest.approx(expected, rel=1e-4)
+        training.fit(model, x, y, lr=living.RATES[4], steps=living.STEPS)
+        with torch.no_grad():
+            curve = model(torch.linspace(-1, 1, 121, dtype=torch.float64).unsqueeze(-1))
+        torch.testing.assert_close(float64(runs[4]["curve"]), curve.flatten(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("lr, warm_up", [(0.05, 0), (0.3, 30)])
+def test_death_is_that_of_kanbook(lr, warm_up):
+    settings, row = {"lr": lr, "warm_up": warm_up, "seed": 2}, living.row()
+    (found,) = run(
+        """async ([settings, row]) => {
+          const { live, taskOf } = await import("./living_death.js"), found = {};
+          finish(live(taskOf(row), settings, found));
+          return found;
+        }""",
+        [[settings, row.tolist()]],
+    )
+    model, y = transfer.start([8, 8, 1], 2), row.unsqueeze(-1)
+    place = (torch.arange(64, dtype=torch.float64) + 0.5) / 32 - 1
+    x, shares = tasks.positional_encoding(place.unsqueeze(-1), 4), []
+
+    def note(*_):
+        shares.append((model[0](x).abs() > 2.2).double().mean().item())
+
+    def schedule(t):
+        return min(1, (120 * t + 1) / max(1, warm_up))
+
+    note()
+    training.fit(model, x, y, lr=lr, steps=120, schedule=schedule, callback=note)
+    assert found["shares"] == pytest.approx(shares, abs=1.5 / 512)  # one value at the very knot
+    error = ((model(x) - y).square().mean().sqrt() / y.std(correction=0)).item()
+    assert found["error"] == pytest.approx(error, rel=1e-3)
+
+
+def runs(*errors):
+    return [{"rate": 10**n, "error": error} for n, error in enumerate(errors)]
+
+
+def test_sentence_of_rates():
+    """It follows from the numbers, whoever wins."""
+    first = {"kan": runs(0.6, 0.2), "mlp": runs(0.3, 0.8)}
+    second = {"kan": runs(0.1, 0.4), "mlp": runs(0.3, 0.1)}
+    cases = [[first, [first], 0, 0], [first, [first], 1, 1], [second, [first, second], 1, 0]]
+    said = run('async given => (await import("./living_rates.js")).sentence(...given)', cases)
+    assert said[0] == (
+        "At 0.0005 and 0.0005 the MLP wins by a factor of 2.0. At each one's best rate, 10 for the "
+        "KAN and 1 for the MLP, the KAN wins by a factor of 1.5. This is one start."
+    )
+    assert said[1].startswith("At 0.001 and 0.001 the KAN wins by a factor of 4.0.")
+    assert said[2].endswith(
+        "the two are equal. The KAN won in 1 of 2 starts at these rates, in 1 at the best ones."
+    )
+
+
+def test_sentence_of_death():
+    said = run(
+        """async ([shares, error, step]) =>
+          (await import("./living_death.js")).sentence({ shares, error }, step)""",
+        [[[0, 0.917], 1.618, 1], [[0.2], 0.5, 0], [[0.1], 0.0123, 0]],
+    )
+    assert "At step 1, 92 % of the hidden values" in said[0] and "no way back" in said[0]
+    assert said[0].endswith("dead: its error is 1.6, that of an even gray would be 1.")
+    assert "no way back" not in said[1] and said[1].endswith("learned a part: its error is 0.5.")
+    assert said[2].endswith("it has learned the row: its error is 0.012.")
+
+
+# --- in a page
+
+
+class Figure:
+    def __init__(self, page, name):
+        self.page, self.root = page, page.locator(f".kan-{name}")
+        page.keyboard.press("Shift")  # a phone waits for a sign
+        page.wait_for_function(
+            f"/^At/.test(document.querySelector('.kan-{name} .sentence')?.textContent)"
+        )
+
+    def said(self):
+        self.page.evaluate(TWO_FRAMES)
+        return self.root.locator(".sentence").inner_text()
+
+    def slider(self, name):
+        return self.root.get_by_role("slider", name=name, exact=True)
+
+    def rates(self):
+        self.page.evaluate(TWO_FRAMES)
+        nets = "KAN", "MLP"
+        return tuple(
+            float(self.slider(f"learning rate of the {net}").get_attribute("aria-valuenow"))
+            for net in nets
+        )
+
+    def press(self, name):
+        self.root.get_by_role("button", name=name, exact=True).click()
+        return self.said()
+
+
+def test_rates_by_keyboard(show):
+    figure = Figure(show(living.Rates(kan_rate=0.005, mlp_rate=0.005)), "rates")
+    kan, mlp = (figure.slider(f"learning rate of the {net}") for net in ("KAN", "MLP"))
+    kan.press("ArrowRight")
+    assert figure.rates() == (0.01, 0.01)
+    kan.press("End")
+    kan.press("ArrowRight")
+    assert figure.rates() == (2, 2)
+    figure.root.get_by_label("the same rate for both").uncheck()
+    mlp.press("Home")
+    assert figure.rates() == (2, 0.0005)
+    assert figure.said().startswith("At 2 and 0.0005 the MLP wins by a factor of ")
+    assert re.fullmatch(r"0\.0005: test error [\d.]+", mlp.get_attribute("aria-valuetext"))
+    figure.root.get_by_label("the same rate for both").check()
+    assert figure.rates() == (2, 2)
+
+
+def test_rates_by_mouse_and_another_start(show):
+    page = show(living.Rates())
+    figure = Figure(page, "rates")
+    assert figure.said().startswith("At 0.001 and 0.001 the KAN wins by a factor of 6.1.")
+    box = figure.slider("learning rate of the KAN").locator(".dot").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 200, y + 40, steps=4)
+    assert figure.rates()[0] > 0.02 and len(set(figure.rates())) == 1
+    page.mouse.up()
+    page.mouse.move(x, y)
+    assert figure.rates()[0] > 0.02
+    assert "the MLP wins" in figure.said().split(". ")[0]
+    assert figure.said().endswith("This is one start.")
+    figure.press("Another start")
+    page.wait_for_function("/of 2 starts/.test(document.querySelector('.sentence').textContent)")
+    old = figure.root.locator(".old.kan-line").get_attribute("d")
+    assert old.count("L") == len(living.RATES) - 1
+
+
+def test_rates_by_finger(show):
+    page = show(living.Rates(), viewport=PHONE, has_touch=True)
+    figure = Figure(page, "rates")
+    box = figure.slider("learning rate of the MLP").locator(".dot").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    swipe(page, [(x, y), (x + 40, y), (x + 80, y), (x + 120, y)])
+    assert figure.rates()[0] > 0.01 and page.evaluate("scrollY") == 0
+
+
+def test_death_and_life(show):
+    """The reader saves it by a warm-up, looks back, and plays it."""
+    page = show(living.Death(step=120), reduced_motion="reduce")
+    figure = Figure(page, "death")
+    assert "no way back" in figure.said() and "the network is dead" in figure.said()
+    figure.slider("warm-up").fill("30")
+    page.wait_for_function("/has learned/.test(document.querySelector('.sentence').textContent)")
+    figure.slider("step").fill("0")
+    assert figure.said().startswith("At step 0, 0 % of")
+    assert not re.findall("V", figure.root.locator(".cursor").get_attribute("d"))[1:]
+    assert figure.press("Play").startswith("At step 120, ")  # at once, where motion is reduced
+    figure.slider("learning rate").press("End")
+    page.wait_for_function("!/has learned/.test(document.querySelector('.sentence').textContent)")
+    assert figure.slider("learning rate").get_attribute("aria-valuetext") == "1"
+
+
+def test_death_plays(show):
+    page = show(living.Death(warm_up=100))
+    figure = Figure(page, "death")
+    sentence = figure.root.locator(".sentence")
+    figure.press("Play")
+    assert sentence.get_attribute("aria-live") == "off"  # no screen reader hears of each step
+    figure.press("Pause")
+    assert sentence.get_attribute("aria-live") == "polite"
+    step = int(re.match(r"At step (\d+)", figure.said())[1])
+    assert step < 120 and int(figure.slider("step").input_value()) == step
+
+
+@BOTH
+@pytest.mark.parametrize("background", ["white", "#14181e"])
+def test_figures_fit_and_keep_nobody_out(show, viewport, background):
+    page = show(living.Rates(), living.Death(), viewport=viewport, background=background)
+    for name in living.FIGURES:
+        figure = Figure(page, name)
+        theme = "light" if background == "white" else "dark"
+        assert figure.root.get_attribute("data-theme") == theme
+        figure.root.scroll_into_view_if_needed()
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.evaluate(AXE)
+    found = page.evaluate(RUN, {"rules": {"page-has-heading-one": {"enabled": False}}})
+    assert found == []
