@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 from docutils import nodes
-from docutils.parsers.rst.directives import unchanged_required
+from docutils.parsers.rst.directives import choice, unchanged_required
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
@@ -97,7 +97,7 @@ class LivingDirective(LabDirective):
     classes = ["live-figure"]
 
     def widget(self, **settings):
-        return living.figure(self.arguments[0], **settings)
+        return living.FIGURES[choice(self.arguments[0], [*living.FIGURES])](**settings)
 
 
 def share_scripts(app, pagename, templatename, context, doctree):

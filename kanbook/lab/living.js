@@ -61,6 +61,25 @@ export const figure = (name, settings, html, begin) => ({
   },
 });
 
+/** A slider with its name and value, of a setting; `fields` makes it live. */
+export const field = (name, says, most) =>
+  `<label>${says} <input type="range" name="${name}" aria-label="${says}" min="0" max="${most}"><output></output></label>`;
+
+/** Of each such setting the values that it may have, and one in words; returns what shows them as they are. */
+export function fields({ $, get, put }, settings) {
+  const input = name => $(`[name=${name}]`);
+  for (const [name, { stops }] of Object.entries(settings))
+    input(name).addEventListener("input", event => put({ [name]: stops[event.target.value] }));
+  return () => {
+    for (const [name, { stops, words = String }] of Object.entries(settings)) {
+      const value = get(name);
+      input(name).value = stops.indexOf(value);
+      set(input(name), { "aria-valuetext": words(value) });
+      write(input(name).nextSibling, words(value));
+    }
+  };
+}
+
 export const brief = x => text(+x.toPrecision(2));
 
 /** The button of a figure whose numbers come from one random start, its setting `seed`. */

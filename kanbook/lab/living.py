@@ -13,12 +13,11 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from .. import plots, tasks
-from .._checks import check_integer
 from . import bundle
 from .transfer import Random, start, start_rival
-from .widget import PicturedWidget, checked
+from .widget import PicturedWidget
 
-__all__ = ["FIGURES", "Death", "Rates", "figure"]
+__all__ = ["FIGURES", "Death", "Rates"]
 
 # As in living_rates.js and living_death.js.
 RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -31,7 +30,7 @@ LINE = torch.linspace(-1, 1, 401, dtype=torch.float64).unsqueeze(-1)
 class LivingFigure(PicturedWidget):
     """What the figures share: their settings are traits, ``seed`` that of the random start."""
 
-    seed = traitlets.Int(0).tag(sync=True)
+    seed = traitlets.Int(0, min=0, max=2**31 - 1).tag(sync=True)
 
     def __init__(self, **settings: Any):
         for name in settings:
@@ -40,11 +39,6 @@ class LivingFigure(PicturedWidget):
                     f"{type(self).__name__}() got an unexpected keyword argument {name!r}"
                 )
         super().__init__(**settings)
-
-    @checked("seed")
-    def _check_seed(self, seed, name):
-        check_integer(name, seed, 0, 2**31 - 1)
-        return seed
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -204,11 +198,5 @@ def row() -> Tensor:
     return brightness.view(64, 64)[24].round(decimals=3)
 
 
+#: By the name that pages give them.
 FIGURES = {"rates": Rates, "death": Death}
-
-
-def figure(name: str, **settings: Any) -> LivingFigure:
-    """The living figure of this name, with these settings."""
-    if name not in FIGURES:
-        raise ValueError(f"name={name!r}; expected one of {', '.join(FIGURES)}")
-    return FIGURES[name](**settings)

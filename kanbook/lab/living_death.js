@@ -1,6 +1,6 @@
 // Living figure: a KAN learns a row of a picture, and its hidden values stay on the knots or leave them.
 
-import { ANOTHER, brief, chart, figure, train } from "./living.js";
+import { ANOTHER, brief, chart, field, fields, figure, train } from "./living.js";
 import { Network } from "./network.js";
 import { clamp, deviation, evenly, range, sum } from "./numbers.js";
 import { lossOf } from "./optimizers.js";
@@ -8,7 +8,7 @@ import { set, still, write } from "./page.js";
 
 export const RATES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1], STEPS = 120;
 const FREQUENCIES = 4, HIDDEN = 8;
-const LAST = 2.2, INNER = range(6).map(g => -1 + 0.4 * g); // the last knot; those of the domain
+const LAST = 2.2, KNOTS = range(12).map(g => 0.4 * g - LAST); // of the second layer
 const END = 5, BIN = 0.2, BINS = range(50), LINE = evenly(-END, END, 201); // of hidden values in the picture
 const PLAY = 6000; // milliseconds from the first step to the last: slowly at first, when most happens
 const start = seed => Network.start([2 * FREQUENCIES, HIDDEN, 1], { seed });
@@ -20,8 +20,8 @@ export function taskOf(row) {
   return { x, y: Float64Array.from(row), n, at };
 }
 
-/** A training: all numbers before each step and at the end, the share of hidden values beyond the knots, the error at the end. */
-export function* live({ x, y, n }, { lr, warm_up, seed }, found) {
+/** Trains; returns all numbers before each step and at the end, the shares of hidden values beyond the knots, the error at the end. */
+export function* live({ x, y, n }, { lr, warm_up, seed }) {
   const net = start(seed), tape = net.tape(x, n), numbers = [], shares = [];
   const note = () => {
     numbers.push(net.theta.slice());
@@ -33,31 +33,28 @@ export function* live({ x, y, n }, { lr, warm_up, seed }, found) {
   }
   const error = Math.sqrt(lossOf(tape, y)) / deviation(y);
   note();
-  Object.assign(found, { numbers, shares, error });
+  return { numbers, shares, error };
 }
 
 /** What is seen at a step, and what became of the network. */
 export function sentence({ shares, error }, step) {
   const lay = `At step ${step}, ${Math.round(100 * shares[step])} % of the hidden values lay beyond the knots.`;
   const why = shares[step] > 0.5 ? " There the curves are flat zero: no slope, no way back." : "";
-  const end = error > 0.9 ? `the network is dead: its error is ${brief(error)}, that of an even gray would be 1`
-    : error > 0.2 ? `what is left of it has learned a part: its error is ${brief(error)}` : `it has learned the row: its error is ${brief(error)}`;
-  return `${lay}${why} After ${STEPS} steps ${end}.`;
+  const end = error > 0.9 ? "the network is dead" : error > 0.2 ? "what is left of it has learned a part" : "it has learned the row";
+  return `${lay}${why} After ${STEPS} steps ${end}: its error is ${brief(error)} (an even gray has 1).`;
 }
 
-const slider = (name, says, most, by) =>
-  `<label>${says} <input type="range" name="${name}" aria-label="${says}" min="0" max="${most}" step="${by}"><output></output></label>`;
-const HTML = `<div class="line">${slider("lr", "learning rate", RATES.length - 1, 1)}${slider("warm_up", "warm-up", 100, 5)}
+const HTML = `<div class="line">${field("lr", "learning rate", RATES.length - 1)}${field("warm_up", "warm-up", 100)}
     <span><button type="button" data-play>Play</button> ${ANOTHER}</span></div>
   <div class="charts"><svg class="values" role="img" aria-label="Where the hidden values lie, and the curves that they go through">
     <path class="domain"/><g class="axes"></g><path class="edges"/><path class="inside"/><path class="beyond"/><path class="knots"/><path class="last"/></svg>
   <svg class="fits" role="img" aria-label="Brightness along the row, and what the KAN makes of it">
     <g class="axes"></g><path class="truth"/><path class="kan-line"/></svg></div>
   <svg class="shares" role="img" aria-label="Share of the hidden values beyond the knots, over the steps">
-    <g class="axes"></g><path class="area"/><path class="cursor"/></svg>
-  <input type="range" name="step" aria-label="step" min="0" max="${STEPS}">`;
+    <g class="axes"></g><path class="area"/><path class="cursor"/></svg>${field("step", "step", STEPS)}`;
 
-export default figure("death", ["lr", "warm_up", "step", "seed"], HTML, ({ $, get, put, wake, work, say }) => {
+export default figure("death", ["lr", "warm_up", "step", "seed"], HTML, view => {
+  const { $, get, put, wake, work, say } = view;
   const task = taskOf(get("_row")), net = start(0), tape = net.tape(task.x, task.n), play = $("[data-play]");
   const values = chart($(".values"), {
     x: { from: -END, to: END, marks: [-4, -2, 0, 2, 4], says: "hidden value (the outermost bars: further out)" },
@@ -68,10 +65,12 @@ export default figure("death", ["lr", "warm_up", "step", "seed"], HTML, ({ $, ge
   });
   const shares = chart($(".shares"), {
     x: { from: 0, to: STEPS, marks: [0, 40, 80, 120], says: "step" },
-    y: { from: 0, to: 1, says: "share of the hidden values beyond the knots, from none to all" }, height: 96,
+    y: { from: 0, to: 1, says: "hidden values beyond the knots, none to all" }, height: 96,
   });
   const path = (selector, d) => set($(selector), { d });
-  let trained = "", life = null, began = null; // settings of the training that is shown or worked on; it; when Play was pressed
+  const steps = count => ({ stops: range(count + 1), words: step => `${step} steps` });
+  const showFields = fields(view, { lr: { stops: RATES }, warm_up: steps(100), step: { stops: range(STEPS + 1) } });
+  let trained = "", working = false, life = null, began = null; // settings of the last training; its result; when Play was pressed
 
   function bars(hidden) {
     const counts = BINS.map(() => 0), up = count => values.py(-1 + 0.9 * Math.min(1, count / 160));
@@ -88,7 +87,7 @@ export default figure("death", ["lr", "warm_up", "step", "seed"], HTML, ({ $, ge
     const most = Math.max(1, ...curves.map(curve => Math.max(...curve.map(Math.abs))));
     for (const each of [values, fits, shares]) each.fit();
     path(".domain", `M${px(-1)} ${top}H${px(1)}V${bottom}H${px(-1)}z`);
-    path(".knots", [...INNER, 1.4, 1.8, -1.4, -1.8].map(t => `M${px(t)} ${py(0)}v8`).join(""));
+    path(".knots", KNOTS.map(t => `M${px(t)} ${py(0)}v8`).join(""));
     path(".last", [-LAST, LAST].map(t => `M${px(t)} ${top}V${bottom}`).join(""));
     path(".edges", curves.map(curve => values.line(LINE, curve.map(v => 0.5 + (0.4 * v) / most))).join(""));
     bars(tape.parts[1].x);
@@ -98,46 +97,32 @@ export default figure("death", ["lr", "warm_up", "step", "seed"], HTML, ({ $, ge
     path(".cursor", `M${shares.px(step)} ${shares.top}V${shares.bottom}`);
   }
 
-  const stop = step => {
-    began = null;
-    put({ step });
-  };
-  const playing = () => Math.floor(STEPS * Math.min(1, (performance.now() - began) / PLAY) ** 2);
   play.addEventListener("click", () => {
-    if (began !== null) return stop(playing());
-    if (still()) return stop(STEPS);
-    began = performance.now();
+    began = began === null ? performance.now() - (still() ? PLAY : 0) : null;
     wake();
   });
-  for (const input of [$("[name=lr]"), $("[name=warm_up]"), $("[name=step]")])
-    input.addEventListener("input", () => {
-      began = null;
-      put({ [input.name]: input.name === "lr" ? RATES[input.value] : +input.value });
-    });
+  $("[name=step]").addEventListener("input", () => (began = null));
 
   return () => {
     const settings = { lr: get("lr"), warm_up: get("warm_up"), seed: get("seed") }, wanted = JSON.stringify(settings);
-    if (wanted !== trained) {
+    if (!working && wanted !== trained) {
       trained = wanted;
-      const found = {};
+      working = true;
       work(function* () {
-        yield* live(task, settings, found);
-        life = found;
+        life = yield* live(task, settings);
+        working = false;
       }());
     }
-    const step = began === null ? get("step") : playing();
-    const shown = { lr: [RATES.indexOf(settings.lr), settings.lr], warm_up: [settings.warm_up, `${settings.warm_up} steps`], step: [step, step] };
-    for (const name in shown) {
-      const input = $(`[name=${name}]`), [at, words] = shown[name];
-      input.value = at;
-      set(input, { "aria-valuetext": words });
-      if (name !== "step") write(input.nextSibling, String(words));
+    if (began !== null && life) {
+      const step = Math.floor(STEPS * Math.min(1, (performance.now() - began) / PLAY) ** 2);
+      if (step === STEPS) began = null;
+      put({ step });
+      wake();
     }
+    showFields();
     write(play, began === null ? "Play" : "Pause");
     if (!life) return say("Training …");
-    draw(step);
-    say(sentence(life, step), began !== null);
-    if (step === STEPS && began !== null) stop(STEPS);
-    if (began !== null) wake();
+    draw(get("step"));
+    say(sentence(life, get("step")), began !== null);
   };
 });

@@ -99,6 +99,10 @@ def test_wrong_options_are_named(build):
         ":alt: A.\n:colour: red": "colour",
     }
     _, said = build(*wrong, nudge=":alt: A.", death=":alt: A.\n:lr: 7", rates=":linked: true")
-    figures = ["name='nudge'; expected", "The 'lr' trait .* 7", "no option alt"]
+    figures = [
+        '"nudge" unknown; choose from "rates", or "death"',
+        "The 'lr' trait .* 7",
+        "no option alt",
+    ]
     for message in [*wrong.values(), *(f"living-figure: {message}" for message in figures)]:
         assert len(re.findall(message, said)) == 1, message
