@@ -21,7 +21,7 @@ __all__ = ["FIGURES", "Death", "Rates"]
 
 # As in living_rates.js and living_death.js.
 RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-DEADLY = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+DEATH_RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 STEPS = 300  # of Rates
 LAST = 2.2  # knot of the hidden values in Death
 LINE = torch.linspace(-1, 1, 401, dtype=torch.float64).unsqueeze(-1)
@@ -105,8 +105,7 @@ def sweep(family: str, seed: int) -> Tensor:
     net = start([1, 5, 1], seed) if family == "KAN" else start_rival([1, 7, 7, 1], seed)
     (x, y), rates = noisy_points(seed), torch.tensor(RATES, dtype=torch.float64)
     names = [name for name, _ in net.named_parameters()]
-    all_rates = [p.detach().expand(len(RATES), *p.shape) for p in net.parameters()]
-    numbers = [p.clone().requires_grad_() for p in all_rates]
+    numbers = [torch.stack([p.detach()] * len(RATES)).requires_grad_() for p in net.parameters()]
     forward = vmap(
         lambda x, *numbers: functional_call(net, dict(zip(names, numbers, strict=True)), (x,)),
         in_dims=(None, *[0] * len(names)),
@@ -146,14 +145,14 @@ class Death(LivingFigure):
     _esm = bundle.script("living_death")
     _css = bundle.style("page", "living")
 
-    lr = traitlets.Enum(DEADLY, 0.3).tag(sync=True)
+    lr = traitlets.Enum(DEATH_RATES, 0.3).tag(sync=True)
     warm_up = traitlets.Int(0, min=0, max=100).tag(sync=True)
     step = traitlets.Int(40, min=0, max=120).tag(sync=True)
     _row = traitlets.List(traitlets.Float()).tag(sync=True)  # brightness of pixels, left to right
 
-    def __init__(self, **settings: Any):
-        super().__init__(**settings)
-        self._row = row().tolist()
+    @traitlets.default("_row")
+    def _portrait_row(self):
+        return row().tolist()
 
     def _draw(self, figure: Figure) -> None:
         place = (2 * torch.arange(64, dtype=torch.float64) + 1) / 64 - 1

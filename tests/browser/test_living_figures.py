@@ -52,11 +52,12 @@ def test_death_is_that_of_kanbook(lr, warm_up):
     settings, row = {"lr": lr, "warm_up": warm_up, "seed": 2}, living.row()
     (found,) = run(
         """async ([settings, row]) => {
-          const { live, taskOf } = await import("./living_death.js");
-          return finish(live(taskOf(row), settings));
+          const { RATES, live, taskOf } = await import("./living_death.js");
+          return { rates: RATES, ...finish(live(taskOf(row), settings)) };
         }""",
         [[settings, row.tolist()]],
     )
+    assert found["rates"] == list(living.DEATH_RATES)
     model, y = transfer.start([8, 8, 1], 2), row.unsqueeze(-1)
     place = (torch.arange(64, dtype=torch.float64) + 0.5) / 32 - 1
     x, shares = tasks.positional_encoding(place.unsqueeze(-1), 4), []
