@@ -58,7 +58,7 @@ export default figure("death", ["lr", "warm_up", "step", "seed"], HTML, view => 
   const task = taskOf(get("_row")), net = start(0), tape = net.tape(task.x, task.n), play = $("[data-play]");
   const values = chart($(".values"), {
     x: { from: -END, to: END, marks: [-4, -2, 0, 2, 4], says: "hidden value (the outermost bars: further out)" },
-    y: { from: -1, to: 1, says: "curves of the second layer; below, the hidden values" }, height: 220,
+    y: { from: -1, to: 1, says: "curves of layer 2; below, the hidden values" }, height: 220,
   });
   const fits = chart($(".fits"), {
     x: { from: -1, to: 1, says: "place in the row" }, y: { from: -0.5, to: 1.5, marks: [0, 1], says: "brightness" }, height: 220,
