@@ -146,7 +146,7 @@ export function slider(node, { name, stops, px, moved }) {
   };
   set(node, {
     role: "slider", tabindex: 0, "aria-label": name, "aria-valuemin": stops[0], "aria-valuemax": stops[last],
-    "data-lm-suppress-shortcuts": true,
+    "aria-valuenow": stops[at], "data-lm-suppress-shortcuts": true, // until it is drawn
   });
   listen(node, {
     pointerdown(event) {
