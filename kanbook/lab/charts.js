@@ -1,7 +1,7 @@
-// Charts of the KAN Lab: what target, KAN and MLP look like, and how their errors fall.
+// Charts of the KAN Lab: heat maps, and how the errors of KAN and MLP fall.
 
-import { clamp, ends, evenly } from "./numbers.js";
-import { children, label, listen, round, set, show, text, textAt, ticks, write } from "./page.js";
+import { clamp, ends } from "./numbers.js";
+import { children, label, round, set, text, textAt, ticks, write } from "./page.js";
 
 export const brief = x => {
   if (!Number.isFinite(x)) return "…"; // an MLP that has to catch up
@@ -14,18 +14,26 @@ export function rangeOf(values, room = 0) {
   return [low - more, high + more];
 }
 
+/** Places along a line in the same order, with this gap at least from one to the next, within [low, high]. */
+export function apart(places, gap, low, high) {
+  const order = [...places.keys()].sort((a, b) => places[a] - places[b]), moved = [];
+  let least = low, most = high;
+  for (const n of order) least = (moved[n] = Math.max(places[n], least)) + gap;
+  for (const n of order.reverse()) most = (moved[n] = Math.min(moved[n], most)) - gap;
+  return moved;
+}
+
 // --- heat maps
 
-const PIXELS = 40;
 // From low over the middle to high: brown and teal, which people with color-blindness can tell apart.
-const HEAT = {
+export const HEAT = {
   light: [[150, 92, 28], [214, 178, 118], [246, 246, 242], [122, 190, 182], [16, 110, 102]],
   dark: [[240, 175, 95], [150, 98, 40], [34, 38, 43], [28, 110, 104], [110, 225, 210]],
   gray: [[0, 0, 0], [255, 255, 255]],
 };
 
 /** 256 colors of a scale, as four bytes each: red, green, blue, opaque. */
-function palette(stops) {
+export function palette(stops) {
   const bytes = new Uint8ClampedArray(1024).fill(255);
   for (let c = 0; c < 256; c++) {
     const at = (c / 255) * (stops.length - 1), left = Math.min(Math.floor(at), stops.length - 2);
@@ -34,10 +42,10 @@ function palette(stops) {
   return bytes;
 }
 
-const colorAt = (value, [low, high]) => clamp(Math.round((255 * (value - low)) / (high - low)), 0, 255) || 0;
+export const colorAt = (value, [low, high]) => clamp(Math.round((255 * (value - low)) / (high - low)), 0, 255) || 0;
 
 /** Values at the centers of pixels, row by row from the top, painted into a canvas. */
-function paint(canvas, values, range, colors) {
+export function paint(canvas, values, range, colors) {
   const side = Math.sqrt(values.length), image = new ImageData(side, side);
   const from = new Uint32Array(colors.buffer), to = new Uint32Array(image.data.buffer);
   for (let p = 0; p < values.length; p++) to[p] = from[colorAt(values[p], range)];
@@ -46,12 +54,12 @@ function paint(canvas, values, range, colors) {
 }
 
 /** The centers of the pixels of [-1, 1] squared: all x, then all y. */
-function pixelCenters(side) {
+export function pixelCenters(side) {
   const at = p => (2 * p + 1) / side - 1, pixels = Array.from({ length: side * side }, (_, p) => p);
   return Float64Array.of(...pixels.map(p => at(p % side)), ...pixels.map(p => -at(Math.floor(p / side))));
 }
 
-const truthOn = (task, x, n) => Float64Array.from({ length: n }, (_, s) => task.truth(x[s], x[n + s]));
+export const truthOn = (task, x, n) => Float64Array.from({ length: n }, (_, s) => task.truth(x[s], x[n + s]));
 
 export function drawIcon(canvas, task) {
   const { width: side } = canvas;
@@ -67,113 +75,6 @@ export function drawIcon(canvas, task) {
     few ? ink.fillRect(at[0] - 1, at[1] - 1, 2, 2) : ink.lineTo(...at);
   });
   ink.stroke();
-}
-
-// --- what they have learned: curves of one input, heat maps of two
-
-const PLOT = `<path class="zero"/><path class="truth"/><path class="fitted"/><g class="points"></g>
-  <path class="stroke"/>`;
-
-/** `drawn(points)` is called after a stroke over the target's plot, where the task is to draw. */
-export function learnedChart(lab, root, drawn) {
-  const [target, kan, mlp] = [...root.querySelectorAll(".learned .plot")].map(node => ({
-    canvas: node.querySelector("canvas"), svg: node.querySelector("svg"), value: node.querySelector(".value"),
-  }));
-  const pixels = pixelCenters(PIXELS), line = evenly(-1, 1, 121), W = 200;
-  let race = null, range = null, colors = null, theme = "", H = 0;
-  const px = x => round(((x + 1) / 2) * W, 1);
-  const py = y => round((H * (range[1] - y)) / (range[1] - range[0]), 1);
-  const path = (xs, ys) => `M${Array.from(xs, (x, p) => `${px(x)} ${py(ys[p])}`).join("L")}`;
-
-  /** What does not change in a race: the target, the points, the scale. */
-  function begin() {
-    const { task } = lab.race, two = task.inputs === 2;
-    race = lab.race;
-    theme = root.dataset.theme;
-    const stops = HEAT[task.name === "portrait" ? "gray" : theme];
-    colors = palette(stops);
-    H = two ? W : 0.42 * W;
-    range = task.name === "drawn" ? [-1.1, 1.1] : rangeOf([...task.y, ...task.testY], two ? 0 : 0.08);
-    root.querySelector(".learned").dataset.inputs = task.inputs;
-    for (const { canvas, svg } of [target, kan, mlp]) {
-      canvas.hidden = !two;
-      set(svg, { viewBox: `0 0 ${W} ${H}` });
-      svg.innerHTML = PLOT;
-      if (two) continue;
-      set(svg.querySelector(".zero"), { d: range[0] < 0 && range[1] > 0 ? `M0 ${py(0)}H${W}` : "" });
-      if (task.truth) set(svg.querySelector(".truth"), { d: path(line, truthOn(task, line, line.length)) });
-    }
-    target.canvas.hidden = !two || !task.truth; // a table has but its points
-    root.querySelector(".learned").dataset.table = two && !task.truth;
-    if (!target.canvas.hidden) paint(target.canvas, truthOn(task, pixels, PIXELS ** 2), range, colors);
-    if (task.n <= 100 || !task.truth) target.svg.querySelector(".points").innerHTML = pointsOf(task);
-    root.querySelector(".scale").hidden = !two;
-    const gradient = stops.map(rgb => `rgb(${rgb})`).join();
-    root.querySelector(".scale i").style.background = `linear-gradient(90deg, ${gradient})`;
-    [root.querySelector(".low").textContent, root.querySelector(".high").textContent] = range.map(show);
-  }
-
-  function pointsOf({ inputs, x, y, n }) {
-    return Array.from(y, (v, s) => {
-      if (inputs === 1) return `<circle cx="${px(x[s])}" cy="${py(v)}" r="1.5"/>`;
-      const c = 4 * colorAt(v, range), color = colors.subarray(c, c + 3), down = (H * (1 - x[n + s])) / 2;
-      return `<circle cx="${px(x[s])}" cy="${round(down, 1)}" r="${round(clamp(24 / Math.sqrt(n), 1.2, 4), 1)}" style="fill:rgb(${color})"/>`;
-    }).join("");
-  }
-
-  function drawNet(figure, net, error) {
-    const { inputs } = race.task, x = inputs === 2 ? pixels : line;
-    if (figure.net !== net || figure.layers !== net.layers)
-      Object.assign(figure, { net, layers: net.layers, tape: net.tape(x, x.length / inputs) });
-    const values = figure.tape.forward();
-    if (inputs === 2) paint(figure.canvas, values, range, colors);
-    else set(figure.svg.querySelector(".fitted"), { d: path(line, values) });
-    write(figure.value, brief(error));
-  }
-
-  /** All of it, or the KAN or the MLP in turn. */
-  function draw(now, which) {
-    const fresh = lab.race !== race || root.dataset.theme !== theme;
-    if (fresh) begin();
-    if (fresh || which !== "mlp") drawNet(kan, now.kan, now.errors.kan);
-    if (fresh || which !== "kan") drawNet(mlp, now.mlp, now.errors.mlp);
-  }
-
-  // A stroke: where it goes back, and where older strokes were, it replaces what was there.
-
-  let stroke = null;
-  const where = ({ clientX, clientY }) => {
-    const { left, top, width, height } = target.svg.getBoundingClientRect();
-    const x = (2 * (clientX - left)) / width - 1;
-    const y = range[1] - ((clientY - top) / height) * (range[1] - range[0]);
-    return [round(clamp(x, -1, 1), 3), round(clamp(y, ...range), 3)];
-  };
-  listen(target.svg, {
-    pointerdown(event) {
-      if (race.task.name !== "drawn" || event.button) return;
-      event.preventDefault();
-      target.svg.setPointerCapture(event.pointerId);
-      lab.play(false);
-      stroke = [where(event)];
-    },
-    pointermove(event) {
-      if (!stroke) return;
-      const [x, y] = where(event), [last] = stroke.at(-1);
-      if (Math.abs(x - last) < 0.01) return;
-      stroke = [...stroke.filter(([at]) => at === last || (at - last) * (x - last) < 0), [x, y]];
-      const d = path(stroke.map(([x]) => x), stroke.map(([, y]) => y));
-      set(target.svg.querySelector(".stroke"), { d });
-    },
-    pointerup() {
-      if (!stroke) return;
-      const [low, high] = rangeOf(stroke.map(([x]) => x)), flat = !lab.points?.some(([, y]) => y), old = flat ? [] : lab.points;
-      const points = [...old.filter(([x]) => x < low || x > high), ...stroke];
-      stroke = null;
-      drawn(points.sort((a, b) => a[0] - b[0]));
-    },
-    pointercancel: () => (stroke = null),
-  });
-  return { draw };
 }
 
 // --- the race: test errors of both, in steps or in seconds
@@ -222,18 +123,17 @@ export function raceChart(svg, { labels = true } = {}) {
     if (!labels) return;
     drawMarks(race.events, x.marks.map(px));
     const end = (node, name, net) => [node, name, px(at ?? x[net].at(-1)), errors[net]];
-    drawNow(end(kanNow, "KAN", "kan"), end(mlpNow, "MLP", "mlp"), py);
+    drawNow([end(kanNow, "KAN", "kan"), end(mlpNow, "MLP", "mlp")], py);
     return x.end;
   }
 
-  /** Values at the ends of the lines, or where one looks back to, pushed apart where they would touch. */
-  function drawNow(kan, mlp, py) {
-    const gap = py(kan[3]) - py(mlp[3]), push = Math.max(0, 15 - Math.abs(gap)) / 2, sign = gap > 0 ? 1 : -1;
-    for (const [node, name, x, value] of [kan, mlp]) {
-      const y = py(value) + push * (node === kanNow ? sign : -sign);
-      set(node, { x: x + 7, y: round(clamp(y, pad.top, height - pad.bottom) + 4, 1) });
+  /** Values at the ends of the lines, or where one looks back to. */
+  function drawNow(nows, py) {
+    const places = apart(nows.map(([, , , value]) => py(value)), 15, pad.top, height - pad.bottom);
+    nows.forEach(([node, name, x, value], n) => {
+      set(node, { x: x + 7, y: round(places[n] + 4, 1) });
       write(node, `${name} ${brief(value)}`);
-    }
+    });
   }
 
   function drawAxes(low, high, end, unit, px, py) {

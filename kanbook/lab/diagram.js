@@ -55,8 +55,8 @@ const BOX = `<g role="button" data-lm-suppress-shortcuts="true">
   <text class="share" text-anchor="end" x="17"/><text class="name" x="-16"/></g>`;
 export const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-/** `open(box)` is called when one is chosen. */
-export function networkDiagram(lab, svg, open) {
+/** `open(box)` is called when one is chosen, `light(edge)` when one is pointed at, and null after it. */
+export function networkDiagram(lab, svg, { open, light }) {
   svg.innerHTML = `<g class="wires"></g><g class="nodes"></g><g class="edges"></g>`;
   const [wires, nodes, edges] = svg.children;
   let plan = null, boxes = [], dots = [], shape = "", width = 0, height = 0, active = 0;
@@ -77,6 +77,7 @@ export function networkDiagram(lab, svg, open) {
     boxes.forEach(({ parts }, n) => set(parts.group, { tabindex: n === active ? 0 : -1 }));
     set(svg, { viewBox: `0 0 ${width} ${plan.height}`, height: plan.height });
     layNodes(kan);
+    point(null);
     cancelAnimationFrame(flowing);
     since = performance.now();
     place(calm ? 1 : 0);
@@ -221,8 +222,17 @@ export function networkDiagram(lab, svg, open) {
     return ahead.sort((a, b) => 4 * (a.along - b.along) + a.aside - b.aside)[0]?.m ?? n;
   }
 
+  let pointed = null;
+
+  function point(box) {
+    const edge = box ? [box.l, box.i, box.o] : null;
+    if (String(edge) !== String(pointed)) light((pointed = edge));
+  }
+
   listen(edges, {
     click: ({ target }) => open(boxes[indexOf(target)]),
+    pointerover: ({ target, pointerType }) => pointerType === "mouse" && point(boxes[indexOf(target)]),
+    pointerleave: () => point(null),
     keydown(event) {
       const n = indexOf(event.target), way = ARROWS[event.key];
       if (way) boxes[neighbor(n, way)].parts.group.focus();
@@ -239,7 +249,9 @@ export function networkDiagram(lab, svg, open) {
     set(boxes[active].parts.group, { tabindex: -1 });
     set(target, { tabindex: 0 });
     active = n;
+    if (target.matches(":focus-visible")) point(boxes[n]);
   });
+  svg.parentNode.addEventListener("focusout", () => point(null));
 
   return {
     draw, describe,

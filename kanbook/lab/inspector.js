@@ -1,15 +1,17 @@
-// One edge of a KAN, large: its coefficients to drag, and the functions that its curve looks like.
+// One edge of a KAN, large: what it does, its coefficients to drag, the functions that its curve looks like.
 
 import { brief, rangeOf } from "./charts.js";
 import { ARROWS, FEW, hill, inputOf, percent } from "./diagram.js";
+import { fitChart } from "./fit.js";
 import { LIBRARY } from "./functions.js";
 import { CURVE } from "./layer.js";
-import { clamp, evenly } from "./numbers.js";
+import { clamp, deviation, evenly } from "./numbers.js";
 import { children, isNarrow, listen, round, set, show, swallow, text, textAt, ticks } from "./page.js";
 import { centers } from "./splines.js";
 
 const HANDLE = `<g class="handle" role="slider" tabindex="0" aria-orientation="vertical"
   data-lm-suppress-shortcuts="true"><circle class="hit" r="16"/><circle class="dot" r="6"/></g>`;
+const FAINT = 0.03; // a share of the output's spread that is hardly anything
 const ROW = `<li><button type="button"><span class="function"></span><span class="r2"></span>
   <span class="loss"></span></button></li>`;
 
@@ -27,10 +29,23 @@ function written(layer, [, i, o]) {
   return factor(c, " · ") + f.html(inside);
 }
 
+/** What an edge does, in a sentence, from its part of the output at the samples. */
+function purposeOf(part, output, { x, n, inputs, names, scale }) {
+  const share = deviation(part) / deviation(output), sizes = part.map(Math.abs), top = sizes.indexOf(Math.max(...sizes));
+  if (share < FAINT) return `Hardly anything goes through this edge: ${percent(share)} of the output's spread.`;
+  const values = names.map((name, i) => {
+    const [low, high] = scale?.[i] ?? [-1, 1], value = low + ((x[i * n + top] + 1) / 2) * (high - low);
+    return `<i>${name}</i> = ${text(+value.toPrecision(2))}`;
+  });
+  const does = part[top] > 0 ? "lifts" : "lowers";
+  return `${percent(share)} of the output's spread goes through this edge. It ${does} the output most near ${values.join(", ")}.`;
+}
+
 export function edgeInspector(lab, root, network) {
-  const box = root.querySelector("dialog"), svg = box.querySelector("svg"), list = box.querySelector("ol");
+  const box = root.querySelector("dialog"), svg = box.querySelector(".large"), list = box.querySelector("ol");
+  const fold = box.querySelector(".alike"), small = box.querySelector(".small"), fit = fitChart(lab, root, small);
   const handles = svg.querySelector(".handles"), W = 420, H = 220, top = 12, floor = H - 34, margin = 16;
-  let edge = null, widths = "", ranked = null, view = null, grip = null, version = -1, touched = -1;
+  let edge = null, resumes = false, widths = "", ranked = null, view = null, grip = null, version = -1, touched = -1;
   const layerOf = () => lab.race.kan.layers[edge[0]];
   const isCurve = layer => layer.kind[edge[1] * layer.outputs + edge[2]] === CURVE;
   const weightOf = ({ splineWeight, outputs }) => splineWeight?.[edge[1] * outputs + edge[2]] ?? 1;
@@ -41,9 +56,11 @@ export function edgeInspector(lab, root, network) {
     widths = String(lab.race.kan.widths);
     view = null;
     version = -1;
+    resumes ||= lab.playing;
     lab.play(false);
     box.querySelector(".title").innerHTML = `<b>${from.title}</b>`;
     if (!box.open) isNarrow(root) ? box.showModal() : box.show();
+    resize();
     const { x, y, width } = from.parts.group.getBoundingClientRect(), end = box.getBoundingClientRect();
     box.style.transformOrigin = `${x + width / 2 - end.x}px ${y + width / 2 - end.y}px`;
     box.querySelector(".close").focus();
@@ -56,13 +73,21 @@ export function edgeInspector(lab, root, network) {
     box.close();
     network.focus(edge);
     edge = null;
+    lab.redraw();
+    if (resumes) lab.play(true);
+    resumes = false;
+  }
+
+  /** A sheet that hides the fit has a small one. */
+  function resize() {
+    fit.resize(small.clientWidth, 120);
   }
 
   /** Functions are compared when nothing else goes on. */
   function compare() {
     if (lab.playing || version !== lab.version) ranked = null;
     if (lab.playing || lab.job || grip || version === lab.version) return;
-    if (isCurve(layerOf()))
+    if (fold.open && isCurve(layerOf()))
       lab.run(lab.race.rank(...edge), () => {}, found => {
         ranked = found;
         drawList();
@@ -71,9 +96,9 @@ export function edgeInspector(lab, root, network) {
   }
 
   function drawList() {
-    const curve = isCurve(layerOf()), rows = (curve && ranked) || [];
-    box.querySelector(".note").innerHTML = !curve ? `This edge is a function now: ${written(layerOf(), edge)}`
-      : ranked ? `Simple before good: a function with more numbers has to lower the error enough for each.
+    const rows = ranked ?? [];
+    fold.hidden = !isCurve(layerOf());
+    box.querySelector(".note").innerHTML = ranked ? `Simple before good: a function with more numbers has to lower the error enough for each.
         R²: with the curve; error: of the network. Choosing one fits all of the KAN's numbers anew
         (Levenberg-Marquardt).`
       : lab.playing ? "Pause to compare the curve with functions." : "Comparing the curve with functions …";
@@ -93,13 +118,14 @@ export function edgeInspector(lab, root, network) {
   const py = y => round(top + ((view.high - y) / (view.high - view.low)) * (floor - top), 1);
   const valueAt = y => view.high - ((y - top) / (floor - top)) * (view.high - view.low);
 
-  function draw(kan, whole) {
+  function draw(now, whole) {
     if (!edge) return;
-    const [l, i, o] = edge, layer = kan.layers[l];
+    if (lab.playing) resumes = false; // it goes on already, as the reader wants
+    const { kan } = now, [l, i, o] = edge, layer = kan.layers[l];
     if (String(kan.widths) !== widths || !layer.kind[i * layer.outputs + o]) return close(); // it is gone
     if (whole && lab.looking === null) compare();
-    const { task } = lab.race, seen = kan.observe(task.x, task.n)[l];
-    const input = inputOf(layer, i, seen, task.n), [a, b] = input.domain;
+    const { task } = lab.race, tape = kan.passed(task.x, task.n), output = tape.output.slice();
+    const input = inputOf(layer, i, { inputs: tape.parts[l].x }, task.n), [a, b] = input.domain;
     const coef = isCurve(layer) ? heights(layer) : [], room = 0.12 * (b - a);
     const xs = evenly(a - room, b + room, 161), ys = layer.curve(i, o, xs);
     if (!grip) {
@@ -108,7 +134,11 @@ export function edgeInspector(lab, root, network) {
     }
     drawPaths(input, xs, ys);
     drawHandles(coef, centers(input.knots, layer.degree));
-    if (whole) drawList();
+    fit.draw(now, null, edge);
+    if (!whole) return;
+    drawList();
+    const purpose = purposeOf(kan.partOf(tape, edge), output, task);
+    box.querySelector(".purpose").innerHTML = isCurve(layer) ? purpose : `A function now: ${written(layer, edge)}. ${purpose}`;
   }
 
   function drawPaths({ domain: [a, b], inner, bins, below, above }, xs, ys) {
@@ -187,6 +217,10 @@ export function edgeInspector(lab, root, network) {
       swallow(event);
     },
   });
+  fold.addEventListener("toggle", () => {
+    version = -1;
+    lab.redraw();
+  });
   listen(box, {
     click({ target }) {
       const { act } = target.dataset;
@@ -205,5 +239,10 @@ export function edgeInspector(lab, root, network) {
       close();
     },
   });
-  return { open, draw };
+  return {
+    open, draw, resize,
+    get edge() {
+      return edge;
+    },
+  };
 }

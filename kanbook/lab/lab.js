@@ -1,12 +1,13 @@
 // The KAN Lab's view: what a reader sees and does. It draws one part of the picture in each frame, and
 // says what happened. A large lab has everything; a small one a network, a race and a few buttons.
 
-import { brief, drawIcon, learnedChart, raceChart } from "./charts.js";
+import { brief, drawIcon, raceChart } from "./charts.js";
 import { networkDiagram } from "./diagram.js";
+import { fitChart } from "./fit.js";
 import { edgeInspector } from "./inspector.js";
 import { CURVE } from "./layer.js";
 import { FAIR, FIFTH, HIDDEN, SPEEDS, page } from "./markup.js";
-import { equal } from "./numbers.js";
+import { clamp, equal } from "./numbers.js";
 import { children, copyFrom, isNarrow, listen, mount, set, show, still, swallow, watch, widget, write } from "./page.js";
 import { Race } from "./race.js";
 import { ACTIONS, Session } from "./session.js";
@@ -29,14 +30,20 @@ function view(model, lab, el) {
   root.dataset.size = large ? "large" : "small";
   const $ = selector => root.querySelector(selector), $$ = selector => [...root.querySelectorAll(selector)];
   const mine = { seen: false, draw, say: words => write($(".status"), words) };
-  const network = networkDiagram(lab, $(".network"), box => inspector.open(box));
+  const network = networkDiagram(lab, $(".network"), {
+    open: box => inspector.open(box),
+    light(edge) {
+      lit = edge;
+      lab.redraw();
+    },
+  });
   const inspector = edgeInspector(lab, root, network);
   const chart = raceChart($(".chart")), scrubber = $(".scrub input");
-  const learned = large && learnedChart(lab, root, points => {
+  const learned = !large ? null : fitChart(lab, root, $(".learned"), points => {
     lab.publish({ points });
     lab.play(true);
   });
-  let unit = "steps", five = [], formula = null, counts = "", task = "", begun = false, taken = null;
+  let unit = "steps", five = [], formula = null, counts = "", task = "", begun = false, taken = null, lit = null;
 
   // --- drawing
 
@@ -45,17 +52,18 @@ function view(model, lab, el) {
     const part = turn === null ? null : turn % 3, whole = part === null;
     if (whole || part === 0) {
       network.draw(now.kan);
-      inspector.draw(now.kan, whole);
+      inspector.draw(now, whole);
     }
     if (whole || part === 1) {
       const place = placeOf(now), at = lab.looking === null ? null : place;
       scrubber.max = chart.draw(lab.race, { unit, at, errors: now.errors });
       scrubber.value = place;
       drawNumbers(now);
+      drawButtons();
       drawFive();
       if (taken && (lab.race !== taken.race || lab.race.steps > taken.step + 100)) write($(".took"), "");
     }
-    if (large && (whole || part === 2)) learned.draw(now, whole ? null : turn % 6 === 2 ? "kan" : "mlp");
+    if (large && (whole || part === 2)) learned.draw(now, whole ? null : turn % 6 === 2 ? "kan" : "mlp", lit ?? inspector.edge);
     if (whole) drawControls(now);
   }
 
@@ -75,6 +83,16 @@ function view(model, lab, el) {
     const counted = `Parameters: KAN ${kan.count()}, MLP ${mlp.count()} [${mlp.widths.join(", ")}].`;
     $(".fair span").textContent = `${counted}${uneven ? " The MLP kept its size." : ""}${behind} ${FAIR[name] ?? ""}`;
     $("[data-match]").hidden = !uneven || kan.count() < 20;
+  }
+
+  /** Which buttons have to wait, and the one that leads on. */
+  function drawButtons() {
+    const locks = locksOf(), next = lab.race.next() ?? (lab.playing ? "" : "play");
+    for (const node of $$("[data-do]")) {
+      const name = node.dataset.do, why = locks[name];
+      set(node, { "aria-disabled": !!why, title: why ?? ACTIONS[name][1] });
+      node.toggleAttribute("data-next", name === next);
+    }
   }
 
   function drawFive() {
@@ -140,7 +158,7 @@ function view(model, lab, el) {
     if (task === settings.task) return;
     task = root.dataset.task = settings.task;
     for (const input of $$(".chip input")) input.checked = input.value === task;
-    const chips = $(".tasks"), one = $(".chip:has(:checked)");
+    const chips = $(".chips"), one = $(".chip:has(:checked)");
     chips.scrollLeft = one.offsetLeft - (chips.clientWidth - one.clientWidth) / 2;
     $("[data-clear]").hidden = task !== "drawn";
     resize();
@@ -188,7 +206,10 @@ function view(model, lab, el) {
   function choose(name) {
     const inputs = name === "table" ? EXAMPLE[0].length - 1 : TASKS[name].inputs;
     lab.publish({ task: name, points: null, fade: false, widths: [inputs, ...hiddenWidths(), 1] });
-    if (name === "table") $(".own").open = true;
+    if (name === "table") {
+      unfold($("[data-more]"), true);
+      $(".own").open = true;
+    }
     lab.say(name === "drawn" ? "Draw a curve over the target, with finger or mouse." : "");
   }
 
@@ -228,8 +249,23 @@ function view(model, lab, el) {
     lab.changed();
   }
 
+  /** Opens what a button holds, or closes it. */
+  function unfold(button, open = button.ariaExpanded !== "true") {
+    set(button, { "aria-expanded": open });
+    if ("more" in button.dataset) $(".rest").hidden = !open;
+    else write(button, open ? "Fewer tasks" : "More tasks");
+  }
+
+  /** Why a button cannot be pressed. A small lab's buttons are whatever its author wants. */
+  const locksOf = () => (large ? lab.race.locks() : lab.race.limits());
+
   const pressed = {
-    do: name => lab.do(name),
+    do(name) {
+      const why = locksOf()[name];
+      why ? lab.say(why) : lab.do(name);
+    },
+    more: (_, button) => unfold(button),
+    all: (_, button) => unfold(button),
     unit: measure,
     share,
     back: to => (to === "now" ? lab.look(null) : lab.rewind()),
@@ -242,7 +278,7 @@ function view(model, lab, el) {
   };
 
   function onClick({ target }) {
-    for (const name in target.dataset) pressed[name]?.(target.dataset[name]);
+    for (const name in target.dataset) pressed[name]?.(target.dataset[name], target);
   }
 
   function onKey(event) {
@@ -257,9 +293,11 @@ function view(model, lab, el) {
   }
 
   function resize() {
-    const width = $(".race").clientWidth, beside = !isNarrow(root), { inputs } = lab.race.task;
-    network.resize($(".net").clientWidth, !beside ? 320 : large && inputs === 1 ? 610 : large ? 450 : 320);
-    chart.resize(width, width < 420 ? 190 : 210);
+    const width = $(".race").clientWidth, beside = !isNarrow(root);
+    network.resize($(".net").clientWidth, large && beside ? 560 : 320);
+    chart.resize(width, large ? 180 : 210);
+    learned?.resize(width, clamp(0.56 * width, 210, 340));
+    inspector.resize();
     for (const one of five) one.chart.resize(one.node.clientWidth, 64);
     const [left, right] = [chart.pad.left - 8, chart.pad.right - 8]; // so the thumb stands below the cursor
     $(".scrub").style.padding = `0 ${right}px 0 ${left}px`;
@@ -289,7 +327,6 @@ function view(model, lab, el) {
   mine.say(lab.message);
   if (large) {
     $(".own textarea").value = EXAMPLE.map(row => row.map(v => +v.toFixed(3)).join(", ")).join("\n");
-    $(".settings").open = root.clientWidth >= 900;
     drawChips(root, lab.portrait);
   }
   restore();

@@ -14,15 +14,17 @@ function edgesOf({ inputs: I, outputs: O, kind }) {
 /** How the boxes of a layer stand together: in a row, in a few rows, or as a matrix. */
 function blockOf(layer, width) {
   const { inputs: I, outputs: O } = layer, edges = edgesOf(layer);
-  return edges.length > 12 && Math.min(I, O) > 2 ? matrixOf(I, O, edges, width) : rowOf(I, O, edges, width);
+  return edges.length > 8 && Math.min(I, O) > 2 ? matrixOf(I, O, edges, width) : rowOf(I, O, edges, width);
 }
 
+/** Two rows stand aside by a part of a column, so that the lines of one pass by the boxes of the other. */
 function rowOf(I, O, edges, width) {
-  const rows = width / edges.length < 32 ? Math.min(I, O) : 1, columns = Math.ceil(edges.length / rows);
-  const size = Math.min(width < 480 ? 56 : 98, width / columns - 6);
+  const least = Math.min(I, O), rows = width / edges.length < (least === 2 ? 84 : 32) ? least : 1;
+  const columns = Math.ceil(edges.length / rows), aside = rows === 2 ? (0.19 * width) / columns : 0;
+  const size = Math.min(width < 480 ? 84 : 116, (rows === 2 ? 0.62 : 1) * (width / columns - 6));
   const boxes = edges.map(([i, o], e) => {
-    const x = across(Math.floor(e / rows), columns, width), y = (size + 6) * ((e % rows) + 0.5);
-    return { i, o, x, y, size, lane: null };
+    const row = e % rows, x = across(Math.floor(e / rows), columns, width) + aside * (2 * row - 1);
+    return { i, o, x, y: (size + 6) * (row + 0.5), size, lane: null };
   });
   return { boxes, height: rows * (size + 6) };
 }
@@ -32,7 +34,7 @@ function rowOf(I, O, edges, width) {
  * their nodes, to the left or the right; the nearer a node is to the middle, the higher its row.
  */
 function matrixOf(I, O, edges, width) {
-  const pitch = Math.min(60, (width - 30 - 6 * O) / I, 320 / O), left = (width - pitch * I) / 2;
+  const pitch = Math.min(72, (width - 30 - 6 * O) / I, 320 / O), left = (width - pitch * I) / 2;
   const aside = o => across(o, O, width) - width / 2;
   const order = range(O).sort((a, b) => Math.abs(aside(a)) - Math.abs(aside(b)) || a - b);
   const boxes = edges.map(([i, o]) => {
@@ -47,7 +49,7 @@ function matrixOf(I, O, edges, width) {
 export function arrange(kan, width, height) {
   const blocks = kan.layers.map(layer => blockOf(layer, width)), boxes = [], nodes = [];
   const room = height - 58 - blocks.reduce((sum, { height }) => sum + height, 0);
-  const gap = clamp(room / 2 / blocks.length, 28, 88);
+  const gap = clamp(room / 2 / blocks.length, 26, 56);
   let up = 34;
   const row = n => nodes.push(range(n).map(j => [across(j, n, width), up]));
   row(kan.widths[0]);

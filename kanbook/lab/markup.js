@@ -5,8 +5,8 @@ import { ACTIONS } from "./session.js";
 import { TASKS } from "./tasks.js";
 
 export const SPEEDS = [1, 2, 5, 10, 20, 50];
-const THUMB = ["play", "update", "extend", "fade", "prune", "snap"]; // within reach of it on a phone
-const MORE = ["step", "undo", "reset", "seed", "seeds"];
+const STORY = ["play", "fade", "prune", "snap"], MORE = ["update", "extend", "step", "undo", "reset", "seed", "seeds"];
+const FIRST = ["zigzag", "exp_sine", "rotated"]; // what suits a KAN's curves, what it can be read from, what suits neither
 
 export const HIDDEN = ["", "1", "2", "3", "5", "8", "12", "3, 3", "5, 5", "5, 5, 5"]; // widths of hidden layers
 // Where the contest flatters one of the two.
@@ -24,32 +24,38 @@ const buttons = names => names.map(name => {
 const slider = (name, says, limits) =>
   `<label>${says}<input type="range" name="${name}" aria-label="${says}" ${limits}><output></output></label>`;
 // No figure with a caption: pages have styles for those.
-const plot = (name, says, words) => `<div class="plot ${name}">
-  <div><canvas hidden aria-hidden="true"></canvas><svg role="img" aria-label="${words}"></svg></div>
-  <p class="under">${says} <span class="value"></span></p></div>`;
-const chip = (group, name) => `<label class="chip"><input type="radio" name="${group}" value="${name}">
+const map = (name, says, words, more = "") => `<div class="plot ${name}">
+  <div><canvas aria-hidden="true"></canvas><svg viewBox="0 0 200 200" role="img" aria-label="${words}"></svg></div>
+  <p class="under"><span class="what">${says}</span> <span class="value"></span>${more}</p></div>`;
+const LINES = `<div class="plot fit"><svg role="img" aria-label="what the KAN and the MLP have learned, over the target"></svg></div>`;
+const KAN = map("kan", "KAN", "what the KAN has learned"), MLP = map("mlp", "MLP", "what the MLP has learned");
+const TARGET = map("target", "target", "the target", `<span class="scale"><span></span><i></i><span></span></span>`);
+const chip = (group, name) => `<label class="chip ${FIRST.includes(name) ? "" : "rare"}">
+  <input type="radio" name="${group}" value="${name}">
   <canvas width="28" height="28" aria-hidden="true"></canvas><span>${TASKS[name].label}</span></label>`;
-const chips = group => `<div class="tasks" role="radiogroup" aria-label="task">
-  ${Object.keys(TASKS).map(name => chip(group, name)).join("")}</div>`;
+const chips = group => `<div class="tasks"><div class="chips" role="radiogroup" aria-label="task">
+  ${[...FIRST, ...Object.keys(TASKS).filter(name => !FIRST.includes(name))].map(name => chip(group, name)).join("")}</div>
+  <button type="button" data-all aria-expanded="false">More tasks</button></div>`;
 
 const NETWORK = `<section class="net" aria-label="the KAN">
   <p class="title"><b>The KAN</b> <span class="about numbers"></span></p>
   <svg class="network" role="group"></svg><p class="formula" hidden></p>
   <dialog aria-label="one edge"><p class="title"></p>
     <button type="button" class="close" data-act="close" aria-label="close">×</button>
-    <svg viewBox="0 0 420 220" role="group" aria-label="the curve, its coefficients as sliders">
+    <div class="small"><p class="about lit"></p><div class="plots">${LINES}${KAN}${TARGET}</div></div>
+    <p class="purpose"></p>
+    <svg class="large" viewBox="0 0 420 220" role="group" aria-label="the curve, its coefficients as sliders">
       <path class="outside"/><path class="values"/><path class="zero"/><path class="knots"/>
       <path class="curve"/><g class="axes"></g><g class="handles"></g></svg>
-    <p class="note"></p><ol></ol>
     <p class="acts"><button type="button" data-act="off">Switch off</button>
-      <button type="button" data-act="undo">Undo</button></p></dialog></section>`;
+      <button type="button" data-act="undo">Undo</button></p>
+    <details class="alike"><summary>What function does it look like?</summary><p class="note"></p><ol></ol></details>
+    </dialog></section>`;
 
 const LEARNED = `<section class="learned" aria-label="what they have learned">
-  <p class="title"><b>What they have learned</b>
+  <p class="title"><b>What they have learned</b> <span class="about lit"></span>
     <button type="button" data-clear hidden>Clear the drawing</button></p>
-  <div class="plots">${plot("target", "target", "the target")}
-    ${plot("kan", "KAN", "what the KAN has learned")}${plot("mlp", "MLP", "what the MLP has learned")}</div>
-  <p class="scale" hidden><span class="low"></span><i></i><span class="high"></span></p></section>`;
+  <div class="plots">${LINES}${KAN}${MLP}${TARGET}</div></section>`;
 
 const RACE = `<section class="race" aria-label="the race of test errors">
   <p class="title"><b>Test error</b> <span class="about">relative RMSE</span>
@@ -87,6 +93,8 @@ const HELP = `<details class="help"><summary>What is what</summary><dl>
   <dt>a box</dt><dd>the curve on an edge, strong where its output varies much; at its foot the values
     that reach it, and its knots; a triangle: values beyond them. Click it, or press Enter; arrow keys go
     to the next.</dd>
+  <dt>what goes through an edge</dt><dd>point at it, and its part of the output is lit: the output, less what it would
+    be if the edge gave its mean everywhere</dd>
   <dt>a letter in a circle</dt><dd>what was done there: u Update, g G × 2, f Fade, p Prune, s Snap, e a curve by
     hand, o another optimizer</dd>
   <dt>relative RMSE</dt><dd>root mean squared error on test data in units of their standard deviation:
@@ -97,11 +105,14 @@ const SHARE = `<div class="take"><button type="button" data-share="link">Copy li
   <span class="took" role="status"></span></div>
   <textarea class="copied" readonly hidden rows="8" aria-label="copied text"></textarea>`;
 
+const REST = `<div class="rest" hidden><div class="more">${buttons(MORE)}</div>${SETTINGS}${OWN}${HELP}${SHARE}</div>`;
+
 export const page = (large, actions) => `<div class="lab">${large ? chips(`task${Math.random()}`) : ""}
-  <div class="dock"><div class="said"><p class="status" role="status"></p><span class="now"></span></div>
-    <div class="bar">${buttons(large ? THUMB : ["play", ...actions])}</div></div>
-  ${large ? `<div class="more">${buttons(MORE)}</div>` : ""}${NETWORK}${large ? LEARNED : ""}${RACE}
+  <div class="dock"><div class="bar">${buttons(large ? STORY : ["play", ...actions])}
+      ${large ? `<button type="button" data-more aria-expanded="false">More</button>` : ""}</div>
+    <div class="said"><p class="status" role="status"></p><span class="now"></span></div>${large ? REST : ""}</div>
+  ${large ? LEARNED : ""}${NETWORK}${RACE}
   <p class="fair"><span></span> <button type="button" data-match hidden>MLP of equal size</button></p>
-  ${large ? `<div class="five" hidden></div>${SETTINGS}${OWN}${HELP}${SHARE}` : ""}</div>`;
+  ${large ? `<div class="five" hidden></div>` : ""}</div>`;
 
 export const FIFTH = `<div><svg role="img"></svg><p class="under"></p></div>`;

@@ -1,7 +1,7 @@
 // A KAN: layers in a row.
 
 import { Layer } from "./layer.js";
-import { Random, deviation, range } from "./numbers.js";
+import { Random, deviation, moments, range } from "./numbers.js";
 import { centers, uniformKnots } from "./splines.js";
 import { Net } from "./tape.js";
 
@@ -41,6 +41,15 @@ export class Network extends Net {
   /** Of each layer at these samples: its inputs and the spreads of its edges. */
   observe(x, n) {
     return this.passed(x, n).parts.map(({ x: inputs, phi }) => ({ inputs, spreads: phi.map(deviation) }));
+  }
+
+  /** The part of the output that goes through an edge, after a pass forward: what is lost when the edge gives its mean. */
+  partOf(tape, [l, i, o]) {
+    const whole = tape.output.slice(), { phi, y } = tape.parts[l], values = phi[i * this.layers[l].outputs + o];
+    const [mean] = moments(values);
+    values.forEach((value, s) => (y[o][s] -= value - mean));
+    for (let m = l + 1; m < this.layers.length; m++) this.layers[m].forward(tape.parts[m]);
+    return whole.map((value, s) => value - tape.output[s]);
   }
 
   /** As KANLab's trait `network`. */

@@ -163,6 +163,30 @@ export class Race {
     };
   }
 
+  /** The same for a reader's buttons, which come in the order of a story: train, fade, prune, snap. */
+  locks() {
+    const { steps, fadeStart } = this, error = this.history.kan.at(-1), limits = this.limits();
+    const fading = this.settings.fade || this.had("fade"), faded = fading && steps >= fadeStart + RAMP;
+    const begun = fading || error < 0.3 || steps >= RAMP;
+    const few = this.had("prune") || (this.kan.edges(CURVE).length <= 6 && error < 0.1);
+    return {
+      ...limits,
+      fade: begun ? null : `Train first: Fade waits for a test error below 0.3, or for ${RAMP} steps.`,
+      prune: faded ? null : `Fade first: after ${RAMP} steps of it some edges are faint enough to go.`,
+      snap: few ? limits.snap : "Prune first: functions are sought for the few curves that are left.",
+    };
+  }
+
+  had(name) {
+    return this.events.some(event => event.name === name);
+  }
+
+  /** What leads on in that story, once it can be done. */
+  next() {
+    const { fade } = this.settings, name = this.had("prune") ? "snap" : fade ? "prune" : "fade";
+    return this.locks()[name] ? null : name;
+  }
+
   formula() {
     return formulaOf(this.kan, this.task);
   }
@@ -178,7 +202,7 @@ export class Race {
     const before = this.settings;
     if ("fade" in changes && changes.fade !== before.fade) {
       this.remember();
-      this.fadeStart = this.steps;
+      if (changes.fade) this.fadeStart = this.steps;
       this.event("fade", changes.fade ? "fade: edges that are not needed go to zero" : "fade ended");
     }
     const other = "optimizer" in changes && changes.optimizer !== before.optimizer;

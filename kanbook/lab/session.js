@@ -110,6 +110,11 @@ export class Session {
 
   changed() {
     this.version++;
+    this.redraw();
+  }
+
+  /** All of the picture at once, of the same race. */
+  redraw() {
     this.whole = true;
     this.wake();
   }
