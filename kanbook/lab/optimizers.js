@@ -37,8 +37,12 @@ export class Adam {
 }
 
 const DAMPING = 1e-3, FLOOR = 1e-6; // as in kanbook/optimizers.py
+const SLICE = 1e6; // products of two numbers from one yield to the next: a millisecond or two
 
-/** Least squares: a step goes where the sum of squares would be least, were the network linear. */
+/**
+ * Least squares: a step goes where the sum of squares would be least, were the network linear. What takes
+ * long is a generator that yields now and then, while the network's numbers are those of before.
+ */
 export class LevenbergMarquardt {
   constructor(net, tape, y) {
     Object.assign(this, { net, tape, y, damping: DAMPING, stuckAt: null });
@@ -52,29 +56,39 @@ export class LevenbergMarquardt {
   }
 
   /** J'J (its lower half) and J'r where the numbers are; returns the mean squared error. */
-  linearize() {
-    const { tape, y, square, slope, order, places: { length: P } } = this, out = tape.forward().slice();
+  *linearize() {
+    const { tape, y, square, slope } = this, out = tape.forward().slice();
     tape.outputSlopes.fill(1);
     tape.backward();
     square.fill(0);
     slope.fill(0);
     const places = new Int32Array(this.net.theta.length), values = new Float64Array(this.net.theta.length);
-    let total = 0;
+    let total = 0, done = 0;
     for (let s = 0; s < y.length; s++) {
-      const r = out[s] - y[s], m = tape.row(s, places, values);
+      const r = out[s] - y[s], count = tape.row(s, places, values);
       total += r * r;
-      for (let a = 0; a < m; a++) {
-        const row = order[places[a]], v = values[a];
-        slope[row] += v * r;
-        if (v !== 0) for (let c = 0; c <= a; c++) square[row * P + order[places[c]]] += v * values[c];
-      }
+      this.add(places, values, count, r);
+      done += (count * count) / 2;
+      if (done < SLICE) continue;
+      done = 0;
+      yield;
     }
     this.total = total;
     return total / y.length;
   }
 
+  /** A row of J, and its residual, to the sums. */
+  add(places, values, count, r) {
+    const { square, slope, order, places: { length: P } } = this;
+    for (let a = 0; a < count; a++) {
+      const row = order[places[a]], v = values[a];
+      slope[row] += v * r;
+      if (v !== 0) for (let c = 0; c <= a; c++) square[row * P + order[places[c]]] += v * values[c];
+    }
+  }
+
   /** One move from where `linearize` was called, or none if none helps. */
-  step() {
+  *step() {
     const { net: { theta }, places, tape, y, square, matrix, slope, total } = this, P = places.length;
     if (total === this.stuckAt) return;
     const before = theta.slice();
@@ -86,32 +100,42 @@ export class LevenbergMarquardt {
         matrix[p * P + p] += this.damping;
         move[p] = slope[p] / scale[p];
       }
-      if (cholesky(matrix, P)) {
+      if (yield* cholesky(matrix, P)) {
         solve(matrix, P, move);
         for (let p = 0; p < P; p++) theta[places[p]] = before[places[p]] - move[p] / scale[p];
         if (lossOf(tape, y) * y.length < total) {
           this.damping = Math.max(1e-16, this.damping / 10);
           return;
         }
+        theta.set(before);
       }
       this.damping *= 2;
     }
-    theta.set(before);
     this.damping = DAMPING;
     this.stuckAt = total;
   }
 }
 
 /** A = L L' in place (lower half); whether A is positive definite. */
-function cholesky(a, n) {
-  for (let p = 0; p < n; p++)
-    for (let q = 0; q <= p; q++) {
-      let sum = a[p * n + q];
-      for (let r = 0; r < q; r++) sum -= a[p * n + r] * a[q * n + r];
-      if (q < p) a[p * n + q] = sum / a[q * n + q];
-      else if (sum > 0) a[p * n + p] = Math.sqrt(sum);
-      else return false;
-    }
+function* cholesky(a, n) {
+  for (let p = 0, done = 0; p < n; p++) {
+    if (!choleskyRow(a, n, p)) return false;
+    done += (p * p) / 2;
+    if (done < SLICE) continue;
+    done = 0;
+    yield;
+  }
+  return true;
+}
+
+function choleskyRow(a, n, p) {
+  for (let q = 0; q <= p; q++) {
+    let sum = a[p * n + q];
+    for (let r = 0; r < q; r++) sum -= a[p * n + r] * a[q * n + r];
+    if (q < p) a[p * n + q] = sum / a[q * n + q];
+    else if (sum > 0) a[p * n + p] = Math.sqrt(sum);
+    else return false;
+  }
   return true;
 }
 

@@ -37,6 +37,7 @@ export class Race {
     this.seconds = { kan: 0, mlp: 0 };
     this.events = [];
     this.past = []; // for undo
+    this.stride = null; // a step under way
     this.stopped = ""; // why it cannot go on, a sentence
     this.every = 1; // steps from one entry of the history to the next
     this.history = { step: [], kan: [], mlp: [], kanSeconds: [], mlpSeconds: [] };
@@ -75,32 +76,62 @@ export class Race {
     return fade ? FADE * spread * Math.min(1, (this.steps - this.fadeStart) / RAMP) : 0;
   }
 
-  /** One step of both; of an MLP that was made anew, several, until it has caught up. */
+  /** One step of both, or what is left of one. */
   step() {
-    if (this.stopped) return;
-    const start = performance.now();
-    this.move(this.kanState, this.rate(this.steps), this.fadeStrength);
-    if (this.settings.follow && follows(this.steps)) this.follow();
+    while (!this.slice());
+  }
+
+  /** A part of a step, a few milliseconds at most; whether the step is complete. */
+  slice() {
+    if (this.stopped && !this.stride) return true;
+    this.stride ??= this.strides();
+    if (!this.stride.next().done) return false;
+    this.stride = null;
+    return true;
+  }
+
+  /** One step of both; of an MLP that was made anew, several, until it has caught up. */
+  *strides() {
+    yield* this.timed("kan", this.moveKAN());
     this.steps++;
-    const middle = performance.now();
-    for (let moves = 0; moves < CATCH_UP && this.mlpSteps < this.steps; moves++) {
-      if (this.events.some(event => event.step === this.mlpSteps)) this.mlpState = this.fresh(this.mlpState);
-      this.move(this.mlpState, this.rate(this.mlpSteps), 0);
-      this.mlpSteps++;
-      const entry = this.history.step.indexOf(this.mlpSteps);
-      if (entry >= 0) this.history.mlp[entry] = this.error(this.mlpState.test);
-    }
-    this.seconds.kan += (middle - start) / 1000;
-    this.seconds.mlp += (performance.now() - middle) / 1000;
+    for (let moves = 0; moves < CATCH_UP && this.mlpSteps < this.steps; moves++) yield* this.timed("mlp", this.moveMLP());
     if (this.steps % this.every === 0) this.record();
   }
 
-  move({ net, tape, optimizer }, rate, fade) {
+  /** Work in slices, with the seconds that they take, and none of those between. */
+  *timed(name, work) {
+    for (;;) {
+      const start = performance.now(), { done } = work.next();
+      this.seconds[name] += (performance.now() - start) / 1000;
+      if (done) return;
+      yield;
+    }
+  }
+
+  *moveKAN() {
+    yield* this.move(this.kanState, this.rate(this.steps), this.fadeStrength);
+    if (this.settings.follow && follows(this.steps)) this.follow();
+  }
+
+  *moveMLP() {
+    if (this.events.some(event => event.step === this.mlpSteps)) this.mlpState = this.fresh(this.mlpState);
+    yield* this.move(this.mlpState, this.rate(this.mlpSteps), 0);
+    this.mlpSteps++;
+    const entry = this.history.step.indexOf(this.mlpSteps);
+    if (entry >= 0) this.history.mlp[entry] = this.error(this.mlpState.test);
+  }
+
+  /** To the end of a step that is under way. */
+  settle() {
+    if (this.stride) this.step();
+  }
+
+  *move({ net, tape, optimizer }, rate, fade) {
     const before = net.theta.slice();
     let loss;
     if (optimizer instanceof LevenbergMarquardt) {
-      loss = optimizer.linearize();
-      if (Number.isFinite(loss)) optimizer.step();
+      loss = yield* optimizer.linearize();
+      if (Number.isFinite(loss)) yield* optimizer.step();
     } else {
       loss = gradientOf(tape, this.task.y, fade);
       optimizer.step(rate);
@@ -199,6 +230,7 @@ export class Race {
 
   /** Settings that may change on the way: lr, optimizer, follow, fade. */
   set(changes) {
+    this.settle();
     const before = this.settings;
     if ("fade" in changes && changes.fade !== before.fade) {
       this.remember();
@@ -313,12 +345,13 @@ export class Race {
   }
 
   remember() {
+    this.settle();
     this.past.push(this.state);
     if (this.past.length > 30) this.past.shift();
   }
 
   resume(state) {
-    Object.assign(this, state, { stopped: "", resumed: state.steps });
+    Object.assign(this, state, { stopped: "", stride: null, resumed: state.steps });
     this.restart();
   }
 

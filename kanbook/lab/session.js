@@ -139,7 +139,10 @@ export class Session {
     this.looking = null;
     if (on) this.cancel();
     this.publish({ playing: on });
-    if (!on) this.report();
+    if (!on) {
+      this.race.settle();
+      this.report();
+    }
     this.changed();
   }
 
@@ -231,10 +234,10 @@ export class Session {
   }
 
   train(end) {
-    for (let n = 0; n < this.model.get("speed") && performance.now() < end; n++) {
+    for (let n = 0; n < this.model.get("speed") && performance.now() < end;) {
       while (this.script.length && this.script[0][0] <= this.race.steps) this.do(this.script.shift()[1]);
       if (!this.playing) return;
-      this.race.step();
+      n += this.race.slice();
     }
   }
 
@@ -281,7 +284,7 @@ export class Session {
     }
     if (this.playing) this.train(end);
     let other;
-    while (performance.now() < end && (other = this.behind())) other.step();
+    while (performance.now() < end && (other = this.behind())) other.slice();
     return this.playing || !!other;
   }
 

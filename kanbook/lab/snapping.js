@@ -35,10 +35,10 @@ export function* refit(net, data, steps) {
   const tape = net.tape(data.x, data.n), losses = [];
   const updater = steps > 0 ? new LevenbergMarquardt(net, tape, data.y) : null;
   for (let step = 0; step < steps; step++) {
-    losses.push(updater.linearize());
+    losses.push(yield* updater.linearize());
     const loss = losses.at(-1), slow = losses.length > 3 && loss > SEARCH.slow * losses.at(-4);
     if (slow || !(SEARCH.least < loss && loss < Infinity)) break;
-    updater.step();
+    yield* updater.step();
     yield;
   }
   const loss = lossOf(tape, data.y);

@@ -225,8 +225,8 @@ MOVES = """({ network, mlp, moves, ...samples }) => {
   const net = network ? Network.from(network) : MLP.from(mlp), { x, y, n } = samplesOf(samples);
   const newton = new LevenbergMarquardt(net, net.tape(x, n), y);
   return Array.from({ length: moves }, () => {
-    const loss = newton.linearize();
-    newton.step();
+    const loss = finish(newton.linearize());
+    finish(newton.step());
     return loss;
   });
 }"""
