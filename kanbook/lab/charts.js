@@ -118,6 +118,7 @@ export function raceChart(svg, { labels = true } = {}) {
     };
     set(kanLine, { d: line("kan") });
     set(mlpLine, { d: line("mlp") });
+    svg.classList.toggle("looking", at !== null);
     set(cursor, { d: at === null ? "" : `M${px(at)} ${pad.top}V${height - pad.bottom}` });
     drawAxes(low, high, x.end, unit, px, py);
     if (!labels) return;

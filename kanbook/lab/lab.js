@@ -60,7 +60,7 @@ function view(model, lab, el) {
       scrubber.value = place;
       drawNumbers(now);
       drawButtons();
-      drawFive();
+      drawFive(whole ? null : Math.floor(turn / 3));
       if (taken && (lab.race !== taken.race || lab.race.steps > taken.step + 100)) write($(".took"), "");
     }
     if (large && (whole || part === 2)) learned.draw(now, whole ? null : turn % 6 === 2 ? "kan" : "mlp", lit ?? inspector.edge);
@@ -95,7 +95,8 @@ function view(model, lab, el) {
     }
   }
 
-  function drawFive() {
+  /** All of them; or, by the turn, one. */
+  function drawFive(turn) {
     const { others } = lab;
     if (!large || (!others.length && !five.length)) return;
     $(".five").hidden = !others.length;
@@ -105,9 +106,10 @@ function view(model, lab, el) {
       resize();
     }
     five.forEach((one, n) => {
-      const { steps, settings: { seed } } = others[n], drawn = `${seed} ${steps} ${unit}`;
-      if (one.drawn === drawn) return;
-      const errors = others[n].errors(), kan = `KAN ${brief(errors.kan)}`, mlp = `MLP ${brief(errors.mlp)}`;
+      const { history, steps, settings: { seed } } = others[n], drawn = `${seed} ${steps} ${unit}`;
+      if (one.drawn === drawn || (turn !== null && turn % five.length !== n)) return;
+      const errors = { kan: history.kan.at(-1), mlp: history.mlp.at(-1) }; // the last ones noted
+      const kan = `KAN ${brief(errors.kan)}`, mlp = `MLP ${brief(errors.mlp)}`;
       one.drawn = drawn;
       one.chart.draw(others[n], { unit, at: null, errors });
       set(one.node.firstChild, { "aria-label": `seed ${seed}, step ${steps}: ${kan}, ${mlp}` });

@@ -178,8 +178,8 @@ def test_noisy_task_says_so_and_a_wide_middle_layer_is_a_matrix(put):
 def test_curves_race_and_pictures_move_while_it_trains(put):
     lab = put(KANLab())
     read = """root => [".network .curve", ".kan-line", ".mlp-line"].map(s =>
-        root.querySelector(s).getAttribute("d")).concat([...root.querySelectorAll(".learned canvas")]
-        .map(e => e.toDataURL()))"""
+        root.querySelector(s).getAttribute("d")).concat(
+        [...root.querySelectorAll(".learned canvas")].map(e => e.toDataURL()))"""
     before = lab.root.evaluate(read)
     lab.run_to(60)
     after = lab.root.evaluate(read)

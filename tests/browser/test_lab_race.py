@@ -373,3 +373,74 @@ CUT = """() => {
 def test_prune_leaves_an_output_its_edges():
     ((message, undo, events),) = run(CUT, [None])
     assert "nothing would reach the output" in message and not undo and events == 0
+
+
+SLICES = """({ settings, steps }) => {
+  const whole = new Race(settings), sliced = new Race(settings), slices = [];
+  for (let n = 0; n < steps; n++) {
+    whole.step();
+    let count = 1;
+    while (!sliced.slice()) count++;
+    slices.push(count);
+  }
+  whole.step();
+  sliced.slice();
+  sliced.set({ lr: 0.1 }); // completes the step
+  return { slices, same: whole.kan.theta.every((v, p) => v === sliced.kan.theta[p])
+    && whole.history.mlp.every((v, p) => v === sliced.history.mlp[p]), steps: sliced.steps };
+}"""
+
+
+def test_a_long_step_is_taken_in_slices():
+    settings = {"widths": [2, 5, 5, 5, 1], "optimizer": "lm", "grid_size": 3, "task": "rotated"}
+    (found,) = run(SLICES, [{"settings": settings, "steps": 2}])
+    assert found["same"] and found["steps"] == 3 and min(found["slices"]) > 20
+
+
+STORY = """settings => {
+  const race = new Race(settings), told = [];
+  const open = () => ["fade", "prune", "snap"].filter(name => !race.locks()[name]);
+  const tell = () => told.push([race.next(), ...open()]);
+  const train = steps => { for (let s = 0; s < steps; s++) race.step(); tell(); };
+  tell();
+  train(250);
+  race.set({ fade: true });
+  train(100);
+  train(900);
+  race.prune();
+  tell();
+  return told;
+}"""
+
+
+def test_actions_unlock_in_the_order_of_a_story():
+    (told,) = run(STORY, [{}])
+    assert told == [
+        [None],  # nothing is faded, pruned or snapped before it has been trained
+        ["fade", "fade"],
+        [None, "fade"],
+        ["prune", "fade", "prune"],
+        ["snap", "fade", "prune", "snap"],
+    ]
+
+
+PART = """({ network, edge, x, n }) => {
+  const net = Network.from(network), tape = net.passed(Float64Array.from(x), n);
+  return [...net.partOf(tape, edge)];
+}"""
+
+
+def test_part_of_an_edge_is_what_the_output_loses_when_it_gives_its_mean():
+    model = scrambled([2, 3, 3, 1], 0, **OPTIONS)
+    x, _ = samples(50, 2, 1)
+    edges = [(0, 1, 2), (1, 2, 0), (2, 1, 0)]
+    cases = [
+        {"network": transfer.to_page(model), "edge": e, "x": columns(x), "n": 50} for e in edges
+    ]
+    with torch.no_grad():
+        for (layer, i, o), found in zip(edges, run(PART, cases), strict=True):
+            hidden = model[:layer](x)
+            values = model[layer].edges(hidden)[:, i, o]
+            less = model[layer](hidden)
+            less[:, o] -= values - values.mean()
+            assert_close(found, (model(x) - model[layer + 1 :](less))[:, 0], 1e-9, 1e-12)
