@@ -18,6 +18,7 @@
   const bar = add("reading-progress");
   bar.setAttribute("aria-hidden", true);
   const up = add("back-to-top", '<i class="fa-solid fa-arrow-up"></i> Top', "button");
+  up.hidden = true;
   up.addEventListener("click", () => {
     scrollTo({ top: 0 });
     document.querySelector("#main-content")?.focus({ preventScroll: true });
@@ -25,12 +26,13 @@
   const contents = [...document.querySelectorAll("#page-contents a")].map((link) => [
     link, document.getElementById(decodeURIComponent(link.hash.slice(1))),
   ]);
-  let reached;
+  let reached, before = 0;
 
   function look() {
     const room = root.scrollHeight - innerHeight;
     bar.style.transform = `scaleX(${room > 0 ? scrollY / room : 0})`;
-    up.hidden = scrollY < 1.5 * innerHeight;
+    if (scrollY !== before) up.hidden = scrollY < 1.5 * innerHeight || scrollY > before; // for who reads on it covers text
+    before = scrollY;
     const passed = contents.filter(([, section]) => section?.getBoundingClientRect().top < 120);
     const [link] = (room - scrollY < 2 ? contents : passed).at(-1) ?? [];
     if (link === reached) return;

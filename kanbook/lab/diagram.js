@@ -56,7 +56,7 @@ const BOX = `<g role="button" data-lm-suppress-shortcuts="true">
 export const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 /** `open(box)` is called when one is chosen, `light(edge)` when one is pointed at, and null after it. */
-export function networkDiagram(lab, svg, { open, light }) {
+export function networkDiagram(lab, svg, open, light = () => {}) {
   svg.innerHTML = `<g class="wires"></g><g class="nodes"></g><g class="edges"></g>`;
   const [wires, nodes, edges] = svg.children;
   let plan = null, boxes = [], dots = [], shape = "", width = 0, height = 0, active = 0;

@@ -10,9 +10,9 @@ const LINES = `<g class="axes"></g><path class="part"/><path class="truth"/><pat
   <path class="fitted kan"/><g class="points"></g><path class="stroke"/>
   <text class="truth-end">target</text><text class="mlp-end"></text><text class="kan-end"></text>`;
 
-/** In `node`, whose plots may be some of fit, kan, mlp and target. `drawn(points)` is called after a stroke. */
+/** In `node`, whose plots may be some of lines, kan, mlp and target. `drawn(points)` is called after a stroke. */
 export function fitChart(lab, root, node, drawn = null) {
-  const svg = node.querySelector(".fit svg"), said = node.querySelector(".lit");
+  const svg = node.querySelector(".lines svg"), said = node.querySelector(".lit");
   const plots = Object.fromEntries(["kan", "mlp", "target"].map(name => [name, { node: node.querySelector(`.plot.${name}`) }]));
   const pixels = pixelCenters(PIXELS), line = evenly(-1, 1, POINTS), pad = { left: 8, right: 82, top: 8, bottom: 20 };
   let race = null, range = null, colors = null, partColors = null, theme = "", width = 0, height = 0, two = false, lit = null;

@@ -30,12 +30,9 @@ function view(model, lab, el) {
   root.dataset.size = large ? "large" : "small";
   const $ = selector => root.querySelector(selector), $$ = selector => [...root.querySelectorAll(selector)];
   const mine = { seen: false, draw, say: words => write($(".status"), words) };
-  const network = networkDiagram(lab, $(".network"), {
-    open: box => inspector.open(box),
-    light(edge) {
-      lit = edge;
-      lab.redraw();
-    },
+  const network = networkDiagram(lab, $(".network"), box => inspector.open(box), edge => {
+    lit = edge;
+    lab.redraw();
   });
   const inspector = edgeInspector(lab, root, network);
   const chart = raceChart($(".chart")), scrubber = $(".scrub input");

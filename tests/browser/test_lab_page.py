@@ -93,7 +93,7 @@ class Lab:
         return self.edges.locator(".curve").evaluate_all("all => all.map(e => e.getAttribute('d'))")
 
     def truth(self):
-        return self.root.locator(".learned .fit .truth").get_attribute("d")
+        return self.root.locator(".learned .lines .truth").get_attribute("d")
 
     def events(self):
         return self.root.locator(".events text").all_text_contents()
@@ -415,7 +415,7 @@ def test_tasks_by_keyboard(put):
 
 def stroke_of(lab, points=40):
     """A wave over the target's plot, in pixels of the window."""
-    box = lab.root.locator(".learned .fit svg").bounding_box()
+    box = lab.root.locator(".learned .lines svg").bounding_box()
     return [
         (
             box["x"] + box["width"] * (0.04 + 0.92 * i / points),
