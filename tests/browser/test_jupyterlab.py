@@ -346,5 +346,6 @@ k = KANLab(model, speed=50)"""
     train(lab, 300)
     assert lab.ask("error(k)") == pytest.approx(shown_error(lab), rel=0.05)
     assert shown_error(lab) < start / 2
+    lab.page.locator(f"{KAN_LAB} [data-more]").click()
     press(lab, "extend")
     agree(lab, "k.model()[0].grid_size == 10")

@@ -410,6 +410,105 @@ def test_tasks_by_keyboard(put):
     assert lab.root.locator(".chip :checked").get_attribute("value") == "rotated"
 
 
+# --- what goes through an edge, and what has to wait ----------------------------------------------
+
+
+def test_an_edge_that_is_pointed_at_lights_its_part_of_the_output(put):
+    lab = put(KANLab(task="zigzag", widths=(1, 3, 1)), KANLab()).run_to(100)
+    part = lab.root.locator(".learned .part")
+    bands = set()
+    for index in (1, 4):
+        lab.edges.nth(index).hover()
+        lab.drawn()
+        bands.add(part.get_attribute("d"))
+        name = lab.edges.nth(index).get_attribute("aria-label").split(":")[0]
+        assert lab.text(".learned .lit") == f"shaded: what goes {name}"
+    assert len(bands) == 2 and not bands & {None, ""}
+    lab.root.locator(".race .title").hover()
+    lab.drawn()
+    assert not part.get_attribute("d") and not lab.text(".learned .lit")
+
+    maps = Lab(lab.page, 1)
+    pixels = "e => e.querySelector('.learned .target canvas').toDataURL()"
+    target = maps.root.evaluate(pixels)
+    maps.edges.first.focus()
+    lab.page.keyboard.press("ArrowRight")  # by keys, too
+    maps.drawn()
+    assert maps.text(".learned .target .what") == "what goes from x to node 2"
+    assert maps.root.evaluate(pixels) != target
+    lab.page.keyboard.press("Shift+Tab")
+    maps.drawn()
+    assert maps.root.evaluate(pixels) == target
+
+
+def test_a_sheet_pauses_and_says_what_its_edge_does(put):
+    lab = put(KANLab()).press("Play")
+    lab.wait_for(60)
+    sheet = lab.open_edge(12)
+    assert lab.button("Play").is_visible()
+    words = r"\d+ % of the output's spread goes through this edge\. It (lifts|lowers) .* near x = "
+    assert re.match(words, sheet.locator(".purpose").inner_text())
+    assert not sheet.locator(".small").is_visible()  # the large fit stands beside it
+    step = lab.step
+    lab.page.keyboard.press("Escape")
+    lab.wait_for(step + 5)  # it goes on
+    lab.press("Pause")
+    lab.open_edge(12)
+    lab.page.keyboard.press("Escape")
+    assert lab.drawn().button("Play").is_visible()
+
+
+def test_a_phones_sheet_has_a_small_fit_that_moves_while_one_bends(put):
+    lab = put(KANLab(task="zigzag", widths=(1, 3, 1)), **PHONE_OPTIONS).run_to(30)
+    sheet = lab.open_edge(4)
+    small = sheet.locator(".small .fitted.kan")
+    before, boxes = small.get_attribute("d"), [sheet.locator(".small").bounding_box()]
+    sheet.get_by_role("slider").nth(3).press("Shift+ArrowUp")
+    lab.drawn()
+    assert small.get_attribute("d") != before
+    boxes += [
+        sheet.get_by_role("button", name=name).bounding_box() for name in ("Switch off", "Undo")
+    ]
+    for box in boxes:  # all of them in view
+        assert 0 < box["y"] < box["y"] + box["height"] < PHONE["height"]
+
+
+def test_buttons_of_the_story_wait_and_say_why(put):
+    lab = put(KANLab(task="checkers"))
+
+    def locked():
+        return [lab.button(n).get_attribute("aria-disabled") for n in ("Fade", "Prune", "Snap")]
+
+    def next_ones():
+        return lab.root.locator("[data-next]").all_inner_texts()
+
+    assert locked() == ["true"] * 3 and next_ones() == ["Play"]
+    assert lab.button("Snap").get_attribute("title").startswith("Prune first")
+    lab.button("Prune").click(force=True)
+    assert lab.drawn().status.startswith("Fade first") and lab.events() == []
+    lab.set(speed=5).run_to(310)
+    assert locked() == ["false", "true", "true"] and next_ones() == ["Fade"]
+    lab.press("Fade")
+    assert next_ones() == ["Play"]  # until there is something to prune
+    lab.press("New seed")
+    assert locked() == ["true"] * 3
+
+
+def test_more_holds_the_rest_and_a_task_that_is_chosen_stays(put):
+    lab = put(KANLab(task="spirals"))
+    chips = lab.root.locator(".chip:visible")
+    names = ["zigzag", "exp(sin πx + y²)", "checkers, rotated"]
+    assert chips.all_inner_texts() == [*names, "two spirals"]
+    lab.press("More tasks")
+    assert chips.count() == 11 and lab.button("Fewer tasks").is_visible()
+    assert not lab.button("Five seeds").is_visible()
+    lab.press("More")
+    assert all(lab.button(name).is_visible() for name in ("Five seeds", "Undo", "Copy link"))
+    lab.press("More", "Fewer tasks").choose("zigzag")
+    lab.press("Fewer tasks")
+    assert chips.all_inner_texts() == names
+
+
 # --- own data ------------------------------------------------------------------------------------
 
 
