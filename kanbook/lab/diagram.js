@@ -157,7 +157,7 @@ export function networkDiagram(lab, svg, open, light = () => {}) {
   function drawLayer(layer, l, seen, n) {
     const own = boxes.filter(box => box.l === l), living = boxes.filter(box => box.l === l - 1 && !box.dead);
     const inputs = range(layer.inputs).map(i => inputOf(layer, i, seen, n));
-    const curves = own.map(({ i, o }) => layer.curve(i, o, inputs[i].xs));
+    const rows = inputs.map(({ xs }, i) => layer.curves(i, xs)), curves = own.map(({ i, o }) => rows[i][o]);
     const heights = curves.map(ends);
     const most = Math.max(1e-9, ...heights.map(([low, high]) => high - low));
     own.forEach((box, m) => {

@@ -43,7 +43,8 @@ export function fitChart(lab, root, node, drawn = null) {
     svg.querySelector(".axes").innerHTML = `<path d="M${pad.left} ${foot}H${width - pad.right}"/>${zero}
       ${marks.join("")}${textAt(width - pad.right + 12, height - 5, "start", `<tspan font-style="italic">${name}</tspan>`)}`;
     const few = n <= 100 || !truth;
-    if (few) svg.querySelector(".points").innerHTML = Array.from(y, (v, s) => `<circle cx="${px(x[s])}" cy="${py(v)}" r="2.5"/>`).join("");
+    const dots = few ? Array.from(y, (v, s) => `<circle cx="${px(x[s])}" cy="${py(v)}" r="2.5"/>`) : [];
+    svg.querySelector(".points").innerHTML = dots.join("");
     set(svg.querySelector(".truth"), { d: truth ? path(line, truthOn(race.task, line, POINTS)) : "" });
   }
 
@@ -54,7 +55,8 @@ export function fitChart(lab, root, node, drawn = null) {
     const radius = round(clamp(24 / Math.sqrt(n), 1.2, 4), 1);
     map.innerHTML = truth && n > 100 ? "" : Array.from(y, (v, s) => {
       const c = 4 * colorAt(v, range), [across, down] = [100 * (1 + x[s]), 100 * (1 - x[n + s])];
-      return `<circle cx="${round(across, 1)}" cy="${round(down, 1)}" r="${radius}" style="fill:rgb(${colors.subarray(c, c + 3)})"/>`;
+      const fill = `fill:rgb(${colors.subarray(c, c + 3)})`;
+      return `<circle cx="${round(across, 1)}" cy="${round(down, 1)}" r="${radius}" style="${fill}"/>`;
     }).join("");
   }
 
@@ -137,7 +139,7 @@ export function fitChart(lab, root, node, drawn = null) {
   };
   listen(svg, {
     pointerdown(event) {
-      if (race.task.name !== "drawn" || event.button) return;
+      if (!drawn || race.task.name !== "drawn" || event.button) return;
       event.preventDefault();
       svg.setPointerCapture(event.pointerId);
       lab.play(false);

@@ -98,9 +98,9 @@ export function edgeInspector(lab, root, network) {
   function drawList() {
     const rows = ranked ?? [];
     fold.hidden = !isCurve(layerOf());
-    box.querySelector(".note").innerHTML = ranked ? `Simple before good: a function with more numbers has to lower the error enough for each.
-        R²: with the curve; error: of the network. Choosing one fits all of the KAN's numbers anew
-        (Levenberg-Marquardt).`
+    box.querySelector(".note").innerHTML = ranked ? `Simple before good: a function with more numbers has to lower
+        the error enough for each. R²: with the curve; error: of the network. Choosing one fits all of the KAN's
+        numbers anew (Levenberg-Marquardt).`
       : lab.playing ? "Pause to compare the curve with functions." : "Comparing the curve with functions …";
     children(list, rows.length, ROW).forEach(({ firstChild: button }, n) => {
       const { name, r2, loss } = rows[n], [words, fit, error] = button.children;

@@ -93,10 +93,15 @@ export class Layer {
     });
   }
 
+  /** The values of all edges of an input, a row for each output. */
+  curves(i, xs) {
+    const edges = this.pick([i], range(this.outputs)), t = edges.buffers([xs], xs.length);
+    edges.forward(t);
+    return t.phi;
+  }
+
   curve(i, o, xs) {
-    const edge = this.pick([i], [o]), t = edge.buffers([xs], xs.length);
-    edge.forward(t);
-    return t.phi[0];
+    return this.curves(i, xs)[o];
   }
 
   // --- passes over samples

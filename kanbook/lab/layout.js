@@ -12,9 +12,9 @@ function edgesOf({ inputs: I, outputs: O, kind }) {
 }
 
 /** How the boxes of a layer stand together: in a row, in a few rows, or as a matrix. */
-function blockOf(layer, width) {
+function blockOf(layer, width, height) {
   const { inputs: I, outputs: O } = layer, edges = edgesOf(layer);
-  return edges.length > 8 && Math.min(I, O) > 2 ? matrixOf(I, O, edges, width) : rowOf(I, O, edges, width);
+  return edges.length > 8 && Math.min(I, O) > 2 ? matrixOf(I, O, edges, width, height) : rowOf(I, O, edges, width);
 }
 
 /** Two rows stand aside by a part of a column, so that the lines of one pass by the boxes of the other. */
@@ -33,8 +33,8 @@ function rowOf(I, O, edges, width) {
  * A column for each input, a row for each output. Rows end in lanes beside the matrix that lead up to
  * their nodes, to the left or the right; the nearer a node is to the middle, the higher its row.
  */
-function matrixOf(I, O, edges, width) {
-  const pitch = Math.min(72, (width - 30 - 6 * O) / I, 320 / O), left = (width - pitch * I) / 2;
+function matrixOf(I, O, edges, width, height) {
+  const pitch = Math.min(72, (width - 30 - 6 * O) / I, height / O), left = (width - pitch * I) / 2;
   const aside = o => across(o, O, width) - width / 2;
   const order = range(O).sort((a, b) => Math.abs(aside(a)) - Math.abs(aside(b)) || a - b);
   const boxes = edges.map(([i, o]) => {
@@ -47,7 +47,8 @@ function matrixOf(I, O, edges, width) {
 
 /** Nodes by layer, and boxes, from the inputs below to the output above; y goes up. As high as it may. */
 export function arrange(kan, width, height) {
-  const blocks = kan.layers.map(layer => blockOf(layer, width)), boxes = [], nodes = [];
+  const most = Math.max(210, height / kan.layers.length - 70); // of a block
+  const blocks = kan.layers.map(layer => blockOf(layer, width, most)), boxes = [], nodes = [];
   const room = height - 58 - blocks.reduce((sum, { height }) => sum + height, 0);
   const gap = clamp(room / 2 / blocks.length, 26, 56);
   let up = 34;

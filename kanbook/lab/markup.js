@@ -27,7 +27,8 @@ const slider = (name, says, limits) =>
 const map = (name, says, words, more = "") => `<div class="plot ${name}">
   <div><canvas aria-hidden="true"></canvas><svg viewBox="0 0 200 200" role="img" aria-label="${words}"></svg></div>
   <p class="under"><span class="what">${says}</span> <span class="value"></span>${more}</p></div>`;
-const LINES = `<div class="plot lines"><svg role="img" aria-label="what the KAN and the MLP have learned, over the target"></svg></div>`;
+const LINES = `<div class="plot lines">
+  <svg role="img" aria-label="what the KAN and the MLP have learned, over the target"></svg></div>`;
 const KAN = map("kan", "KAN", "what the KAN has learned"), MLP = map("mlp", "MLP", "what the MLP has learned");
 const TARGET = map("target", "target", "the target", `<span class="scale"><span></span><i></i><span></span></span>`);
 const chip = (group, name) => `<label class="chip ${FIRST.includes(name) ? "" : "rare"}">

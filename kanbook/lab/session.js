@@ -230,7 +230,7 @@ export class Session {
   /** How far the other races shall run: as far as the first one, and far enough to see something. */
   behind() {
     const goal = Math.max(300, this.race.steps);
-    return this.others.filter(race => race.steps < goal).sort((a, b) => a.steps - b.steps)[0];
+    return this.others.filter(race => race.stride || race.steps < goal).sort((a, b) => a.steps - b.steps)[0];
   }
 
   train(end) {
