@@ -94,7 +94,9 @@ export class Race {
   *strides() {
     yield* this.timed("kan", this.moveKAN());
     this.steps++;
+    yield;
     for (let moves = 0; moves < CATCH_UP && this.mlpSteps < this.steps; moves++) yield* this.timed("mlp", this.moveMLP());
+    yield;
     if (this.steps % this.every === 0) this.record();
   }
 
@@ -376,6 +378,7 @@ export class Race {
   // --- as text, for links: JSON, deflated, in the letters that a link may have
 
   async encode() {
+    this.settle();
     const { snapshots, history, ...state } = this.state, { points } = this.task;
     for (const name in history) history[name] = history[name].map(v => v && +v.toPrecision(5));
     const json = JSON.stringify({ ...state, history, points });

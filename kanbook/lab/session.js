@@ -1,11 +1,11 @@
-// What all views of one KAN Lab share: the race, and who works on it, at most 8 ms a frame. The race
+// What all views of one KAN Lab share: the race, and who works on it, 8 ms a frame. The race
 // (race.js) knows nothing of the page.
 
 import { equal } from "./numbers.js";
 import { still } from "./page.js";
 import { DEFAULTS, Race } from "./race.js";
 
-const FRAME = 8; // milliseconds of work in a frame
+const FRAME = 8, LONG = 20; // milliseconds of work in a frame; of Levenberg-Marquardt's, whose steps take several
 const LIVE = ["lr", "optimizer", "follow", "fade"]; // settings that may change in the midst of a race
 const CALM = 50; // steps between two pictures where motion is to be reduced
 
@@ -252,7 +252,8 @@ export class Session {
     const views = [...this.views].filter(view => view.seen);
     if (!views.length) return; // whoever comes into sight wakes it
     const pictures = () => Math.floor(this.race.steps / CALM), before = pictures();
-    const busy = this.work(performance.now() + FRAME), whole = this.whole || !busy || still();
+    const room = this.race.settings.optimizer === "lm" ? LONG : FRAME;
+    const busy = this.work(performance.now() + room), whole = this.whole || !busy || still();
     const calm = still() && busy && !this.whole && pictures() === before;
     this.whole = false;
     const now = this.shown(whole);
