@@ -35,7 +35,7 @@ function purposeOf(part, output, { x, n, inputs, names, scale }) {
   if (share < FAINT) return `Hardly anything goes through this edge: ${percent(share)} of the output's spread.`;
   const values = names.map((name, i) => {
     const [low, high] = scale?.[i] ?? [-1, 1], value = low + ((x[i * n + top] + 1) / 2) * (high - low);
-    return `<i>${name}</i> = ${text(+value.toPrecision(2))}`;
+    return `<i>${name}</i>&nbsp;=&nbsp;${text(+value.toPrecision(2))}`;
   });
   const does = part[top] > 0 ? "lifts" : "lowers";
   return `${percent(share)} of the output's spread goes through this edge. It ${does} the output most near ${values.join(", ")}.`;

@@ -446,7 +446,7 @@ def test_a_sheet_pauses_and_says_what_its_edge_does(put):
     lab.wait_for(60)
     sheet = lab.open_edge(12)
     assert lab.button("Play").is_visible()
-    words = r"\d+ % of the output's spread goes through this edge\. It (lifts|lowers) .* near x = "
+    words = r"\d+ % of the output's spread goes through this edge\. It (lifts|lowers) .* near x"
     assert re.match(words, sheet.locator(".purpose").inner_text())
     assert not sheet.locator(".small").is_visible()  # the large fit stands beside it
     step = lab.step
