@@ -12,6 +12,7 @@ import { children, copyFrom, isNarrow, listen, mount, set, show, still, swallow,
 import { Race } from "./race.js";
 import { ACTIONS, Session } from "./session.js";
 import { EXAMPLE, TASKS, makeTask, parseCSV } from "./tasks.js";
+import { tourCard } from "./tour.js";
 
 /** A picture of each task on its chip, drawn one after the other when there is time. */
 function drawChips(root, portrait) {
@@ -35,6 +36,7 @@ function view(model, lab, el) {
     lab.redraw();
   });
   const inspector = edgeInspector(lab, root, network);
+  const tour = large ? tourCard(lab, root) : null;
   const chart = raceChart($(".chart")), scrubber = $(".scrub input");
   const learned = !large ? null : fitChart(lab, root, $(".learned"), points => {
     lab.publish({ points });
@@ -58,6 +60,7 @@ function view(model, lab, el) {
       drawNumbers(now);
       drawButtons();
       drawFive(whole ? null : Math.floor(turn / 3));
+      tour?.draw();
       if (taken && (lab.race !== taken.race || lab.race.steps > taken.step + 100)) write($(".took"), "");
     }
     if (large && (whole || part === 2)) learned.draw(now, whole ? null : turn % 6 === 2 ? "kan" : "mlp", lit ?? inspector.edge);
@@ -265,6 +268,7 @@ function view(model, lab, el) {
     },
     more: (_, button) => unfold(button),
     all: (_, button) => unfold(button),
+    tour: name => tour[name](),
     unit: measure,
     share,
     back: to => (to === "now" ? lab.look(null) : lab.rewind()),
@@ -283,6 +287,7 @@ function view(model, lab, el) {
   function onKey(event) {
     const { key, target } = event, way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[key];
     const back = (event.ctrlKey || event.metaKey) && key.toLowerCase() === "z";
+    if (key === "Escape" && tour?.leave()) return swallow(event);
     if (back && !target.matches("textarea, [type=number]")) lab.do("undo");
     else if (target === scrubber && way) {
       const { length } = lab.race.snapshots, index = (lab.looking ?? length) + way;

@@ -3,6 +3,7 @@
 import { toggle } from "./page.js";
 import { ACTIONS } from "./session.js";
 import { TASKS } from "./tasks.js";
+import { CARD } from "./tour.js";
 
 export const SPEEDS = [1, 2, 5, 10, 20, 50];
 const STORY = ["play", "fade", "prune", "snap"], MORE = ["update", "extend", "step", "undo", "reset", "seed", "seeds"];
@@ -106,10 +107,11 @@ const SHARE = `<div class="take"><button type="button" data-share="link">Copy li
   <span class="took" role="status"></span></div>
   <textarea class="copied" readonly hidden rows="8" aria-label="copied text"></textarea>`;
 
-const REST = `<div class="rest" hidden><div class="more">${buttons(MORE)}</div>${SETTINGS}${OWN}${HELP}${SHARE}</div>`;
+const REST = `<div class="rest" hidden><div class="more">${buttons(MORE)}
+  <button type="button" data-tour="start" title="what a KAN does, and when it loses, in two minutes">Tour</button></div>${SETTINGS}${OWN}${HELP}${SHARE}</div>`;
 
 export const page = (large, actions) => `<div class="lab">${large ? chips(`task${Math.random()}`) : ""}
-  <div class="dock"><div class="bar">${buttons(large ? STORY : ["play", ...actions])}
+  <div class="dock">${large ? CARD : ""}<div class="bar">${buttons(large ? STORY : ["play", ...actions])}
       ${large ? `<button type="button" data-more aria-expanded="false">More</button>` : ""}</div>
     <div class="said"><p class="status" role="status"></p><span class="now"></span></div>${large ? REST : ""}</div>
   ${large ? LEARNED : ""}${NETWORK}${RACE}

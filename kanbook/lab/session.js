@@ -1,6 +1,7 @@
 // What all views of one KAN Lab share: the race, and who works on it, 8 ms a frame. The race
 // (race.js) knows nothing of the page.
 
+import { conclude, narrate } from "./narrator.js";
 import { equal } from "./numbers.js";
 import { still } from "./page.js";
 import { DEFAULTS, Race } from "./race.js";
@@ -66,6 +67,8 @@ export class Session {
     this.looking = null;
     const script = race.settings.task === this.scripted ? this.model.get("script") : []; // written for one task
     this.script = script.filter(([step]) => step >= race.steps);
+    this.told = new Set(); // what the narrator has said of this race
+    this.until = [50, 0]; // the steps and the time before which he does not speak
     this.changed();
   }
 
@@ -142,8 +145,23 @@ export class Session {
     if (!on) {
       this.race.settle();
       this.report();
+      this.say(conclude(this.race));
     }
     this.changed();
+  }
+
+  /** Train to a step, then pause. */
+  playTo(step) {
+    this.script = [...this.script.filter(([at]) => at < step), [step, "pause"]];
+    this.play(true);
+  }
+
+  /** The narrator's next sentence; what was said before has had its time. */
+  tell() {
+    const next = narrate(this.race, this.told);
+    this.told.add(next?.name);
+    if (next || (this.message && !this.race.formula())) this.say(next?.words ?? "");
+    else this.until[1] = performance.now() + 1000;
   }
 
   do(name) {
@@ -211,6 +229,7 @@ export class Session {
 
   snapAll() {
     this.looking = null;
+    this.play(false);
     this.say("looking for functions …");
     const heard = at => at && this.say(`curve ${at.done + 1} of ${at.of}: comparing with functions …`);
     this.run(this.race.snapAll(), heard, ({ complete, text }) => {
@@ -258,12 +277,8 @@ export class Session {
     this.whole = false;
     const now = this.shown(whole);
     const { race } = this;
-    if (this.playing && race.stopped) {
-      this.play(false);
-      this.say(race.stopped);
-    }
-    if (this.playing && this.message && race.steps > this.until[0] && performance.now() > this.until[1]
-      && !race.formula()) this.say("");
+    if (this.playing && race.stopped) this.play(false);
+    if (this.playing && race.steps > this.until[0] && performance.now() > this.until[1]) this.tell();
     if (!calm) for (const view of views) view.draw(now, whole ? null : this.turn);
     this.turn++;
     if (busy || this.whole) this.wake();
