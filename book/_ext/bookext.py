@@ -2,7 +2,8 @@
 
 A widget that a notebook shows keeps the picture that is stored beside it, and what widgets of one
 kind have in common, their script, is one file for all pages; the engine, with which these begin,
-another. `kan-lab` and `living-figure` put widgets on any page.
+another. `kan-lab` and `living-figure` put widgets on any page, and a link to `#lab?...` drives the
+nearest lab.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from pathlib import Path
 import yaml
 from docutils import nodes
 from docutils.parsers.rst.directives import choice, unchanged_required
+from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
@@ -49,6 +51,18 @@ class LiveFigures(SphinxPostTransform):
             figure = nodes.container(classes=["live-figure"])
             figure += [child for kind in self.KEPT for child in outputs[kind].children]
             bundle.replace_self(figure)
+
+
+class LabLinks(SphinxTransform):
+    """Leaves links that drive a lab as they are: they lead to no place in the page."""
+
+    default_priority = 800  # before MyST looks for their places
+
+    def run(self, **kwargs):
+        for link in self.document.findall(nodes.reference):
+            if link.get("refuri", "").startswith("#lab?"):
+                del link["id_link"]
+                link["internal"] = True  # no sign of a link to elsewhere
 
 
 class LabDirective(SphinxDirective):
@@ -139,6 +153,7 @@ def share_scripts(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
+    app.add_transform(LabLinks)
     app.add_post_transform(LiveFigures)
     app.add_directive("kan-lab", LabDirective)
     app.add_directive("living-figure", LivingDirective)

@@ -107,14 +107,28 @@ function whenNear(node, act) {
   watch.observe(node);
 }
 
+const states = once(storedStates);
+const live = once(script => show(script, states())); // none waits for another: each view starts on its own
+
 function bringToLife() {
-  const stored = storedStates(); // none waits for another: each view starts on its own
   const called = location.hash.includes("="); // a link that carries the state of a widget
   for (const script of document.querySelectorAll(VIEW)) {
-    if (called) show(script, stored);
-    else whenNear(script.parentElement, () => show(script, stored));
+    if (called) live(script);
+    else whenNear(script.parentElement, () => live(script));
   }
 }
+
+/** A link that drives a lab (kanbook/lab/links.js) wakes all of them first: the one that it means has to hear it. */
+let awake = false;
+addEventListener("click", async event => {
+  const link = event.target.closest('a[href^="#lab?"]');
+  if (!link || awake) return;
+  event.preventDefault();
+  event.stopPropagation();
+  awake = true;
+  await Promise.all([...document.querySelectorAll(VIEW)].map(live));
+  link.click();
+}, true);
 
 /** Text and pictures come first: a widget starts when the page is there, and nothing else is to do. */
 function whenIdle(act) {

@@ -6,6 +6,7 @@ import { networkDiagram } from "./diagram.js";
 import { fitChart } from "./fit.js";
 import { edgeInspector } from "./inspector.js";
 import { CURVE } from "./layer.js";
+import { listenToLinks } from "./links.js";
 import { FAIR, FIFTH, HIDDEN, SPEEDS, page } from "./markup.js";
 import { clamp, equal } from "./numbers.js";
 import { children, copyFrom, isNarrow, listen, mount, set, show, still, swallow, watch, widget, write } from "./page.js";
@@ -325,7 +326,7 @@ function view(model, lab, el) {
     lab.changed();
   }, { threshold: 0.05 });
   listen(root, { click: onClick, input: onInput, keydown: onKey });
-  const unwatch = watch(root, resize);
+  const unwatch = watch(root, resize), unlink = listenToLinks(lab, root, Object.keys(ACTIONS));
   sight.observe(root);
   lab.views.add(mine);
   mine.say(lab.message);
@@ -336,6 +337,7 @@ function view(model, lab, el) {
   restore();
   return () => {
     unwatch();
+    unlink();
     sight.disconnect();
     lab.views.delete(mine);
   };

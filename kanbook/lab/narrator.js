@@ -6,7 +6,8 @@ import { deviation, moments, rowsOf, sum } from "./numbers.js";
 import { lossOf } from "./optimizers.js";
 import { prune } from "./pruning.js";
 
-const WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+const WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+  "thirteen", "fourteen", "fifteen"];
 const AHEAD = 1.1; // times an error: less is level
 const HELD = 50; // steps that a lead lasts before somebody who passes is worth a word
 const SHAPE = 0.3; // the test error of a network that has the shape
@@ -20,9 +21,9 @@ export const percent = share => `${Math.round(100 * share)} %`;
 const comma = step => step.toLocaleString("en");
 const other = name => (name === "KAN" ? "MLP" : "KAN");
 
-export function edges(count) {
-  const word = WORDS[count] ?? String(count);
-  return word[0].toUpperCase() + word.slice(1) + (count === 1 ? " edge" : " edges");
+export function edges(n) {
+  const word = WORDS[n] ?? String(n);
+  return word[0].toUpperCase() + word.slice(1) + (n === 1 ? " edge" : " edges");
 }
 
 /** Who leads, since which step; who led before that, and for how many steps. */
@@ -54,9 +55,11 @@ export function leavingNode({ kan, task: { x, n } }) {
   return nodes.sort((one, two) => two.share - one.share)[0] ?? null;
 }
 
+export const count = net => net.edges(CURVE).length + net.edges(FUNCTION).length;
+
 /** How many edges Prune would leave; null if there is nothing to prune, or the test error would suffer. */
 function working({ kan, task, history }) {
-  const count = net => net.edges(CURVE).length + net.edges(FUNCTION).length, small = prune(kan, task.x, task.n);
+  const small = prune(kan, task.x, task.n);
   if (!small || count(small) === count(kan)) return null;
   const error = Math.sqrt(lossOf(small.tape(task.testX, task.testN), task.testY)) / task.spread;
   return error < 1.25 * history.kan.at(-1) ? count(small) : null;

@@ -11,11 +11,11 @@ from playwright._impl._driver import compute_driver_executable
 
 from kanbook.lab import bundle
 
-MODULES = ["curve", "formula", "functions", "grids", "layer", "mlp", "network", "numbers"]
-MODULES += ["optimizers", "pruning", "race", "snapping", "splines", "tasks"]
+MODULES = ["curve", "formula", "functions", "grids", "layer", "mlp", "narrator", "network"]
+MODULES += ["numbers", "optimizers", "pruning", "race", "snapping", "splines", "tasks", "tour"]
 PROGRAM = f"""
 import {{ readFileSync }} from "node:fs";
-globalThis.matchMedia = () => ({{}}); // page.js asks for it
+globalThis.matchMedia = () => ({{ matches: false }}); // modules of the page ask for it at once
 for (const name of {MODULES})
   Object.assign(globalThis, await import(`./${{name}}.js`));
 globalThis.samplesOf = ({{ x, y }}) =>
