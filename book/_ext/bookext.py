@@ -58,7 +58,7 @@ class LabLinks(SphinxTransform):
 
     default_priority = 800  # before MyST looks for their places
 
-    def run(self, **kwargs):
+    def apply(self, **kwargs):
         for link in self.document.findall(nodes.reference):
             if link.get("refuri", "").startswith("#lab?"):
                 del link["id_link"]

@@ -77,18 +77,20 @@ def show(browser, tmp_path):
     visitors = []
     with serve(tmp_path) as server:
 
-        def show(*widgets, views=1, viewport=DESKTOP, background="white", hash="", **options):
+        def show(
+            *widgets, views=1, viewport=DESKTOP, background="white", between="", hash="", **options
+        ):
             models = {
                 str(n): {"model_module": "anywidget", "state": widget.get_state()}
                 for n, widget in enumerate(widgets)
             }
             for model in models.values():
                 del model["state"]["layout"]
-            stored = [STORED % ("state", json.dumps({"state": models}).replace("</", "<\\/"))]
+            stored = STORED % ("state", json.dumps({"state": models}).replace("</", "<\\/"))
             figures = [
                 FIGURE % (STORED % ("view", json.dumps({"model_id": name}))) for name in models
             ]
-            text = PAGE % (background, "".join(stored + figures * views))
+            text = PAGE % (background, stored + between.join(figures * views))
             (tmp_path / "page.html").write_text(text, "utf-8")
             shutil.copy(ROOT / "book" / "_static" / "afm-host.js", tmp_path)
             visitors.append(Visitor(browser, server, viewport, "light", **options))

@@ -11,11 +11,12 @@ from playwright._impl._driver import compute_driver_executable
 
 from kanbook.lab import bundle
 
-MODULES = ["curve", "formula", "functions", "grids", "layer", "mlp", "narrator", "network"]
-MODULES += ["numbers", "optimizers", "pruning", "race", "snapping", "splines", "tasks", "tour"]
+MODULES = ["curve", "formula", "functions", "grids", "layer", "links", "mlp"]
+MODULES += ["narrator", "network", "numbers", "optimizers", "pruning", "race", "snapping"]
+MODULES += ["splines", "tasks", "tour"]
 PROGRAM = f"""
 import {{ readFileSync }} from "node:fs";
-globalThis.matchMedia = () => ({{ matches: false }}); // modules of the page ask for it at once
+globalThis.matchMedia = () => ({{ matches: false }}); // which page.js asks at once
 for (const name of {MODULES})
   Object.assign(globalThis, await import(`./${{name}}.js`));
 globalThis.samplesOf = ({{ x, y }}) =>
