@@ -110,7 +110,7 @@ def test_narrator_of_real_races():
     assert len(set(words)) == len(words)  # nothing is said twice
     assert re.search(r"\d+ % of the values that reach node \d are beyond its knots", words[0])
     assert "Three edges do nearly all the work. Prune?" in words and story["left"] == 3
-    assert words[-1] == "The curves that are left have settled. Snap?"
+    assert "The curves that are left have settled. Snap?" in words
     assert "Update moves these" in " ".join(words for words, _ in death["told"])
     for told in (story, death):
         for words, errors in told["told"]:
