@@ -76,9 +76,9 @@ SAMPLES["velocities"] = _velocities
 class KANLab(PicturedWidget):
     r"""A KAN to train, fade, prune and snap, beside an MLP of as many parameters.
 
-    All happens in the page. With a kernel, the attributes below are traits that sync both ways. A
-    link in the page's text drives the nearest lab, as in ``[text](#lab?lr=1&reset&run=500)``: settings
-    by the names below, actions by those of buttons, and ``run``, steps to play.
+    All happens in the page. With a kernel, the attributes below are traits that sync both ways.
+    A link in the page drives the nearest lab, as ``[text](#lab?lr=1&reset&run=500)`` does: settings
+    by the names below, actions by those of the buttons, and ``run``, a number of steps to play.
 
     Args:
         model: a trained network to show: a :class:`~kanbook.networks.KAN`, or another row of

@@ -11,8 +11,9 @@ const CHOICES = { task: Object.keys(TASKS), optimizer: ["adam", "lm"], true: ["t
 function valueOf(name, text) {
   const old = START[name], kind = typeof old === "boolean" ? "true" : name, value = text.split(",").map(Number);
   if (old === undefined) throw new Error(`${name}=${text}; expected a setting: ${Object.keys(START).join(", ")}, or run`);
-  if (CHOICES[kind] && !CHOICES[kind].includes(text)) throw new Error(`${name}=${text}; expected one of ${CHOICES[kind].join(", ")}`);
-  if (CHOICES[kind]) return kind === "true" ? text === "true" : text;
+  const choices = CHOICES[kind];
+  if (choices && !choices.includes(text)) throw new Error(`${name}=${text}; expected one of ${choices.join(", ")}`);
+  if (choices) return kind === "true" ? text === "true" : text;
   const fits = value.every(Number.isFinite) && (Array.isArray(old) ? value.length > 1 : value.length === 1);
   if (!text || !fits) throw new Error(`${name}=${text}; expected ${Array.isArray(old) ? "numbers" : "a number"}`);
   return Array.isArray(old) ? value : value[0];

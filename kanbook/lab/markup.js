@@ -108,7 +108,8 @@ const SHARE = `<div class="take"><button type="button" data-share="link">Copy li
   <textarea class="copied" readonly hidden rows="8" aria-label="copied text"></textarea>`;
 
 const REST = `<div class="rest" hidden><div class="more">${buttons(MORE)}
-  <button type="button" data-tour="start" title="what a KAN does, and when it loses, in two minutes">Tour</button></div>${SETTINGS}${OWN}${HELP}${SHARE}</div>`;
+  <button type="button" data-tour="start" title="what a KAN does, and when it loses, in two minutes">Tour</button></div>
+  ${SETTINGS}${OWN}${HELP}${SHARE}</div>`;
 
 export const page = (large, actions) => `<div class="lab">${large ? chips(`task${Math.random()}`) : ""}
   <div class="dock">${large ? CARD : ""}<div class="bar">${buttons(large ? STORY : ["play", ...actions])}

@@ -67,10 +67,11 @@ function working({ kan, task, history }) {
 
 /** The best error of the last 300 steps (a third of all, later) and that before them, since something was done. */
 function progress({ step, kan }, steps, since) {
-  const from = steps - Math.max(300, steps / 3), place = step.findLastIndex(at => at <= from), start = step.findIndex(at => at >= since);
+  const from = steps - Math.max(300, steps / 3), start = step.findIndex(at => at >= since);
   if (from < since + 100) return null;
-  const early = kan.slice(start, place + 1), late = kan.slice(place + 1), best = Math.min(...early);
-  return { best, step: step[start + early.indexOf(best)], late: Math.min(...late), swing: deviation(Float64Array.from(late, Math.log)) };
+  const middle = step.findLastIndex(at => at <= from) + 1, early = kan.slice(start, middle), late = kan.slice(middle);
+  const best = Math.min(...early), swing = deviation(Float64Array.from(late, Math.log));
+  return { best, step: step[start + early.indexOf(best)], late: Math.min(...late), swing };
 }
 
 // From the most telling on. Each: under which name it is said but once, when it is true, what it says.
@@ -84,26 +85,32 @@ const SENTENCES = [
     f => `${edges(f.working)} ${f.working === 1 ? "does" : "do"} nearly all the work. Prune?`],
   [() => "shape",
     f => f.leader && !f.level && f.errors[f.leader] < SHAPE && f.errors[other(f.leader)] > 0.85 * flatError(f.race.task),
-    f => `The ${f.leader} has the shape; the ${other(f.leader)} is hardly better yet than a straight ${f.race.task.inputs === 1 ? "line" : "plane"}.`],
+    f => `The ${f.leader} has the shape; the ${other(f.leader)} is hardly better yet than a straight `
+      + `${f.race.task.inputs === 1 ? "line" : "plane"}.`],
   [f => `leaving ${f.events}`,
     f => f.still && (f.leaving = leavingNode(f.race))?.share > 0.2,
-    f => `${percent(f.leaving.share)} of the values that reach ${f.leaving.name} are beyond its knots, where its curves end.`],
+    f => `${beyond(f.leaving)}, where its curves end.`],
   [f => `stuck ${f.events}`,
     f => f.progress && f.progress.late > 0.97 * f.progress.best,
     f => `The KAN has come no further since step ${comma(f.progress.step)}${why(f)}`],
   [f => `since ${f.events}`,
     f => SINCE[f.last?.name] && f.calm >= 100 && Math.max(f.errors.KAN / f.old, f.old / f.errors.KAN) > 1.3,
-    f => `Since ${SINCE[f.last.name]}, the KAN's test error has ${f.errors.KAN < f.old ? "fallen" : "risen"} from ${short(f.old)} to ${short(f.errors.KAN)}.`],
+    f => `Since ${SINCE[f.last.name]}, the KAN's test error has ${f.errors.KAN < f.old ? "fallen" : "risen"} `
+      + `from ${short(f.old)} to ${short(f.errors.KAN)}.`],
   [f => `settled ${f.events}`,
     f => f.last?.name === "prune" && f.calm >= 150 && !f.race.locks().snap,
     () => "The curves that are left have settled. Snap?"],
-  [f => `ahead ${f.leader}`, f => !f.level && f.errors.MLP < Infinity && f.race.steps >= 100 && f.race.steps - f.since >= HELD, f => `Step ${comma(f.race.steps)}: ${standing(f)}.`],
+  [f => `ahead ${f.leader}`,
+    f => !f.level && f.errors.MLP < Infinity && f.race.steps >= Math.max(100, f.since + HELD),
+    f => `Step ${comma(f.race.steps)}: ${standing(f)}.`],
 ];
+
+const beyond = ({ name, share }) => `${percent(share)} of the values that reach ${name} are beyond its knots`;
 
 function why({ progress: { swing, best }, race, still, errors }) {
   const { lr, optimizer } = race.settings, leaving = still && leavingNode(race);
   if (swing > 0.2 && optimizer === "adam") return `, and its error swings: the learning rate of ${lr} may be too high.`;
-  if (leaving?.share > 0.2) return `: ${percent(leaving.share)} of the values that reach ${leaving.name} are beyond its knots. Update moves these.`;
+  if (leaving?.share > 0.2) return `: ${beyond(leaving)}. Update moves these.`;
   return `: its test error was ${short(best)} then and is ${short(errors.KAN)} now.`;
 }
 

@@ -44,8 +44,8 @@ function* bend(race, [l, i, o]) {
 export const BEATS = [
   {
     task: "exp_sine", begins: true, mark: ".network",
-    wish: () => "Two networks with equally many numbers want to become the target. The KAN has a curve on every edge, and all of them "
-      + "begin as straight lines. Watch them bend.",
+    wish: () => "Two networks with equally many numbers want to become the target. The KAN has a curve on every edge, and all "
+      + "of them begin as straight lines. Watch them bend.",
     show: lab => lab.playTo(LEARN),
     over: ({ steps }) => steps >= LEARN,
     found: () => "Out of curves of one variable, and sums of them, comes a picture of two.",
@@ -64,8 +64,8 @@ export const BEATS = [
     task: "exp_sine", mark: ".network",
     wish(race) {
       const { name, share } = leavingNode(race);
-      return `But see the triangles: ${percent(share)} of what reaches ${name} is beyond its knots, where a curve ends and learns nothing. `
-        + "What if the knots followed?";
+      return `But see the triangles: ${percent(share)} of what reaches ${name} is beyond its knots, where a curve ends and `
+        + "learns nothing. What if the knots followed?";
     },
     show(lab) {
       if (!lab.race.had("update")) lab.do("update");
@@ -77,15 +77,17 @@ export const BEATS = [
   },
   {
     task: "exp_sine", mark: "[data-do=fade]",
-    wish: race => `${edges(count(race.kan))} for one picture. Fade puts a small price on each, so that it has to earn its place. How many `
-      + "will stay?",
+    wish: race => `${edges(count(race.kan))} for one picture. Fade puts a small price on each, so that it has to earn its `
+      + "place. How many will stay?",
     show(lab) {
       if (!lab.race.settings.fade) lab.do("fade");
       lab.publish({ speed: 10 });
       lab.playTo(lab.race.fadeStart + FADE);
     },
     over: race => race.had("prune") || (race.settings.fade && race.steps >= race.fadeStart + FADE),
-    found: race => `${edges(count(prune(race.kan, race.task.x, race.task.n) ?? race.kan))} still work. The pale ones hand on next to nothing.`,
+    found({ kan, task: { x, n } }) {
+      return `${edges(count(prune(kan, x, n) ?? kan))} still work. The pale ones hand on next to nothing.`;
+    },
   },
   {
     task: "exp_sine", mark: "[data-do=prune]",
@@ -95,15 +97,15 @@ export const BEATS = [
       lab.playTo(stepOf(lab.race, "prune") + SETTLE);
     },
     over: race => race.steps >= stepOf(race, "prune") + SETTLE,
-    found: race => `${edges(count(race.kan))} are left. After ${SETTLE} steps without the price, the test error is ${error(race)}.`,
+    found: race => `${edges(count(race.kan))} are left, and ${SETTLE} steps later the test error is ${error(race)}.`,
   },
   {
     task: "exp_sine", mark: "[data-do=snap]",
-    wish: () => "So few curves one can read. Is one a wave, one a parabola? Snap looks for the function that each of them might be.",
+    wish: () => "So few curves one can read. Is one a wave, one a parabola? Snap looks for the function that each might be.",
     show: lab => lab.do("snap"),
     over: race => race.formula() !== null,
-    found: race => `<i>f</i> = ${race.formula().html}, with a test error of ${error(race)}. The target was made of such functions; real `
-      + "data seldom are.",
+    found: race => `<i>f</i> = ${race.formula().html}, with a test error of ${error(race)}. The target was made of such `
+      + "functions; real data seldom are.",
   },
   {
     task: "checkers", begins: true, mark: ".learned",
@@ -117,8 +119,8 @@ export const BEATS = [
     wish: () => "And now the same board, turned by 30 degrees. Nothing else has changed. Watch both.",
     show: lab => lab.playTo(CONTEST),
     over: ({ steps }) => steps >= CONTEST,
-    found: race => (wins(race) ? "The KAN wins even so." : "The KAN loses: a curve of x or of y alone no longer follows a square.")
-      + " One start proves nothing: try New seed, under More.",
+    found: race => `The KAN ${wins(race) ? "wins even so" : "loses: a curve of x or of y alone no longer follows a square"}. `
+      + "One start proves nothing: try New seed, under More.",
   },
 ];
 

@@ -595,7 +595,7 @@ def test_small_lab_follows_its_script(put):
     assert names[1:] == ["G × 2"] and not lab.root.locator(".tasks, .settings, .learned").count()
     lab.button("Play").wait_for()  # begun and ended by itself
     assert lab.step == 60 and lab.events() == ["u", "g"]
-    assert "G = 10" in lab.text(".numbers") and lab.status.startswith("grid 5 to 10")
+    assert "G = 10" in lab.text(".numbers") and lab.status.startswith("Step 60: the KAN is ahead")
 
 
 def test_values_beyond_the_knots_are_marked(put):

@@ -21,9 +21,8 @@ def put(show):
 # --- the narrator --------------------------------------------------------------------------------
 
 MADE_UP = """({ kan, mlp, every = 10, events = [], settings = {}, said = [] }) => {
-  const race = new Race({ task: "zigzag", ...settings }), step = range(kan.length).map(p => p * every);
-  const seconds = step.map(() => 0), steps = step.at(-1);
-  Object.assign(race, { steps, events, history: { step, kan, mlp, kanSeconds: seconds, mlpSeconds: seconds } });
+  const race = new Race({ task: "zigzag", ...settings }), step = kan.map((_, p) => p * every);
+  Object.assign(race, { steps: step.at(-1), events, history: { step, kan, mlp } });
   return [narrate(race, new Set(said))?.words ?? null, conclude(race)];
 }"""
 
@@ -46,7 +45,8 @@ def test_sentences_of_made_up_races():
             "kan": level((0.25, 9)),
             "mlp": level((0.95, 9)),
         },
-        "The KAN has come no further since step 100: its test error was 0.4 then and is 0.45 now.": {
+        "The KAN has come no further since step 100: its test error was 0.4 then and is 0.45 "
+        "now.": {
             "kan": level((0.9, 10), (0.4, 1), (0.45, 80)),
             "mlp": level((0.45, 91)),
         },
