@@ -127,7 +127,7 @@ addEventListener("click", async event => {
   event.stopPropagation();
   awake = true;
   await Promise.all([...document.querySelectorAll(VIEW)].map(live));
-  link.click();
+  setTimeout(() => link.click()); // not within the first click, where it would be ignored
 }, true);
 
 /** Text and pictures come first: a widget starts when the page is there, and nothing else is to do. */
