@@ -106,3 +106,12 @@ def test_wrong_options_are_named(build):
     ]
     for message in [*wrong.values(), *(f"living-figure: {message}" for message in figures)]:
         assert len(re.findall(message, said)) == 1, message
+
+
+def test_links_that_drive_a_lab_lead_nowhere(tmp_path):
+    text = "# A page\n\n[run](#lab?lr=1&reset&run=500) and [lost](#nowhere)\n"
+    (tmp_path / "index.md").write_text(text, encoding="utf-8")
+    out, said = sphinx_build.build(tmp_path, ["myst_nb", "bookext"])
+    html = (out / "index.html").read_text(encoding="utf-8")
+    assert '<a class="reference internal" href="#lab?lr=1&amp;reset&amp;run=500">run</a>' in html
+    assert said.count("nowhere") == said.count("not found") == 1
