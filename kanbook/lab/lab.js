@@ -318,9 +318,9 @@ function view(model, lab, el) {
     root.scrollIntoView();
   }
 
-  const sight = new IntersectionObserver(([{ isIntersecting }]) => {
-    mine.seen = isIntersecting;
-    if (!isIntersecting) return;
+  const sight = new IntersectionObserver(changes => {
+    mine.seen = changes.at(-1).isIntersecting; // several may come at once
+    if (!mine.seen) return;
     if (!begun && model.get("playing") && !still()) lab.play(true);
     begun = true;
     lab.changed();
