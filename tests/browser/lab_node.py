@@ -11,12 +11,12 @@ from playwright._impl._driver import compute_driver_executable
 
 from kanbook.lab import bundle
 
-MODULES = ["curve", "formula", "functions", "grids", "layer", "links", "mlp"]
-MODULES += ["narrator", "network", "numbers", "optimizers", "pruning", "race", "snapping"]
-MODULES += ["splines", "tasks", "tour"]
+MODULES = ["links", "narrator", "tour"]
+MODULES += ["curve", "formula", "functions", "grids", "layer", "mlp", "network", "numbers"]
+MODULES += ["optimizers", "pruning", "race", "snapping", "splines", "tasks"]
 PROGRAM = f"""
 import {{ readFileSync }} from "node:fs";
-globalThis.matchMedia = () => ({{ matches: false }}); // which page.js asks at once
+globalThis.matchMedia = () => ({{}}); // page.js asks for it
 for (const name of {MODULES})
   Object.assign(globalThis, await import(`./${{name}}.js`));
 globalThis.samplesOf = ({{ x, y }}) =>
