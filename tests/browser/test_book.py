@@ -37,6 +37,15 @@ def test_front_door_leads_to_the_first_page_which_loads_no_mathjax(fresh_desktop
     assert not [problem for problem in fresh_desktop.problems if "host" in problem]
 
 
+def test_the_way_to_the_top_shows_for_who_scrolls_up(fresh_desktop):
+    page = fresh_desktop.open("book/how_to_use.html")
+    page.evaluate("document.body.style.paddingBottom = '5000px'")
+    for y, shown in [(3000, False), (2800, True), (2900, False), (2700, True), (100, False)]:
+        page.evaluate(f"scrollTo({{ top: {y}, behavior: 'instant' }})")
+        hidden = "document.querySelector('#back-to-top').hidden"
+        page.wait_for_function(f"shown => {hidden} !== shown", arg=shown)
+
+
 def pixels(element):
     """The colors of an element on the screen, ``(rows, columns, 3)``, from 0 to 1."""
     picture = Image.open(io.BytesIO(element.screenshot())).convert("RGB")

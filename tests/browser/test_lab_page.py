@@ -272,6 +272,10 @@ def test_scrubber_shows_the_past_and_goes_on_from_there(put):
     lab = put(KANLab()).run_to(120)
     now, end = lab.curves(), lab.step
     scrubber = lab.root.get_by_label("look back through the training")
+    scrubber.fill("0")
+    labels = lab.drawn().root.locator(".chart :is(.kan-now, .mlp-now)")
+    heights = labels.evaluate_all("all => all.map(e => +e.getAttribute('y'))")
+    assert abs(heights[0] - heights[1]) >= 15  # at the upper edge they do not collide
     scrubber.fill("40")
     assert 30 <= lab.drawn().step <= 50
     assert lab.curves() != now and lab.errors()[0] > 0
