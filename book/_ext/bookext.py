@@ -81,22 +81,26 @@ class LabDirective(SphinxDirective):
     def run(self):
         settings = dict(self.options)
         alt = settings.pop("alt", None)
-        if alt is None:
-            raise self.error(f"{self.name}: no option alt; expected one that describes the picture")
         try:
             widget = self.widget(**settings)
         except Exception as error:
             raise self.error(f"{self.name}: {error}") from error
         number = f"{self.name}-{self.env.new_serialno(self.name)}"
-        picture = Path(self.env.doctreedir) / f"{self.env.docname}-{number}.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(widget.picture())
         view = f'<script type="{WIDGET_VIEW}">{{"model_id": "{number}"}}</script>'
         figure = nodes.container(classes=self.classes)
         figure["widget"] = {number: {"model_module": "anywidget", "state": widget.get_state()}}
         figure += nodes.raw("", view, format="html")
-        figure += nodes.image(uri=f"/{os.path.relpath(picture, self.env.srcdir)}", alt=alt)
+        figure += self.picture(widget, number, alt)
         return [figure]
+
+    def picture(self, widget, number, alt):
+        """What stands at its place until it lives."""
+        if alt is None:
+            raise self.error(f"{self.name}: no option alt; expected one that describes the picture")
+        picture = Path(self.env.doctreedir) / f"{self.env.docname}-{number}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(widget.picture())
+        return nodes.image(uri=f"/{os.path.relpath(picture, self.env.srcdir)}", alt=alt)
 
 
 class LivingDirective(LabDirective):

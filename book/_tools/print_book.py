@@ -67,7 +67,7 @@ def article(path, pages):
     content.name = "div"
     content["class"] = ["bd-article", "sheet"]
     content["id"] = place(path)
-    for element in content.select("script, .headerlink, .live-figure > :not(img)"):
+    for element in content.select("script, .headerlink, .live-figure > :not(img, .still)"):
         element.decompose()
     for element in content.find_all(id=True):
         if element is not content:

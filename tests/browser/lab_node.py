@@ -13,7 +13,7 @@ from kanbook.lab import bundle
 
 MODULES = ["links", "narrator", "tour"]
 MODULES += ["curve", "formula", "functions", "grids", "layer", "mlp", "network", "numbers"]
-MODULES += ["optimizers", "pruning", "race", "snapping", "splines", "tasks"]
+MODULES += ["optimizers", "pruning", "race", "snapping", "splines", "story", "tasks"]
 PROGRAM = f"""
 import {{ readFileSync }} from "node:fs";
 globalThis.matchMedia = () => ({{}}); // page.js asks for it

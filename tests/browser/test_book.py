@@ -46,6 +46,45 @@ def test_the_way_to_the_top_shows_for_who_scrolls_up(fresh_desktop):
         page.wait_for_function(f"shown => {hidden} !== shown", arg=shown)
 
 
+def bottom(page, selector):
+    box = page.locator(selector).bounding_box()
+    return box["y"] + box["height"]
+
+
+def test_first_page_shows_picture_and_answer_and_its_list_of_chapters_on_demand(fresh_desktop):
+    page = fresh_desktop.page
+    page.set_viewport_size({"width": 1366, "height": 900})
+    fresh_desktop.open("book/intro.html")
+    page.locator(".kan-lab .fit path[d]").first.wait_for()
+    assert page.get_by_role("heading", level=1).last.is_visible()
+    assert bottom(page, ".answer") < bottom(page, ".kan-lab .acts") <= 900
+    chapters = page.locator("#pst-primary-sidebar")
+    assert not chapters.is_visible()
+    page.locator(".primary-toggle").click()
+    chapters.wait_for(state="visible")
+    page.get_by_role("link", name="Try it yourself").click()
+    page.wait_for_url("**/book/lab.html")
+    page.locator(".kan-lab[data-size=large] .edges .curve[d]").first.wait_for()
+    assert not chapters.is_visible() and not fresh_desktop.problems
+
+
+def test_first_page_on_a_phone_has_a_still_until_it_lives(browser, server):
+    phone = {"width": 390, "height": 844}
+    visitor = Visitor(browser, server, phone, "dark", has_touch=True, is_mobile=True)
+    page = visitor.open("book/intro.html")
+    still = page.locator(".still img")
+    assert bottom(page, ".still img") <= phone["height"]
+    assert pixels(still).min(2).max() > 0.8 and pixels(still)[2, 2].max() < 0.1  # dark, and drawn
+    height = still.bounding_box()["height"]
+    page.locator(".kan-lab .fit path[d]").first.wait_for()
+    live = page.locator(".kan-lab .fit").bounding_box()
+    assert not still.is_visible() and live["y"] + live["height"] <= phone["height"]
+    top = page.locator(".kan-lab .cover").bounding_box()["y"]
+    assert live["y"] + live["height"] - top == pytest.approx(height, abs=6)
+    assert not visitor.problems
+    visitor.context.close()
+
+
 def pixels(element):
     """The colors of an element on the screen, ``(rows, columns, 3)``, from 0 to 1."""
     picture = Image.open(io.BytesIO(element.screenshot())).convert("RGB")
@@ -127,6 +166,7 @@ def test_search_finds_a_chapter(desktop):
 
 def test_a_link_from_the_first_page_opens_an_answer(fresh_desktop):
     page = fresh_desktop.open("book/intro.html")
+    page.get_by_text("Where something else comes first").click()
     page.get_by_role("link", name="a microcontroller").click()
     page.wait_for_url("**/19_verdict.html#microcontroller")
     assert page.locator("#microcontroller > blockquote").is_visible()

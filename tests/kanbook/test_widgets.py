@@ -4,23 +4,25 @@ import base64
 import gzip
 import re
 import struct
+from functools import partial
 
 import pytest
+import traitlets
 
 import notebook_files as notebooks
 from kanbook import KANLab, SplinePlayground
 from kanbook.lab import bundle
+from kanbook.lab.cover import KANCover
 from kanbook.lab.living import FIGURES, Death, Rates
 
 KINDS = SplinePlayground, KANLab, *FIGURES.values()
-WIDGETS = pytest.mark.parametrize("kind", KINDS)
 
 
 def zipped(text):
     return len(gzip.compress(text.encode()))
 
 
-@WIDGETS
+@pytest.mark.parametrize("kind", [*KINDS, partial(KANCover, task="zigzag")])
 def test_script_asks_for_nothing(kind):
     stored = kind().get_state()
     imports = r"""import\s*[({"'*]|import \w+ from ["']"""
@@ -55,6 +57,14 @@ def test_output_holds_view_and_picture(kind, width, height):
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     assert struct.unpack(">II", png[16:24]) == (width, height)
     assert twin._repr_mimebundle_()[0]["image/png"] == data["image/png"]
+
+
+def test_a_cover_refuses_what_it_cannot_draw():
+    cover = KANCover(task="noisy")
+    for change in (KANCover, lambda: setattr(cover, "task", "exp_sine")):
+        with pytest.raises(traitlets.TraitError, match="task='exp_sine'; expected one of .*zigzag"):
+            change()
+    assert cover.task == "noisy"
 
 
 def test_notebooks_store_the_current_scripts():
