@@ -13,7 +13,7 @@ class KANCover(KANLab):
     Arguments are those of :class:`~kanbook.lab.kan_lab.KANLab`; ``task`` is one of ``TASKS``.
     """
 
-    _esm = bundle.script("title_page")
+    _esm = bundle.script("cover")
     _css = bundle.style("page", "lab", "cover")
 
     @checked("task")
