@@ -6,13 +6,9 @@
     return document.body.appendChild(element);
   };
 
-  // The entry of this page in the list of chapters, which is longer than a screen.
-  const entry = document.querySelector("#pst-primary-sidebar li.current > a");
-  const list = document.getElementById("pst-primary-sidebar");
-  if (entry && list.scrollHeight > list.clientHeight) {
-    const from = entry.getBoundingClientRect().top - list.getBoundingClientRect().top;
-    if (from < 0 || from > 0.9 * list.clientHeight) list.scrollTop += from - list.clientHeight / 2;
-  }
+  // The theme scrolls the list of chapters to the page that is read, unless it finds where the list
+  // stood on the page before.
+  sessionStorage.removeItem("sidebar-scroll-top");
 
   // How far the page is read, which section that is, and the way back to the top.
   const bar = add("reading-progress");

@@ -45,8 +45,17 @@ def book(tmp_path_factory):
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
     out, said = sphinx_build.build(
         folder,
-        ["myst_nb", "sphinx_thebe", "sphinx_togglebutton", "sphinx_design", "figures", "reach"],
+        [
+            "myst_nb",
+            "sphinx_thebe",
+            "sphinx_togglebutton",
+            "sphinx_design",
+            "figures",
+            "reach",
+            "cards",
+        ],
         html_theme="sphinx_book_theme",
+        html_theme_options={"repository_url": "https://github.com/Ada/book"},
         templates_path=[str(ROOT / "book" / "_templates")],
         html_css_files=["type.css", ["print.css", {"media": "print"}]],
         myst_enable_extensions=["dollarmath"],
@@ -64,6 +73,21 @@ def test_images_have_sizes_and_later_ones_wait(book):
     assert sizes == [(576, 288), (320, 200), (640, 195), (640, 195)]
     assert [img.get("loading") for img in (fine, plain, lines, colors)] == [None, *3 * ["lazy"]]
     assert lines["class"] == ["drawing"] and colors["class"] == ["drawing", "with-pixels"]
+
+
+def test_every_page_has_a_card_for_who_shares_it(book):
+    def told(page, name):
+        return book[page].select_one(f'meta[property="og:{name}"]')["content"]
+
+    for page, title in (("index", "Book"), ("formula", "F")):
+        assert told(page, "title") == title
+        assert told(page, "image") == f"https://ada.github.io/book/_static/cards/{page}.png"
+        with Image.open(book["out"] / "_static" / "cards" / f"{page}.png") as card:
+            assert card.size == (1200, 630)
+    assert told("formula", "description") == "x^2"
+    with Image.open(book["out"] / "_static" / "thumbs" / "index.webp") as thumb:
+        assert thumb.size == (480, 300)
+    assert not (book["out"] / "_static" / "thumbs" / "formula.webp").exists()  # it has no figure
 
 
 CSS = """\

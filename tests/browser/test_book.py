@@ -156,6 +156,14 @@ def test_a_film_is_a_still_where_less_motion_is_wanted(fresh_desktop):
     assert not fresh_desktop.problems
 
 
+@pytest.mark.parametrize("before", ["book/intro.html", "notebooks/20_engines.html"])
+def test_the_list_of_chapters_shows_where_the_reader_is(fresh_desktop, before):
+    fresh_desktop.open(before)
+    page = fresh_desktop.open("notebooks/15_formulas.html")
+    entry = page.locator("#pst-primary-sidebar li.active > a").bounding_box()
+    assert 0 < entry["y"] < DESKTOP["height"] - 100
+
+
 def test_search_finds_a_chapter(desktop):
     page = desktop.open("search.html?q=B-spline")
     page.locator("#search-results li a").first.wait_for()
