@@ -63,7 +63,7 @@ def on_white(image, full, place):
 
 
 def card(title, path, book):
-    """The sheet that is shown where a page is shared: title and the book's name, then the picture."""
+    """The sheet that is shown where a page is shared: title, the book's name, and the picture."""
     left, top, right, bottom = place = (490, 50, 1160, 600)
     sheet = on_white(drawn(path, (right - left, bottom - top)), CARD, place)
     pen = ImageDraw.Draw(sheet)

@@ -85,7 +85,25 @@ class Callouts(SphinxTransform):
                 for node in answer:
                     node.parent.remove(node)
                 quote.replace_self(callout)
+                if kind == "Predict.":
+                    self.cover_what_follows(callout)
                 callout += [*quote.children, *answer]
+
+    @staticmethod
+    def cover_what_follows(callout):
+        """Marks the next output, with nothing but code before it: it gives the answer away.
+
+        Not what a reader sets going, such as a lab.
+        """
+        for cell in callout.parent[callout.parent.index(callout) + 1 :]:
+            if "cell" not in cell.get("classes", []):
+                return
+            outputs = [node for node in cell.children if "cell_output" in node.get("classes", [])]
+            if outputs and "tag_hide-cell" not in cell["classes"]:
+                kinds = {node.get("mime_type") for node in outputs[0].findall(nodes.container)}
+                if "application/vnd.jupyter.widget-view+json" not in kinds:
+                    outputs[0]["classes"].append("answer")
+                return
 
     @staticmethod
     def folded_answer(quote):
@@ -181,5 +199,5 @@ def setup(app):
     citation = visit_citation, HTML5Translator.depart_citation
     app.add_node(nodes.citation, override=True, html=citation)
     app.connect("html-page-context", fold_solutions, priority=800)  # after the theme's
-    app.add_js_file("page.js", loading_method="defer")
+    app.add_js_file("page.js", priority=400, loading_method="defer")  # before the theme's script
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -468,7 +468,7 @@ def sort_tables(app, pagename, templatename, context, doctree):
     """Makes the tables of results sortable."""
     tables = doctree.findall(nodes.table) if doctree else ()
     if any("stored-results" in table["classes"] for table in tables):
-        app.add_js_file("sort-tables.js", loading_method="defer")
+        app.add_js_file("sort-tables.js", priority=300, loading_method="defer")
 
 
 def setup(app):

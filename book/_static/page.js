@@ -83,6 +83,32 @@
   addEventListener("hashchange", unfold);
   unfold();
 
+  // What answers a question is covered (book.css) until a reader asks for it, here or in the question's fold.
+  const questions = [...document.querySelectorAll(".predict")];
+  for (const answer of document.querySelectorAll(".answer")) {
+    const button = Object.assign(document.createElement("button"), { className: "uncover", textContent: "Show what happened" });
+    const show = () => answer.classList.add("shown");
+    button.setAttribute("aria-expanded", false);
+    button.addEventListener("click", () => {
+      show();
+      answer.tabIndex = -1; // the button is gone
+      answer.focus();
+    });
+    answer.prepend(button);
+    const isBefore = (question) => question.compareDocumentPosition(answer) & Node.DOCUMENT_POSITION_FOLLOWING;
+    questions.findLast(isBefore).querySelector("details")?.addEventListener("toggle", show);
+  }
+
+  // The contents of the page give way to what is as wide as the page: the theme sees to what has this class.
+  if (document.querySelector(".bd-sidebar-secondary")) {
+    const isWide = (box) => box.scrollWidth > box.clientWidth;
+    const boxes = document.querySelectorAll(".live-figure, .pst-scrollable-table-container, .text_html");
+    for (const box of boxes) {
+      const table = box.querySelector("table.stored-results") ?? box;
+      if (!box.closest(".callout, .chooser") && (box.matches(".live-figure") || isWide(table))) box.classList.add("full-width");
+    }
+  }
+
   // Paper is white.
   let theme;
   addEventListener("beforeprint", () => {

@@ -52,6 +52,12 @@ Text.
 So it is.
 """
 
+NEXT = """\
+## Next
+
+> **Predict.** What is one and one?
+"""
+
 KERNEL = {
     "kernelspec": {"name": "python3", "display_name": "Python 3"},
     "language_info": {"name": "python", "pygments_lexer": "python"},
@@ -73,6 +79,9 @@ def pages(tmp_path_factory):
         (["hide-cell"], "print(1 + one)", printed),
     ]:
         cells.append(nb.new_code_cell(source, metadata={"tags": tags}, outputs=outputs))
+    cells.append(nb.new_markdown_cell(NEXT))
+    for source, outputs in [("one = 1", []), ("one + one", printed), ("one", printed)]:
+        cells.append(nb.new_code_cell(source, outputs=outputs))
     index = "# Book\n```{toctree}\n:caption: Solutions\nsolutions/one\n```\n"
     index += "```{toctree}\n:caption: Chapters\nchapter\n```\n"
     (folder / "index.md").write_text(index, encoding="utf-8")
@@ -109,7 +118,7 @@ def test_a_chapter_opens_with_a_card(pages):
 
 def test_quotes_become_callouts_and_margin_notes(pages):
     page = pages[0]
-    (callout,) = page.select(".callout.predict")
+    callout, _ = page.select(".callout.predict")
     assert callout.select_one("details").get_text(" ", strip=True) == "Answer Four."
     (aside,) = page.select("aside.margin")
     assert aside.get_text().strip() == "There were five once."
@@ -117,6 +126,11 @@ def test_quotes_become_callouts_and_margin_notes(pages):
     assert page.select_one("article blockquote").get_text().strip() == "A plain quote."
     assert page.select_one("article section > details").get_text().split()[0] == "Not"
     assert page.select_one("section.callout.summary h2").get_text().startswith("Summary")
+
+
+def test_the_output_after_a_question_is_its_answer(pages):
+    (answer,) = pages[0].select(".answer")
+    assert answer.find_parent(class_="cell").pre.get_text() == "one + one\n"
 
 
 def test_tables_and_folds_have_names(pages):

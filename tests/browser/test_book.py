@@ -16,7 +16,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import numpy as np
 import pytest
 from PIL import Image
-from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, Visitor
+from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
 
 import bake_repo
 from kanbook import plots
@@ -178,9 +178,89 @@ def test_a_link_from_the_first_page_opens_an_answer(fresh_desktop):
     page.get_by_role("link", name="a microcontroller").click()
     page.wait_for_url("**/19_verdict.html#microcontroller")
     assert page.locator("#microcontroller > blockquote").is_visible()
+    question = page.locator(".chooser p", has_text="How many inputs?")
+    assert 0 < question.bounding_box()["y"] < page.locator("#microcontroller").bounding_box()["y"]
     assert not page.locator("#noisy-table > blockquote").is_visible()
     page.evaluate("location.hash = 'noisy-table'")
     page.locator("#noisy-table > blockquote").wait_for(state="visible")
+
+
+@pytest.mark.parametrize("way", ["its button", "the answer in words", "a link"])
+def test_a_figure_that_answers_a_question_waits(fresh_desktop, way):
+    page = fresh_desktop.open("notebooks/04_fair_race.html")
+    answer = page.locator(".answer:has(#fig-lead)")
+    figure, button = answer.locator("img"), answer.get_by_role("button", name="Show what happened")
+    assert not figure.is_visible() and not answer.locator(".enlarge").is_visible()
+    assert button.get_attribute("aria-expanded") == "false"
+    if way == "its button":
+        button.press("Enter")
+        assert answer.evaluate("element => element === document.activeElement")
+    elif way == "a link":
+        page.evaluate("location.hash = 'fig-lead'")
+    else:
+        page.locator(".predict", has_text="the other three").locator("summary").click()
+    figure.wait_for(state="visible")
+    assert not button.is_visible()
+    page.emulate_media(media="print")
+    assert all(part.is_visible() for part in page.locator(".answer img").all())
+    assert not fresh_desktop.problems
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
+def test_a_figure_opens_large(browser, server, viewport):
+    visitor = Visitor(browser, server, viewport, "dark")
+    page = visitor.open("notebooks/06_three_extras.html")
+    figure = page.locator("#fig-bias-constant")
+    button = figure.get_by_role("button", name="Enlarge fig.")
+    button.focus()
+    page.keyboard.press("Enter")
+    large = page.locator("dialog.closer[open]")
+    assert large.locator("figcaption").inner_text() == figure.locator("figcaption").inner_text()
+    width = large.locator("img").bounding_box()["width"]
+    assert width >= 1.2 * figure.locator("img").bounding_box()["width"]
+    page.keyboard.press("Escape")
+    assert not large.count() and button.evaluate("element => element === document.activeElement")
+    figure.locator("img").click()
+    large.locator("img").click()
+    assert not large.count() and not visitor.problems
+    visitor.context.close()
+
+
+@pytest.mark.parametrize(
+    "path, link, told",
+    [
+        ("book/intro.html", "a[href*='term-KAN']", "A network of KAN layers"),
+        ("book/intro.html", "a[href*='references.html#']", "Ziming Liu"),
+        ("notebooks/12_tanh.html", ".opener-need a", "3. The minimal KAN"),
+    ],
+)
+def test_a_link_tells_what_it_leads_to(fresh_desktop, path, link, told):
+    page = fresh_desktop.open(path)
+    for ask in ("hover", "focus"):
+        page.keyboard.press("Shift")  # from now on the focus is shown
+        getattr(page.locator(f"article {link}").first, ask)()
+        preview = page.get_by_role("tooltip")
+        preview.wait_for()
+        assert told in preview.inner_text()
+        page.keyboard.press("Escape")
+        assert not preview.is_visible()
+        page.mouse.move(5, 5)
+    assert not fresh_desktop.problems
+
+
+def test_what_is_wide_uses_the_margin(fresh_desktop):
+    page = fresh_desktop.open("notebooks/03_minimal_kan.html")
+    lab, text = page.locator("#fig-minimal-lab .live-figure"), page.locator("article p").first
+    lab.scroll_into_view_if_needed()
+    lab.locator(".kan-lab").wait_for(timeout=60_000)
+    assert lab.bounding_box()["width"] > 1.3 * text.bounding_box()["width"]
+    page.wait_for_function("document.querySelector('.bd-sidebar-secondary.hide')")
+    page.set_viewport_size({"width": 1800, "height": 900})
+    figure = page.locator("#fig-kan-multiplier")
+    picture, caption = (figure.locator(part).bounding_box() for part in ("img", "figcaption"))
+    assert caption["x"] > picture["x"] + picture["width"]
+    contents = page.locator(".bd-sidebar-secondary").bounding_box()
+    assert caption["x"] + caption["width"] < contents["x"]
 
 
 def test_a_table_of_results_is_sorted_by_keyboard(desktop):
