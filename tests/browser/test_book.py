@@ -229,7 +229,7 @@ def test_a_figure_opens_large(browser, server, viewport):
 @pytest.mark.parametrize(
     "path, link, told",
     [
-        ("book/intro.html", "a[href*='term-KAN']", "A network of KAN layers"),
+        ("book/intro.html", "a[href*='term-KAN']", "Kolmogorov-Arnold network:"),
         ("book/intro.html", "a[href*='references.html#']", "Ziming Liu"),
         ("notebooks/12_tanh.html", ".opener-need a", "3. The minimal KAN"),
     ],
