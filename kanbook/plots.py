@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
+from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.patches import Ellipse, Rectangle
+from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse, FancyBboxPatch
 from torch import Tensor, nn
 
 from . import splines
@@ -14,7 +19,7 @@ from ._figures import show_as_svg
 from .layers import KANLayer, run_and_record
 from .networks import Activation
 
-__all__ = ["ROLES", "draw_kan", "draw_mlp", "plot_basis", "use_style"]
+__all__ = ["ROLES", "draw_kan", "draw_mlp", "label_lines", "plot_basis", "use_style"]
 
 # What a color means is the same in every figure, and never carried by color alone. The colors
 # are Okabe and Ito's, which people with color-blindness can tell apart.
@@ -29,26 +34,68 @@ ROLES = {
 SERIES = ("#E69F00", "#56B4E9", "#CC79A7", "#888888", "#7A5C2E")
 LINE_STYLES = ("-", "--", "-.")
 OUTSIDE = {"color": "#BBBBBB", "alpha": 0.35, "linewidth": 0, "zorder": 0}
+INK = "#1C1C1C"  # wires and nodes, as in the Lab
+FONTS = Path(__file__).parent / "fonts"  # the book's face; what it lacks is taken from the next
 
 
 def use_style() -> None:
     """Set Matplotlib's defaults to the book's; a notebook shows figures as SVG from then on."""
     show_as_svg()
+    for path in sorted(FONTS.glob("*.ttf")):
+        font_manager.fontManager.addfont(path)
+    serif = "Source Serif 4"
     plt.rcParams.update(
         {
+            "font.family": [serif, "DejaVu Serif", "DejaVu Sans"],
+            "mathtext.fontset": "custom",
+            "mathtext.fallback": "stix",
+            "mathtext.rm": serif,
+            "mathtext.it": f"{serif}:italic",
+            "mathtext.bf": f"{serif}:bold",
+            "mathtext.cal": f"{serif}:italic",
             "figure.figsize": (6.4, 3.6),
             "figure.dpi": 110,
             "figure.constrained_layout.use": True,
-            "font.size": 13,  # 11 pixels where a phone of 390 shows 6.4 inches from edge to edge
-            "axes.titlesize": 13,
+            "font.size": 14,  # 12 pixels where a phone of 390 shows 6.4 inches from edge to edge
+            "axes.titlesize": 14,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "lines.linewidth": 1.8,
             "legend.frameon": False,
-            "legend.fontsize": 13,
+            "legend.fontsize": 14,
             "image.cmap": "gray",
         }
     )
+
+
+def label_lines(ax: Axes) -> None:
+    """Write the label of every line beside its last point, in its color, in place of a legend.
+
+    Labels that would touch move apart. Call it last: places are those of the layout as it is.
+
+    Example:
+        >>> ax = plt.figure().gca()
+        >>> _ = ax.plot([0, 1], [0, 1], label="KAN"), ax.plot([0, 1], [0, 2], label="MLP")
+        >>> label_lines(ax)
+        >>> [text.get_text() for text in ax.texts]
+        ['KAN', 'MLP']
+    """
+    lines = [line for line in ax.get_lines() if not line.get_label().startswith("_")]
+    ax.figure.draw_without_rendering()
+    ends = np.array(
+        [line.get_xydata()[np.isfinite(line.get_xydata()).all(1)][-1] for line in lines]
+    )
+    heights = ax.transData.transform(ends)[:, 1] * 72 / ax.figure.dpi  # in points, as fonts
+    places, order = heights.copy(), heights.argsort()
+    room = 1.1 * plt.rcParams["font.size"]
+    for _ in range(100):  # each time, neighbors that touch share what they lack
+        lack = (room - np.diff(places[order])).clip(0) / 2
+        places[order[:-1]] -= lack
+        places[order[1:]] += lack
+    places += max(0, ax.bbox.y0 * 72 / ax.figure.dpi + room / 2 - places.min())  # above the ticks
+    for line, end, shift in zip(lines, ends, places - heights, strict=True):
+        style = {"color": line.get_color(), "va": "center", "textcoords": "offset points"}
+        ax.annotate(line.get_label(), end, (6, shift), annotation_clip=False, **style)
 
 
 def plot_basis(
@@ -102,7 +149,7 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
     """Draw a KAN as a network: a little curve on every edge, a sum at every node.
 
     Data flow upwards. Each curve spans the values that really reach it when ``inputs`` go through
-    the model, and fills its box; the edge is as opaque as its curve is tall in its layer.
+    the model, and fills its box; an edge is as strong as its curve is tall in its layer.
 
     Args:
         model: a :class:`~kanbook.networks.KAN`, at most 60 edges in a layer.
@@ -130,15 +177,24 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
         below, above = _places(widths[level]), _places(widths[level + 1])
         present = _present_edges(layer)
         for place, (i, o) in zip(_places(len(present)), present, strict=True):
-            y, alpha = level + 0.5, strength[i, o].item()
-            height = size * aspect
-            line = {"color": ROLES["KAN"]["color"], "alpha": alpha, "linewidth": 1.2, "zorder": 1}
-            ax.plot([below[i], place], [level, y - height / 2], **line)
-            ax.plot([place, above[o]], [y + height / 2, level + 1], **line)
-            corner, style = (place - size / 2, y - height / 2), {"lw": 0.8, "zorder": 2}
-            ax.add_patch(Rectangle(corner, size, height, fc="white", ec="#888888", **style))
-            _little_curve(ax, points[:, i], curves[:, i, o], (place, y), (size, height))
-    _draw_nodes(ax, widths, aspect, hidden="Σ")
+            y, height, alpha = level + 0.5, size * aspect, strength[i, o].item()
+            line = {"color": INK, "alpha": 0.75 * alpha, "linewidth": 0.5 + alpha, "zorder": 1}
+            ax.plot(*_wire((below[i], level), (place, y - height / 2)), **line)
+            ax.plot(*_wire((place, y + height / 2), (above[o], level + 1)), **line)
+            corner, shape = (
+                (place - size / 2, y - height / 2),
+                f"round,pad=0,rounding_size={size / 8}",
+            )
+            frame = FancyBboxPatch(corner, size, height, shape, mutation_aspect=aspect)
+            frame.set(fc="white", ec=(INK, 0.15 + 0.55 * alpha), lw=0.8, zorder=2)
+            ax.add_patch(frame)
+            little = _little_curve(ax, points[:, i], curves[:, i, o], (place, y), (size, height))
+            little.set_alpha(alpha)
+    _draw_nodes(ax, widths, aspect)
+    for level, width in enumerate(widths[1:], 1):
+        for place in _places(width):
+            beside = (place + 1.4 * _node_radius(aspect), level)
+            ax.text(*beside, "Σ", va="center", color="#5C5C5C", zorder=4)
     ax.set_title("KAN: a curve on every edge")
     return ax
 
@@ -172,12 +228,17 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
                 line = {"color": ROLES["MLP"]["color"], "linestyle": "-" if share >= 0 else "--"}
                 line |= {"linewidth": 0.4 + 2.2 * abs(share), "zorder": 1}
                 ax.plot([bottom, top], [level, level + 1], **line)
-    _draw_nodes(ax, widths, aspect, hidden="")
-    z, size = torch.linspace(-3, 3, 41).to(linears[0].weight), 1.5 * _node_radius(aspect)
+    _draw_nodes(ax, widths, aspect)
+    z, size = torch.linspace(-3, 3, 41).to(linears[0].weight), 4 * _node_radius(aspect)
     activations = (m for m in model.modules() if isinstance(m, Activation))
     for level, activation in enumerate(activations, 1):
         for place in _places(widths[level]):
-            _little_curve(ax, z, activation(z), (place, level), (size, size * aspect), role="MLP")
+            circle = Ellipse(
+                (place, level), size, size * aspect, fc="white", ec=INK, lw=0.8, zorder=4
+            )
+            ax.add_patch(circle)
+            box = 0.75 * size, 0.75 * size * aspect
+            _little_curve(ax, z, activation(z), (place, level), box, role="MLP")
     ax.set_title("MLP: a number on every edge")
     return ax
 
@@ -223,28 +284,36 @@ def _aspect(ax: Axes, levels: int) -> float:
 
 
 def _node_radius(aspect: float) -> float:
-    return min(0.042, 0.13 / aspect)
+    return min(0.012, 0.045 / aspect)
 
 
-def _draw_nodes(ax: Axes, widths: list[int], aspect: float, *, hidden: str) -> None:
-    """Draw the nodes: inputs by name, sums as such, ``hidden`` inside the hidden ones."""
+def _wire(start, end):
+    """x and y of a line that leaves and arrives upright: a Bézier curve, as in the Lab."""
+    t = np.linspace(0, 1, 25)
+    (x0, y0), (x1, y1) = start, end
+    return x0 + (x1 - x0) * (3 - 2 * t) * t**2, y0 + (y1 - y0) * (1.5 * t * (1 - t) + t**3)
+
+
+def _draw_nodes(ax: Axes, widths: list[int], aspect: float) -> None:
+    """Draw a dot for each node; the inputs by name."""
+    radius = _node_radius(aspect)
     for level, width in enumerate(widths):
-        for j, place in enumerate(_places(width)):
-            size = (2 * _node_radius(aspect), 2 * _node_radius(aspect) * aspect)
-            ax.add_patch(Ellipse((place, level), *size, fc="#F2F2F2", ec="#444444", lw=1, zorder=3))
-            text = f"$x_{{{j}}}$" if level == 0 else "Σ" if level == len(widths) - 1 else hidden
-            style = {"ha": "center", "va": "center", "fontsize": 13, "color": "black", "zorder": 4}
-            ax.text(place, level, text, **style)
+        for place in _places(width):
+            size = 2 * radius, 2 * radius * aspect
+            ax.add_patch(Ellipse((place, level), *size, fc=INK, ec="white", lw=1.2, zorder=3))
+    for i, place in enumerate(_places(widths[0])):
+        ax.text(place, -1.8 * radius * aspect, f"$x_{{{i}}}$", ha="center", va="top", zorder=4)
 
 
-def _little_curve(ax: Axes, x: Tensor, y: Tensor, center, size, role: str = "KAN") -> None:
+def _little_curve(ax: Axes, x: Tensor, y: Tensor, center, size, role: str = "KAN") -> Line2D:
     """Draw y(x) so that it fills 80 % of a box; constant curves in the middle."""
     scaled = []
     for values, place, length in zip((x, y), center, size, strict=True):
         low, high = values.aminmax()
         span, middle = (high - low).clamp_min(1e-12), (high + low) / 2
         scaled.append(place + 0.8 * length * (values - middle) / span)
-    ax.plot(*_numpy(*scaled), color=ROLES[role]["color"], linewidth=1.5, zorder=5)
+    (line,) = ax.plot(*_numpy(*scaled), color=ROLES[role]["color"], linewidth=1.5, zorder=5)
+    return line
 
 
 def _numpy(*tensors: Tensor):

@@ -404,7 +404,7 @@ def table() -> DataFrame:
 
 
 def markdown(frame: DataFrame) -> str:
-    """The table as Markdown, with links to the chapters; what few ask is folded."""
+    """The table as Markdown, with links to the chapters; numbers and what few ask are folded."""
     rest = frame[~frame["first"]]
     on = "noise, pictures, equations, knots, optimizers, the post"
     summary = f"<summary>{len(rest)} more: {on}</summary>"
@@ -414,10 +414,11 @@ def markdown(frame: DataFrame) -> str:
 
 def _markdown(frame: DataFrame) -> str:
     files = {int(path.name[:2]): path.name for path in NOTEBOOKS.glob("*.ipynb")}
-    lines = ["| claim | verdict | what the runs say | chapter |", "|---|---|---|---|"]
+    lines = ["| claim | what the runs say | chapter |", "|---|---|---|"]
     for row in frame.itertuples():
         links = ", ".join(f"[{n}]({files[n]})" for n in row.chapters)
         verdict = f"**{row.verdict}**: {row.but}" if row.but else f"**{row.verdict}**"
         said = f"{row.claim.rstrip('.')} *({row.who})*"
-        lines.append(f"| {said} | {verdict} | {row.numbers} | {links} |")
+        numbers = f"<details><summary>numbers</summary>{row.numbers}</details>"
+        lines.append(f"| {said} | {verdict} {numbers} | {links} |")
     return "\n".join(lines)

@@ -35,7 +35,7 @@ def test_install_brings_kanbook_with_its_data_and_nothing_else(tmp_path):
     assert result.returncode == 0, result.stderr
     assert {path.name for path in target.iterdir() if path.suffix != ".dist-info"} == {"kanbook"}
     wanted = {path.relative_to(source) for path in (source / "kanbook").rglob("*.*")}
-    assert {path.suffix for path in wanted} >= {".py", ".js", ".css", ".png", ".typed"}
+    assert {path.suffix for path in wanted} >= {".py", ".js", ".css", ".png", ".ttf", ".typed"}
     assert not {str(path) for path in wanted if not (target / path).is_file()}
 
 

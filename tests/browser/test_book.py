@@ -109,7 +109,7 @@ def test_a_drawing_lies_on_the_page(browser, server, scheme, page_color):
     shrunk = page.locator("article img.drawing").evaluate_all(
         "all => all.map(i => i.getBoundingClientRect().width / i.getAttribute('width'))"
     )
-    assert min(shrunk) * 13 * 96 / 72 >= 11  # of 13 points, the size of kanbook.plots.use_style
+    assert min(shrunk) * 14 * 96 / 72 >= 11  # of 14 points, the size of kanbook.plots.use_style
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert not visitor.problems
     visitor.context.close()
@@ -170,6 +170,18 @@ def test_search_finds_a_chapter(desktop):
     results = page.locator("#search-results li a").evaluate_all("links => links.map(a => a.href)")
     assert any("/notebooks/01_" in result for result in results), results
     assert not desktop.problems
+
+
+def test_the_icon_of_the_search_leaves_its_words_free(fresh_desktop):
+    page = fresh_desktop.open("notebooks/04_fair_race.html")
+    page.locator(".search-button-field").click()
+    field, icon = (
+        page.locator(f"#pst-search-dialog {part}") for part in ("input", "form i, form svg")
+    )
+    words = field.bounding_box()["x"] + field.evaluate(
+        "field => parseFloat(getComputedStyle(field).paddingLeft)"
+    )
+    assert icon.first.bounding_box()["x"] + icon.first.bounding_box()["width"] < words
 
 
 def test_a_link_from_the_first_page_opens_an_answer(fresh_desktop):

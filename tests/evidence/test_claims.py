@@ -84,7 +84,9 @@ def test_chapters_exist_and_the_table_links_them(table):
     assert links and all(files[int(number)] == name for number, name in links)
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == len(table) + 4 and len({line.count("|") for line in lines}) == 1
-    assert text.count("<details>") == text.count("</details>") == 1
+    assert text.count("<details>") == text.count("</details>") == 1 + len(table)
+    for row in table.itertuples():  # a verdict is read without brackets; they are one click away
+        assert f"**{row.verdict}**" in text and f"</summary>{row.numbers}</details>" in text
 
 
 def errors(runs, **which):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import shaded
+from matplotlib import font_manager
 
 from kanbook import KAN, MLP, plots, splines
 
@@ -35,6 +36,35 @@ def test_basis_plot_draws_every_function():
     assert shaded(ax) == [(-2, -1), (1, 2)]
 
 
+@pytest.mark.parametrize("look", [{}, {"style": "italic"}, {"weight": "bold"}])
+def test_figures_have_the_letters_of_the_book(look):
+    with plt.rc_context():
+        plots.use_style()
+        wanted = font_manager.FontProperties(family=plt.rcParams["font.family"][:1], **look)
+        path = font_manager.findfont(wanted, fallback_to_default=False)
+        assert path.startswith(str(plots.FONTS))
+        name = path.removeprefix(f"{plots.FONTS}/SourceSerif4-").removesuffix(".ttf")
+        assert name.lower() == next(iter(look.values()), "regular")
+
+
+def test_labels_stand_at_the_ends_of_lines_apart_from_each_other():
+    ax = plt.figure().gca()
+    ends = torch.rand(6).tolist()
+    for n, end in enumerate(ends):
+        ax.plot([0, 1, 2], [n, end, np.nan], label=f"line {n}")
+    ax.plot([0, 1], [0, 0])  # has no label
+    ax.set_ylim(-1, 7)
+    plots.label_lines(ax)
+    ax.figure.draw_without_rendering()
+    boxes = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 3 for low, high in zip(boxes[:-1], boxes[1:], strict=True))
+    written = {text.get_text(): text for text in ax.texts}
+    for n, end in enumerate(ends):
+        text = written.pop(f"line {n}")
+        assert text.get_color() == ax.lines[n].get_color() and text.xy == (1, end)
+    assert not written
+
+
 def test_drawings_hold_every_edge():
     _, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
     plots.draw_kan(kan([2, 3, 1]), torch.rand(20, 2), ax=left)
@@ -51,7 +81,7 @@ def test_kan_drawing_shows_each_curve_upright_and_faint_if_flat():
         model[0].coef[0, 1] = torch.tensor([0.4, 0.0, -0.4])
     lines = plots.draw_kan(model, torch.linspace(-1, 1, 50).unsqueeze(-1)).get_lines()
     tall, flat = lines[:3], lines[3:]
-    assert tall[0].get_alpha() == pytest.approx(1) and flat[0].get_alpha() == pytest.approx(0.4)
+    assert tall[2].get_alpha() == pytest.approx(1) and flat[2].get_alpha() == pytest.approx(0.4)
     assert (np.diff(tall[2].get_ydata()) > 0).all() and (np.diff(flat[2].get_ydata()) < 0).all()
 
 
