@@ -32,6 +32,7 @@ LEANER = (
 )
 # Places are rounded to a hundredth of a point.
 PLACES = re.compile(r'(?<= )(?:d|points|x|y|width|height|viewBox)="[^"]*"|translate\([^)]*\)')
+PATH = re.compile(r' d="[^"]*"')  # its letters need no space around them
 LONG_NUMBER = re.compile(r"(-?\d+)\.(\d\d)\d+")
 
 
@@ -86,4 +87,5 @@ def _print(figure: Figure, kind: str, **options: Any) -> bytes:
 def _lean(svg: str) -> str:
     for pattern, replacement in LEANER:
         svg = re.sub(pattern, replacement, svg)
-    return PLACES.sub(lambda found: LONG_NUMBER.sub(r"\1.\2", found[0]), svg)
+    svg = PLACES.sub(lambda found: LONG_NUMBER.sub(r"\1.\2", found[0]), svg)
+    return PATH.sub(lambda found: re.sub(" ?([A-Zz]) ?", r"\1", found[0]), svg)
