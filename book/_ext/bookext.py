@@ -49,6 +49,8 @@ class LiveFigures(SphinxPostTransform):
             if not all(kind in outputs for kind in self.KEPT):
                 continue
             figure = nodes.container(classes=["live-figure"])
+            if outputs["text/plain"].astext().startswith("KANLab"):  # uses the margin (page.js)
+                figure["classes"].append("lab")
             figure += [child for kind in self.KEPT for child in outputs[kind].children]
             bundle.replace_self(figure)
 
@@ -73,7 +75,7 @@ class LabDirective(SphinxDirective):
 
     option_spec = dict.fromkeys(KANLab.class_trait_names(sync=True), yaml.safe_load)
     option_spec["alt"] = unchanged_required
-    classes = ["live-figure", "at-once"]
+    classes = ["live-figure", "lab", "at-once"]
 
     def widget(self, **settings):
         return KANLab(**settings)

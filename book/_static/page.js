@@ -102,10 +102,10 @@
   // The contents of the page give way to what is as wide as the page: the theme sees to what has this class.
   if (document.querySelector(".bd-sidebar-secondary")) {
     const isWide = (box) => box.scrollWidth > box.clientWidth;
-    const boxes = document.querySelectorAll(".live-figure, .pst-scrollable-table-container, .text_html");
+    const boxes = document.querySelectorAll(".live-figure.lab, .pst-scrollable-table-container, .text_html");
     for (const box of boxes) {
       const table = box.querySelector("table.stored-results") ?? box;
-      if (!box.closest(".callout, .chooser") && (box.matches(".live-figure") || isWide(table))) box.classList.add("full-width");
+      if (!box.closest(".callout, .chooser") && (box.matches(".lab") || isWide(table))) box.classList.add("full-width");
     }
   }
 
