@@ -102,7 +102,7 @@ class Callouts(SphinxTransform):
             if outputs and "tag_hide-cell" not in cell["classes"]:
                 kinds = {node.get("mime_type") for node in outputs[0].findall(nodes.container)}
                 if "application/vnd.jupyter.widget-view+json" not in kinds:
-                    outputs[0]["classes"].append("answer")
+                    outputs[0]["classes"].append("covered")
                 return
 
     @staticmethod

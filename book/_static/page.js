@@ -85,7 +85,7 @@
 
   // What answers a question is covered (book.css) until a reader asks for it, here or in the question's fold.
   const questions = [...document.querySelectorAll(".predict")];
-  for (const answer of document.querySelectorAll(".answer")) {
+  for (const answer of document.querySelectorAll(".covered")) {
     const button = Object.assign(document.createElement("button"), { className: "uncover", textContent: "Show what happened" });
     const show = () => answer.classList.add("shown");
     button.setAttribute("aria-expanded", false);

@@ -129,7 +129,7 @@ def test_quotes_become_callouts_and_margin_notes(pages):
 
 
 def test_the_output_after_a_question_is_its_answer(pages):
-    (answer,) = pages[0].select(".answer")
+    (answer,) = pages[0].select(".covered")
     assert answer.find_parent(class_="cell").pre.get_text() == "one + one\n"
 
 

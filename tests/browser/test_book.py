@@ -57,7 +57,7 @@ def test_first_page_shows_picture_and_answer_and_its_list_of_chapters_on_demand(
     fresh_desktop.open("book/intro.html")
     page.locator(".kan-lab .fit path[d]").first.wait_for()
     assert page.get_by_role("heading", level=1).last.is_visible()
-    assert bottom(page, ".answer") < bottom(page, ".kan-lab .acts") <= 900
+    assert bottom(page, ".covered") < bottom(page, ".kan-lab .acts") <= 900
     chapters = page.locator("#pst-primary-sidebar")
     assert not chapters.is_visible()
     page.locator(".primary-toggle").click()
@@ -97,7 +97,7 @@ def test_a_drawing_lies_on_the_page(browser, server, scheme, page_color):
     page = visitor.open("notebooks/10_recipe.html")
     color = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert color == f"rgb({page_color}, {page_color}, {page_color})"
-    drawing = page.locator("article img.drawing:not(.with-pixels, .answer *)").first
+    drawing = page.locator("article img.drawing:not(.with-pixels, .covered *)").first
     drawing.scroll_into_view_if_needed()
     page.wait_for_function(
         "[...document.images].some(i => i.matches('.drawing') && i.naturalWidth)"
@@ -200,7 +200,7 @@ def test_a_link_from_the_first_page_opens_an_answer(fresh_desktop):
 @pytest.mark.parametrize("way", ["its button", "the answer in words", "a link"])
 def test_a_figure_that_answers_a_question_waits(fresh_desktop, way):
     page = fresh_desktop.open("notebooks/04_fair_race.html")
-    answer = page.locator(".answer:has(#fig-lead)")
+    answer = page.locator(".covered:has(#fig-lead)")
     figure, button = answer.locator("img"), answer.get_by_role("button", name="Show what happened")
     assert not figure.is_visible() and not answer.locator(".enlarge").is_visible()
     assert button.get_attribute("aria-expanded") == "false"
@@ -214,7 +214,7 @@ def test_a_figure_that_answers_a_question_waits(fresh_desktop, way):
     figure.wait_for(state="visible")
     assert not button.is_visible()
     page.emulate_media(media="print")
-    assert all(part.is_visible() for part in page.locator(".answer img").all())
+    assert all(part.is_visible() for part in page.locator(".covered img").all())
     assert not fresh_desktop.problems
 
 
