@@ -155,28 +155,13 @@ class Chapters(SphinxDirective):
     def card(self, file):
         path = Path(self.env.srcdir, f"{file}.ipynb")
         self.env.note_dependency(str(path))
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        title, question = re.match(r"# (.*)\n\n\*\*(.*)\*\*", "".join(cells[1]["source"])).groups()
+        opening = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][1]["source"])
+        title, question = re.match(r"# (.*)\n\n\*\*(.*)\*\*", opening).groups()
+        thumbnail = f"../_static/thumbs/{file}.webp"  # of the extension `cards`
         return (
-            f'<li><a href="../{file}.html">{self.thumbnail(file, cells)}<b>{escape(title)}</b> '
-            f"<span>{escape(question)}</span></a></li>"
+            f'<li><a href="../{file}.html"><img src="{thumbnail}" width="480" height="300" '
+            f'loading="lazy" alt=""><b>{escape(title)}</b> <span>{escape(question)}</span></a></li>'
         )
-
-    def thumbnail(self, file, cells):
-        """The chapter's first drawing."""
-        for cell in cells:
-            for output in cell.get("outputs", ()):
-                if svg := output.get("data", {}).get("image/svg+xml"):
-                    target = Path(self.env.app.outdir, "_static", "thumbs", f"{file}.svg")
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text("".join(svg), encoding="utf-8")
-                    look = "drawing with-pixels" if "<image" in target.read_text() else "drawing"
-                    alt = escape(cell["metadata"]["mystnb"]["image"]["alt"])
-                    return (
-                        f'<img class="{look}" src="../_static/thumbs/{file}.svg" '
-                        f'{sized("".join(svg))} loading="lazy" alt="{alt}">'
-                    )
-        return ""
 
 
 def setup(app):
