@@ -118,7 +118,7 @@ async function view(model, lab, el) {
   function resize() {
     const narrow = isNarrow(root);
     network.resize($(".kan").clientWidth, narrow ? 290 : 300);
-    fit.resize($(".fit").clientWidth, narrow ? 150 : 200);
+    fit.resize($(".fit").clientWidth, narrow ? 150 : 168);
     lab.changed();
   }
 
