@@ -37,7 +37,11 @@ TICKS = {0.25: "¼", 0.5: "½", 1: "1", 2: "2", 4: "4"}
 # Should one use a KAN? By what became of the claim that it beats an MLP of its size.
 ANSWERS = {"stands": "Yes.", "narrower": "Often.", "hardly": "Seldom.", "falls": "No."}
 
+# Its start, as it is about to play; its end, where it cannot.
 STILL = """<div class="still"><picture>
+<source media="(scripting) and (max-width: 700px)"
+ srcset="../_static/cover-phone-start.svg" {phone}>
+<source media="(scripting)" srcset="../_static/cover-start.svg" {desktop}>
 <source media="(max-width: 700px)" srcset="../_static/cover-phone.svg" {phone}>
 <img class="drawing" src="../_static/cover.svg" {desktop} alt="{alt}" fetchpriority="high">
 </picture><p>{alt}</p><p class="acts"><a href="lab.html">Try it yourself</a></p></div>"""
@@ -72,12 +76,13 @@ def stored(env):
 
 
 class Answer(SphinxRole):
-    """{answer}`Here is when.`: should one use a KAN? In a word, and what is in the role."""
+    """{answer}`Here is when.`: should one use a KAN? In a word, and what is in the role, a link."""
 
     def run(self):
         stored(self.env)
         verdict, _ = claims.beat()
-        return [nodes.strong("", f"{ANSWERS[verdict]} {self.text}", classes=["answer"])], []
+        link = nodes.reference("", self.text, refid=nodes.make_id(self.text))
+        return [nodes.strong("", f"{ANSWERS[verdict]} ", link, classes=["answer"])], []
 
 
 class Compared(SphinxRole):

@@ -1,7 +1,7 @@
-"""Draws the stills of the built first page's cover, at its end: python book/_tools/still_cover.py
+"""Draws the stills of the built first page's cover: python book/_tools/still_cover.py
 
-Writes book/_static/cover.svg and cover-phone.svg, which stand at its place until it lives. Needs
-`make book` before, and Chromium.
+Writes book/_static/cover-start.svg, which stands at its place until it lives, and cover.svg, its
+end, where there are no scripts; both also for a phone. Needs `make book` before, and Chromium.
 """
 
 from pathlib import Path
@@ -51,12 +51,19 @@ ${[...titles, ...drawings].join("\\n")}</g></g></svg>\\n`;
 with sync_playwright() as p:
     browser = p.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox"])
     for name, (width, height) in STILLS.items():
-        viewport = {"width": width, "height": height}
         # Where less motion is wanted, the cover shows its end at once.
-        page = browser.new_page(viewport=viewport, color_scheme="light", reduced_motion="reduce")
-        page.goto((ROOT / "_build/html/book/intro.html").as_uri())
-        page.locator(".kan-lab [role=status]", has_text="Test error").wait_for()
-        target = STATIC / f"{name}.svg"
-        target.write_text(page.evaluate(DRAWING), encoding="utf-8")
-        print(target.relative_to(ROOT), target.stat().st_size // 1000, "kB")
+        for moment, motion in (("-start", "no-preference"), ("", "reduce")):
+            page = browser.new_page(
+                viewport={"width": width, "height": height},
+                color_scheme="light",
+                reduced_motion=motion,
+            )
+            page.goto((ROOT / "_build/html/book/intro.html").as_uri())
+            if moment:
+                page.locator(".kan-lab .fit path[d]").first.wait_for(state="attached")
+            else:
+                page.locator(".kan-lab [role=status]", has_text="Test error").wait_for()
+            target = STATIC / f"{name}{moment}.svg"
+            target.write_text(page.evaluate(DRAWING), encoding="utf-8")
+            print(target.relative_to(ROOT), target.stat().st_size // 1000, "kB")
     browser.close()

@@ -117,8 +117,8 @@ async function view(model, lab, el) {
 
   function resize() {
     const narrow = isNarrow(root);
-    network.resize($(".kan").clientWidth, narrow ? 290 : 300);
-    fit.resize($(".fit").clientWidth, narrow ? 150 : 168);
+    network.resize($(".kan").clientWidth, narrow ? 250 : 300);
+    fit.resize($(".fit").clientWidth, narrow ? 118 : 168);
     lab.changed();
   }
 

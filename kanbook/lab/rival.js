@@ -5,7 +5,7 @@ import { range } from "./numbers.js";
 import { children, round, set, text, textAt, write } from "./page.js";
 
 const FOOT = 34, HEAD = 24; // as in the picture of a KAN
-const ROOM = [31, 15]; // of a number
+const ROOM = [42, 17]; // of a number, and some air
 const PARTS = [0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.78]; // of an edge, where its number may stand
 
 /** For each edge the place of its number, where it touches neither a node nor another number; or null. */

@@ -57,7 +57,7 @@ def test_first_page_shows_picture_and_answer_and_its_list_of_chapters_on_demand(
     fresh_desktop.open("book/intro.html")
     page.locator(".kan-lab .fit path[d]").first.wait_for()
     assert page.get_by_role("heading", level=1).last.is_visible()
-    assert bottom(page, ".covered") < bottom(page, ".kan-lab .acts") <= 900
+    assert bottom(page, ".answer") < bottom(page, ".kan-lab .acts") <= 900
     chapters = page.locator("#pst-primary-sidebar")
     assert not chapters.is_visible()
     page.locator(".primary-toggle").click()

@@ -70,6 +70,7 @@ NOT_CALLED = {
     "parts of layers, which check arguments": "apply_splines cox_de_boor sum_splines",
     "takes too long; calls fit, prune and snap": "discover",
     "without arguments": "use_style",
+    "their settings are traits": "Death Rates",
     "rules on numbers, which NaN passes through": "verdict holm",
 }
 # They change their argument "model".
