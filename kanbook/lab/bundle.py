@@ -10,7 +10,7 @@ from ..snapping import SEARCH
 
 FOLDER = Path(__file__).parent
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";.*\n', re.MULTILINE)
-# Those that have lines of their own are for who reads the sources: a sixth of what pages would load.
+# Comments on lines of their own are for who reads the sources: a sixth of what pages would load.
 COMMENT = re.compile(r"^ *//.*\n|^ */\*(?s:.*?)\*/\n", re.MULTILINE)
 # These and what they import stand first in every script that needs the first of them, so that pages
 # can keep them in one file for all widgets.

@@ -69,7 +69,7 @@ NOT_CALLED = {
     "parts of fit": "LBFGS LevenbergMarquardt",
     "parts of layers, which check arguments": "apply_splines cox_de_boor sum_splines",
     "takes too long; calls fit, prune and snap": "discover",
-    "without arguments": "use_style",
+    "without arguments, or of lines with labels only": "use_style label_lines",
     "their settings are traits": "Death Rates",
     "rules on numbers, which NaN passes through": "verdict holm",
 }
