@@ -27,7 +27,7 @@ def module(name: str) -> str:
 def script(name: str) -> str:
     """A module and, before it, those that it imports, each in a scope of its own."""
     needed = _with_imports(name)
-    if ENGINE[0] in needed:
+    if ENGINE[0] in needed and name not in ENGINE:
         needed = _with_imports(*ENGINE, name)
     last = needed.pop()
     return "".join([*map(_scope, needed), _linked(last)])
