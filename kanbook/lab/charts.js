@@ -23,6 +23,12 @@ export function apart(places, gap, low, high) {
   return moved;
 }
 
+/** Marks [place, value] along an axis from a to b; the values in units of which -1 and 1 are `ends`. */
+export function marksOf(a, b, count, [low, high] = [-1, 1]) {
+  const half = (high - low) / 2, valueAt = place => low + half * (place + 1);
+  return ticks(valueAt(a), valueAt(b), count).map(value => [(value - low) / half - 1, value]);
+}
+
 // --- heat maps
 
 // From low over the middle to high: brown and teal, which people with color-blindness can tell apart.

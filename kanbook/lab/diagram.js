@@ -4,7 +4,7 @@ import { rangeOf } from "./charts.js";
 import { CURVE, FUNCTION } from "./layer.js";
 import { arrange, wire } from "./layout.js";
 import { clamp, ends, evenly, range } from "./numbers.js";
-import { children, listen, round, set, still, swallow } from "./page.js";
+import { children, clip, listen, round, set, still, swallow } from "./page.js";
 
 const UNIT = 40; // a box is as wide in its own drawing
 const INSET = 3;
@@ -114,12 +114,12 @@ export function networkDiagram(lab, svg, open, light = () => {}) {
   }
 
   function layNodes(kan) {
-    const { names } = lab.race.task, last = kan.widths.length - 1;
+    const { names, target = "output" } = lab.race.task, last = kan.widths.length - 1;
     nodes.replaceChildren();
     dots = plan.nodes.map((row, l) => row.map(([x, y], j) => {
-      const said = l === 0 ? names[j] : l === last ? "output" : "";
+      const said = l === 0 ? names[j] : l === last ? target : "";
       nodes.insertAdjacentHTML("beforeend", `<g transform="translate(${x} ${plan.height - y})"><circle r="5"/>
-        <text y="${l === 0 ? 20 : -11}" text-anchor="middle">${said}</text></g>`);
+        <text y="${l === 0 ? 20 : -11}" text-anchor="middle">${clip(said)}</text></g>`);
       return nodes.lastChild;
     }));
   }

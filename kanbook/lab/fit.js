@@ -1,20 +1,31 @@
 // What KAN and MLP have learned: of one input, both lines over the target; of two, a heat map of each. Of an
 // edge that is lit, the part of the KAN's output that goes through it.
 
-import { HEAT, apart, brief, colorAt, paint, palette, pixelCenters, rangeOf, truthOn } from "./charts.js";
+import { HEAT, apart, brief, colorAt, marksOf, paint, palette, pixelCenters, rangeOf, truthOn } from "./charts.js";
 import { clamp, evenly } from "./numbers.js";
-import { listen, round, set, show, textAt, ticks, write } from "./page.js";
+import { clip, label, listen, round, set, show, textAt, write } from "./page.js";
 
 const PIXELS = 40, POINTS = 121;
-const LINES = `<g class="axes"></g><path class="part"/><path class="truth"/><path class="fitted mlp"/>
-  <path class="fitted kan"/><g class="points"></g><path class="stroke"/>
+const LINES = `<g class="axes"></g><path class="part"/><path class="truth"/><g class="points"></g>
+  <path class="fitted mlp"/><path class="fitted kan"/><path class="stroke"/>
   <text class="truth-end">target</text><text class="mlp-end"></text><text class="kan-end"></text>`;
+
+export const DRAWN = 500; // points to learn from, at most
+const circle = ([x, y], r, look) => `<circle cx="${x}" cy="${y}" r="${r}" ${look}/>`;
+const diamond = ([x, y], r, look) => `<path class="held" d="M${x - r} ${y}l${r} ${-r} ${r} ${r} ${-r} ${r}z" ${look}/>`;
+
+/** A task's samples as circles, those of a table that are held out as diamonds; `place(x, y, s, n)`: of sample s of n. */
+function dotsOf({ x, y, n, testX, testY, testN, truth }, radius, place, look = () => "") {
+  const every = Math.ceil(n / DRAWN);
+  const part = (shape, x, y, n, r) => Array.from(y, (v, s) => (s % every ? "" : shape(place(x, v, s, n), r, look(v))));
+  return [...part(circle, x, y, n, radius), ...(truth ? [] : part(diamond, testX, testY, testN, radius + 1))].join("");
+}
 
 /** In `node`, whose plots may be some of lines, kan, mlp and target. `drawn(points)` is called after a stroke. */
 export function fitChart(lab, root, node, drawn = null) {
   const svg = node.querySelector(".lines svg"), said = node.querySelector(".lit");
   const plots = Object.fromEntries(["kan", "mlp", "target"].map(name => [name, { node: node.querySelector(`.plot.${name}`) }]));
-  const pixels = pixelCenters(PIXELS), line = evenly(-1, 1, POINTS), pad = { left: 8, right: 82, top: 8, bottom: 20 };
+  const pixels = pixelCenters(PIXELS), line = evenly(-1, 1, POINTS), pad = { right: 82, bottom: 20 };
   let race = null, range = null, colors = null, partColors = null, theme = "", width = 0, height = 0, two = false, lit = null;
   const px = x => round(pad.left + ((x + 1) / 2) * (width - pad.left - pad.right), 1);
   const py = y => round(pad.top + ((range[1] - y) / (range[1] - range[0])) * (height - pad.top - pad.bottom), 1);
@@ -29,35 +40,41 @@ export function fitChart(lab, root, node, drawn = null) {
     two = task.inputs === 2;
     range = task.name === "drawn" ? [-1.1, 1.1] : rangeOf([...task.y, ...task.testY], two ? 0 : 0.08);
     Object.assign(node.dataset, { inputs: task.inputs, table: !task.truth });
+    write(said, "");
     two ? beginMaps(task) : beginLines(task);
     lit = undefined; // so that what stands there without is drawn
   }
 
   const ownStops = () => HEAT[race.task.name === "portrait" ? "gray" : theme];
 
-  function beginLines({ truth, x, y, n, names: [name] }) {
+  /** The heights of a table have marks, as they have units. */
+  function beginLines(task) {
+    const { truth, n, names: [name], target = "", scale, targetScale: [mean, spread] = [0, 1] } = task;
+    Object.assign(pad, truth ? { left: 8, top: 8 } : { left: 46, top: 24 });
     set(svg, { viewBox: `0 0 ${width} ${height}`, height });
     svg.innerHTML = LINES;
-    const foot = height - pad.bottom, marks = ticks(-1, 1, 4).map(at => textAt(px(at), height - 5, "middle", show(at)));
-    const zero = range[0] < 0 && range[1] > 0 ? `<path d="M${pad.left} ${py(0)}H${width - pad.right}"/>` : "";
-    svg.querySelector(".axes").innerHTML = `<path d="M${pad.left} ${foot}H${width - pad.right}"/>${zero}
-      ${marks.join("")}${textAt(width - pad.right + 12, height - 5, "start", `<tspan font-style="italic">${name}</tspan>`)}`;
-    const few = n <= 100 || !truth;
-    const dots = few ? Array.from(y, (v, s) => `<circle cx="${px(x[s])}" cy="${py(v)}" r="2.5"/>`) : [];
-    svg.querySelector(".points").innerHTML = dots.join("");
+    const level = y => `<path d="M${pad.left} ${y}H${width - pad.right}"/>`;
+    const italic = (x, y, said) => textAt(x, y, "start", `<tspan font-style="italic">${clip(said)}</tspan>`);
+    const zero = range[0] < 0 && range[1] > 0 ? [[0, ""]] : [];
+    const up = truth ? zero : marksOf(...range, 4, [mean - spread, mean + spread]);
+    svg.querySelector(".axes").innerHTML = [
+      level(height - pad.bottom), italic(width - pad.right + 12, height - 5, name), italic(0, 14, target),
+      ...marksOf(-1, 1, 4, scale?.[0]).map(([x, value]) => textAt(px(x), height - 5, "middle", label(value))),
+      ...up.map(([y, value]) => level(py(y)) + textAt(pad.left - 6, py(y) + 4, "end", label(value))),
+    ].join("");
+    svg.querySelector(".points").innerHTML = truth && n > 100 ? "" : dotsOf(task, 2.5, (x, y, s) => [px(x[s]), py(y)]);
     set(svg.querySelector(".truth"), { d: truth ? path(line, truthOn(race.task, line, POINTS)) : "" });
   }
 
-  function beginMaps({ truth, x, y, n }) {
-    const map = plots.target.node.querySelector("svg");
+  /** The points of a table have the colors of their heights: where a point is hardly seen, the map is right. */
+  function beginMaps(task) {
     colors = palette(ownStops());
     partColors = palette(HEAT[theme]);
-    const radius = round(clamp(24 / Math.sqrt(n), 1.2, 4), 1);
-    map.innerHTML = truth && n > 100 ? "" : Array.from(y, (v, s) => {
-      const c = 4 * colorAt(v, range), [across, down] = [100 * (1 + x[s]), 100 * (1 - x[n + s])];
-      const fill = `fill:rgb(${colors.subarray(c, c + 3)})`;
-      return `<circle cx="${round(across, 1)}" cy="${round(down, 1)}" r="${radius}" style="${fill}"/>`;
-    }).join("");
+    const radius = round(clamp(24 / Math.sqrt(task.n), 1.8, 4), 1);
+    const place = (x, y, s, n) => [round(100 * (1 + x[s]), 1), round(100 * (1 - x[n + s]), 1)];
+    const fill = v => `style="fill:rgb(${colors.subarray(4 * colorAt(v, range)).slice(0, 3)})"`;
+    const dots = task.truth ? "" : dotsOf(task, radius, place, fill);
+    for (const map of node.querySelectorAll("canvas + svg")) map.innerHTML = dots;
   }
 
   /** The tape of a network over all that is drawn, after a pass forward. */
@@ -103,16 +120,17 @@ export function fitChart(lab, root, node, drawn = null) {
   }
 
   function drawPartMap(part, words) {
-    const { truth } = race.task, { node: plot } = plots.target, canvas = plot.querySelector("canvas");
+    const { truth, target = "target", targetScale: [mean, spread] = [0, 1] } = race.task;
+    const { node: plot } = plots.target, canvas = plot.querySelector("canvas");
     const most = part && Math.max(1e-9, ...part.map(Math.abs)), shown = part ? [-most, most] : range;
     canvas.hidden = !part && !truth; // a table has but its points
     if (part) paint(canvas, part, shown, partColors);
     else if (truth) paint(canvas, truthOn(race.task, pixels, PIXELS ** 2), range, colors);
     plot.querySelector("svg").style.display = part ? "none" : "";
-    write(plot.querySelector(".what"), words ?? "target");
+    write(plot.querySelector(".what"), words ?? target);
     const [low, bar, high] = plot.querySelector(".scale").children, stops = part ? HEAT[theme] : ownStops();
     bar.style.background = `linear-gradient(90deg, ${stops.map(rgb => `rgb(${rgb})`).join()})`;
-    [low.textContent, high.textContent] = shown.map(show);
+    [low.textContent, high.textContent] = shown.map(v => show((part ? 0 : mean) + spread * v));
   }
 
   /** All of it, or the KAN or the MLP in turn; `edge`: the one that is lit. */

@@ -4,7 +4,16 @@ import { CURVE, FUNCTION, MISSING } from "./layer.js";
 import { list, range } from "./numbers.js";
 
 const PRINT = { minus: "−", times: " ", pi: "π", name: name => `<i>${name}</i>`, form: "html" };
-const PYTHON = { minus: "-", times: "*", pi: "pi", name: name => name, form: "text" };
+const PYTHON = { minus: "-", times: "*", pi: "pi", name: identifier, form: "text" };
+const TAKEN = new Set(`False None True and as assert async await break class continue def del elif else except finally for from
+  global if import in is lambda nonlocal not or pass raise return try while with yield abs asin atan atanh exp log pi sin sqrt
+  tanh`.split(/\s+/)); // words of Python, and the functions that stand in a formula
+
+/** The name of a column as one that Python allows. */
+function identifier(name) {
+  const word = name.replace(/\P{XIDC}+/gu, "_").replace(/^(?![\p{XIDS}_])/u, "_");
+  return TAKEN.has(word) ? `${word}_` : word;
+}
 
 // f(-u) is this times f(u).
 const SIGN = {
@@ -86,15 +95,30 @@ function scaling({ scale, targetScale }) {
   return { inputs, result: targetScale ? text => `${mean} + ${spread} * ${text}` : text => text };
 }
 
+const columnsOf = ({ names, target }) => (target ? `: ${names.join(", ")}; gives ${target}` : "");
+
+/** Python that races a table at full size; `reads`: what pandas has to know of its file beside the names. */
+export function fullSize({ points, names, target, n, testN }, reads) {
+  if (n + testN < 20) return "# At full size, kanbook.race.fair_race needs 20 rows or more.\n";
+  const columns = [...names, target].map(name => JSON.stringify(name)).join(", ");
+  const header = typeof points[0][0] === "string" ? 0 : "None";
+  return `# At full size, of the table saved as table.csv:
+import pandas, kanbook.race
+table = pandas.read_csv("table.csv", names=[${columns}], header=${header}${reads})
+print(kanbook.race.fair_race(table, ${JSON.stringify(target)}, kind="regression"))
+`;
+}
+
 const importsOf = names => (names.length ? `from torch import ${names.join(", ")}\n` : "");
 
 /** Program text for the same network, with its numbers; of data that were scaled, in their own units. */
 export function pythonOf(net, task) {
   const formula = formulaOf(net, task);
   if (!formula) return net.layers.some(layer => layer.constants) ? mixedPython(net, task) : plainPython(net, task);
-  const words = [...new Set(formula.text.match(/[a-z]\w+/g))].filter(word => !task.names.includes(word));
-  const imports = importsOf(words.sort());
-  return `${imports && `${imports}\n\n`}def f(${task.names.join(", ")}):\n    return ${formula.text}\n`;
+  const names = task.names.map(identifier), words = formula.text.match(/[\p{XIDS}_]\p{XIDC}+/gu);
+  const imports = importsOf([...new Set(words)].filter(word => !names.includes(word)).sort());
+  const head = `def ${identifier(task.target ?? "f")}(${names.join(", ")}):`;
+  return `${imports && `${imports}\n\n`}${head}\n    return ${formula.text}\n`;
 }
 
 function plainPython(net, task) {
@@ -115,7 +139,7 @@ function plainPython(net, task) {
   });
   const scaled = !inputs.length ? "" : `
 
-def f(x):  # (N, ${net.widths[0]}), float64, in the data's own units
+def f(x):  # (N, ${net.widths[0]}), float64, in the data's own units${columnsOf(task)}
 ${inputs.join("\n")}
     return ${result("model(x)")}
 `;
@@ -165,7 +189,7 @@ def curve(x, knots, coef, degree):
     return splines.evaluate(x, coef, knots, degree)
 
 
-def f(x):  # (N, ${net.widths[0]}), float64
+def f(x):  # (N, ${net.widths[0]}), float64${columnsOf(task)}
 ${inputs.map(line => `${line}\n`).join("")}    h0, ${hidden} = x.unbind(-1), ${Array(depth).fill("[]").join(", ")}
 ${lines.join("\n")}
     return ${result(`torch.stack(h${depth}, -1)`)}

@@ -1,12 +1,12 @@
 // One edge of a KAN, large: what it does, its coefficients to drag, the functions that its curve looks like.
 
-import { brief, rangeOf } from "./charts.js";
+import { brief, marksOf, rangeOf } from "./charts.js";
 import { ARROWS, FEW, hill, inputOf, percent } from "./diagram.js";
 import { fitChart } from "./fit.js";
 import { LIBRARY } from "./functions.js";
 import { CURVE } from "./layer.js";
 import { clamp, deviation, evenly } from "./numbers.js";
-import { children, isNarrow, listen, round, set, show, swallow, text, textAt, ticks } from "./page.js";
+import { children, isNarrow, label, listen, round, set, show, swallow, text, textAt } from "./page.js";
 import { centers } from "./splines.js";
 
 const HANDLE = `<g class="handle" role="slider" tabindex="0" aria-orientation="vertical"
@@ -35,7 +35,7 @@ function purposeOf(part, output, { x, n, inputs, names, scale }) {
   if (share < FAINT) return `Hardly anything goes through this edge: ${percent(share)} of the output's spread.`;
   const values = names.map((name, i) => {
     const [low, high] = scale?.[i] ?? [-1, 1], value = low + ((x[i * n + top] + 1) / 2) * (high - low);
-    return `<i>${name}</i>&nbsp;=&nbsp;${text(+value.toPrecision(2))}`;
+    return `<i>${name}</i>&nbsp;=&nbsp;${text(round(value, Math.max(0, -Math.floor(Math.log10((high - low) / 50)))))}`;
   });
   const does = part[top] > 0 ? "lifts" : "lowers";
   return `${percent(share)} of the output's spread goes through this edge. It ${does} the output most near ${values.join(", ")}.`;
@@ -151,8 +151,9 @@ export function edgeInspector(lab, root, network) {
     for (const name in paths) set(svg.querySelector(`.${name}`), { d: paths[name] });
     const beyond = (share, x, end) => (share > FEW
       ? `<text class="share" x="${x}" y="${floor - 8}" text-anchor="${end}">${percent(share)}</text>` : "");
-    svg.querySelector(".axes").innerHTML = ticks(view.a, view.b, 6).map(x =>
-      textAt(px(x), H - 12, "middle", show(x))).join("")
+    const units = edge[0] === 0 ? lab.race.task.scale?.[edge[1]] : undefined;
+    svg.querySelector(".axes").innerHTML = marksOf(view.a, view.b, 6, units).map(([x, said]) =>
+      textAt(px(x), H - 12, "middle", label(said))).join("")
       + beyond(below, 4, "start") + beyond(above, W - 4, "end");
   }
 

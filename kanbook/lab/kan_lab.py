@@ -104,8 +104,9 @@ class KANLab(PicturedWidget):
         fade: a penalty that sends edges to zero which are not needed.
         seed: of the start and of the samples.
         points: data of the reader's own, for the tasks "table" and "drawn": rows (x, y) or
-            (x1, x2, y), at most 5,000 of them. The network of a table, also a ``model``, sees
-            inputs scaled to [-1, 1] and targets of mean 0 and standard deviation 1.
+            (x1, x2, y), at most 5,000 of them, before them a row of names if the columns have
+            such; or a ``pandas.DataFrame`` of two or three columns. The network of a table, also a
+            ``model``, sees inputs scaled to [-1, 1] and targets of mean 0 and standard deviation 1.
         speed: steps in a frame.
         playing: whether it trains; if set at first, it begins once it is in sight.
         size: "large", or "small" with a few buttons.
@@ -270,16 +271,19 @@ def _portrait() -> str:
     return base64.b64encode((255 * luminance).round().byte().numpy()).decode()
 
 
-def _inputs(task: str, points: list[list[float]] | None) -> int:
+def _inputs(task: str, points: list[list[Any]] | None) -> int:
     if task == "table" and points is not None:
         return len(points[0]) - 1
     return TASKS.get(task, 2)  # an unknown one is refused as such
 
 
-def _rows(points: Any) -> list[list[float]] | None:
-    """Rows of points as lists of numbers, whatever they were."""
+def _rows(points: Any) -> list[list[Any]] | None:
+    """Rows of points as lists of numbers, whatever they were; before them the columns' names."""
     if points is None:
         return None
+    heads = [[*map(str, points.columns)]] if hasattr(points, "columns") else []
+    if isinstance(points, list) and points and _are_names(points[0]):
+        heads, points = points[:1], points[1:]
     try:
         rows = points if isinstance(points, Tensor) else np.array(points)
         rows = torch.as_tensor(rows, dtype=torch.float64)
@@ -291,7 +295,14 @@ def _rows(points: Any) -> list[list[float]] | None:
             f"{MAX_ROWS}"
         )
     check_finite("points", rows)
-    return rows.tolist()
+    for names in heads:
+        if len(names) != rows.shape[1] or len({*names} - {""}) != len(names):
+            raise ValueError(f"points has the names {names}; expected {rows.shape[1]} different")
+    return heads + rows.tolist()
+
+
+def _are_names(row: Any) -> bool:
+    return isinstance(row, list) and bool(row) and all(isinstance(name, str) for name in row)
 
 
 def _shape(network: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,17 +3,32 @@
 
 import { brief, drawIcon, raceChart } from "./charts.js";
 import { networkDiagram } from "./diagram.js";
-import { fitChart } from "./fit.js";
+import { DRAWN, fitChart } from "./fit.js";
+import { fullSize } from "./formula.js";
 import { edgeInspector } from "./inspector.js";
 import { CURVE } from "./layer.js";
 import { listenToLinks } from "./links.js";
 import { FAIR, FIFTH, HIDDEN, SPEEDS, page } from "./markup.js";
 import { clamp, equal } from "./numbers.js";
-import { children, copyFrom, isNarrow, listen, mount, set, show, still, swallow, watch, widget, write } from "./page.js";
+import { children, copyFrom, isNarrow, listen, mount, set, show, still, swallow, text, watch, widget, write } from "./page.js";
 import { Race } from "./race.js";
 import { ACTIONS, Session } from "./session.js";
-import { EXAMPLE, TASKS, makeTask, parseCSV } from "./tasks.js";
+import { TASKS, makeTask, parseCSV, readsOf } from "./tasks.js";
 import { tourCard } from "./tour.js";
+
+const RUN = 1000; // steps that a table is trained
+const SAID = { // when a task is chosen
+  drawn: "Draw a curve over the target, with finger or mouse.",
+  table: "This is an example. Paste your own table over it, or choose a file.",
+};
+
+/** Which points are which, and along which axes. */
+function legendOf({ inputs, names, scale, target, n, testN }) {
+  if (!target) return "";
+  const [across, up] = names.map((name, i) => `${name}, ${scale[i].map(end => text(+end.toPrecision(6))).join(" to ")}`);
+  const axes = inputs === 2 ? ` From left to right ${across}; upwards ${up}.` : "";
+  return `Circles are learned from, diamonds held out: ${testN} of ${n + testN}, every fifth row.${axes}${n > DRAWN ? " Not all are drawn." : ""}`;
+}
 
 /** A picture of each task on its chip, drawn one after the other when there is time. */
 function drawChips(root, portrait) {
@@ -44,6 +59,7 @@ function view(model, lab, el) {
     lab.play(true);
   });
   let unit = "steps", five = [], formula = null, counts = "", task = "", begun = false, taken = null, lit = null;
+  let own = null, reads = ""; // the reader's table, and how pandas reads it
 
   // --- drawing
 
@@ -133,10 +149,16 @@ function view(model, lab, el) {
     if (written !== formula) {
       formula = written;
       $(".formula").hidden = !formula;
-      const names = race.task.names.map(name => `<i>${name}</i>`).join(", ");
-      $(".formula").innerHTML = `<i>f</i>(${names}) = ${formula}`;
+      const { names, target = "f" } = race.task, [f, ...inputs] = [target, ...names].map(name => `<i>${name}</i>`);
+      $(".formula").innerHTML = `${f}(${inputs.join(", ")}) = ${formula}`;
     }
-    if (large) drawSettings(race.settings);
+    if (large) {
+      const full = race.task.target && race.steps >= 50;
+      $(".full").hidden = !full;
+      write($(".full"), full ? fullSize(race.task, reads) : "");
+      write($(".legend"), legendOf(race.task));
+      drawSettings(race.settings);
+    }
     if (race === taken?.race) return;
     for (const node of $$(".copied")) node.hidden = true;
   }
@@ -164,6 +186,12 @@ function view(model, lab, el) {
     const chips = $(".chips"), one = $(".chip:has(:checked)");
     chips.scrollLeft = one.offsetLeft - (chips.clientWidth - one.clientWidth) / 2;
     $("[data-clear]").hidden = task !== "drawn";
+    $(".own").hidden = task !== "table";
+    if (task === "table") {
+      if (lab.points) own = lab.points;
+      $(".own").open = !lab.points;
+      $(".own textarea").value = lab.race.task.points.map(row => row.join(", ")).join("\n");
+    }
     resize();
   }
 
@@ -193,6 +221,7 @@ function view(model, lab, el) {
     const { name, type, value, checked } = target;
     const given = { checkbox: checked, range: +value }[type] ?? value;
     if (target === scrubber) lookAt(+value);
+    else if (type === "file") target.files[0].text().then(table => ($(".own textarea").value = table));
     else if (target.closest(".tasks")) choose(value);
     else if (target.closest(".settings")) change(changes[name]?.(target) ?? { [name]: given });
   }
@@ -207,25 +236,27 @@ function view(model, lab, el) {
   }
 
   function choose(name) {
-    const inputs = name === "table" ? EXAMPLE[0].length - 1 : TASKS[name].inputs;
-    lab.publish({ task: name, points: null, fade: false, widths: [inputs, ...hiddenWidths(), 1] });
-    if (name === "table") {
-      unfold($("[data-more]"), true);
-      $(".own").open = true;
-    }
-    lab.say(name === "drawn" ? "Draw a curve over the target, with finger or mouse." : "");
+    const points = name === "table" ? own : null, inputs = points ? points[0].length - 1 : TASKS[name].inputs;
+    lab.publish({ task: name, points, fade: false, widths: [inputs, ...hiddenWidths(), 1] });
+    lab.say(SAID[name] ?? "");
   }
 
-  function train() {
+  async function train() {
+    const { value } = $(".own textarea");
     try {
-      const points = parseCSV($(".own textarea").value);
-      $(".wrong").textContent = "";
-      lab.publish({ points, task: "table", fade: false, widths: [points[0].length - 1, ...hiddenWidths(), 1] });
-      lab.play(true);
-      lab.say(`${points.length} rows, of which every fifth is kept for the test`);
-    } catch (error) {
-      $(".wrong").textContent = `${error.message}.`;
+      own = parseCSV(value);
+    } catch ({ message }) {
+      return write($(".wrong"), `${message}.`);
     }
+    write($(".wrong"), "");
+    reads = readsOf(value);
+    lab.publish({ points: own, fade: false, widths: [own[0].length - 1, ...hiddenWidths(), 1] });
+    await null; // as the lab hears of it
+    lab.playTo(lab.race.steps + RUN);
+    const { n, testN } = lab.race.task;
+    lab.say(`${n + testN} rows; held out for the test: ${testN} of ${n + testN}, every fifth`);
+    $(".own").open = false;
+    $(".own summary").focus();
   }
 
   const placeOf = ({ step, seconds }) => (unit === "steps" ? step : seconds.kan);
@@ -237,10 +268,11 @@ function view(model, lab, el) {
   }
 
   async function share(what) {
-    const area = $(".copied"), link = what === "link";
+    const area = $(".copied"), link = what === "link", { task } = lab.race;
+    const tail = task.target ? `\n\n${fullSize(task, reads)}` : "";
     taken = { race: lab.race, step: lab.race.steps };
     area.hidden = false;
-    area.value = link ? `${location.href.split("#")[0]}#lab=${await lab.race.encode()}` : lab.race.python();
+    area.value = link ? `${location.href.split("#")[0]}#lab=${await lab.race.encode()}` : lab.race.python() + tail;
     const copied = await copyFrom(area);
     const said = link ? "Copied: a link that holds all of this." : "Copied.";
     write($(".took"), copied ? said : "Copy the text below.");
@@ -330,10 +362,7 @@ function view(model, lab, el) {
   sight.observe(root);
   lab.views.add(mine);
   mine.say(lab.message);
-  if (large) {
-    $(".own textarea").value = EXAMPLE.map(row => row.map(v => +v.toFixed(3)).join(", ")).join("\n");
-    drawChips(root, lab.portrait);
-  }
+  if (large) drawChips(root, lab.portrait);
   restore();
   return () => {
     unwatch();

@@ -54,9 +54,17 @@ const NETWORK = `<section class="net" aria-label="the KAN">
     <details class="alike"><summary>What function does it look like?</summary><p class="note"></p><ol></ol></details>
     </dialog></section>`;
 
+const OWN = `<details class="own" hidden><summary>Your own table</summary>
+  <p>Paste two or three columns, or choose a file: the last column is learned from the others. The data never leave this page.</p>
+  <textarea rows="6" aria-label="own data, as CSV" spellcheck="false"></textarea>
+  <p><button type="button" data-own>Train on these</button>
+    <span class="wrong" role="alert"></span>
+    <label>or choose a file <input type="file" accept=".csv,.tsv,.txt"></label></p></details>`;
+
 const LEARNED = `<section class="learned" aria-label="what they have learned">
   <p class="title"><b>What they have learned</b> <span class="about lit"></span>
     <button type="button" data-clear hidden>Clear the drawing</button></p>
+  ${OWN}<p class="about legend"></p>
   <div class="plots">${LINES}${KAN}${MLP}${TARGET}</div></section>`;
 
 const RACE = `<section class="race" aria-label="the race of test errors">
@@ -84,12 +92,6 @@ const SETTINGS = `<details class="settings"><summary>Settings <span class="chang
     ${toggle("bias", "bias")}${toggle("spline_weight", "spline weight")}
     ${toggle("base", "base (SiLU)")}</div></details>`;
 
-const OWN = `<details class="own"><summary>Your own data</summary>
-  <p>Two or three columns, the last to be learned from the others. The data never leave this page.</p>
-  <textarea rows="6" aria-label="own data, as CSV" spellcheck="false"></textarea>
-  <p><button type="button" data-own>Train on these</button>
-    <span class="wrong" role="alert"></span></p></details>`;
-
 const HELP = `<details class="help"><summary>What is what</summary><dl>
   ${Object.values(ACTIONS).map(([says, does]) => `<dt>${says}</dt><dd>${does}</dd>`).join("")}
   <dt>a box</dt><dd>the curve on an edge, strong where its output varies much; at its foot the values
@@ -107,14 +109,15 @@ const SHARE = `<div class="take"><button type="button" data-share="link">Copy li
   <span class="took" role="status"></span></div>
   <textarea class="copied" readonly hidden rows="8" aria-label="copied text"></textarea>`;
 
+const FULL = `<pre class="full" tabindex="0" role="group" aria-label="the same at full size, in Python" hidden></pre>`;
 const REST = `<div class="rest" hidden><div class="more">${buttons(MORE)}
   <button type="button" data-tour="start" title="what a KAN does, and when it loses, in two minutes">Tour</button></div>
-  ${SETTINGS}${OWN}${HELP}${SHARE}</div>`;
+  ${SETTINGS}${HELP}${SHARE}</div>`;
 
 export const page = (large, actions) => `<div class="lab">${large ? chips(`task${Math.random()}`) : ""}
   <div class="dock">${large ? CARD : ""}<div class="bar">${buttons(large ? STORY : ["play", ...actions])}
       ${large ? `<button type="button" data-more aria-expanded="false">More</button>` : ""}</div>
-    <div class="said"><p class="status" role="status"></p><span class="now"></span></div>${large ? REST : ""}</div>
+    <div class="said"><p class="status" role="status"></p><span class="now"></span>${large ? FULL : ""}</div>${large ? REST : ""}</div>
   ${large ? LEARNED : ""}${NETWORK}${RACE}
   <p class="fair"><span></span> <button type="button" data-match hidden>MLP of equal size</button></p>
   ${large ? `<div class="five" hidden></div>` : ""}</div>`;

@@ -9,6 +9,7 @@ import { prune } from "./pruning.js";
 const WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
   "thirteen", "fourteen", "fifteen"];
 const AHEAD = 1.1; // times an error: less is level
+const NEAR = 1.3; // the same, where it may be chance
 const HELD = 50; // steps that a lead lasts before somebody who passes is worth a word
 const SHAPE = 0.3; // the test error of a network that has the shape
 const SINCE = { // what was done to the KAN
@@ -21,10 +22,8 @@ export const percent = share => `${Math.round(100 * share)} %`;
 const comma = step => step.toLocaleString("en");
 const other = name => (name === "KAN" ? "MLP" : "KAN");
 
-export function edges(n) {
-  const word = WORDS[n] ?? String(n);
-  return word[0].toUpperCase() + word.slice(1) + (n === 1 ? " edge" : " edges");
-}
+const counted = (n, things) => (WORDS[n] ?? comma(n)).replace(/^./, first => first.toUpperCase()) + ` ${things}`;
+export const edges = n => counted(n, n === 1 ? "edge" : "edges");
 
 /** Who leads, since which step; who led before that, and for how many steps. */
 function contest({ step, kan, mlp }) {
@@ -139,6 +138,18 @@ export function narrate(race, said) {
   return null;
 }
 
+/** Of a table, in its own units. A lead may be chance where the squared errors, row by row, differ by less than twice their noise. */
+function concludeTable({ kan, mlp, task: { testX, testY, testN: n, spread, target, targetScale } }) {
+  const squares = [kan, mlp].map(net => net.predict(testX, n).map((value, s) => (value - testY[s]) ** 2));
+  const [KAN, MLP] = squares.map(all => Math.sqrt(moments(all)[0]) / spread);
+  const [gap, variance] = moments(squares[0].map((square, s) => square - squares[1][s]));
+  const ratio = Math.max(KAN / MLP, MLP / KAN), chance = gap ** 2 < (4 * variance) / (n - 1);
+  const ahead = `the ${KAN < MLP ? "KAN" : "MLP"} is ahead${chance ? ", perhaps by chance" : ""}`;
+  const ends = (ratio < (chance ? NEAR : AHEAD) ? "level" : ahead) + (chance ? `. ${counted(n, "rows")} cannot tell more` : "");
+  return `On the ${comma(n)} rows held out the KAN's error is ${short(KAN)} of their spread `
+    + `(${short(KAN * spread * targetScale[1])} in units of ${target}), the MLP's ${short(MLP)}: ${ends}.`;
+}
+
 /** How a run has ended. */
 export function conclude(race) {
   const now = facts(race), { KAN, MLP } = now.errors, step = `Step ${comma(race.steps)}`;
@@ -146,6 +157,7 @@ export function conclude(race) {
   if (race.formula()) return `${step}: the KAN is a formula, with a test error of ${short(KAN)}.`;
   if (race.steps < 50) return `${step}: too early to say who learns better.`;
   if (MLP === Infinity) return `${step}: the KAN's test error is ${short(KAN)}; the new MLP has yet to catch up.`;
+  if (race.task.target) return concludeTable(race);
   if (now.level) return `${step}: the two are level, with test errors of ${short(KAN)} and ${short(MLP)}.`;
   return `${step}: ${standing(now)}.`;
 }

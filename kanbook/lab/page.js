@@ -3,6 +3,7 @@
 export const text = x => String(x).replace("-", "−").replace("+", "");
 export const show = x => text(Math.abs(x) < 1e-9 ? 0 : +x.toPrecision(3));
 export const label = x => text(Math.abs(x) < 1e4 ? x : x.toExponential());
+export const clip = name => (name.length > 16 ? `${name.slice(0, 15)}…` : name);
 export const round = (x, digits) => +x.toFixed(digits);
 // A number in an attribute: 5.55e-17 is none there.
 const fixed = { maximumFractionDigits: 12, useGrouping: false };

@@ -321,8 +321,8 @@ export class Race {
   }
 
   edgeName(l, i, o) {
-    const from = l === 0 ? this.task.names[i] : `node ${i + 1}`, last = l === this.kan.layers.length - 1;
-    return `from ${from} to ${last ? "the output" : `node ${o + 1}`}`;
+    const { names, target = "the output" } = this.task, last = l === this.kan.layers.length - 1;
+    return `from ${l === 0 ? names[i] : `node ${i + 1}`} to ${last ? target : `node ${o + 1}`}`;
   }
 
   /** Put a function of `rank`'s in the place of a curve; the KAN's numbers have been fitted anew there. */

@@ -42,13 +42,13 @@ export const TASKS = {
   rotated: { label: "checkers, rotated", inputs: 2, samples: 600, truth: turned(Math.PI / 6) },
   noisy: { label: "forty noisy points", inputs: 1, samples: 40, noise: 0.3, truth: x => Math.sin(1.5 * Math.PI * x) },
   portrait: { label: "portrait", inputs: 2, samples: 1000 },
-  table: { label: "your own table", inputs: 2 },
+  table: { label: "your own table", inputs: 1 },
 };
 
 /**
  * Samples are stored column by column: of x (inputs, n), first all of input 0. Points, [x, y] or
- * [x1, x2, y], are for "drawn" and "table"; of a table's every fifth is kept for the test. A portrait is
- * 48 x 48 grey values from 0 to 255.
+ * [x1, x2, y], are for "drawn" and "table", and before them there may be names of the columns; of a
+ * table's every fifth is kept for the test. A portrait is 48 x 48 grey values from 0 to 255.
  */
 export function makeTask(name, { seed = 0, points = null, portrait = null } = {}) {
   if (!TASKS[name]) throw new Error(`task=${JSON.stringify(name)}; expected one of ${Object.keys(TASKS).join(", ")}`);
@@ -72,9 +72,16 @@ function fromTruth(name, seed, points, portrait) {
   return { inputs, x, y, n, testX, testY: values(testX, testN), testN, truth, scale, names: names.slice(0, inputs) };
 }
 
+/** The names of the columns, which may go into a page as they are, and the rows. */
+function splitTable(points) {
+  const named = typeof points[0][0] === "string", rows = points.slice(+named);
+  const names = named ? points[0].map(name => name.replace(/[<>"]/g, "")) : ["x", "y", "z"].slice(0, rows[0].length);
+  return { names, rows };
+}
+
 /** The function through the points of a stroke, which may go back and forth. */
 function stroke(points) {
-  const sorted = [...points].sort((a, b) => a[0] - b[0]).filter(([x], i, all) => i === 0 || x > all[i - 1][0] + 1e-3);
+  const sorted = splitTable(points).rows.sort((a, b) => a[0] - b[0]).filter(([x], i, all) => i === 0 || x > all[i - 1][0] + 1e-3);
   return x => interpolate(sorted, x);
 }
 
@@ -86,33 +93,45 @@ function pixel(portrait, x, y) {
   return mix(mix(at(r, c), at(r, c + 1), column - c), mix(at(r + 1, c), at(r + 1, c + 1), column - c), row - r);
 }
 
-export const EXAMPLE = range(60).map(i => { // a swing that dies away
-  const t = i / 6;
+const EXAMPLE = [["seconds", "swing"], ...range(60).map(i => { // which dies away
+  const t = +(i / 6).toFixed(2);
   return [t, +(Math.exp(-t / 4) * Math.cos(2 * t)).toFixed(3)];
-});
+})];
 
 function fromTable(points) {
-  const inputs = points[0].length - 1, column = i => points.map(row => row[i]);
+  const { names, rows } = splitTable(points), inputs = names.length - 1, column = i => rows.map(row => row[i]);
   const scale = range(inputs).map(i => ends(column(i)));
   const [mean, variance] = moments(column(inputs)), spread = Math.sqrt(variance);
   const part = rows => [
     Float64Array.from(scale.flatMap(([low, high], i) => rows.map(row => (2 * (row[i] - low)) / (high - low) - 1))),
     Float64Array.from(rows, row => (row[inputs] - mean) / spread), rows.length,
   ];
-  const [x, y, n] = part(points.filter((_, i) => i % 5 !== 2));
-  const [testX, testY, testN] = part(points.filter((_, i) => i % 5 === 2));
+  const [x, y, n] = part(rows.filter((_, i) => i % 5 !== 2));
+  const [testX, testY, testN] = part(rows.filter((_, i) => i % 5 === 2));
   return {
     inputs, x, y, n, testX, testY, testN, truth: null, points, scale, targetScale: [mean, spread],
-    names: ["x", "y"].slice(0, inputs),
+    names: names.slice(0, inputs), target: names[inputs],
   };
 }
 
-/** Rows of two or three numbers; a first line of words is skipped. Throws an error to show. */
+/** What stands between two columns, and before the decimals: 0,5;1 is two numbers. */
+function formatOf(text) {
+  const between = [";", "\t", ","].find(sign => text.includes(sign)) ?? " ";
+  return { between, decimal: between !== "," && /\d,\d/.test(text) ? "," : "." };
+}
+
+/** What pandas.read_csv has to be told of such a text. */
+export function readsOf(text) {
+  const { between, decimal } = formatOf(text), sep = { ";": '";"', "\t": '"\\t"', " ": 'r"\\s+"' }[between];
+  return (sep ? `, sep=${sep}` : "") + (decimal === "," ? `, decimal=","` : "");
+}
+
+/** Rows of two or three numbers; a first line of words, their names, stays before them. Throws an error to show. */
 export function parseCSV(text) {
-  const lines = text.split(/\r?\n/).map(line => line.trim()).filter(Boolean);
-  const decimal = text.includes(";") || text.includes("\t") ? "," : ""; // 0,5;1 is two numbers
-  const cells = lines.map(line => line.split(decimal ? /\s*[;\t]\s*/ : /\s*,\s*|\s+/).map(cell => cell.replace(decimal, decimal && ".")));
-  const rows = cells.map(row => row.map(cell => (cell === "" ? NaN : Number(cell))));
+  const lines = text.split(/\r?\n/).map(line => line.trim()).filter(Boolean), { between, decimal } = formatOf(text);
+  const cellsOf = line => line.split(between === " " ? /\s+/ : between).map(cell => cell.trim().replace(/^"(.*)"$/, "$1"));
+  const cells = lines.map(cellsOf);
+  const rows = cells.map(row => row.map(cell => (cell === "" ? NaN : Number(cell.replace(decimal, ".")))));
   const start = rows.length && rows[0].every(Number.isNaN) ? 1 : 0, points = rows.slice(start), width = points[0]?.length;
   if (!points.length) throw new Error("no row of numbers; expected x, y or x1, x2, y in each line");
   if (width !== 2 && width !== 3)
@@ -121,9 +140,11 @@ export function parseCSV(text) {
     if (row.length !== width || row.some(v => !Number.isFinite(v)))
       throw new Error(`line ${i + 1 + start}, "${lines[i + start].slice(0, 40)}": expected ${width} numbers`);
   });
+  if (start && (cells[0].length !== width || new Set(cells[0].filter(Boolean)).size !== width))
+    throw new Error(`the first line, "${lines[0].slice(0, 40)}": expected ${width} different names`);
   if (points.length < 10) throw new Error(`${points.length} rows; at least 10 are needed`);
   if (points.length > 5000) throw new Error(`${points.length} rows; at most 5,000 fit`);
   for (let c = 0; c < width; c++)
     if (points.every(row => row[c] === points[0][c])) throw new Error(`column ${c + 1} is ${points[0][c]} in every row; it must vary`);
-  return points;
+  return start ? [cells[0], ...points] : points;
 }

@@ -20,7 +20,7 @@ TWO_FRAMES = """() => Promise.all([
 
 
 REST = "Update", "G × 2", "Step", "Undo", "Reset", "New seed", "Five seeds"
-REST += "Copy link", "Copy as Python", "Train on these"
+REST += "Copy link", "Copy as Python"
 
 
 class Lab:
@@ -560,11 +560,15 @@ def test_finger_draws_without_scrolling(put):
     assert lab.truth() != target
 
 
-def test_table_of_ones_own(put):
-    lab = put(KANLab())
+@pytest.mark.parametrize("options", [{}, PHONE_OPTIONS], ids=["desktop", "phone"])
+def test_table_of_ones_own(put, options):
+    lab = put(KANLab(), **options)
     lab.choose("table")
     area = lab.root.get_by_label("own data, as CSV")
-    assert area.is_visible() and len(area.input_value().split("\n")) == 60  # an example
+    assert area.input_value().split("\n")[::60] == ["seconds, swing", "9.83, 0.059"]  # an example
+    box = area.bounding_box()
+    assert box["y"] > 0 and box["y"] + box["height"] < lab.page.viewport_size["height"] - 100
+    assert lab.page.evaluate("scrollY") == 0
     area.fill("a, b\n1, 2")
     lab.press("Train on these")
     assert lab.text(".wrong") == "1 rows; at least 10 are needed."
@@ -575,6 +579,67 @@ def test_table_of_ones_own(put):
     lab.wait_for(100)
     lab.press("Pause")
     assert lab.root.locator(".network .nodes text").all_text_contents()[:2] == ["x", "y"]
+    lab.choose("product").choose("table")
+    assert area.input_value().split("\n")[:2] == ["0, 1, 0", "0, 2, 0"]  # still there
+
+
+def numbers(texts):
+    return [float(text.replace("−", "-")) for text in texts if re.search(r"\d", text)]
+
+
+def test_a_table_keeps_its_names_and_units_and_ends_in_a_sentence(put, tmp_path):
+    rows = [f"{1990 + i};{0.3 * i + 40 + 5 * math.sin(0.3 * i):.2f}" for i in range(60)]
+    file = tmp_path / "own.csv"
+    file.write_text("\n".join(["year;unit price", *rows]).replace(".", ","), "utf-8")
+    lab = put(KANLab(speed=50))
+    lab.choose("table")
+    lab.root.get_by_label("or choose a file").set_input_files(file)
+    lab.page.wait_for_function("document.querySelector('.own textarea').value.includes('1990')")
+    lab.press("Train on these")
+    lab.button("Play").wait_for(timeout=60_000)  # it ends by itself
+    assert 1000 <= lab.step < 1100
+    assert re.fullmatch(
+        r"On the 12 rows held out the KAN's error is [\d.]+ of their spread \([\d.]+ in units of "
+        r"unit price\), the MLP's [\d.]+: (level|the (KAN|MLP) is ahead).*",
+        lab.status,
+    )
+    assert "held out: 12 of 60, every fifth" in lab.text(".legend")
+    plot = lab.root.locator(".learned .lines svg")
+    assert plot.locator("circle").count() == 48 and plot.locator(".held").count() == 12
+    axes = plot.locator(".axes text").all_text_contents()
+    assert axes[:2] == ["year", "unit price"]
+    marks = numbers(axes)
+    assert {2000, 2020, 2040} <= {*marks} and all(30 <= m <= 70 for m in marks if m < 1990)
+    nodes = lab.root.locator(".network .nodes text").all_text_contents()
+    assert nodes[0] == "year" and nodes[-1] == "unit price"
+    sheet = lab.open_edge(0)
+    assert sheet.locator(".title").inner_text() == "from year to node 1"
+    assert re.search(r"most near year\s=\s(199\d|20\d\d)\b", sheet.inner_text())
+    assert {2000, 2020, 2040} <= {*numbers(sheet.locator(".large .axes text").all_text_contents())}
+    lab.page.keyboard.press("Escape")
+    code = lab.text(".full")
+    assert 'names=["year", "unit price"], header=0, sep=";", decimal=","' in code
+    lab.press("Copy as Python")
+    assert lab.root.locator(".copied").input_value().endswith(code)
+    lab.choose("product")
+    assert not lab.root.locator(".full").is_visible() and lab.text(".legend") == ""
+
+
+def test_points_of_a_table_lie_on_its_maps(put):
+    grid = list(itertools.product(range(0, 50, 5), range(100, 110)))
+    points = [["speed", "load", "wear"], *([x, y, x * y] for x, y in grid)]
+    lab = put(KANLab(task="table", points=points))
+    for name in ("kan", "mlp", "target"):
+        plot = lab.root.locator(f".learned .{name} svg")
+        assert plot.locator("circle").count() == 80 and plot.locator(".held").count() == 20
+    first = lab.root.locator(".learned .kan circle").first  # of the row 0, 100
+    assert [first.get_attribute(at) for at in ("cx", "cy")] == ["0", "200"]
+    assert "From left to right speed, 0 to 45; upwards load, 100 to 109." in lab.text(".legend")
+    assert lab.text(".learned .target .scale").split() == ["0", "4910"]  # of 4905
+    assert lab.text(".target .what") == "wear"
+    assert not lab.root.get_by_label("own data, as CSV").is_visible()
+    lab.choose("product")
+    assert lab.root.locator(".learned .plot circle").count() == 0
 
 
 def test_extension_reaches_the_settings_and_an_mlp_of_equal_size_follows(put):

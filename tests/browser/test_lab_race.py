@@ -1,8 +1,10 @@
 """The KAN Lab's race: seeds, formulas, links, ways back; and tasks that are what they say."""
 
 import base64
+import functools
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from kanbook import KANLab, count_parameters, formulas, tasks
 from kanbook.functions import LIBRARY, Candidate, FormulaLayer
 from kanbook.lab import transfer
 from kanbook.networks import Network
+from kanbook.race import fair_race
 
 RACE = """({ settings, steps }) => {
   const race = new Race(settings);
@@ -106,7 +109,7 @@ STORED = """async ({ settings, points, actions }) => {
     else race[action]();
   const letters = await race.encode(), copy = await Race.decode(letters);
   const state = ({ state: { history, snapshots, ...more }, task }) => JSON.stringify(
-    [more, ...["x", "y", "testX", "testY"].map(part => [...task[part]])]);
+    [more, task.names, task.target, ...["x", "y", "testX", "testY"].map(part => [...task[part]])]);
   const before = [state(race), state(copy)];
   const history = structuredClone([race, copy].map(one => one.history.kan));
   race.resumed = race.steps; // a link has no optimizers
@@ -126,6 +129,7 @@ def test_a_link_holds_the_whole_race():
         {"settings": {"bias": True, "seed": 5}, "actions": [120, "fade", 50, "extend", 30]},
         {"settings": {"task": "velocities", "widths": [2, 3, 1]}, "actions": [50, "snap", 10]},
         {"settings": {"task": "table"}, "points": points, "actions": [60, "matchMLP", 20]},
+        {"settings": {"task": "table"}, "points": [["t", "ü"], *points], "actions": [20]},
         {"settings": {"task": "drawn", "degree": 1}, "points": points, "actions": [450]},
     ]
     for found in run(STORED, cases):
@@ -320,10 +324,13 @@ def test_tables_as_text():
         text(rows, "\t", "\r\n"),
         text(rows, " ; "),
         text(rows, "  "),
-        "time,way,speed\n" + text(rows) + "\n\n",
         text(rows, ";").replace(".", ","),  # 0,5 is a half
     ]
     assert run(work, good) == [rows] * len(good)
+    names = ["time in s", "way, m", "speed"]
+    named = ["time in s;way, m; speed\n" + text(rows, ";").replace(".", ",") + "\n\n"]
+    named += ['"time in s"\t"way, m"\tspeed\n' + text(rows, "\t")]
+    assert run(work, named) == [[names, *rows]] * 2
     two_or_three = "expected two (x, y) or three (x1, x2, y)"
     bad = {
         "": "no row of numbers; expected x, y or x1, x2, y in each line",
@@ -333,8 +340,68 @@ def test_tables_as_text():
         text([*rows, ["a", 1, 2]]): 'line 13, "a,1,2": expected 3 numbers',
         text([*rows, [1, 2, "inf"]]): 'line 13, "1,2,inf": expected 3 numbers',
         text([[x, 3, y] for x, _, y in rows]): "column 2 is 3 in every row; it must vary",
+        "a,b,a\n" + text(rows): 'the first line, "a,b,a": expected 3 different names',
+        ",a,b\n" + text(rows): 'the first line, ",a,b": expected 3 different names',
+        "a,b\n" + text(rows): 'the first line, "a,b": expected 3 different names',
     }
     assert run(work, [*bad]) == [*bad.values()]
+
+
+AT_FULL_SIZE = """text => {
+  const points = parseCSV(text), { task } = new Race({ task: "table" }, { points });
+  return fullSize(task, readsOf(text));
+}"""
+
+
+def test_the_line_at_full_size_runs_on_the_table_as_it_was_saved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr(
+        "kanbook.race.fair_race", lambda *args, **kwargs: seen.append((args, kwargs))
+    )
+    rows = np.random.default_rng(0).uniform(-9, 9, (40, 3)).round(3)
+    texts = {}
+    for head in ("", "a (m){0}unit, price{0}class\n"):
+        for by in (";", "\t", ",", "  "):
+            lines = [by.join(map(str, row)) for row in rows.tolist()]
+            text = (head.replace(", ", " ") if by == "," else head).format(by) + "\n".join(lines)
+            if by != "  " or not head:
+                texts[text] = head
+            if by in ";\t":
+                texts[text.replace(".", ",")] = head
+    for (text, head), code in zip(texts.items(), run(AT_FULL_SIZE, [*texts]), strict=True):
+        Path("table.csv").write_text(text, "utf-8")
+        exec(code, {})
+        (table, target), options = seen.pop()
+        assert [*table][0] == ("a (m)" if head else "x") and [*table][-1] == target
+        assert options == {"kind": "regression"}
+        assert_close(table.to_numpy(float), rows, 0)
+    cheap = functools.partial(fair_race, steps=2, rates=(0.1,), seeds=1)
+    monkeypatch.setattr("kanbook.race.fair_race", cheap)
+    exec(code, {})
+    (few,) = run(AT_FULL_SIZE, ["\n".join(f"{i} {i * i}" for i in range(19))])
+    assert few == "# At full size, kanbook.race.fair_race needs 20 rows or more.\n"
+
+
+def test_names_of_columns_become_names_of_python():
+    """And nothing else: no word of Python's, no function of the formula, no markup of a page."""
+    formula = Network(*map(FormulaLayer, scrambled([2, 1, 1], 0)))
+    for (i, o), name in (((0, 0), "sin"), ((1, 0), "exp")):
+        formula[0].put(i, o, LIBRARY[name], Candidate(name, 1, 0.7, 0.5, 2, 0.125))
+    formula[1].put(0, 0, LIBRARY["x"], Candidate("x", 1, 0.7, 0.5, 2, 0))
+    work = """({ points, network }) => {
+      const race = new Race({ task: "table" }, { points, network });
+      return [race.python(), race.task.names, race.task.target, race.formula().html];
+    }"""
+    rows, names = samples(30, 3, 0)[0].tolist(), [["yield", "2 m", "sin"], ["<i>ß", "sin", "a-b"]]
+    cases = [{"points": [head, *rows], "network": transfer.to_page(formula)} for head in names]
+    (program, *_), (other, kept, target, html) = run(work, cases)
+    assert "def sin_(yield_, _2_m):" in program and "def a_b(iß, sin_):" in other
+    assert (kept, target) == (["iß", "sin"], "a-b") and "<i>iß</i>" in html
+    for text, name in ((program, "sin_"), (other, "a_b")):
+        found = {}
+        exec(text, found)
+        assert found[name](torch.tensor(0.5), torch.tensor(0.25)).isfinite()
 
 
 BACK = """settings => {

@@ -1,8 +1,10 @@
 """The KAN Lab's teacher: the narrator's sentences, the guided tour, and links that drive a lab."""
 
 import json
+import math
 import re
 
+import numpy as np
 import pytest
 from lab_node import run
 from test_lab_page import PHONE_OPTIONS, Lab
@@ -79,6 +81,49 @@ def test_sentences_of_made_up_races():
         "Step 290: the KAN's test error is 0.4; the new MLP has yet to catch up.",
         "Step 390: the MLP is ahead, with a test error of 0.4 against 0.5.",
     )
+
+
+OF_A_TABLE = """points => {
+  const race = new Race({ task: "table" }, { points });
+  for (let s = 0; s < 60; s++) race.step();
+  const { kan, mlp, task: { testX, testN } } = race;
+  return [conclude(race), ...[kan, mlp].map(net => net.predict(testX, testN))];
+}"""
+
+
+def test_sentence_of_a_table_is_true_of_its_rows():
+    """In its own units; by chance, if the squared errors differ by less than twice their noise."""
+    rng = np.random.default_rng(0)
+    tables = []
+    for n, noise in ((60, 0), (60, 0.5), (61, 3), (5000, 0.2), (1000, 0)):
+        x = rng.uniform(10, 90, n)
+        tables.append(np.stack([x, 1e4 * np.sin(x / 9) + 1e4 * noise * rng.normal(size=n)], 1))
+    points = [[["t", "price"], *table.tolist()] for table in tables]
+    endings = set()
+    for table, (words, *outputs) in zip(tables, run(OF_A_TABLE, points), strict=True):
+        y = table[:, 1]
+        held = y[np.arange(len(y)) % 5 == 2]
+        squares = [(np.array(found) * y.std() + y.mean() - held) ** 2 for found in outputs]
+        errors = [np.sqrt(one.mean()) for one in squares]
+        gap = squares[0] - squares[1]
+        chance = abs(gap.mean()) < 2 * gap.std(ddof=1) / math.sqrt(len(held))
+        said = re.fullmatch(
+            r"On the ([\d,]+) rows held out the KAN's error is (\S+) of their spread \((\S+) in "
+            r"units of price\), the MLP's (\S+): (.*)",
+            words,
+        )
+        count, kan, own, mlp = (float(text.replace(",", "")) for text in said.groups()[:4])
+        assert count == len(held)
+        expected = [errors[0] / held.std(), errors[0], errors[1] / held.std()]
+        np.testing.assert_allclose([kan, own, mlp], expected, rtol=0.06)
+        ahead = "KAN" if errors[0] < errors[1] else "MLP"
+        number = {12: "Twelve", 200: "200", 1000: "1,000"}[len(held)]
+        near = max(errors) < (1.3 if chance else 1.1) * min(errors)
+        ending = "level" if near else f"the {ahead} is ahead"
+        ending += ", perhaps by chance" if chance and not near else ""
+        assert said[5] == ending + (f". {number} rows cannot tell more." if chance else ".")
+        endings.add((near, chance))
+    assert len(endings) > 2
 
 
 TOLD = """({ settings, plan }) => {

@@ -9,6 +9,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas
 import pytest
 import torch
 import traitlets
@@ -53,6 +54,16 @@ def test_widths_follow_the_task():
     assert KANLab(task="table", points=torch.rand(9, 2)).widths == (1, 5, 1)
 
 
+def test_a_table_keeps_its_names():
+    frame = pandas.DataFrame({"t": [1, 2, 3], "price": [0.5, 2.5, 7.0]})
+    lab = KANLab(task="table", points=frame)
+    assert lab.points == [["t", "price"], [1.0, 0.5], [2.0, 2.5], [3.0, 7.0]]
+    assert lab.widths == (1, 5, 1)
+    assert KANLab(task="table", points=lab.points).points == lab.points
+    lab.points = frame.assign(wear=[1, 2, 4])
+    assert lab.points[0] == ["t", "price", "wear"] and lab.widths == (2, 5, 1)
+
+
 BAD = [
     ({"task": "cosine"}, r"'task'.*'zigzag', 'drawn', .*'cosine'"),
     ({"widths": (3, 5, 1)}, r"widths=.* with task='exp_sine'; expected 2 at the beginning"),
@@ -73,6 +84,7 @@ BAD = [
     ({"points": [[0.0, 1.0]] * (MAX_ROWS + 1)}, rf"points has shape \({MAX_ROWS + 1}, 2\)"),
     ({"points": [[0.0, math.inf]] * 3}, r"points is inf at index \[0, 1\]"),
     ({"points": "abc"}, r"points='abc'; expected rows of numbers"),
+    ({"points": [["a", "a"], [1, 2], [2, 3]]}, r"points has the names \['a', 'a'\]; expected 2"),
 ]
 
 
