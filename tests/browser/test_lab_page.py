@@ -222,8 +222,11 @@ def test_messages_go_once_training_goes_on(put):
     assert lab.text(".took").startswith("Cop") and lab.status == "the same start again"
     lab.run_to(300)
     assert lab.text(".took") == "" and lab.root.locator(".copied").is_visible()
+    said = lab.status  # how the run has ended; then nothing, or what the narrator sees next
     lab.press("Play")
-    lab.page.wait_for_function("!document.querySelector('.status').textContent")
+    lab.page.wait_for_function(
+        "said => document.querySelector('.status').textContent !== said", arg=said
+    )
     lab.press("Reset")
     assert not lab.root.locator(".copied").is_visible()
 
