@@ -1,11 +1,11 @@
 // Charts of the KAN Lab: heat maps, and how the errors of KAN and MLP fall.
 
-import { clamp, ends } from "./numbers.js";
+import { clamp, ends, short } from "./numbers.js";
 import { children, label, round, set, text, textAt, ticks, write } from "./page.js";
 
 export const brief = x => {
   if (!Number.isFinite(x)) return "…"; // an MLP that has to catch up
-  return text(x && x < 1e-4 ? x.toExponential(1) : +x.toPrecision(2));
+  return text(short(x));
 };
 
 /** The least and the largest value, with some room. */

@@ -3,11 +3,11 @@
 
 import { rangeOf } from "./charts.js";
 import { networkDiagram } from "./diagram.js";
-import { evenly } from "./numbers.js";
+import { evenly, grouped, short } from "./numbers.js";
 import { isNarrow, listen, mount, round, set, still, watch, widget, write } from "./page.js";
 import { rivalDiagram } from "./rival.js";
 import { Session } from "./session.js";
-import { digits, grouped, story } from "./story.js";
+import { story } from "./story.js";
 
 const SECONDS = 12, STEPS = 3000;
 const SLOWEST = 0.25; // seconds that a frame counts at most: a page out of sight stands still
@@ -96,7 +96,7 @@ async function view(model, lab, el) {
     if (whole) fit.draw(now);
     const done = ended() && !lab.playing;
     const { errors: { kan, mlp }, step } = now;
-    write($(".now"), done ? "" : `Step ${grouped(step)}. Test error: KAN ${digits(kan)}, MLP ${digits(mlp)}.`);
+    write($(".now"), done ? "" : `Step ${grouped(step)}. Test error: KAN ${short(kan)}, MLP ${short(mlp)}.`);
     write($("[role=status]"), done ? `${story(lab.race)} ${PROVES}` : "");
     write(play, lab.playing ? "Pause" : done ? "Play again" : "Play");
   }

@@ -2,7 +2,7 @@
 // is a module living_NAME.js that imports the engine and exports `figure(NAME, settings, html, begin)`.
 
 import { Adam, gradientOf } from "./optimizers.js";
-import { clamp } from "./numbers.js";
+import { clamp, short } from "./numbers.js";
 import { listen, mount, round, set, swallow, text, textAt, watch, write } from "./page.js";
 
 const SLICE = 8; // milliseconds of work in a frame
@@ -80,7 +80,7 @@ export function fields({ $, get, put }, settings) {
   };
 }
 
-export const brief = x => text(+x.toPrecision(2));
+export const brief = x => text(short(x));
 
 /** The button of a figure whose numbers come from one random start, its setting `seed`. */
 export const ANOTHER = `<button type="button" data-start>Another start</button>`;

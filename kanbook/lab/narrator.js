@@ -2,7 +2,7 @@
 // sentence stands beside its condition. What it says depends on the race and on what it has said before.
 
 import { CURVE, FUNCTION } from "./layer.js";
-import { deviation, moments, rowsOf, sum } from "./numbers.js";
+import { deviation, grouped, moments, rowsOf, short, sum } from "./numbers.js";
 import { lossOf } from "./optimizers.js";
 import { prune } from "./pruning.js";
 
@@ -17,12 +17,10 @@ const SINCE = { // what was done to the KAN
   optimizer: "the change of the optimizer",
 };
 
-export const short = value => (value && value < 1e-4 ? value.toExponential(1) : String(+value.toPrecision(2)));
 export const percent = share => `${Math.round(100 * share)} %`;
-const comma = step => step.toLocaleString("en");
 const other = name => (name === "KAN" ? "MLP" : "KAN");
 
-const counted = (n, things) => (WORDS[n] ?? comma(n)).replace(/^./, first => first.toUpperCase()) + ` ${things}`;
+const counted = (n, things) => (WORDS[n] ?? grouped(n)).replace(/^./, first => first.toUpperCase()) + ` ${things}`;
 export const edges = n => counted(n, n === 1 ? "edge" : "edges");
 
 /** Who leads, since which step; who led before that, and for how many steps. */
@@ -78,7 +76,7 @@ function progress({ step, kan }, steps, since) {
 const SENTENCES = [
   [f => `passed ${f.leader} ${Math.floor(f.since / 500)}`,
     f => f.before && f.held >= Math.max(HELD, f.since / 10) && f.race.steps - f.since >= HELD / 2 && f.race.steps - f.since < 300,
-    f => `Step ${comma(f.since)}: the ${f.leader} has passed the ${f.before}.`],
+    f => `Step ${grouped(f.since)}: the ${f.leader} has passed the ${f.before}.`],
   [f => `working ${f.working}`,
     f => f.fading > 300 && (f.working = working(f.race)) !== null,
     f => `${edges(f.working)} ${f.working === 1 ? "does" : "do"} nearly all the work. Prune?`],
@@ -91,7 +89,7 @@ const SENTENCES = [
     f => `${beyond(f.leaving)}, where its curves end.`],
   [f => `stuck ${f.events}`,
     f => f.progress && f.progress.late > 0.97 * f.progress.best,
-    f => `The KAN has come no further since step ${comma(f.progress.step)}${why(f)}`],
+    f => `The KAN has come no further since step ${grouped(f.progress.step)}${why(f)}`],
   [f => `since ${f.events}`,
     f => SINCE[f.last?.name] && f.calm >= 100 && Math.max(f.errors.KAN / f.old, f.old / f.errors.KAN) > 1.3,
     f => `Since ${SINCE[f.last.name]}, the KAN's test error has ${f.errors.KAN < f.old ? "fallen" : "risen"} `
@@ -101,7 +99,7 @@ const SENTENCES = [
     () => "The curves that are left have settled. Snap?"],
   [f => `ahead ${f.leader}`,
     f => !f.level && f.errors.MLP < Infinity && f.race.steps >= Math.max(100, f.since + HELD),
-    f => `Step ${comma(f.race.steps)}: ${standing(f)}.`],
+    f => `Step ${grouped(f.race.steps)}: ${standing(f)}.`],
 ];
 
 const beyond = ({ name, share }) => `${percent(share)} of the values that reach ${name} are beyond its knots`;
@@ -146,13 +144,13 @@ function concludeTable({ kan, mlp, task: { testX, testY, testN: n, spread, targe
   const ratio = Math.max(KAN / MLP, MLP / KAN), chance = gap ** 2 < (4 * variance) / (n - 1);
   const ahead = `the ${KAN < MLP ? "KAN" : "MLP"} is ahead${chance ? ", perhaps by chance" : ""}`;
   const ends = (ratio < (chance ? NEAR : AHEAD) ? "level" : ahead) + (chance ? `. ${counted(n, "rows")} cannot tell more` : "");
-  return `On the ${comma(n)} rows held out the KAN's error is ${short(KAN)} of their spread `
+  return `On the ${grouped(n)} rows held out the KAN's error is ${short(KAN)} of their spread `
     + `(${short(KAN * spread * targetScale[1])} in units of ${target}), the MLP's ${short(MLP)}: ${ends}.`;
 }
 
 /** How a run has ended. */
 export function conclude(race) {
-  const now = facts(race), { KAN, MLP } = now.errors, step = `Step ${comma(race.steps)}`;
+  const now = facts(race), { KAN, MLP } = now.errors, step = `Step ${grouped(race.steps)}`;
   if (race.stopped) return race.stopped;
   if (race.formula()) return `${step}: the KAN is a formula, with a test error of ${short(KAN)}.`;
   if (race.steps < 50) return `${step}: too early to say who learns better.`;

@@ -60,3 +60,7 @@ export const deviation = values => Math.sqrt(moments(values)[1]);
 /** Views of the rows of a typed array (rows, n): writing changes the array. */
 export const rowsOf = (values, n) =>
   range(values.length / n).map(r => values.subarray(r * n, (r + 1) * n));
+
+// Numbers as words say them: two digits, thousands apart.
+export const short = v => (v && v < 1e-4 ? v.toExponential(1) : String(+v.toPrecision(2)));
+export const grouped = count => count.toLocaleString("en");

@@ -5,7 +5,7 @@ import { extendGrid, updateGrid } from "./grids.js";
 import { CURVE, FUNCTION } from "./layer.js";
 import { MLP } from "./mlp.js";
 import { Network } from "./network.js";
-import { deviation } from "./numbers.js";
+import { deviation, short } from "./numbers.js";
 import { Adam, LevenbergMarquardt, gradientOf, lossOf } from "./optimizers.js";
 import { keep, prune } from "./pruning.js";
 import { Standard, named, snapAll, tryEdge } from "./snapping.js";
@@ -23,7 +23,6 @@ const ENTRIES = 400, SNAPSHOTS = 100; // kept at most
 const CATCH_UP = 20; // steps of a new MLP for one of the KAN's
 const LARGE = 400; // numbers with which steps of Levenberg-Marquardt are still quick
 
-const digits = value => String(+value.toPrecision(2));
 
 export class Race {
   constructor(settings = {}, { points = null, portrait = null, network = null } = {}) {
@@ -258,7 +257,7 @@ export class Race {
     this.event(name, "");
     this.restart();
     const after = this.error(this.kanState.test);
-    this.events.at(-1).text = `${typeof text === "function" ? text() : text}, test error ${digits(before)} to ${digits(after)}`;
+    this.events.at(-1).text = `${typeof text === "function" ? text() : text}, test error ${short(before)} to ${short(after)}`;
     this.record();
   }
 

@@ -1,10 +1,10 @@
 // What a race was like, in a sentence that is true of it, whatever happened.
 
+import { grouped, short } from "./numbers.js";
+
 const SHAPE = 0.5; // a test error below which a network has the shape of the target
 const ALIKE = 1.05; // the ratio of two errors up to which they are alike
 
-export const digits = value => String(+value.toPrecision(2));
-export const grouped = count => count.toLocaleString("en");
 
 export function story({ history: { step, kan, mlp }, stopped }) {
   const start = step.findIndex((_, p) => Math.min(kan[p], mlp[p]) < SHAPE);
@@ -15,5 +15,5 @@ export function story({ history: { step, kan, mlp }, stopped }) {
   const after = gap > ALIKE ? `; by step ${grouped(passed)} the ${other} passed it` : gap < 1 / ALIKE ? ", and is nearer to it still"
     : `; in the end the ${other} is as near to it`;
   const said = stopped || (start < 0 ? "Neither has the shape yet." : `The ${one} had the shape first${after}.`);
-  return `${said} Test error after ${grouped(step.at(-1))} steps: KAN ${digits(kan.at(-1))}, MLP ${digits(mlp.at(-1))}.`;
+  return `${said} Test error after ${grouped(step.at(-1))} steps: KAN ${short(kan.at(-1))}, MLP ${short(mlp.at(-1))}.`;
 }

@@ -1,7 +1,8 @@
 // The guided tour: a card that tells, on the lab itself, what a KAN does, and when it loses. Each beat is over
 // when the race says so, whoever did it; what the reader does not do, the button shows.
 
-import { count, edges, leavingNode, percent, short } from "./narrator.js";
+import { count, edges, leavingNode, percent } from "./narrator.js";
+import { short } from "./numbers.js";
 import { isNarrow, set, still, write } from "./page.js";
 import { prune } from "./pruning.js";
 import { DEFAULTS } from "./race.js";
