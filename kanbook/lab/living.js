@@ -1,7 +1,6 @@
 // What living figures share: a view with one sentence, charts, handles to drag, work in slices. A figure
-// is a module living_NAME.js that imports the engine and exports `figure(NAME, settings, html, begin)`.
+// is a module living_NAME.js that exports `figure(NAME, settings, html, begin)`.
 
-import { Adam, gradientOf } from "./optimizers.js";
 import { clamp, short } from "./numbers.js";
 import { listen, mount, round, set, swallow, text, textAt, watch, write } from "./page.js";
 
@@ -84,16 +83,6 @@ export const brief = x => text(short(x));
 
 /** The button of a figure whose numbers come from one random start, its setting `seed`. */
 export const ANOTHER = `<button type="button" data-start>Another start</button>`;
-
-/** Adam on all samples, at learning rates `rate(step)`; yields between the passes and the move of each step. */
-export function* train(net, tape, y, steps, rate) {
-  const adam = new Adam(net);
-  for (let step = 0; step < steps; step++) {
-    gradientOf(tape, y);
-    yield step;
-    adam.step(rate(step));
-  }
-}
 
 // --- charts
 

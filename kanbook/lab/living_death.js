@@ -1,9 +1,9 @@
 // Living figure: a KAN learns a row of a picture, and its hidden values stay on the knots or leave them.
 
-import { ANOTHER, brief, chart, field, fields, figure, train } from "./living.js";
+import { ANOTHER, brief, chart, field, fields, figure } from "./living.js";
 import { Network } from "./network.js";
 import { clamp, deviation, evenly, range, sum } from "./numbers.js";
-import { lossOf } from "./optimizers.js";
+import { lossOf, train } from "./optimizers.js";
 import { set, still, write } from "./page.js";
 
 export const RATES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1], STEPS = 120;

@@ -1,10 +1,10 @@
 // Living figure: a KAN and an MLP of equal size, trained at every rate; the reader picks two of them.
 
-import { ANOTHER, HANDLE, brief, chart, figure, slider, train } from "./living.js";
+import { ANOTHER, HANDLE, brief, chart, figure, slider } from "./living.js";
 import { MLP } from "./mlp.js";
 import { Network } from "./network.js";
 import { evenly } from "./numbers.js";
-import { lossOf } from "./optimizers.js";
+import { lossOf, train } from "./optimizers.js";
 import { set, toggle, write } from "./page.js";
 import { makeTask } from "./tasks.js";
 

@@ -36,6 +36,16 @@ export class Adam {
   }
 }
 
+/** Adam on all samples, at learning rates `rate(step)`; yields between the passes and the move of each step. */
+export function* train(net, tape, y, steps, rate) {
+  const adam = new Adam(net);
+  for (let step = 0; step < steps; step++) {
+    gradientOf(tape, y);
+    yield step;
+    adam.step(rate(step));
+  }
+}
+
 const DAMPING = 1e-3, FLOOR = 1e-6; // as in kanbook/optimizers.py
 const SLICE = 1e6; // products of two numbers from one yield to the next: a millisecond or two
 
