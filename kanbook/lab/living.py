@@ -1,4 +1,4 @@
-"""Living figures: small ones to touch, one idea each, from the engine of the KAN Lab."""
+"""Living figures: small ones to touch, one idea each, with the modules of the KAN Lab."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from .. import plots, tasks
+from .. import plots, splines, tasks
 from . import bundle
 from .transfer import Random, start, start_rival
 from .widget import PicturedWidget
 
-__all__ = ["FIGURES", "Death", "Rates"]
+__all__ = ["FIGURES", "Death", "Nudge", "Rates"]
 
-# As in living_rates.js and living_death.js.
+# As in living_rates.js, living_death.js and living_nudge.js.
 RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 DEATH_RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+NUDGES = tuple((n - 12) / 20 for n in range(25))
 STEPS = 300  # of Rates
 LAST = 2.2  # knot of the hidden values in Death
+LARGEST = 2**31 - 1  # seed
 LINE = torch.linspace(-1, 1, 401, dtype=torch.float64).unsqueeze(-1)
 
 
 class LivingFigure(PicturedWidget):
-    """What the figures share: their settings are traits, ``seed`` that of the random start."""
-
-    seed = traitlets.Int(0, min=0, max=2**31 - 1).tag(sync=True)
+    """What the figures share: their settings are traits."""
 
     def __init__(self, **settings: Any):
         for name in settings:
@@ -68,6 +68,7 @@ class Rates(LivingFigure):
     kan_rate = traitlets.Enum(RATES, 0.001).tag(sync=True)
     mlp_rate = traitlets.Enum(RATES, 0.001).tag(sync=True)
     linked = traitlets.Bool(True).tag(sync=True)
+    seed = traitlets.Int(0, min=0, max=LARGEST).tag(sync=True)
 
     def _draw(self, figure: Figure) -> None:
         figure.set_size_inches(7.2, 3.2)
@@ -148,6 +149,7 @@ class Death(LivingFigure):
     lr = traitlets.Enum(DEATH_RATES, 0.3).tag(sync=True)
     warm_up = traitlets.Int(0, min=0, max=100).tag(sync=True)
     step = traitlets.Int(40, min=0, max=120).tag(sync=True)
+    seed = traitlets.Int(0, min=0, max=LARGEST).tag(sync=True)
     _row = traitlets.List(traitlets.Float()).tag(sync=True)  # brightness of pixels, left to right
 
     @traitlets.default("_row")
@@ -197,5 +199,49 @@ def row() -> Tensor:
     return brightness.view(64, 64)[24].round(decimals=3)
 
 
+class Nudge(LivingFigure):
+    r"""One S-curve of an MLP and one bump of a KAN are nudged: which part of the curve moves?
+
+    Both are fitted to one gentle curve: ten S-curves with heights w,
+    :math:`b + \sum_j w_j \tanh(5 (x - p_j))`, and eleven cubic bumps with coefficients c,
+    :math:`\sum_i c_i B_i(x)`.
+
+    Attributes:
+        s_curve, bump: which, from the left: 1 to 10, and 1 to 9 (two more stand beyond the ends).
+        nudge: what is added to w and c, a multiple of 0.05 from -0.6 to 0.6.
+
+    Raises:
+        traitlets.TraitError: a value is not allowed, now or when it is set later.
+
+    Example:
+        >>> Nudge(s_curve=2, bump=2)
+        Nudge()
+
+    In the book: chapter 4.
+    """
+
+    _esm = bundle.script("living_nudge")
+    _css = bundle.style("page", "living")
+
+    s_curve = traitlets.Int(7, min=1, max=10).tag(sync=True)
+    bump = traitlets.Int(5, min=1, max=9).tag(sync=True)
+    nudge = traitlets.Enum(NUDGES, 0.4).tag(sync=True)
+
+    def _draw(self, figure: Figure) -> None:
+        figure.set_size_inches(7.2, 3)
+        x, places = LINE.flatten(), torch.linspace(-1.1, 0.9, 11, dtype=torch.float64)
+        s_curves = (5 * (LINE - places)).tanh()
+        s_curves[:, 0] = 1
+        bumps = splines.basis(x, splines.uniform_knots(8, 3, dtype=torch.float64), 3)
+        sums = ("MLP", "S-curves", s_curves, self.s_curve), ("KAN", "bumps", bumps, self.bump)
+        for panel, (name, says, parts, at) in zip(figure.subplots(1, 2), sums, strict=True):
+            old = parts @ torch.linalg.lstsq(parts, 0.6 * (3 * LINE + 0.8).sin()).solution.flatten()
+            new, color = old + self.nudge * parts[:, at], plots.ROLES[name]["color"]
+            panel.fill_between(x, old, new, color=color, alpha=0.3, linewidth=0)
+            panel.plot(x, old, color=color, linewidth=1)
+            panel.plot(x, new, **plots.ROLES[name])
+            panel.set(xlabel="one input", ylabel=f"a sum of {says}", ylim=(-1.3, 1.3))
+
+
 #: By the name that pages give them.
-FIGURES = {"rates": Rates, "death": Death}
+FIGURES = {"rates": Rates, "death": Death, "nudge": Nudge}

@@ -98,9 +98,9 @@ def test_wrong_options_are_named(build):
         ":alt: A.\n:widths: [3, 1]": r"kan-lab: widths=\(3, 1\) with task='exp_sine'; expected 2",
         ":alt: A.\n:colour: red": "colour",
     }
-    _, said = build(*wrong, nudge=":alt: A.", death=":alt: A.\n:lr: 7", rates=":linked: true")
+    _, said = build(*wrong, tilt=":alt: A.", death=":alt: A.\n:lr: 7", rates=":linked: true")
     figures = [
-        '"nudge" unknown; choose from "rates", or "death"',
+        '"tilt" unknown; choose from "rates", "death", or "nudge"',
         "The 'lr' trait .* 7",
         "no option alt",
     ]

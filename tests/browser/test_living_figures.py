@@ -2,10 +2,13 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from helpers import float64
 from lab_node import run
+from matplotlib.figure import Figure as Still
+from scipy.interpolate import BSpline
 from test_every_page import AXE, RUN
 from visitor import DESKTOP, PHONE, swipe
 
@@ -75,6 +78,37 @@ def test_death_is_that_of_kanbook(lr, warm_up):
     assert found["error"] == pytest.approx(error, rel=1e-3)
 
 
+@pytest.mark.parametrize("s_curve, bump, nudge", [(6, 5, 0.4), (10, 1, -0.25), (1, 8, 0.6)])
+def test_nudge_is_that_of_scipy(s_curve, bump, nudge):
+    """In the page and in the still; what the sentence says is what moved."""
+    (found,) = run(
+        """async given => {
+          const { SUMS, sentence } = await import("./living_nudge.js");
+          return { ...SUMS, said: sentence(...given) };
+        }""",
+        [[s_curve, bump, nudge]],
+    )
+    x, knots, still = np.linspace(-1, 1, 401), np.arange(-7, 8) / 4, Still()
+    s_curves = np.tanh(5 * (x[:, None] - np.arange(-11, 10, 2) / 10))
+    s_curves[:, 0] = 1
+    sums = {"mlp": (s_curves, s_curve), "kan": (BSpline.design_matrix(x, knots, 3).toarray(), bump)}
+    living.Nudge(s_curve=s_curve, bump=bump, nudge=nudge)._draw(still)
+    moved = {}
+    for panel, (name, (parts, at)) in zip(still.axes, sums.items(), strict=True):
+        weights = np.linalg.lstsq(parts, 0.6 * np.sin(3 * x + 0.8))[0]
+        assert found[name]["weights"] == pytest.approx(weights, abs=1e-9)
+        assert found[name]["curve"] == pytest.approx(parts @ weights, abs=1e-9)
+        weights[at] += nudge
+        new = panel.lines[1].get_ydata()
+        assert new == pytest.approx(parts @ weights, abs=1e-9)
+        moved[name] = new - found[name]["curve"]
+    assert (abs(moved["mlp"]) < 1e-9).sum() == 1 and "but one point" in found["said"]
+    left, right = (f"{'down' if by < 0 else 'up'} by {abs(by):.2g}" for by in moved["mlp"][[0, -1]])
+    assert f"the left end {left}, the right end {right}." in found["said"]
+    intervals = sum(abs(moved["kan"][50 * g : 50 * g + 50]).max() > 1e-9 for g in range(8))
+    assert f"moved {intervals} of the 8 intervals, and nothing else." in found["said"]
+
+
 def runs(*errors):
     return [{"rate": 10**n, "error": error} for n, error in enumerate(errors)]
 
@@ -115,7 +149,7 @@ class Figure:
         self.page, self.root = page, page.locator(f".kan-{name}")
         page.keyboard.press("Shift")  # a phone waits for a sign
         page.wait_for_function(
-            f"/^At/.test(document.querySelector('.kan-{name} .sentence')?.textContent)"
+            f"/\\.$/.test(document.querySelector('.kan-{name} .sentence')?.textContent)"
         )
 
     def said(self):
@@ -213,15 +247,60 @@ def test_death_plays(show):
     assert step < 120 and int(figure.slider("step").input_value()) == step
 
 
+def test_nudge_by_keyboard(show):
+    figure = Figure(show(living.Nudge()), "nudge")
+    assert figure.said().startswith("Nudged by 0.4, the S-curve at 0.3 moved")
+    figure.slider("nudge both by").press("Home")
+    figure.slider("S-curve").press("ArrowLeft")
+    bump = figure.slider("bump")
+    bump.press("End")
+    assert figure.said().startswith("Nudged by −0.6, the S-curve at 0.1 moved")
+    assert "The bump at 1 moved 2 of the 8 intervals," in figure.said()
+    assert bump.get_attribute("aria-valuetext") == "at 1"
+    assert figure.press("Back").startswith("Nothing is nudged.")
+    old, new = (
+        figure.root.locator(f".{name}.kan-line").get_attribute("d") for name in ("old", "new")
+    )
+    assert old == new
+
+
+def test_nudge_by_mouse(show):
+    page = show(living.Nudge(nudge=0))
+    figure = Figure(page, "nudge")
+    box = figure.root.locator(".handle.mlp .dot").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 90, y - 34, steps=4)
+    page.mouse.up()
+    page.mouse.move(x, y)
+    nudge = float(re.match(r"Nudged by ([\d.]+), the S-curve at 0.3 ", figure.said())[1])
+    assert 0.4 <= nudge <= 0.6
+    figure.root.locator("svg.kan").click(position={"x": 40, "y": 20})
+    assert "The bump at −1 moved" in figure.said()
+
+
+def test_nudge_by_finger(show):
+    page = show(living.Nudge(), viewport=PHONE, has_touch=True)
+    figure = Figure(page, "nudge")
+    box = figure.root.locator(".handle.kan .dot").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    swipe(page, [(x, y), (x, y + 30), (x, y + 60), (x, y + 90)])
+    assert figure.said().startswith("Nudged by −") and page.evaluate("scrollY") == 0
+
+
 @BOTH
 @pytest.mark.parametrize("background", ["white", "#14181e"])
 def test_figures_fit_and_keep_nobody_out(show, viewport, background):
-    page = show(living.Rates(), living.Death(), viewport=viewport, background=background)
+    page = show(
+        *(kind() for kind in living.FIGURES.values()), viewport=viewport, background=background
+    )
+    page.keyboard.press("Shift")
     for name in living.FIGURES:
+        page.locator(f".kan-{name}").scroll_into_view_if_needed()
         figure = Figure(page, name)
         theme = "light" if background == "white" else "dark"
         assert figure.root.get_attribute("data-theme") == theme
-        figure.root.scroll_into_view_if_needed()
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     page.evaluate(AXE)
     found = page.evaluate(RUN, {"rules": {"page-has-heading-one": {"enabled": False}}})

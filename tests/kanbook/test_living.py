@@ -20,6 +20,8 @@ def test_settings_are_traits():
         (living.Rates, {"seed": -1}, traitlets.TraitError, r"'seed'.*-1"),
         (living.Death, {"warm_up": 101}, traitlets.TraitError, "101"),
         (living.Death, {"step": 1.5}, traitlets.TraitError, r"1\.5"),
+        (living.Nudge, {"seed": 1}, TypeError, r"Nudge\(\) .* 'seed'"),
+        (living.Nudge, {"bump": 10}, traitlets.TraitError, "10"),
     ],
 )
 def test_wrong_settings_are_named(kind, settings, error, message):

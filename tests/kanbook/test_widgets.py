@@ -13,7 +13,7 @@ import notebook_files as notebooks
 from kanbook import KANLab, SplinePlayground
 from kanbook.lab import bundle
 from kanbook.lab.cover import KANCover
-from kanbook.lab.living import FIGURES, Death, Rates
+from kanbook.lab.living import FIGURES, Death, Nudge, Rates
 
 KINDS = SplinePlayground, KANLab, *FIGURES.values()
 
@@ -32,7 +32,7 @@ def test_script_asks_for_nothing(kind):
     assert sum(zipped(stored[name]) for name in ("_esm", "_css")) < 65_000
 
 
-@pytest.mark.parametrize("kind", FIGURES.values())
+@pytest.mark.parametrize("kind", [Rates, Death])
 def test_figures_share_their_engine_with_the_lab(kind):
     """A page has it once; what a figure brings beside it is below 15 kB, also as it is."""
     engine, script = bundle.engine(), kind().get_state()["_esm"]
@@ -44,7 +44,14 @@ def test_figures_share_their_engine_with_the_lab(kind):
     assert len(own) < 15_000 and zipped(own) < 6_000
 
 
-SIZES = [(SplinePlayground, 640, 360), (KANLab, 640, 450), (Rates, 720, 320), (Death, 720, 360)]
+def test_a_figure_that_trains_nothing_comes_without_the_engine():
+    script = Nudge().get_state()["_esm"]
+    assert "class Network" in bundle.engine() and "class Network" not in script
+    assert zipped(script) < 9_000
+
+
+SIZES = [(SplinePlayground, 640, 360), (KANLab, 640, 450)]
+SIZES += [(Rates, 720, 320), (Death, 720, 360), (Nudge, 720, 300)]
 
 
 @pytest.mark.parametrize("kind, width, height", SIZES)
