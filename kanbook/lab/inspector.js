@@ -160,7 +160,7 @@ export function edgeInspector(lab, root, network) {
   function drawHandles(coef, places) {
     children(handles, coef.length, HANDLE).forEach((node, j) => set(node, {
       transform: `translate(${px(clamp(places[j], view.a, view.b))} ${clamp(py(coef[j]), 8, floor)})`,
-      "aria-label": `coefficient ${j + 1} of ${coef.length}`, "aria-valuetext": show(coef[j]),
+      "aria-label": `coefficient ${j + 1} of ${coef.length}, near ${show(places[j])}`, "aria-valuetext": show(coef[j]),
       "aria-valuenow": round(coef[j], 4), "aria-valuemin": round(Math.min(view.low, coef[j]), 4),
       "aria-valuemax": round(Math.max(view.high, coef[j]), 4),
     }));
@@ -171,7 +171,10 @@ export function edgeInspector(lab, root, network) {
   function move(j, value) {
     lab.play(false);
     lab.cancel();
-    if (touched !== j) lab.race.beginEdit();
+    if (touched !== j) {
+      lab.race.beginEdit();
+      lab.say(lab.race.events.at(-1).text); // what was said of its errors is not true any more
+    }
     touched = j;
     lab.race.setCoef(...edge, j, value / weightOf(layerOf()));
     lab.changed();
@@ -182,7 +185,6 @@ export function edgeInspector(lab, root, network) {
     if (touched < 0) return;
     touched = -1;
     lab.report();
-    lab.say(lab.race.events.at(-1).text);
     lab.changed();
   }
 
@@ -241,7 +243,7 @@ export function edgeInspector(lab, root, network) {
     },
   });
   return {
-    open, draw, resize,
+    open, close, draw, resize,
     get edge() {
       return edge;
     },

@@ -249,15 +249,16 @@ export class Race {
     this.stopped = "";
   }
 
-  /** Do something to the KAN; says in the event what became of the error. */
+  /** Do something to the KAN; the event says what became of the error. */
   change(name, text, act) {
     this.remember();
     const before = this.error(this.kanState.test);
     this.kan = act();
     this.event(name, "");
     this.restart();
-    const after = this.error(this.kanState.test);
-    this.events.at(-1).text = `${typeof text === "function" ? text() : text}, test error ${short(before)} to ${short(after)}`;
+    const after = this.error(this.kanState.test), event = this.events.at(-1);
+    Object.assign(event, { before, after });
+    event.text = `${typeof text === "function" ? text() : text}, test error ${short(before)} to ${short(after)}`;
     this.record();
   }
 

@@ -534,7 +534,7 @@ def stroke_of(lab, points=40):
 def test_drawn_curve_is_learned(put):
     lab = put(KANLab(speed=10))
     lab.choose("drawn")
-    assert "Draw a curve" in lab.status
+    assert "Draw a curve" in lab.text(".legend")
     target = lab.truth()
     (x, y), *rest = stroke_of(lab)
     lab.page.mouse.move(x, y)
