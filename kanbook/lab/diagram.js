@@ -49,14 +49,13 @@ export function inputOf(layer, i, { inputs }, n) {
 const functionOf = (layer, { i, o }) =>
   layer.functionOf(i * layer.outputs + o).name.replace("^2", "²").replace("^3", "³").replace("sqrt", "√");
 
-/** A curve in a few words: which way it goes, turns of less than a tenth of its rise aside. */
+/** A curve in a word or two; turns by less than a tenth of its rise do not count. */
 function shapeOf(ys) {
   const [low, high] = ends(ys), ways = [];
   let turn = ys[0];
   for (const y of ys) {
-    const up = y > turn;
-    if (ways.at(-1) !== up && Math.abs(y - turn) > 0.1 * (high - low)) ways.push(up);
-    if (ways.at(-1) === up) turn = y;
+    if ((y > turn) !== ways.at(-1) && Math.abs(y - turn) > 0.1 * (high - low)) ways.push(y > turn);
+    if ((y > turn) === ways.at(-1)) turn = y;
   }
   return ["flat", ways[0] ? "rising" : "falling", ways[0] ? "a peak" : "a valley"][ways.length] ?? "a wave";
 }

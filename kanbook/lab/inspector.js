@@ -171,10 +171,8 @@ export function edgeInspector(lab, root, network) {
   function move(j, value) {
     lab.play(false);
     lab.cancel();
-    if (touched !== j) {
-      lab.race.beginEdit();
-      lab.say(lab.race.events.at(-1).text); // what was said of its errors is not true any more
-    }
+    if (touched !== j) lab.race.beginEdit();
+    if (touched !== j) lab.say(lab.race.events.at(-1).text); // errors that were told are others now
     touched = j;
     lab.race.setCoef(...edge, j, value / weightOf(layerOf()));
     lab.changed();

@@ -17,9 +17,6 @@ import { TASKS, makeTask, parseCSV, readsOf } from "./tasks.js";
 import { tourCard } from "./tour.js";
 
 const RUN = 1000; // steps that a table is trained
-const SAID = { // when a task is chosen
-  table: "This is an example. Paste your own table over it, or choose a file.",
-};
 
 /** Which points are which, and along which axes. */
 function legendOf({ name, inputs, names, scale, target, n, testN }) {
@@ -178,7 +175,7 @@ function view(model, lab, el) {
       set(input, { "aria-valuetext": said[name] });
     }
     for (const input of $$(".settings [type=checkbox]")) input.checked = settings[input.name];
-    if (tour.on) defaults = chosen(); // they are the tour's, no reader's
+    if (tour.isOn()) defaults = chosen(); // they are the tour's, no reader's
     $(".changed").hidden = equal(chosen(), defaults);
     if (task === settings.task) return;
     task = root.dataset.task = settings.task;
@@ -238,7 +235,7 @@ function view(model, lab, el) {
   function choose(name) {
     const points = name === "table" ? own : null, inputs = points ? points[0].length - 1 : TASKS[name].inputs;
     lab.publish({ task: name, points, fade: false, widths: [inputs, ...hiddenWidths(), 1] });
-    lab.say(SAID[name] ?? "");
+    lab.say(name === "table" ? "This is an example. Paste your own table over it, or choose a file." : "");
   }
 
   async function train() {

@@ -75,7 +75,8 @@ function progress({ step, kan }, steps, since) {
 
 const SENTENCES = [
   [f => `passed ${f.leader} ${Math.floor(f.since / 500)}`,
-    f => f.before && f.errors[f.leader] < f.errors[f.before] && f.held >= Math.max(HELD, f.since / 10) && f.race.steps - f.since >= HELD / 2 && f.race.steps - f.since < 300,
+    f => f.before && f.errors[f.leader] < f.errors[f.before] && f.held >= Math.max(HELD, f.since / 10)
+      && f.race.steps - f.since >= HELD / 2 && f.race.steps - f.since < 300,
     f => `Step ${grouped(f.since)}: the ${f.leader} has passed the ${f.before}.`],
   [f => `working ${f.working}`,
     f => f.fading > 300 && (f.working = working(f.race)) !== null,
@@ -110,9 +111,6 @@ function why({ progress: { swing, best }, race, still }) {
   if (leaving?.share > 0.2) return `: ${beyond(leaving)}. Update moves these.`;
   return `: its test error was ${short(best)} then.`;
 }
-
-const standing = ({ leader, errors }) =>
-  `the ${leader} is ahead, with a test error of ${short(errors[leader])} against ${short(errors[other(leader)])}`;
 
 function facts(race) {
   const { history, events, settings, steps } = race, last = events.at(-1), from = last?.step ?? 0;
@@ -150,12 +148,12 @@ function concludeTable({ kan, mlp, task: { testX, testY, testN: n, spread, targe
 
 /** How a run has ended. */
 export function conclude(race) {
-  const now = facts(race), { KAN, MLP } = now.errors, step = `Step ${grouped(race.steps)}`;
+  const { leader, level, errors: { KAN, MLP } } = facts(race), step = `Step ${grouped(race.steps)}`;
   if (race.stopped) return race.stopped;
   if (race.formula()) return `${step}: the KAN is a formula, with a test error of ${short(KAN)}.`;
   if (race.steps < 50) return `${step}: too early to say who learns better.`;
   if (MLP === Infinity) return `${step}: the KAN's test error is ${short(KAN)}; the new MLP has yet to catch up.`;
   if (race.task.target) return concludeTable(race);
-  if (now.level) return `${step}: the two are level, with test errors of ${short(KAN)} and ${short(MLP)}.`;
-  return `${step}: ${standing(now)}.`;
+  if (level) return `${step}: the two are level, with test errors of ${short(KAN)} and ${short(MLP)}.`;
+  return `${step}: the ${leader} is ahead, with a test error of ${short(Math.min(KAN, MLP))} against ${short(Math.max(KAN, MLP))}.`;
 }

@@ -23,7 +23,6 @@ const ENTRIES = 400, SNAPSHOTS = 100; // kept at most
 const CATCH_UP = 20; // steps of a new MLP for one of the KAN's
 const LARGE = 400; // numbers with which steps of Levenberg-Marquardt are still quick
 
-
 export class Race {
   constructor(settings = {}, { points = null, portrait = null, network = null } = {}) {
     this.settings = { ...DEFAULTS, ...settings };
@@ -249,7 +248,7 @@ export class Race {
     this.stopped = "";
   }
 
-  /** Do something to the KAN; the event says what became of the error. */
+  /** Do something to the KAN; says in the event what became of the error. */
   change(name, text, act) {
     this.remember();
     const before = this.error(this.kanState.test);
@@ -257,7 +256,7 @@ export class Race {
     this.event(name, "");
     this.restart();
     const after = this.error(this.kanState.test), event = this.events.at(-1);
-    Object.assign(event, { before, after });
+    event.before = before;
     event.text = `${typeof text === "function" ? text() : text}, test error ${short(before)} to ${short(after)}`;
     this.record();
   }

@@ -40,8 +40,6 @@ export class Session {
     this.version = 0; // counts what was done by hand
     this.whole = true; // whether the next picture is drawn at once, not part by part
     this.message = "";
-    this.line = null; // the narrator's sentence that is said
-    this.checked = 0;
     this.start(model.get("network"));
     for (const name of [...Object.keys(DEFAULTS), "points"]) model.on(`change:${name}`, () => this.later());
     model.on("change:network", () => {
@@ -107,9 +105,8 @@ export class Session {
     this.publish({ ...this.race.settings, network: this.sent, steps: this.race.steps });
   }
 
-  /** `line`: the narrator's sentence that it is, if it is one. */
   say(words, line = null) {
-    [this.message, this.line] = [words, line];
+    [this.message, this.line] = [words, line]; // line: the narrator's, if it is one
     this.until = [this.race.steps + 100, performance.now() + 5000]; // some training, and time to read
     for (const view of this.views) view.say(words);
   }
@@ -159,21 +156,12 @@ export class Session {
     this.play(true);
   }
 
-  /** The narrator's next sentence; what was said before has had its time. */
+  /** The narrator's next sentence; what was said before has had its time, or is not true any more. */
   tell() {
     const next = narrate(this.race, this.told);
     this.told.add(next?.name);
     if (next || (this.message && !this.race.formula())) this.say(next?.words ?? "", next);
     else this.until[1] = performance.now() + 1000;
-  }
-
-  /** Takes the narrator's sentence back once it is not true any more; he may speak again then. */
-  check() {
-    if (!this.line || performance.now() < this.checked + 500) return;
-    this.checked = performance.now();
-    if (this.line.isTrue(this.race)) return;
-    this.say("");
-    this.until = [0, 0];
   }
 
   do(name) {
@@ -290,7 +278,8 @@ export class Session {
     const now = this.shown(whole);
     const { race } = this;
     if (this.playing && race.stopped) this.play(false);
-    if (this.playing) race.steps > this.until[0] && performance.now() > this.until[1] ? this.tell() : this.check();
+    const due = race.steps > this.until[0] && performance.now() > this.until[1];
+    if (this.playing && (due || (this.line && race.steps % 20 === 0 && !this.line.isTrue(race)))) this.tell();
     if (!calm) for (const view of views) view.draw(now, whole ? null : this.turn);
     this.turn++;
     if (busy || this.whole) this.wake();

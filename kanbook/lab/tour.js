@@ -15,6 +15,7 @@ export const RACES = {
   exp_sine: { follow: false, speed: 2 },
   checkers: { grid_size: 10, speed: 5 },
   rotated: { grid_size: 10, speed: 5 },
+  table: { speed: 2 },
 };
 
 const last = (race, name) => race.events.findLast(event => event.name === name);
@@ -22,13 +23,13 @@ const after = (race, name, steps) => (last(race, name)?.step ?? Infinity) + step
 const error = race => short(race.errors().kan);
 const wins = race => race.errors().kan < race.errors().mlp;
 const against = race => `${error(race)} against the MLP's ${short(race.errors().mlp)}`;
-const working = ({ kan, task: { x, n } }) => count(prune(kan, x, n) ?? kan);
+const before = (race, name) => short(last(race, name).before);
 const since = (race, name) => race.steps - last(race, name).step;
 const edgeAt = (race, edge) => `.edges [aria-label^="${race.edgeName(...edge)}"]`;
 
 /** Of the edges from the first input, the one whose output varies most. */
 function strongest({ kan, task }) {
-  const { outputs } = kan.layers[0], spreads = kan.observe(task.x, task.n)[0].spreads.slice(0, outputs);
+  const spreads = kan.observe(task.x, task.n)[0].spreads.slice(0, kan.widths[1]);
   return [0, 0, spreads.indexOf(Math.max(...spreads))];
 }
 
@@ -44,94 +45,69 @@ function* bend(race, [l, i, o]) {
 }
 
 /** Where a contest's KAN was at its best, if that was long ago. */
-function turn({ history: { step, kan } }) {
-  const best = Math.min(...kan);
-  return kan.at(-1) < 1.05 * best ? "" : ` Its test error was lowest, ${short(best)}, at step ${grouped(step[kan.indexOf(best)])}: `
-    + "since then it learns its samples better, and what is between them worse.";
-}
+const turn = ({ history: { step, kan } }, best = Math.min(...kan)) => (kan.at(-1) < 1.05 * best ? ""
+  : ` Its test error was lowest, ${short(best)}, at step ${grouped(step[kan.indexOf(best)])}: since then it learns its samples by heart.`);
 
 /**
  * `wish`: what the card says first; `does`: the button that begins it, or what else does; `until`: the step at which
  * it is over, Infinity if it has not begun; `going`: what the card says meanwhile, `found`: at the end; `seen`: that,
  * in a few words; `mark`: what is marked. The beats of one task are one race, which the first of them begins.
  */
-export const BEATS = [
-  {
-    task: "exp_sine", begins: true, mark: () => ".network",
-    wish: () => "Two networks with equally many numbers want to become the target. The KAN has a curve on every edge, and all "
-      + "of them begin as straight lines. Watch them bend.",
-    until: () => LEARN,
-    found: () => "Out of curves of one variable, and sums of them, comes a picture of two.",
+export const BEATS = [{
+  task: "exp_sine", begins: true, until: () => LEARN, mark: () => ".network",
+  wish: () => "Two networks with equally many numbers want to become the target. The KAN has a curve on every edge, and all "
+    + "of them begin as straight lines. Watch them bend.",
+  found: () => "Out of curves of one variable, and sums of them, comes a picture of two.",
+}, {
+  task: "exp_sine", until: race => after(race, "edit", 0), mark: race => edgeAt(race, strongest(race)),
+  wish: () => "What does one curve do? Click the marked one and pull at a dot. How much of the KAN's picture will change?",
+  does(lab) {
+    lab.race.beginEdit();
+    lab.say(last(lab.race, "edit").text);
+    lab.run(bend(lab.race, strongest(lab.race)), () => {}, () => lab.report());
   },
-  {
-    task: "exp_sine", mark: race => edgeAt(race, strongest(race)),
-    wish: () => "What does one curve do? Click the marked one and pull at a dot. How much of the KAN's picture will change?",
-    does(lab) {
-      lab.race.beginEdit();
-      lab.say(last(lab.race, "edit").text);
-      lab.run(bend(lab.race, strongest(lab.race)), () => {}, () => lab.report());
-    },
-    until: race => after(race, "edit", 0),
-    found: () => "Only a part of it. A dot moves its curve near itself and nowhere else, so training can mend it there.",
+  found: () => "Only a part of it. A dot moves its curve near itself and nowhere else, so training can mend it there.",
+}, {
+  task: "exp_sine", until: race => after(race, "update", AGAIN), mark: race => edgeAt(race, leavingNode(race).edge),
+  wish: race => "The ticks under a curve are its knots: its pieces meet there, and beyond the last it learns nothing. The "
+    + `triangles at the marked one: ${percent(leavingNode(race).share)} of its values are out there. What if the knots followed?`,
+  does(lab) {
+    lab.do("update");
+    lab.publish({ follow: true });
   },
-  {
-    task: "exp_sine", mark: race => edgeAt(race, leavingNode(race).edge),
-    wish: race => "The ticks under a curve are its knots: its pieces meet there, and beyond the last it learns nothing. The "
-      + `triangles at the marked one: ${percent(leavingNode(race).share)} of its values are out there. What if the knots followed?`,
-    does(lab) {
-      lab.do("update");
-      lab.publish({ follow: true });
-    },
-    until: race => after(race, "update", AGAIN),
-    found: race => "They lie where the values are now, and from here on they follow. Test error: "
-      + `${short(last(race, "update").before)} before, ${error(race)} after. The ${since(race, "update")} steps between had their part in it.`,
-  },
-  {
-    task: "exp_sine", mark: () => "[data-do=fade]",
-    wish: race => `${edges(count(race.kan))} for one picture. Fade puts a small price on each, so that it has to earn its `
-      + "place. How many will stay?",
-    does: "fade", speed: 10,
-    until: race => (last(race, "prune") ? 0 : race.settings.fade ? race.fadeStart + FADE : Infinity),
-    going: () => "Each edge has its price now. Watch those that are not worth it grow pale.",
-    found: race => `${edges(working(race))} still work. The pale ones hand on next to nothing.`,
-  },
-  {
-    task: "exp_sine", mark: () => "[data-do=prune]",
-    wish: race => `Prune takes the pale ones out. The test error is ${error(race)}: guess what that will cost.`,
-    does: "prune",
-    until: race => after(race, "prune", SETTLE),
-    going: race => `They are out: the test error went from ${short(last(race, "prune").before)} to `
-      + `${short(last(race, "prune").after)}. The others settle.`,
-    found: race => `${edges(count(race.kan))} are left. Test error: ${short(last(race, "prune").before)} before, ${error(race)} `
-      + `${since(race, "prune")} steps later.`,
-    seen: race => `${edges(count(race.kan)).toLowerCase()} were enough for its picture`,
-  },
-  {
-    task: "exp_sine", mark: () => "[data-do=snap]",
-    wish: () => "So few curves one can read. Is one a wave, one a parabola? Snap looks for the function that each might be.",
-    does: "snap",
-    until: race => (race.formula() ? 0 : Infinity),
-    found: race => `<i>f</i> = ${race.formula().html}, with a test error of ${error(race)}. (A box may hang upside down: if the `
-      + "next one turns it back, the two mirrorings cancel.) The target was made of such functions; real data seldom are.",
-    seen: race => `as a formula it has a test error of ${error(race)}`,
-  },
-  {
-    task: "checkers", begins: true, mark: () => ".learned",
-    wish: () => "Should you use a KAN, then? The squares of this board follow x and y, as a KAN's first curves do. Which of the "
-      + "two will win?",
-    until: () => CONTEST,
-    found: race => `The KAN ${wins(race) ? "wins" : "loses, although such squares should suit it"}: ${against(race)}.${turn(race)}`,
-    seen: race => `on a board it ${wins(race) ? "won" : "lost"}, ${against(race)}`,
-  },
-  {
-    task: "rotated", begins: true, mark: () => ".learned",
-    wish: () => "And now the same board, turned by 30 degrees. Nothing else has changed. Which one will win?",
-    until: () => CONTEST,
-    found: race => `The KAN ${wins(race) ? "wins even so" : "loses, as a curve of x or of y alone no longer follows a square"}: `
-      + `${against(race)}. One start proves nothing: New seed, under More, runs another.`,
-    seen: race => `on the turned board it ${wins(race) ? "won" : "lost"}, ${against(race)}`,
-  },
-];
+  found: race => `They lie where the values are now, and follow from here on. Test error: ${before(race, "update")} before, `
+    + `${error(race)} after. The ${since(race, "update")} steps of training between had their part in it.`,
+}, {
+  task: "exp_sine", does: "fade", speed: 10, mark: () => "[data-do=fade]",
+  until: race => (last(race, "prune") ? 0 : race.settings.fade ? race.fadeStart + FADE : Infinity),
+  wish: race => `${edges(count(race.kan))} for one picture. Fade puts a small price on each. How many will earn their place?`,
+  going: () => "Each edge has its price now. Watch those that are not worth it grow pale.",
+  found: ({ kan, task: { x, n } }) => `${edges(count(prune(kan, x, n) ?? kan))} still work. The pale ones hand on next to nothing.`,
+}, {
+  task: "exp_sine", does: "prune", until: race => after(race, "prune", SETTLE), mark: () => "[data-do=prune]",
+  wish: race => `Prune takes the pale ones out. The test error is ${error(race)}: guess what that will cost.`,
+  going: race => `They are out: ${last(race, "prune").text}. The others settle.`,
+  found: race => `${edges(count(race.kan))} are left. Test error: ${before(race, "prune")} before, ${error(race)} `
+    + `${since(race, "prune")} steps later.`,
+  seen: race => `${edges(count(race.kan)).toLowerCase()} were enough for its picture`,
+}, {
+  task: "exp_sine", does: "snap", until: race => (race.formula() ? 0 : Infinity), mark: () => "[data-do=snap]",
+  wish: () => "So few curves one can read. Is one a wave, one a parabola? Snap looks for the function that each might be.",
+  found: race => `<i>f</i> = ${race.formula().html}, with a test error of ${error(race)}. (A box may hang upside down: if the `
+    + "next one turns it back, the two mirrorings cancel.) The target was made of such functions; real data seldom are.",
+  seen: race => `as a formula it has a test error of ${error(race)}`,
+}, {
+  task: "checkers", begins: true, until: () => CONTEST, mark: () => ".learned",
+  wish: () => "Should you use a KAN, then? The squares of this board follow x and y, as its first curves do. Which one will win?",
+  found: race => `The KAN ${wins(race) ? "wins" : "loses, although such squares should suit it"}: ${against(race)}.${turn(race)}`,
+  seen: race => `on a board it ${wins(race) ? "won" : "lost"}, ${against(race)}`,
+}, {
+  task: "rotated", begins: true, until: () => CONTEST, mark: () => ".learned",
+  wish: () => "And now the same board, turned by 30 degrees. Nothing else has changed. Which one will win?",
+  found: race => `The KAN ${wins(race) ? "wins even so" : "loses, as a curve of x or of y alone no longer follows a square"}: `
+    + `${against(race)}. One start proves nothing: New seed, under More, runs another.`,
+  seen: race => `on the turned board it ${wins(race) ? "won" : "lost"}, ${against(race)}`,
+}];
 
 /** What a beat needs, as far as it has not happened. */
 export function show(lab, beat) {
@@ -150,16 +126,17 @@ function goOn(lab, { until, speed }) {
 }
 
 export const CARD = `<section class="tour" aria-label="guided tour" data-offer>
-  <p aria-live="polite" aria-atomic="true"><b></b> <span></span></p>
-  <p><button type="button" data-tour="back" hidden>Back</button> <button type="button" data-tour="next"></button>
-    <a hidden>Why: chapter 3</a> <button type="button" data-tour="leave"></button></p></section>`;
+  <p aria-live="polite" aria-atomic="true"><b></b> <span>New here?</span></p>
+  <p><button type="button" data-tour="back" hidden>Back</button>
+    <button type="button" data-tour="next">Take the tour: two minutes</button>
+    <a hidden>Why: chapter 3</a> <button type="button" data-tour="leave">No, thanks</button></p></section>`;
 
 /** The card of one view; it offers the tour, until that is begun or dismissed. `close`: closes the sheet of an edge. */
 export function tourCard(lab, root, close) {
   const card = root.querySelector(".tour"), [place, words] = card.firstElementChild.children;
   const [back, next, chapter, leave] = card.lastElementChild.children;
   let at = -1, tries = 0, wish = "", state = ""; // at: the beat; -1: the offer; after the last: the end
-  let before = {}, starts = [], seen = []; // the reader's settings; by beat: the race as it was, what was seen
+  let starts = [], seen = []; // by beat: the race as it was, what was seen
 
   const isHere = () => lab.race.settings.task === BEATS[at]?.task;
   const goal = () => (isHere() ? BEATS[at].until(lab.race) : Infinity);
@@ -186,6 +163,7 @@ export function tourCard(lab, root, close) {
   }
 
   function begin(task) {
+    lab.play(false);
     lab.say("");
     lab.publish({ ...DEFAULTS, points: null, ...RACES[task], task });
     lab.start();
@@ -201,7 +179,9 @@ export function tourCard(lab, root, close) {
     starts[at] = { race: lab.race, state: lab.race.state };
     wish = BEATS[at].wish(lab.race);
     write(place, `${at + 1} of ${BEATS.length}`);
-    label("Leave the tour");
+    write(leave, "Leave the tour");
+    back.hidden = at === 0;
+    chapter.hidden = true;
     mark(BEATS[at].mark(lab.race));
     if (isNarrow(root)) root.querySelector(".learned .plots").scrollIntoView(); // and the network below it, above the card
     if (at === 0 && !still()) act();
@@ -209,30 +189,21 @@ export function tourCard(lab, root, close) {
   }
 
   function sumUp() {
-    const said = seen.filter(Boolean).join("; ");
+    const said = seen.filter(Boolean).join("; "), link = document.querySelector("a[href*='03_minimal_kan']");
     write(place, "The end.");
+    write(leave, "Done");
+    chapter.hidden = !link;
+    chapter.href = link?.href;
     write(words, said ? `What you have seen of the KAN: ${said}.` : "That was the tour.");
     write(next, "Your own table");
-    label("Done");
     mark(null);
-  }
-
-  function label(leaves) {
-    const { href = "" } = document.querySelector("a[href*='03_minimal_kan']") ?? {};
-    write(leave, leaves);
-    back.hidden = at === 0;
-    chapter.hidden = leaves !== "Done" || !href;
-    chapter.href = href;
   }
 
   /** What the beat needs; after a reader's detour, what came before it. */
   function act() {
     const { task } = BEATS[at];
     tries++;
-    if (!isHere() || lab.race.stopped) {
-      lab.play(false);
-      begin(task);
-    }
+    if (!isHere() || lab.race.stopped) begin(task);
     show(lab, BEATS.slice(0, at + 1).find(beat => beat.task === task && lab.race.steps < beat.until(lab.race)));
     lab.redraw();
   }
@@ -247,26 +218,21 @@ export function tourCard(lab, root, close) {
     root.querySelector("[data-do=play]").focus();
   }
 
-  async function openTable() {
-    end();
-    lab.publish(before);
-    root.querySelector("[value=table]").click();
-    await null; // as the lab hears of it
-    requestAnimationFrame(() => root.querySelector(".own summary").focus());
+  function openTable() {
+    begin("table");
+    requestAnimationFrame(() => { // once it is drawn
+      end();
+      root.querySelector(".own summary").focus();
+    });
   }
 
-  write(words, "New here?");
-  write(next, "Take the tour: two minutes");
-  write(leave, "No, thanks");
   return {
     draw, end,
-    get on() {
-      return at >= 0;
-    },
+    isOn: () => at >= 0,
     start() {
       card.hidden = false;
       delete card.dataset.offer;
-      [before, starts, seen] = [{ ...lab.settings, speed: lab.model.get("speed") }, [], []];
+      [starts, seen] = [[], []];
       enter(0);
       next.focus();
     },
@@ -293,7 +259,6 @@ export function tourCard(lab, root, close) {
       const { steps } = lab.race;
       goOn(lab, goal() > steps && goal() < Infinity ? BEATS[at] : { until: () => (lab.playing ? steps + AGAIN : Infinity) });
     },
-    /** Whether there was something to leave. */
     leave: () => !card.hidden && !end(),
   };
 }

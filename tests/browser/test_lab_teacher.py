@@ -297,7 +297,8 @@ def test_whole_tour(put):
     assert not lab.root.locator(".changed").is_visible()
     tour.next.click()
     lab.root.locator(".own textarea").wait_for()
-    assert not tour.card.is_visible() and "G = 5" in lab.text(".numbers")
+    tour.card.wait_for(state="hidden")
+    assert "G = 5" in lab.text(".numbers") and not lab.root.locator(".changed").is_visible()
     assert lab.root.locator(".own summary").evaluate("node => node === document.activeElement")
 
 
@@ -326,7 +327,7 @@ def test_tour_goes_on_when_a_reader_does_it(put):
     lab.press("Snap")
     assert "exp(sin(π x) + y" in tour.wait_until("^Next$")
     tour.next.click()
-    assert lab.drawn().step == 0 and "Which of the two will win?" in tour.card.inner_text()
+    assert lab.drawn().step == 0 and "Which one will win?" in tour.card.inner_text()
     lab.press("Play")
     tour.wait_until("^Next$")
     lab.press("New seed")
