@@ -342,3 +342,16 @@ def test_colab_button_opens_this_notebook(path):
     notebook = Path(path).with_suffix(".ipynb").as_posix()
     colab = [link for link in read(path).links if link.startswith("https://colab.research")]
     assert colab == [f"https://colab.research.google.com/github/{slug}/blob/{branch}/{notebook}"]
+
+
+@pytest.mark.parametrize("path", ["book/lab.html", "notebooks/03_minimal_kan.html"])
+def test_a_lab_is_no_wider_than_the_window(browser, server, path):
+    """Also where a scrollbar takes a part of it, as a bar of 15 px is made to do here."""
+    visitor = Visitor(browser, server, DESKTOP, "light")
+    page = visitor.open(path)
+    page.add_style_tag(content="::-webkit-scrollbar { width: 15px; }")
+    for width in (1200, 1366, 1500, 1800, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        root = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert root[0] <= root[1] - 15
+    visitor.context.close()

@@ -212,7 +212,8 @@ BY_ITSELF = """({ task, seed }) => {
       : name === "snap" ? finish(lab.race.snapAll()) : lab.race[name]()),
   };
   return BEATS.filter(beat => beat.task === task).map(beat => {
-    const over = () => lab.race.steps >= beat.until(lab.race), before = over(), wish = beat.wish(lab.race);
+    const over = () => lab.race.steps >= beat.until(lab.race);
+    const before = over(), wish = beat.wish(lab.race);
     show(lab, beat);
     return [before, over(), wish, beat.found(lab.race)];
   });
