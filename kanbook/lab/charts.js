@@ -76,6 +76,7 @@ export function drawIcon(canvas, task) {
   const ink = canvas.getContext("2d"), [low, high] = rangeOf(task.y, 0.1), few = task.n < 100;
   ink.strokeStyle = ink.fillStyle = "#888";
   ink.lineWidth = 2;
+  if (task.name === "drawn") return ink.stroke(new Path2D("M5 23l2-7L18 5l5 5L12 21zM15 8l5 5")); // a pencil
   task.x.forEach((x, s) => {
     const at = [((x + 1) / 2) * side, side * (1 - (task.y[s] - low) / (high - low))];
     few ? ink.fillRect(at[0] - 1, at[1] - 1, 2, 2) : ink.lineTo(...at);

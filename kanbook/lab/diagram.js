@@ -49,6 +49,17 @@ export function inputOf(layer, i, { inputs }, n) {
 const functionOf = (layer, { i, o }) =>
   layer.functionOf(i * layer.outputs + o).name.replace("^2", "²").replace("^3", "³").replace("sqrt", "√");
 
+/** A curve in a word or two; turns by less than a tenth of its rise do not count. */
+function shapeOf(ys) {
+  const [low, high] = ends(ys), ways = [];
+  let turn = ys[0];
+  for (const y of ys) {
+    if ((y > turn) !== ways.at(-1) && Math.abs(y - turn) > 0.1 * (high - low)) ways.push(y > turn);
+    if ((y > turn) === ways.at(-1)) turn = y;
+  }
+  return ["flat", ways[0] ? "rising" : "falling", ways[0] ? "a peak" : "a valley"][ways.length] ?? "a wave";
+}
+
 const BOX = `<g role="button" data-lm-suppress-shortcuts="true">
   <rect x="-20" y="-20" width="40" height="40" rx="5"/><path class="values"/>
   <path class="knots"/><path class="curve"/><path class="beyond"/>
@@ -166,7 +177,7 @@ export function networkDiagram(lab, svg, open, light = () => {}) {
       const { below, above } = inputs[box.i], fed = l === 0 || living.some(({ o }) => o === box.i);
       const beyond = [below, above].map(share => (fed && share > FEW ? share : 0)); // not of a faded node's
       drawCurve(box, inputs[box.i], curves[m], (low + high) / 2, scale);
-      drawLook(box, layer, beyond);
+      drawLook(box, layer, beyond, curves[m]);
     });
   }
 
@@ -178,7 +189,7 @@ export function networkDiagram(lab, svg, open, light = () => {}) {
     set(parts.knots, { d: Array.from(inner, t => `M${px((t - a) / (b - a))} 16v3.5`).join("") });
   }
 
-  function drawLook(box, layer, [below, above]) {
+  function drawLook(box, layer, [below, above], curve) {
     const { i, o, parts, lane, size, dead, strength } = box, out = below + above;
     const named = layer.kind[i * layer.outputs + o] === FUNCTION;
     const ink = round(0.1 + 0.05 * Math.round(18 * Math.sqrt(strength)), 2); // in steps, as styles cost time
@@ -190,7 +201,7 @@ export function networkDiagram(lab, svg, open, light = () => {}) {
     for (const node of [parts.share, parts.name]) set(node, { y: type - 19 });
     const words = [out ? percent(out) : "", named && size > 32 ? functionOf(layer, box) : ""];
     box.about = [
-      dead ? "faded" : named ? functionOf(layer, box) : "curve",
+      dead ? "faded" : named ? functionOf(layer, box) : shapeOf(curve),
       box.leads ? `spread ${percent(strength)} of the layer's largest` : "nothing goes on from there",
       ...(out ? [`${percent(out)} of values beyond the knots`] : []),
     ].join(", ");
@@ -202,7 +213,8 @@ export function networkDiagram(lab, svg, open, light = () => {}) {
 
   function name(box) {
     box.title = lab.race.edgeName(box.l, box.i, box.o);
-    set(box.parts.group, { "aria-label": `${box.title}: ${box.about}` });
+    const marked = box.parts.group.matches("[data-marked]") ? "marked by the tour, " : "";
+    set(box.parts.group, { "aria-label": `${box.title}: ${marked}${box.about}` });
   }
 
   /** What a screen reader hears when nothing runs. */
@@ -236,6 +248,7 @@ export function networkDiagram(lab, svg, open, light = () => {}) {
     keydown(event) {
       const n = indexOf(event.target), way = ARROWS[event.key];
       if (way) boxes[neighbor(n, way)].parts.group.focus();
+      else if (event.key === "Home" || event.key === "End") boxes.at(event.key === "End" ? -1 : 0).parts.group.focus();
       else if (event.key === "Enter" || event.key === " ") open(boxes[n]);
       else return;
       swallow(event);

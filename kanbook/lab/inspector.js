@@ -160,7 +160,7 @@ export function edgeInspector(lab, root, network) {
   function drawHandles(coef, places) {
     children(handles, coef.length, HANDLE).forEach((node, j) => set(node, {
       transform: `translate(${px(clamp(places[j], view.a, view.b))} ${clamp(py(coef[j]), 8, floor)})`,
-      "aria-label": `coefficient ${j + 1} of ${coef.length}`, "aria-valuetext": show(coef[j]),
+      "aria-label": `coefficient ${j + 1} of ${coef.length}, near ${show(places[j])}`, "aria-valuetext": show(coef[j]),
       "aria-valuenow": round(coef[j], 4), "aria-valuemin": round(Math.min(view.low, coef[j]), 4),
       "aria-valuemax": round(Math.max(view.high, coef[j]), 4),
     }));
@@ -172,6 +172,7 @@ export function edgeInspector(lab, root, network) {
     lab.play(false);
     lab.cancel();
     if (touched !== j) lab.race.beginEdit();
+    if (touched !== j) lab.say(lab.race.events.at(-1).text); // errors that were told are others now
     touched = j;
     lab.race.setCoef(...edge, j, value / weightOf(layerOf()));
     lab.changed();
@@ -182,7 +183,6 @@ export function edgeInspector(lab, root, network) {
     if (touched < 0) return;
     touched = -1;
     lab.report();
-    lab.say(lab.race.events.at(-1).text);
     lab.changed();
   }
 
@@ -241,7 +241,7 @@ export function edgeInspector(lab, root, network) {
     },
   });
   return {
-    open, draw, resize,
+    open, close, draw, resize,
     get edge() {
       return edge;
     },

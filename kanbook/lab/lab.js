@@ -17,14 +17,10 @@ import { TASKS, makeTask, parseCSV, readsOf } from "./tasks.js";
 import { tourCard } from "./tour.js";
 
 const RUN = 1000; // steps that a table is trained
-const SAID = { // when a task is chosen
-  drawn: "Draw a curve over the target, with finger or mouse.",
-  table: "This is an example. Paste your own table over it, or choose a file.",
-};
 
 /** Which points are which, and along which axes. */
-function legendOf({ inputs, names, scale, target, n, testN }) {
-  if (!target) return "";
+function legendOf({ name, inputs, names, scale, target, n, testN }) {
+  if (!target) return name === "drawn" ? "Draw a curve over the target, with finger or mouse; all other tasks need neither." : "";
   const [across, up] = names.map((name, i) => `${name}, ${scale[i].map(end => text(+end.toPrecision(6))).join(" to ")}`);
   const axes = inputs === 2 ? ` From left to right ${across}; upwards ${up}.` : "";
   return `Circles are learned from, diamonds held out: ${testN} of ${n + testN}, every fifth row.${axes}${n > DRAWN ? " Not all are drawn." : ""}`;
@@ -52,7 +48,7 @@ function view(model, lab, el) {
     lab.redraw();
   });
   const inspector = edgeInspector(lab, root, network);
-  const tour = large ? tourCard(lab, root) : null;
+  const tour = large ? tourCard(lab, root, inspector.close) : null;
   const chart = raceChart($(".chart")), scrubber = $(".scrub input");
   const learned = !large ? null : fitChart(lab, root, $(".learned"), points => {
     lab.publish({ points });
@@ -97,7 +93,7 @@ function view(model, lab, el) {
     if (sizes === counts) return;
     counts = sizes;
     const uneven = kan.count() > 0 && Math.abs(Math.log(kan.count() / mlp.count())) > 0.15;
-    const counted = `Parameters: KAN ${kan.count()}, MLP ${mlp.count()} [${mlp.widths.join(", ")}].`;
+    const counted = `Parameters: KAN ${kan.count() || "none left to learn"}, MLP ${mlp.count()} [${mlp.widths.join(", ")}].`;
     $(".fair span").textContent = `${counted}${uneven ? " The MLP kept its size." : ""}${behind} ${FAIR[name] ?? ""}`;
     $("[data-match]").hidden = !uneven || kan.count() < 20;
   }
@@ -179,6 +175,7 @@ function view(model, lab, el) {
       set(input, { "aria-valuetext": said[name] });
     }
     for (const input of $$(".settings [type=checkbox]")) input.checked = settings[input.name];
+    if (tour.isOn()) defaults = chosen(); // they are the tour's, no reader's
     $(".changed").hidden = equal(chosen(), defaults);
     if (task === settings.task) return;
     task = root.dataset.task = settings.task;
@@ -204,7 +201,7 @@ function view(model, lab, el) {
     const { task, widths, fade, seed, ...settings } = lab.race.settings;
     return [hiddenWidths(), settings, model.get("speed")];
   }
-  const defaults = chosen();
+  let defaults = chosen();
 
   const changes = {
     widths({ value }) {
@@ -238,7 +235,7 @@ function view(model, lab, el) {
   function choose(name) {
     const points = name === "table" ? own : null, inputs = points ? points[0].length - 1 : TASKS[name].inputs;
     lab.publish({ task: name, points, fade: false, widths: [inputs, ...hiddenWidths(), 1] });
-    lab.say(SAID[name] ?? "");
+    lab.say(name === "table" ? "This is an example. Paste your own table over it, or choose a file." : "");
   }
 
   async function train() {
@@ -297,7 +294,9 @@ function view(model, lab, el) {
   const pressed = {
     do(name) {
       const why = locksOf()[name];
-      why ? lab.say(why) : lab.do(name);
+      if (why) return lab.say(why);
+      lab.do(name);
+      tour?.acted(name);
     },
     more: (_, button) => unfold(button),
     all: (_, button) => unfold(button),

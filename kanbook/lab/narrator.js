@@ -43,11 +43,11 @@ function flatError({ truth, testX, testY, testN }) {
   return Math.sqrt(Math.max(0, 1 - sum(explained)));
 }
 
-/** The hidden node with the largest share of values beyond its knots. */
+/** The edge out of a hidden node with the largest share of values beyond its knots. */
 export function leavingNode({ kan, task: { x, n } }) {
   const nodes = kan.observe(x, n).flatMap(({ inputs }, l) => (l === 0 ? [] : inputs.map((values, i) => {
     const [a, b] = kan.layers[l].domain(i);
-    return { name: `node ${i + 1}`, share: values.filter(v => v < a || v > b).length / n };
+    return { edge: [l, i, 0], share: values.filter(v => v < a || v > b).length / n };
   })));
   return nodes.sort((one, two) => two.share - one.share)[0] ?? null;
 }
@@ -75,7 +75,8 @@ function progress({ step, kan }, steps, since) {
 
 const SENTENCES = [
   [f => `passed ${f.leader} ${Math.floor(f.since / 500)}`,
-    f => f.before && f.held >= Math.max(HELD, f.since / 10) && f.race.steps - f.since >= HELD / 2 && f.race.steps - f.since < 300,
+    f => f.before && f.errors[f.leader] < f.errors[f.before] && f.held >= Math.max(HELD, f.since / 10)
+      && f.race.steps - f.since >= HELD / 2 && f.race.steps - f.since < 300,
     f => `Step ${grouped(f.since)}: the ${f.leader} has passed the ${f.before}.`],
   [f => `working ${f.working}`,
     f => f.fading > 300 && (f.working = working(f.race)) !== null,
@@ -90,29 +91,26 @@ const SENTENCES = [
   [f => `stuck ${f.events}`,
     f => f.progress && f.progress.late > 0.97 * f.progress.best,
     f => `The KAN has come no further since step ${grouped(f.progress.step)}${why(f)}`],
-  [f => `since ${f.events}`,
+  [f => `since ${f.events} ${f.errors.KAN < f.old}`,
     f => SINCE[f.last?.name] && f.calm >= 100 && Math.max(f.errors.KAN / f.old, f.old / f.errors.KAN) > 1.3,
-    f => `Since ${SINCE[f.last.name]}, the KAN's test error has ${f.errors.KAN < f.old ? "fallen" : "risen"} `
-      + `from ${short(f.old)} to ${short(f.errors.KAN)}.`],
+    f => `Since ${SINCE[f.last.name]}, the KAN's test error has ${f.errors.KAN < f.old ? "fallen" : "risen"}: `
+      + `it was ${short(f.old)}.`],
   [f => `settled ${f.events}`,
     f => f.last?.name === "prune" && f.calm >= 150 && !f.race.locks().snap,
     () => "The curves that are left have settled. Snap?"],
   [f => `ahead ${f.leader}`,
     f => !f.level && f.errors.MLP < Infinity && f.race.steps >= Math.max(100, f.since + HELD),
-    f => `Step ${grouped(f.race.steps)}: ${standing(f)}.`],
+    f => `The ${f.leader} is ahead.`],
 ];
 
-const beyond = ({ name, share }) => `${percent(share)} of the values that reach ${name} are beyond its knots`;
+const beyond = ({ share }) => `${percent(share)} of the values that reach one node are beyond its knots`;
 
-function why({ progress: { swing, best }, race, still, errors }) {
+function why({ progress: { swing, best }, race, still }) {
   const { lr, optimizer } = race.settings, leaving = still && leavingNode(race);
   if (swing > 0.2 && optimizer === "adam") return `, and its error swings: the learning rate of ${lr} may be too high.`;
   if (leaving?.share > 0.2) return `: ${beyond(leaving)}. Update moves these.`;
-  return `: its test error was ${short(best)} then and is ${short(errors.KAN)} now.`;
+  return `: its test error was ${short(best)} then.`;
 }
-
-const standing = ({ leader, errors }) =>
-  `the ${leader} is ahead, with a test error of ${short(errors[leader])} against ${short(errors[other(leader)])}`;
 
 function facts(race) {
   const { history, events, settings, steps } = race, last = events.at(-1), from = last?.step ?? 0;
@@ -125,13 +123,13 @@ function facts(race) {
   };
 }
 
-/** The next sentence, a name for it among those `said` before, or null. */
+/** The next sentence, a name for it among those `said` before, or null. `isTrue(race)`: whether it is so still. */
 export function narrate(race, said) {
   const now = facts(race);
   for (const [nameOf, holds, say] of SENTENCES) {
     if (!holds(now)) continue;
-    const name = nameOf(now);
-    if (!said.has(name)) return { name, words: say(now) };
+    const name = nameOf(now), holdsIn = facts => !!holds(facts) && nameOf(facts) === name;
+    if (!said.has(name)) return { name, words: say(now), isTrue: race => holdsIn(facts(race)) };
   }
   return null;
 }
@@ -150,12 +148,12 @@ function concludeTable({ kan, mlp, task: { testX, testY, testN: n, spread, targe
 
 /** How a run has ended. */
 export function conclude(race) {
-  const now = facts(race), { KAN, MLP } = now.errors, step = `Step ${grouped(race.steps)}`;
+  const { leader, level, errors: { KAN, MLP } } = facts(race), step = `Step ${grouped(race.steps)}`;
   if (race.stopped) return race.stopped;
   if (race.formula()) return `${step}: the KAN is a formula, with a test error of ${short(KAN)}.`;
   if (race.steps < 50) return `${step}: too early to say who learns better.`;
   if (MLP === Infinity) return `${step}: the KAN's test error is ${short(KAN)}; the new MLP has yet to catch up.`;
   if (race.task.target) return concludeTable(race);
-  if (now.level) return `${step}: the two are level, with test errors of ${short(KAN)} and ${short(MLP)}.`;
-  return `${step}: ${standing(now)}.`;
+  if (level) return `${step}: the two are level, with test errors of ${short(KAN)} and ${short(MLP)}.`;
+  return `${step}: the ${leader} is ahead, with a test error of ${short(Math.min(KAN, MLP))} against ${short(Math.max(KAN, MLP))}.`;
 }

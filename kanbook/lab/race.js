@@ -23,7 +23,6 @@ const ENTRIES = 400, SNAPSHOTS = 100; // kept at most
 const CATCH_UP = 20; // steps of a new MLP for one of the KAN's
 const LARGE = 400; // numbers with which steps of Levenberg-Marquardt are still quick
 
-
 export class Race {
   constructor(settings = {}, { points = null, portrait = null, network = null } = {}) {
     this.settings = { ...DEFAULTS, ...settings };
@@ -256,8 +255,9 @@ export class Race {
     this.kan = act();
     this.event(name, "");
     this.restart();
-    const after = this.error(this.kanState.test);
-    this.events.at(-1).text = `${typeof text === "function" ? text() : text}, test error ${short(before)} to ${short(after)}`;
+    const after = this.error(this.kanState.test), event = this.events.at(-1);
+    event.before = before;
+    event.text = `${typeof text === "function" ? text() : text}, test error ${short(before)} to ${short(after)}`;
     this.record();
   }
 

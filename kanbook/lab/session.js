@@ -105,8 +105,8 @@ export class Session {
     this.publish({ ...this.race.settings, network: this.sent, steps: this.race.steps });
   }
 
-  say(words) {
-    this.message = words;
+  say(words, line = null) {
+    [this.message, this.line] = [words, line]; // line: the narrator's, if it is one
     this.until = [this.race.steps + 100, performance.now() + 5000]; // some training, and time to read
     for (const view of this.views) view.say(words);
   }
@@ -156,11 +156,11 @@ export class Session {
     this.play(true);
   }
 
-  /** The narrator's next sentence; what was said before has had its time. */
+  /** The narrator's next sentence; what was said before has had its time, or is not true any more. */
   tell() {
     const next = narrate(this.race, this.told);
     this.told.add(next?.name);
-    if (next || (this.message && !this.race.formula())) this.say(next?.words ?? "");
+    if (next || (this.message && !this.race.formula())) this.say(next?.words ?? "", next);
     else this.until[1] = performance.now() + 1000;
   }
 
@@ -278,7 +278,8 @@ export class Session {
     const now = this.shown(whole);
     const { race } = this;
     if (this.playing && race.stopped) this.play(false);
-    if (this.playing && race.steps > this.until[0] && performance.now() > this.until[1]) this.tell();
+    const due = race.steps > this.until[0] && performance.now() > this.until[1];
+    if (this.playing && (due || (this.line && race.steps % 20 === 0 && !this.line.isTrue(race)))) this.tell();
     if (!calm) for (const view of views) view.draw(now, whole ? null : this.turn);
     this.turn++;
     if (busy || this.whole) this.wake();

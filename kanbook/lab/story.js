@@ -5,7 +5,6 @@ import { grouped, short } from "./numbers.js";
 const SHAPE = 0.5; // a test error below which a network has the shape of the target
 const ALIKE = 1.05; // the ratio of two errors up to which they are alike
 
-
 export function story({ history: { step, kan, mlp }, stopped }) {
   const start = step.findIndex((_, p) => Math.min(kan[p], mlp[p]) < SHAPE);
   const [first, second] = kan[start] < mlp[start] ? [kan, mlp] : [mlp, kan];

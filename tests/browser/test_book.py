@@ -342,3 +342,13 @@ def test_colab_button_opens_this_notebook(path):
     notebook = Path(path).with_suffix(".ipynb").as_posix()
     colab = [link for link in read(path).links if link.startswith("https://colab.research")]
     assert colab == [f"https://colab.research.google.com/github/{slug}/blob/{branch}/{notebook}"]
+
+
+@pytest.mark.parametrize("path", ["book/lab.html", "notebooks/03_minimal_kan.html"])
+def test_a_lab_is_no_wider_than_the_window(browser, server, path):
+    visitor = Visitor(browser, server, DESKTOP, "light")
+    page = visitor.open(path)
+    for width in (1200, 1366, 1500, 1800, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    visitor.context.close()

@@ -8,8 +8,10 @@ import math
 import re
 import time
 
+import numpy as np
 import pytest
 import torch
+from scipy.signal import find_peaks
 from visitor import PHONE, swipe
 
 from kanbook import KANLab
@@ -379,13 +381,30 @@ def test_coefficients_are_dragged_and_moved_by_keys(put):
     assert coefs() == before
 
 
+def test_edges_are_named_by_their_shape(put):
+    lab = put(KANLab()).run_to(150)
+    found = set()
+    for curve, edge in zip(lab.curves(), lab.edges.all(), strict=True):
+        y = -np.array(curve[1:].replace("L", " ").split(), float)[1::2]
+        peaks, valleys = (len(find_peaks(side, prominence=0.1 * np.ptp(y))[0]) for side in (y, -y))
+        name = {
+            (0, 0): "rising" if y[-1] > y[0] else "falling",
+            (1, 0): "a peak",
+            (0, 1): "a valley",
+        }
+        word = re.search(": ([^,]*)", edge.get_attribute("aria-label"))[1]
+        assert word in ("faded", name.get((peaks, valleys), "a wave"))
+        found.add(word)
+    assert len(found) > 2
+
+
 def test_network_by_keyboard(put):
     lab = put(KANLab())
     page = lab.page
     assert lab.root.locator(".edges [tabindex='0']").count() == 1
     lab.edges.first.focus()
     focused = "document.activeElement.ariaLabel"
-    assert page.evaluate(focused).startswith("from x to node 1: curve, spread")
+    assert page.evaluate(focused).startswith("from x to node 1: falling, spread")
     for key, name in [
         ("ArrowRight", "from x to node 2"),
         ("ArrowUp", "from y to node 2"),
@@ -395,12 +414,17 @@ def test_network_by_keyboard(put):
     ]:
         page.keyboard.press(key)
         assert page.evaluate(focused).startswith(name)
+    for key, index in ("End", 14), ("Home", 0):
+        page.keyboard.press(key)
+        assert lab.edges.nth(index).evaluate("node => node === document.activeElement")
+    for key in "ArrowRight", "ArrowRight", "ArrowUp":
+        page.keyboard.press(key)
     page.keyboard.press("Enter")
     lab.drawn()
     assert lab.root.get_by_role("dialog").is_visible()
     assert page.evaluate(focused) == "close"
     page.keyboard.press("Tab")
-    assert page.evaluate(focused) == "coefficient 1 of 8"
+    assert page.evaluate(focused) == "coefficient 1 of 8, near −1.4"
     page.keyboard.press("Escape")
     assert page.evaluate(focused).startswith("from y to node 3")
     page.keyboard.press("Control+z")
@@ -534,7 +558,7 @@ def stroke_of(lab, points=40):
 def test_drawn_curve_is_learned(put):
     lab = put(KANLab(speed=10))
     lab.choose("drawn")
-    assert "Draw a curve" in lab.status
+    assert "Draw a curve" in lab.text(".legend")
     target = lab.truth()
     (x, y), *rest = stroke_of(lab)
     lab.page.mouse.move(x, y)
@@ -695,6 +719,8 @@ def test_phone(put):
     lab = put(KANLab(), **PHONE_OPTIONS)
     page = lab.page
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    more = lab.button("More tasks").bounding_box()
+    assert more["x"] + more["width"] <= 360
     bar = lab.root.locator(".dock")
     for scroll in (0, 300):
         page.evaluate(f"scrollTo(0, {scroll})")

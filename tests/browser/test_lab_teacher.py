@@ -36,19 +36,17 @@ def level(*parts):
 
 def test_sentences_of_made_up_races():
     update = [{"step": 200, "name": "update", "text": ""}]
-    ahead = "the MLP is ahead, with a test error of 0.2 against 0.4."
     cases = {
         "Step 200: the MLP has passed the KAN.": {
             "kan": level((0.4, 30)),
             "mlp": level((0.8, 20), (0.2, 10)),
         },
-        f"Step 300: {ahead}": {"kan": level((0.4, 31)), "mlp": level((0.2, 31))},
+        "The MLP is ahead.": {"kan": level((0.4, 31)), "mlp": level((0.2, 31))},
         "The KAN has the shape; the MLP is hardly better yet than a straight line.": {
             "kan": level((0.25, 9)),
             "mlp": level((0.95, 9)),
         },
-        "The KAN has come no further since step 100: its test error was 0.4 then and is 0.45 "
-        "now.": {
+        "The KAN has come no further since step 100: its test error was 0.4 then.": {
             "kan": level((0.9, 10), (0.4, 1), (0.45, 80)),
             "mlp": level((0.45, 91)),
         },
@@ -59,7 +57,7 @@ def test_sentences_of_made_up_races():
             "settings": {"lr": 2},
             "said": ["ahead KAN", "shape"],
         },
-        "Since the knots moved, the KAN's test error has fallen from 0.8 to 0.5.": {
+        "Since the knots moved, the KAN's test error has fallen: it was 0.8.": {
             "kan": level((0.8, 20), (0.9, 5), (0.5, 10)),
             "mlp": level((0.5, 35)),
             "events": update,
@@ -126,6 +124,24 @@ def test_sentence_of_a_table_is_true_of_its_rows():
     assert len(endings) > 2
 
 
+STALE = """cases => {
+  const race = new Race({ task: "zigzag" }), show = ({ kan, mlp }) => {
+    const step = kan.map((_, p) => p * 10);
+    Object.assign(race, { steps: step.at(-1), history: { step, kan, mlp } });
+  };
+  show(cases[0]);
+  const line = narrate(race, new Set());
+  return cases.map(one => (show(one), line.isTrue(race)));
+}"""
+
+
+def test_sentence_is_true_or_is_taken_back():
+    kan, mlp = level((0.4, 41)), level((0.8, 20), (0.2, 21))
+    begun = {"kan": kan[:31], "mlp": mlp[:31]}
+    later, over = {"kan": kan, "mlp": mlp}, {"kan": kan[:31] + [0.1] * 4, "mlp": mlp[:35]}
+    assert run(STALE, [[begun, later, over]]) == [[True, True, False]]
+
+
 TOLD = """({ settings, plan }) => {
   const race = new Race(settings), said = new Set(), told = [];
   for (const [name, steps] of plan) {
@@ -153,13 +169,13 @@ def test_narrator_of_real_races():
     )
     words = [words for words, _ in story["told"]]
     assert len(set(words)) == len(words)  # nothing is said twice
-    assert re.search(r"\d+ % of the values that reach node \d are beyond its knots", words[0])
+    assert re.search(r"\d+ % of the values that reach one node are beyond its knots", words[0])
     assert "Three edges do nearly all the work. Prune?" in words and story["left"] == 3
     assert "The curves that are left have settled. Snap?" in words
     assert "Update moves these" in " ".join(words for words, _ in death["told"])
     for told in (story, death):
         for words, errors in told["told"]:
-            ahead = re.search(r"the (KAN|MLP) is ahead", words)
+            ahead = re.search(r"The (KAN|MLP) is ahead", words)
             assert not ahead or (errors["kan"] < errors["mlp"]) == (ahead[1] == "KAN")
     assert re.match(r"Step 2,000: the KAN is ahead, with a test error of", story["end"])
 
@@ -188,6 +204,7 @@ BY_ITSELF = """({ task, seed }) => {
   const lab = {
     race: new Race({ ...RACES[task], task, seed }),
     report() {},
+    say() {},
     publish: ({ follow }) => follow && lab.race.set({ follow }),
     playTo(step) { while (lab.race.steps < step) lab.race.step(); },
     run: finish,
@@ -195,9 +212,10 @@ BY_ITSELF = """({ task, seed }) => {
       : name === "snap" ? finish(lab.race.snapAll()) : lab.race[name]()),
   };
   return BEATS.filter(beat => beat.task === task).map(beat => {
-    const wish = beat.wish(lab.race), before = beat.over(lab.race);
-    beat.show(lab);
-    return [before, beat.over(lab.race), wish, beat.found(lab.race)];
+    const over = () => lab.race.steps >= beat.until(lab.race);
+    const before = over(), wish = beat.wish(lab.race);
+    show(lab, beat);
+    return [before, over(), wish, beat.found(lab.race)];
   });
 }"""
 
@@ -209,7 +227,7 @@ def test_beats_end_as_told(seed):
         [{"task": task, "seed": seed} for task in ("exp_sine", "checkers", "rotated")],
     )
     assert all(beat[:2] == [False, True] for beat in story + square + turned)
-    share = re.search(r"triangles: (\d+) %", story[2][2])
+    share = re.search(r"triangles at the marked one: (\d+) %", story[2][2])
     assert int(share[1]) > 20
     formula = "<i>f</i> = exp(sin(π <i>x</i>) + <i>y</i><sup>2</sup>), with a test error of 0."
     assert story[-1][3].startswith(formula)
@@ -249,25 +267,98 @@ class Tour:
 
 
 def test_whole_tour(put):
-    """With nothing but the card's button."""
+    """With nothing but the card's button; at the end, what was seen and what comes next."""
     lab = put(KANLab(task="zigzag", widths=(1, 5, 1)))
+    link = "<a href=03_minimal_kan.html>Chapter 3</a>"
+    lab.page.evaluate("link => document.body.insertAdjacentHTML('beforeend', link)", link)
     tour = Tour(lab)
     assert "New here?" in tour.card.inner_text()
     tour.next.click()
-    texts = []
+    texts, heights = [], set()
     for beat in range(1, 9):
         assert tour.beat == beat
-        if beat in (2, 3, 4, 5, 6):
-            tour.wait_until("^Show me$")
+        if beat > 1:
+            tour.wait_until("^(Show me|Watch)$")
             assert lab.root.locator("[data-marked]").count() == 1
+            heights.add(tour.card.bounding_box()["height"])
             tour.next.click()
-        texts.append(tour.wait_until("^(Next|Done)$"))
+        texts.append(tour.wait_until("^Next$"))
+        heights.add(tour.card.bounding_box()["height"])
         tour.next.click()
         lab.drawn()
+    heights.add(tour.card.bounding_box()["height"])
+    assert len(heights) == 1
     assert "Only a part of it" in texts[1] and "exp(sin(π x) + y" in texts[5]
     assert "The KAN wins" in texts[6] and "The KAN loses" in texts[7]
-    assert not tour.card.is_visible() and not lab.root.locator("[data-marked]").count()
-    assert lab.root.get_attribute("data-task") == "rotated" and lab.step == 600
+    assert not lab.root.locator("[data-marked]").count()
+    numbers = re.findall(r"[\d.]*\d against the MLP's [\d.]*\d", "".join(texts[6:]))
+    end = tour.card.inner_text()
+    assert len(numbers) == 2 and all(number in end for number in numbers)
+    assert "three edges were enough" in end and tour.card.get_by_role("link").is_visible()
+    assert not lab.root.locator(".changed").is_visible()
+    tour.next.click()
+    lab.root.locator(".own textarea").wait_for()
+    tour.card.wait_for(state="hidden")
+    assert "G = 5" in lab.text(".numbers") and not lab.root.locator(".changed").is_visible()
+    assert lab.root.locator(".own summary").evaluate("node => node === document.activeElement")
+
+
+def test_tour_goes_on_when_a_reader_does_it(put):
+    """What is marked may be pressed, and training stops where the beat has its steps."""
+    lab = put(KANLab())
+    tour = Tour(lab)
+    tour.next.click()
+    tour.wait_until("^Next$")
+    for _ in range(3):
+        tour.skip()
+    lab.press("Play")
+    assert tour.next.inner_text() == "Show me"  # and not disabled
+    lab.button("Play").wait_for()
+    lab.press("Fade").button("Pause").wait_for()
+    assert "Each edge has its price" in tour.card.inner_text()
+    assert "Three edges still work" in tour.wait_until("^Next$")
+    lab.button("Play").wait_for()
+    before = lab.errors()[0]
+    tour.next.click()
+    lab.press("Prune")
+    said = tour.wait_until("^Next$")
+    lab.drawn()
+    assert f"Test error: {before} before, {lab.errors()[0]} 200 steps later." in said
+    tour.next.click()
+    lab.press("Snap")
+    assert "exp(sin(π x) + y" in tour.wait_until("^Next$")
+    tour.next.click()
+    assert lab.drawn().step == 0 and "Which one will win?" in tour.card.inner_text()
+    lab.press("Play")
+    tour.wait_until("^Next$")
+    lab.press("New seed")
+    assert lab.drawn().step < 600
+    tour.wait_until("^Next$")
+    assert lab.step == 600
+
+
+def test_tour_goes_back_to_a_beat_as_it_began(put):
+    lab = put(KANLab())
+    tour = Tour(lab)
+    tour.next.click()
+    tour.wait_until("^Next$")
+    tour.next.click()
+    lab.drawn()
+    marked, before = lab.root.locator(".edges [data-marked]"), lab.curves()
+    assert "marked by the tour" in marked.get_attribute("aria-label")
+    assert "2 of 8" in lab.root.locator(".tour [aria-live]").inner_text()
+    marked.click()
+    dialog = lab.drawn().root.get_by_role("dialog")
+    dialog.get_by_role("slider").nth(3).press("ArrowUp")
+    tour.wait_until("^Next$")
+    tour.next.click()
+    lab.drawn()
+    assert not dialog.is_visible() and tour.beat == 3
+    assert tour.next.evaluate("node => node === document.activeElement")
+    tour.card.get_by_role("button", name="Back").click()
+    lab.drawn()
+    assert tour.beat == 2 and lab.curves() == before and not lab.events()
+    assert tour.next.inner_text() == "Show me"
 
 
 def test_tour_on_a_phone_by_keyboard(put):
@@ -276,18 +367,20 @@ def test_tour_on_a_phone_by_keyboard(put):
     tour.next.focus()
     page.keyboard.press("Enter")
     for beat in range(1, 9):
-        tour.wait_until("^(Next|Done|Show me)$")
+        tour.wait_until("^(Next|Watch|Show me)$")
         card, net = tour.card.bounding_box(), lab.root.locator(".network").bounding_box()
         fit = lab.root.locator(".plots").first.bounding_box()
         assert fit["y"] > -5 and card["y"] - net["y"] > 0.6 * net["height"]
         assert card["y"] + card["height"] < 740 and tour.beat == beat
         assert tour.next.evaluate("node => node === document.activeElement")
-        if tour.next.inner_text() == "Show me":
+        if tour.next.inner_text() != "Next":
             page.keyboard.press("Enter")
             lab.drawn()
-            tour.wait_until("^(Next|Done)$")
+            tour.wait_until("^Next$")
         page.keyboard.press("Enter")
         lab.drawn()
+    lab.press("Done")
+    assert lab.status == "The tour has ended." and not lab.root.locator(".tour span").text_content()
     assert lab.button("Play").evaluate("node => node === document.activeElement")
 
 
