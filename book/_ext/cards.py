@@ -69,7 +69,7 @@ def card(title, path, book):
     pen = ImageDraw.Draw(sheet)
     pen.rectangle((0, 0, CARD[0], 14), fill=BLUE)
     large, small = (ImageFont.truetype(FONT, points) for points in (50, 26))
-    pen.text((50, 60), "\n".join(textwrap.wrap(title, 17)), INK, large, spacing=10)
+    pen.text((50, 60), "\n".join(textwrap.wrap(title, 16)), INK, large, spacing=10)
     pen.text((50, 530), "\n".join(textwrap.wrap(book, 26)), GRAY, small, spacing=8)
     return sheet.quantize(128)
 
