@@ -1,35 +1,23 @@
 """Sphinx extension: pages that a phone on a slow line shows soon.
 
-What Jupyter Book brings along and no page uses goes, and so does MathJax from a page without a
-formula. Scripts wait until a page has been read. The style sheets become one, of the rules that
-some page may use, since a page is shown when all have come. The theme's own links and scripts:
-book/_templates.
+What Jupyter Book brings along and no page uses goes. Scripts wait until a page has been read. The
+style sheets become one, of the rules that some page may use, since a page is shown when all have
+come. The theme's own links and scripts: book/_templates.
 """
 
-import importlib.util
 import re
-import shutil
 from pathlib import Path
 
-from docutils import nodes
-
-MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # used for its files only, not as an extension
-# The program, its fonts, and the TeX commands that it loads on first use, such as \\boldsymbol.
-MATHJAX_FILES = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "ui/lazy.js")
 UNUSED = re.compile("thebe|toggle|design-tabs", re.IGNORECASE)  # kernels, toggles, tabs
-MATHS = re.compile("maths.js|MathJax")
 THEME_SHEETS = ("basic.css", "styles/pydata-sphinx-theme.css")
 # Browsers let no page on disk read another: there, the search lists pages without excerpts.
 ON_DISK = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
 
 
 def trim_assets(app, pagename, templatename, context, doctree):
-    # Sphinx takes the first page, which lists the others, for one with their formulas.
-    maths = doctree and any(map(doctree.next_node, (nodes.math, nodes.math_block)))
-
     def used(asset):
         text = f"{asset.filename} {asset.attributes.get('body', '')[:40]}"  # how it begins
-        return not UNUSED.search(text) and (maths or not MATHS.search(text))
+        return not UNUSED.search(text)
 
     context["script_files"] = list(filter(used, context["script_files"]))
     for script in context["script_files"]:
@@ -56,7 +44,6 @@ def used_rules(css, words):
 
 
 def write_assets(app, exception):
-    """The style sheet, and what TeX in the browser needs, 2 MB of the package's 24."""
     if exception is not None or not hasattr(app.builder, "sheets"):  # or no page was written
         return
     out = Path(app.outdir)
@@ -70,18 +57,9 @@ def write_assets(app, exception):
     texts = (path.read_text(encoding="utf-8") for path in readers)
     words = set().union(*(re.findall(r"[\w-]+", text) for text in texts))
     (static / "all.css").write_text(used_rules(css, words), encoding="utf-8")
-    source = Path(importlib.util.find_spec(MATHJAX_PACKAGE).origin).parent / "static" / "mathjax"
-    for name in MATHJAX_FILES:
-        target = static / "mathjax" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if (source / name).is_dir():
-            shutil.copytree(source / name, target, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source / name, target)
 
 
 def setup(app):
-    app.config.mathjax_path = "maths.js"  # which loads MathJax
     app.add_js_file(None, body=ON_DISK)
     app.connect("html-page-context", trim_assets, priority=900)  # after those who add scripts
     app.connect("build-finished", write_assets, priority=900)  # after those who write style sheets

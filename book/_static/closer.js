@@ -51,10 +51,6 @@
     if (asked !== link || !text) return;
     link.title = ""; // the browser would show it as well
     card.innerHTML = text.replace('src="', `src="${root}`);
-    if (card.querySelector(".math:not(:has(mjx-container))")) {
-      if (!window.MathJax?.typesetPromise) return;
-      await MathJax.typesetPromise([card]);
-    }
     if (!card.isConnected) article.append(card);
     card.hidden = false;
     const at = link.getClientRects()[0], box = card.getBoundingClientRect();

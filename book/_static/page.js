@@ -67,11 +67,11 @@
     }
   }
 
-  // The keyboard reaches code that scrolls, also where a fold has been opened or a screen turned.
+  // The keyboard reaches code and formulas that scroll, also where a fold has been opened or a screen turned.
   const boxes = new ResizeObserver((changed) => {
     for (const { target } of changed) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
   });
-  for (const code of document.querySelectorAll(".bd-article pre")) boxes.observe(code);
+  for (const box of document.querySelectorAll(".bd-article :is(pre, div.math)")) boxes.observe(box);
 
   // A link to a fold opens it, and the folds around it.
   const unfold = () => {

@@ -32,7 +32,6 @@ body { display: block }
 FOOTER = """<p style="font-size: 8pt; text-align: center; width: 100%">
 <span class="pageNumber"></span></p>"""
 READY = """async () => {
-  await window.MathJax?.startup?.promise;
   await document.fonts.ready;
   await Promise.all([...document.images].map(image => {
     image.loading = "eager";
@@ -119,8 +118,7 @@ def long_page():
     titles = {path: content.h1.get_text() for path, content in articles.items()}
     page = soup_of("notebooks/01_splines.html")  # whose head has all that a chapter needs
     for script in page.head.select("script"):
-        if not re.search("mathjax|MathJax", str(script)):
-            script.decompose()
+        script.decompose()
     for element in page.head.select("[href], [src]"):
         name = "href" if element.has_attr("href") else "src"
         element[name] = urljoin("notebooks/01_splines.html", element[name])

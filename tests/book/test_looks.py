@@ -1,4 +1,4 @@
-"""What the build makes of pages: sizes of images, one style sheet, scripts that wait."""
+"""What the build makes of pages: sizes of images, formulas, one style sheet, scripts that wait."""
 
 import sys
 
@@ -6,12 +6,14 @@ import pytest
 import sphinx_build
 from bs4 import BeautifulSoup
 from PIL import Image
+from sphinx.errors import SphinxError
 
 from notebook_files import ROOT
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import figures  # noqa: E402
+import formulas  # noqa: E402
 import reach  # noqa: E402
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 195">{}</svg>'
@@ -51,6 +53,7 @@ def book(tmp_path_factory):
             "sphinx_togglebutton",
             "sphinx_design",
             "figures",
+            "formulas",
             "reach",
             "cards",
         ],
@@ -88,6 +91,28 @@ def test_every_page_has_a_card_for_who_shares_it(book):
     with Image.open(book["out"] / "_static" / "thumbs" / "index.webp") as thumb:
         assert thumb.size == (480, 300)
     assert not (book["out"] / "_static" / "thumbs" / "formula.webp").exists()  # it has no figure
+
+
+@pytest.mark.parametrize(
+    "tex, place, text",
+    [
+        (r"\sum_{i<n} c_i", "munder > mo", "∑"),
+        (r"\hat y = \tanh x", "mover > mi", "y"),
+        (r"s'(x)", "msup > mo", "′"),
+        (r"\Bigl(x + y\Bigr)^2", "msup > mrow > mo", ")"),
+        (r"\begin{aligned} a &= b \\[4pt] c &= d \end{aligned}", "mtr:last-child", "c=d"),
+    ],
+)
+def test_a_formula_is_mathml(tex, place, text):
+    math = BeautifulSoup(formulas.mathml(tex, display=True), "html.parser").math
+    assert math["alttext"] == tex and math["display"] == "block"
+    assert math.select_one(place).get_text() == text
+
+
+def test_a_bad_formula_stops_the_build(tmp_path):
+    (tmp_path / "index.md").write_text(r"# T" "\n" r"$x$ and $\nosuch{x}$", encoding="utf-8")
+    with pytest.raises(SphinxError, match=r"index: \\nosuch\{x\}"):
+        sphinx_build.build(tmp_path, ["myst_nb", "formulas"], myst_enable_extensions=["dollarmath"])
 
 
 CSS = """\
@@ -135,5 +160,5 @@ def test_scripts_wait_and_unused_ones_are_gone(book):
         inline = [s for s in book[page].select("script") if "DOCUMENTATION_OPTIONS" in s.get_text()]
         assert inline and all(script["type"] == "module" for script in inline)
         assert ("searchindex.js" in text) == (page == "search")
-        assert ("maths.js" in text) == ("window.MathJax" in text) == (page == "formula")
-    assert (book["out"] / "_static" / "mathjax" / "tex-mml-chtml.js").is_file()
+        assert "MathJax" not in text
+    assert book["formula"].select_one("article math")

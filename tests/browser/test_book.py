@@ -27,12 +27,12 @@ NOTEBOOK_PAGES = [page for page in PAGES if page.startswith("notebooks/")]
 pytestmark = NEEDS_BOOK
 
 
-def test_front_door_leads_to_the_first_page_which_loads_no_mathjax(fresh_desktop):
+def test_front_door_leads_to_the_first_page_which_loads_no_search_index(fresh_desktop):
     loaded = []
     fresh_desktop.page.on("request", lambda request: loaded.append(request.url))
     fresh_desktop.page.goto(fresh_desktop.server)
     fresh_desktop.page.wait_for_url("**/book/intro.html")
-    assert not [url for url in loaded if re.search("mathjax|searchindex|webfonts", url)]
+    assert not [url for url in loaded if re.search("searchindex|webfonts", url)]
     # its one flaw is that of any page without an icon: the browser asks for /favicon.ico
     assert not [problem for problem in fresh_desktop.problems if "host" in problem]
 

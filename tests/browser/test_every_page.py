@@ -33,13 +33,11 @@ LOOK = """() => {
     else if (/^\\S+\\.(png|svg|jpe?g|gif|webp)$/i.test(alt.trim()))
       problems.push(`image whose alt is a file name: ${alt}`);
   }
-  const maths = document.querySelectorAll("article .math").length;
-  const typeset = document.querySelectorAll("article .math mjx-container").length;
-  if (typeset < maths) problems.push(`${maths - typeset} of ${maths} formulas are not typeset`);
-  for (const error of document.querySelectorAll("mjx-merror, [data-mjx-error]"))
-    problems.push(`MathJax: ${error.getAttribute("data-mjx-error") || error.title}`);
+  for (const math of document.querySelectorAll("article math"))
+    if (math.checkVisibility() && !math.clientHeight || math.querySelector("merror"))
+      problems.push(`formula that is not typeset: ${math.getAttribute("alttext")}`);
   const text = document.querySelector("article")?.cloneNode(true);
-  text?.querySelectorAll("pre, code, script, style, mjx-container").forEach(e => e.remove());
+  text?.querySelectorAll("pre, code, script, style").forEach(e => e.remove());
   const raw = text?.textContent.match(/.{0,20}(\\$\\$|\\\\[(\\[]|\\\\[a-z]+\\{).{0,20}/);
   if (raw) problems.push(`raw TeX in the text: ${raw[0]}`);
   return problems;
@@ -47,7 +45,7 @@ LOOK = """() => {
 
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-UNHEARD = '["th:has(.math)"]'  # axe hears no formula in the head of a column
+UNHEARD = '["th:has(math)"]'  # axe hears no formula in the head of a column
 RUN = """async rules => {
   const settings = { preload: false, resultTypes: ["violations"], ...rules };
   const found = (await axe.run({ exclude: UNHEARD }, settings)).violations;
@@ -64,7 +62,7 @@ READ = """async () => {
     await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
   }
 }"""
-REACHED = """[...document.querySelectorAll("pre, .text_html")].every(
+REACHED = """[...document.querySelectorAll("pre, div.math, .text_html")].every(
   box => box.scrollWidth <= box.clientWidth || box.tabIndex === 0
     || box.closest("details:not([open])"))
   && [...document.querySelectorAll(".live-figure:not(.is-live)")].every(

@@ -95,10 +95,6 @@ class Visitor:
         self.problems.clear()
         self.page.emulate_media(color_scheme=scheme)
         self.page.goto(self.server + path, wait_until="load")
-        if self.page.locator(".math").count():
-            self.page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
-            self.page.evaluate("async () => { await MathJax.startup.promise; }")
-            self.page.evaluate("MathJax.startup.document.lazyTypesetAll()")  # now, not when near
         return self.page
 
     def switch_to(self, scheme):
