@@ -115,11 +115,12 @@ def bar(kind, low, high):
 def mark(name, row):
     """One comparison: what it is and what it gave in words, and its mark on the axis."""
     sense = "better" if "better" in row.verdict else "worse" if "worse" in row.verdict else "open"
+    said = row.verdict if sense == "open" else f"KAN {row.verdict}"
     drawn = bar("zone", 1 / TIE, TIE) + bar("interval", row.low, row.high)
     drawn += f'<i class="mark" style="left:{across(row.ratio)}"></i>'
     return (
         f'<li class="{sense}"><span class="what">{name.format(COUNTS[row.tasks])}</span> '
-        f"<b>{row.verdict}</b> "
+        f"<b>{said}</b> "
         f'<span class="numbers">{interval(row)}</span>'
         f'<span class="axis" aria-hidden="true">{drawn}</span></li>'
     )

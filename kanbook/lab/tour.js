@@ -209,12 +209,14 @@ export function tourCard(lab, root, close) {
   }
 
   function end() {
-    if (at >= 0) lab.script = []; // no pause at the end of a beat
+    if (at >= 0) {
+      lab.script = []; // no pause at the end of a beat
+      lab.say("The tour has ended.");
+    }
     at = -1;
     card.hidden = true;
     mark(null);
     write(words, "");
-    lab.say("The tour has ended.");
     root.querySelector("[data-do=play]").focus();
   }
 
@@ -259,6 +261,6 @@ export function tourCard(lab, root, close) {
       const { steps } = lab.race;
       goOn(lab, goal() > steps && goal() < Infinity ? BEATS[at] : { until: () => (lab.playing ? steps + AGAIN : Infinity) });
     },
-    leave: () => !card.hidden && !end(),
+    leave: () => at >= 0 && !end(),
   };
 }
