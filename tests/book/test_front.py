@@ -64,7 +64,8 @@ def test_chart_draws_its_rows(page):
     works += ["pictures, 1,000 parameters", "a photograph, its own pixels"]
     for mark, kind in zip(page.select(".standing li"), works, strict=True):
         row = kinds.against_mlp(kind)
-        assert mark.b.get_text() == row.verdict
+        who = "KAN " if row.verdict.endswith(("better", "worse")) else ""
+        assert mark.b.get_text() == who + row.verdict
         numbers = mark.select_one(".numbers").get_text()
         assert numbers == f"{row.ratio:.2f} ({row.low:.2f} to {row.high:.2f})"
         drawn = [1 / TIE, TIE, row.low, row.high, row.ratio]
