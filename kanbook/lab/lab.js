@@ -319,7 +319,7 @@ function view(model, lab, el) {
   function onKey(event) {
     const { key, target } = event, way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[key];
     const back = (event.ctrlKey || event.metaKey) && key.toLowerCase() === "z";
-    if (key === "Escape" && tour?.leave()) return swallow(event);
+    if (key === "Escape" && tour?.isOn() && tour.leave()) return swallow(event);
     if (back && !target.matches("textarea, [type=number]")) lab.do("undo");
     else if (target === scrubber && way) {
       const { length } = lab.race.snapshots, index = (lab.looking ?? length) + way;

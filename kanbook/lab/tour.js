@@ -261,6 +261,6 @@ export function tourCard(lab, root, close) {
       const { steps } = lab.race;
       goOn(lab, goal() > steps && goal() < Infinity ? BEATS[at] : { until: () => (lab.playing ? steps + AGAIN : Infinity) });
     },
-    leave: () => at >= 0 && !end(),
+    leave: () => !card.hidden && !end(),
   };
 }

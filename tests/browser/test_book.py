@@ -210,7 +210,7 @@ def test_a_figure_that_answers_a_question_waits(fresh_desktop, way):
     elif way == "a link":
         page.evaluate("location.hash = 'fig-lead'")
     else:
-        page.locator(".predict", has_text="the other three").locator("summary").click()
+        page.locator(".predict", has_text="a landslide").locator("summary").click()
     figure.wait_for(state="visible")
     assert not button.is_visible()
     page.emulate_media(media="print")
@@ -248,6 +248,7 @@ def test_a_figure_opens_large(browser, server, viewport):
 )
 def test_a_link_tells_what_it_leads_to(fresh_desktop, path, link, told):
     page = fresh_desktop.open(path)
+    page.wait_for_load_state("networkidle")  # nothing moves the link away from the mouse any more
     for ask in ("hover", "focus"):
         page.keyboard.press("Shift")  # from now on the focus is shown
         getattr(page.locator(f"article {link}").first, ask)()
