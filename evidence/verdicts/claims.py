@@ -413,7 +413,7 @@ def markdown(frame: DataFrame) -> str:
 
 
 def _markdown(frame: DataFrame) -> str:
-    files = {int(path.name[:2]): path.name for path in NOTEBOOKS.glob("*.ipynb")}
+    files = {int(path.name[:2]): path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
     lines = ["| claim | what the runs say | chapter |", "|---|---|---|"]
     for row in frame.itertuples():
         links = ", ".join(f"[{n}]({files[n]})" for n in row.chapters)
