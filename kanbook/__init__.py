@@ -28,10 +28,13 @@ __version__ = "1.0.0"
 # Loaded when first used, since some of them need packages that others do not.
 _MODULES = ("derivatives", "export", "formulas", "functions", "lab", "plots", "race", "tasks")
 _WIDGETS = ("KANLab", "SplinePlayground")
+_ESTIMATORS = ("KANClassifier", "KANRegressor")
 
 __all__ = [
     "KAN",
+    "KANClassifier",
     "KANLab",
+    "KANRegressor",
     "MLP",
     "History",
     "KANLayer",
@@ -63,6 +66,8 @@ def __getattr__(name: str):
         return importlib.import_module(f"{__name__}.{name}")
     if name in _WIDGETS:
         return getattr(importlib.import_module(f"{__name__}.lab"), name)
+    if name in _ESTIMATORS:
+        return getattr(importlib.import_module(f"{__name__}.estimators"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -365,6 +365,7 @@ class Formula:
         complete: whether no curve is left, the loss is as good as that of the curves, and the
             check, if there is one, is passed.
         check: how it does on samples held out; None if there were none or the rest is not true.
+        names: of the inputs, in text and expressions; x1, x2 and so on if None.
     """
 
     network: Network
@@ -373,6 +374,7 @@ class Formula:
     curve_loss: float
     complete: bool
     check: Check | None = None
+    names: Sequence[str] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.network(x)
@@ -405,11 +407,12 @@ class Formula:
         A curve is an undefined function: ``s1_2_3`` in layer 1, from input 2 to output 3.
 
         Args:
-            names: one for each input, else ValueError; x1, x2 and so on if not given.
+            names: one for each input, else ValueError; if not given, as the attribute says.
         """
         from ._expressions import expressions
 
         inputs = self.network[0].in_features
+        names = self.names if names is None else names
         names = [f"x{i + 1}" for i in range(inputs)] if names is None else list(names)
         if len(names) != inputs:
             raise ValueError(f"names={names!r}; expected {inputs}, one for each input")

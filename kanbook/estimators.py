@@ -1,0 +1,506 @@
+"""Networks as scikit-learn's estimators, with scaling, starts and early stopping inside.
+
+A table with words, gaps or dates is no obstacle: ``skrub.tabular_pipeline(KANRegressor())``.
+
+In the book: *Use kanbook in your project*.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, zip_longest
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from pandas import DataFrame
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from . import formulas
+from ._checks import check_integer, check_name, check_number, check_widths
+from .counting import count_parameters
+from .grids import in_first_half
+from .networks import KAN, MLP
+from .plots import ROLES
+from .training import History, fit
+
+__all__ = ["KANClassifier", "KANRegressor", "MLPClassifier", "MLPRegressor"]
+
+STEPS = {"adam": 400, "lm": 40}
+ALL, BATCH = 2000, 256  # up to so many rows, a step of Adam sees all; else a batch
+LARGEST = 500  # parameters of a network that Levenberg-Marquardt is tried with
+FRESH = 3  # grid updates of a KAN, restarts of an MLP's optimizer, in the first half
+HELD = 2000  # rows held out, at most
+SLACK = 0.1  # of an input's range: of what is that little beyond it, nobody is warned
+KEPT = 1000  # rows, at most, that `formula` looks at
+ROWS = 2**16  # that are predicted at a time
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
+
+Settings = dict[str, Any]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class Trained(NamedTuple):
+    """A network, and how it did on the rows held out."""
+
+    error: float
+    model: nn.Module
+    settings: Settings
+    history: History
+
+
+class _Network(BaseEstimator):
+    """What all do: scale, hold rows out, train some networks, keep the one that does best there.
+
+    A subclass says which are tried (``_sizes``, ``RATES``), counts them and makes them.
+    """
+
+    def _train(self, X: np.ndarray, targets: Tensor, outputs: int, weights: np.ndarray | None):
+        """Targets are (N, O), standardized, or classes (N,)."""
+        self._check()
+        random = check_random_state(self.random_state)
+        self._low, self._high = X.min(0), X.max(0)
+        x, classes, ends = self._scaled(X), targets.ndim == 1, (X.shape[1], outputs)
+        rows = self._split(len(X), targets if classes else None, random)
+        if weights is not None:
+            targets = torch.column_stack([targets, torch.from_numpy(weights / weights.mean())])
+        parts = [(x[part], targets[part]) for part in rows]
+        loss, first = _loss(classes, weights is not None), int(random.randint(2**31 - 1))
+        tried = [*self._tried(ends, squares=loss is None)]
+        bar = tqdm(total=len(tried) + self.starts - 1, disable=not self.progress, unit="training")
+
+        def trained(jobs: Sequence[tuple[Settings, int]]) -> list[Trained]:
+            work = (
+                delayed(_trained)(self._make(ends, settings, seed), *parts, loss, settings, seed)
+                for settings, seed in jobs
+            )
+            run = Parallel(self.n_jobs, return_as="generator")
+            return [found for found in run(work) if bar.update() or True]
+
+        with bar:
+            done = trained([(settings, first) for settings in tried])
+            best = min(done, key=_error).settings
+            done += trained([(best, first + start) for start in range(1, self.starts)])
+        self.validation_error_, self.model_, best, self.history_ = min(done, key=_error)
+        self.hidden_layer_sizes_, self.optimizer_, self.lr_ = (
+            best[name] for name in ("hidden", "optimizer", "lr")
+        )
+        self.n_parameters_ = count_parameters(self.model_)
+        return self
+
+    def _check(self) -> None:
+        if self.hidden_layer_sizes is not None:
+            check_widths([1, *self.hidden_layer_sizes, 1])
+        for name in ("parameters", "steps", "starts", "batch_size"):
+            if (value := getattr(self, name)) is not None:
+                check_integer(name, value, 1)
+        if self.lr is not None:
+            check_number("lr", self.lr, minimum=0, positive=True)
+        check_number("validation_fraction", self.validation_fraction, minimum=0, maximum=0.9)
+        check_name("optimizer", self.optimizer, ("auto", *STEPS))
+        check_name("beyond", self.beyond, ("warn", "ignore", "raise"))
+
+    def _scaled(self, X: np.ndarray) -> Tensor:
+        """Inputs in [-1, 1], those beyond the training range at its edge; 0 for a constant one."""
+        span = self._high - self._low
+        u = (2 * X - self._low - self._high) / np.where(span > 0, span, np.inf)
+        return torch.from_numpy(u.clip(-1, 1))
+
+    def _split(self, n: int, classes: Tensor | None, random: Any) -> Sequence[np.ndarray]:
+        """Rows to train on, and those held out; all for both, where there are too few."""
+        held = min(HELD, round(self.validation_fraction * n))
+        if held < 2:
+            return [np.arange(n)] * 2
+        if classes is not None:
+            counts = classes.bincount()
+            classes = classes if counts.min() > 1 and len(counts) <= min(held, n - held) else None
+        return train_test_split(np.arange(n), test_size=held, random_state=random, stratify=classes)
+
+    def _tried(self, ends: tuple[int, int], squares: bool) -> Iterator[Settings]:
+        """What is tried with the first start; Levenberg-Marquardt is for squares alone."""
+        if self.optimizer == "lm" and not squares:
+            raise ValueError("optimizer='lm' is for regression without weights; expected 'adam'")
+        sizes = self._sizes(ends) if self.hidden_layer_sizes is None else [self.hidden_layer_sizes]
+        for hidden in sizes:
+            hidden = self._of_size(ends, tuple(hidden))
+            small = self._count([ends[0], *hidden, ends[1]]) <= LARGEST
+            shared = {"hidden": hidden, "steps": self.steps, "batch": self.batch_size}
+            if self.optimizer != "lm":
+                for lr in self.RATES if self.lr is None else (self.lr,):
+                    yield shared | {"optimizer": "adam", "lr": lr}
+            if self.optimizer == "lm" or self.optimizer == "auto" and squares and small:
+                yield shared | {"optimizer": "lm", "lr": None}
+
+    def _of_size(self, ends: tuple[int, int], hidden: tuple[int, ...]) -> tuple[int, ...]:
+        """All wider or narrower alike, for as nearly ``parameters`` as there can be."""
+        if self.parameters is None or not hidden:
+            return hidden
+        scaled = (
+            tuple(max(1, round(first * size / hidden[0])) for size in hidden)
+            for first in range(1, self.parameters + 1)
+        )
+
+        def miss(sizes: tuple[int, ...]) -> int:
+            return abs(self._count([ends[0], *sizes, ends[1]]) - self.parameters)
+
+        return min(scaled, key=miss)
+
+    @torch.no_grad()
+    def _outputs(self, X: Any) -> Tensor:
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        slack = SLACK * (self._high - self._low)
+        far = np.maximum(self._low - X, X - self._high) > slack
+        if self.beyond != "ignore" and far.any():
+            names = ", ".join(np.array(self._names())[far.any(0)][:5])
+            message = (
+                f"{far.any(1).mean():.1%} of the rows of X lie beyond the training rows, in {names}: "
+                "they get the prediction at the edge of the training range"
+            )
+            if self.beyond == "raise":
+                raise ValueError(message)
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
+        return torch.cat([self.model_(x) for x in self._scaled(X).split(ROWS)])
+
+    def _names(self) -> list[str]:
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{i + 1}" for i in range(self.n_features_in_)] if names is None else [*names]
+
+
+def _error(found: Trained) -> float:
+    return found.error
+
+
+def _loss(classes: bool, weighted: bool) -> Loss | None:
+    """Of outputs and targets, whose last column are weights, if there are any."""
+    if not weighted:
+        return cross_entropy if classes else None
+    return _weighted_log_loss if classes else _weighted_squares
+
+
+def _weighted_log_loss(output: Tensor, targets: Tensor) -> Tensor:
+    classes, weights = targets.unbind(1)
+    return (weights * cross_entropy(output, classes.long(), reduction="none")).mean()
+
+
+def _weighted_squares(output: Tensor, targets: Tensor) -> Tensor:
+    return (targets[:, -1:] * (output - targets[:, :-1]).square()).mean()
+
+
+def _falling(progress: float) -> float:
+    return 1 - progress
+
+
+def _trained(
+    model: nn.Module,
+    train: tuple[Tensor, Tensor],
+    held: tuple[Tensor, Tensor],
+    loss: Loss | None,
+    settings: Settings,
+    seed: int,
+) -> Trained:
+    """Train one network; it ends as it was when it did best on the rows held out."""
+    steps = settings["steps"] or STEPS[settings["optimizer"]]
+    how: Settings = {"optimizer": "lm"}
+    if settings["optimizer"] == "adam":
+        batch = settings["batch"] or (BATCH if len(train[0]) > ALL else None)
+        how = {"lr": settings["lr"], "schedule": _falling, "batch_size": batch, "loss": loss}
+    fresh = "update_grid_at" if isinstance(model, KAN) else "restart_at"
+    how[fresh] = {1, *in_first_half(steps, FRESH)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a training that goes wrong loses
+        history = fit(
+            model, *train, steps=steps, validation=held, patience=steps, generator=seed, **how
+        )
+    with torch.no_grad():
+        error = (loss or nn.functional.mse_loss)(model(held[0]), held[1])
+    error = error if loss in (cross_entropy, _weighted_log_loss) else error.sqrt()
+    return Trained(error.nan_to_num(nan=np.inf).item(), model, settings, history)
+
+
+class _Regressor(RegressorMixin):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None):
+        """Fit to X (N, I) and y (N,) or (N, O), with weights (N,) >= 0 of the rows, if given."""
+        X, y = validate_data(
+            self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=2
+        )
+        X, y, weights = _weighted(X, np.asarray(y, float), sample_weight)
+        self._flat, columns = y.ndim == 1, y.reshape(len(y), -1)
+        spread = columns.std(0)
+        self._mean, self._spread = columns.mean(0), np.where(spread > 0, spread, 1)
+        self.n_outputs_ = columns.shape[1]
+        targets = torch.from_numpy((columns - self._mean) / self._spread)
+        kept = np.random.default_rng(0).permutation(len(X))[:KEPT]
+        self._kept = X[kept], columns[kept]
+        return self._train(X, targets, self.n_outputs_, weights)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return numbers in the units of y: (N,) or (N, O), as y was."""
+        outputs = self._outputs(X).numpy()
+        y = self._mean + self._spread * outputs
+        return y[:, 0] if self._flat else y
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class _Classifier(ClassifierMixin):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None):
+        """Fit to X (N, I) and labels y (N,), with weights (N,) >= 0 of the rows, if given."""
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        check_classification_targets(y)
+        X, y, weights = _weighted(X, y, sample_weight)
+        self.classes_, classes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y has the class {y[0]!r} alone; expected two classes or more")
+        return self._train(X, torch.from_numpy(classes), len(self.classes_), weights)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probabilities (N, C) of ``classes_``."""
+        return self._outputs(X).softmax(1).numpy()
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the likeliest class of each row, (N,)."""
+        outputs = self._outputs(X)
+        return self.classes_[outputs.argmax(1).numpy()]
+
+
+def _weighted(X: np.ndarray, y: np.ndarray, sample_weight: Any):
+    """Rows of weight 0 are left out; weights that are all equal are none."""
+    if sample_weight is None:
+        return X, y, None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    there = weights > 0
+    X, y, weights = X[there], y[there], weights[there]
+    return X, y, None if len(X) and (weights == weights[0]).all() else weights
+
+
+class _KAN(_Network):
+    RATES = (0.03, 0.1)
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] | None = None,
+        *,
+        parameters: int | None = None,
+        grid_size: int = 3,
+        degree: int = 3,
+        optimizer: str = "auto",
+        lr: float | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        starts: int = 2,
+        validation_fraction: float = 0.2,
+        beyond: str = "warn",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes, self.parameters = hidden_layer_sizes, parameters
+        self.grid_size, self.degree = grid_size, degree
+        self.optimizer, self.lr, self.steps, self.batch_size = optimizer, lr, steps, batch_size
+        self.starts, self.validation_fraction, self.beyond = starts, validation_fraction, beyond
+        self.n_jobs, self.random_state, self.progress = n_jobs, random_state, progress
+
+    def _sizes(self, ends: tuple[int, int]) -> list[tuple[int, ...]]:
+        return [(), (5,)]
+
+    def _count(self, widths: Sequence[int]) -> int:
+        return (self.grid_size + self.degree) * sum(i * o for i, o in pairwise(widths))
+
+    def _make(self, ends: tuple[int, int], settings: Settings, seed: int) -> KAN:
+        spline = {"grid_size": self.grid_size, "degree": self.degree, "dtype": torch.float64}
+        return KAN([ends[0], *settings["hidden"], ends[1]], generator=seed, **spline)
+
+    def curves(self) -> DataFrame:
+        """Return the curves on the edges of the first layer, over the range of the training rows.
+
+        Without hidden layers they are the whole model: the prediction is their sum, and the mean.
+
+        Returns:
+            A row for each of 101 places on each edge: the name of its ``input``; ``node``, the
+            number of the hidden node or of the output that it leads to; ``x`` in the input's units;
+            ``value``, what the edge adds there, without hidden layers in the units of y (of
+            classes: of the logarithm of their odds).
+        """
+        check_is_fitted(self)
+        first, places = self.model_[0], np.linspace(0, 1, 101)[:, None]
+        x = self._low + places * (self._high - self._low)
+        with torch.no_grad():
+            values = first.edges(self._scaled(x)).numpy()
+        if len(self.model_) == 1:
+            values = values * getattr(self, "_spread", 1.0)
+        places, inputs, nodes = np.indices(values.shape).reshape(3, -1)
+        edges = {"input": np.array(self._names())[inputs], "node": nodes, "x": x[places, inputs]}
+        return DataFrame(edges | {"value": values.ravel()})
+
+    def plot_curves(self, most: int = 12) -> Figure:
+        """Draw :meth:`curves`: a plot for each of the inputs whose curves vary most."""
+        check_integer("most", most, 1)
+        curves = self.curves()
+        spreads = curves.groupby(["input", "node"], sort=False).value.std().groupby("input").max()
+        shown = spreads.nlargest(most).index
+        columns = min(4, len(shown))
+        rows = -(-len(shown) // columns)
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(2.2 * columns, 2 * rows), sharey=True, squeeze=False
+        )
+        for ax, name in zip_longest(axes.flat, shown):
+            if name is None:
+                ax.set_axis_off()
+                continue
+            for _, curve in curves[curves.input == name].groupby("node"):
+                ax.plot(curve.x, curve.value, color=ROLES["KAN"], linewidth=1)
+            ax.set_xlabel(name)
+        figure.tight_layout()
+        return figure
+
+
+class KANRegressor(_Regressor, _KAN):
+    """A KAN for numbers, as an estimator of scikit-learn.
+
+    Inputs are scaled to [-1, 1], targets to mean 0 and standard deviation 1. Some rows are held
+    out; a few networks are trained on the others, each ends as it was when it did best on the rows
+    held out, and the best of them stays.
+
+    Args:
+        hidden_layer_sizes: numbers of hidden nodes, ``(5,)`` say, or ``()`` for a sum of curves,
+            one for each input. If not given, both are tried.
+        parameters: if given, hidden layers become wider or narrower, all alike, until the network
+            has as nearly so many parameters as it can.
+        grid_size, degree: of the splines, as in :class:`~kanbook.layers.KANLayer`.
+        optimizer: "adam", "lm" (Levenberg-Marquardt; not for classes or weights), or "auto": both,
+            where a network has at most 500 parameters. ``optimizer_`` says which was better.
+        lr: learning rate of Adam, which falls to zero; if not given, 0.03 and 0.1 are tried.
+        steps: of a training; if not given, 400 of Adam, 40 of Levenberg-Marquardt. Knots move four
+            times in the first half.
+        batch_size: rows in a step of Adam; if not given, all of up to 2,000, else 256.
+        starts: what was best is trained again from other random numbers, until there are so many.
+        validation_fraction: of the rows, held out, 2,000 at most. With 0, or where that is fewer
+            than two rows, networks are chosen on the rows that they learn from.
+        beyond: what to do if inputs lie beyond the range of the training rows by more than a tenth
+            of it: "warn", "ignore" or "raise". Predicted is what is predicted at the edge.
+        n_jobs: how many trainings run at a time, as everywhere in scikit-learn.
+        random_state: of the rows held out and of the starts.
+        progress: show a progress bar over the trainings.
+
+    Attributes:
+        model_: the :class:`~kanbook.networks.KAN`, float64, of scaled inputs and targets.
+        validation_error_: on the rows held out, root mean squared, in standard deviations of y.
+        hidden_layer_sizes_, optimizer_, lr_: what was best.
+        history_: of its training, a :class:`~kanbook.training.History`.
+        n_parameters_, n_outputs_, n_features_in_, feature_names_in_: as their names say; the last
+            only for a frame.
+
+    Raises:
+        TypeError, ValueError: an argument is out of range, or X and y are not what scikit-learn's
+            estimators take.
+
+    Example:
+        >>> x = np.random.default_rng(0).uniform(0, 50, (300, 2))
+        >>> model = KANRegressor(random_state=0).fit(x, x[:, 0] * x[:, 1])
+        >>> model.predict([[10.0, 20.0]]).round().tolist(), model.optimizer_
+        ([200.0], 'lm')
+    """
+
+    def formula(self, **options: Any) -> formulas.Formula:
+        """Look for a formula behind the training rows, or 1,000 of them, with as many hidden nodes.
+
+        Args:
+            options: of :func:`kanbook.formulas.discover`.
+
+        Returns:
+            A :class:`~kanbook.functions.Formula` in the units and names of the table, for the first
+            output only where there are several; ``complete`` says whether it is one.
+        """
+        check_is_fitted(self)
+        widths = [self.n_features_in_, *self.hidden_layer_sizes_, self.n_outputs_]
+        found = formulas.discover(*map(torch.from_numpy, self._kept), widths, **options)
+        found.names = self._names()
+        return found
+
+
+class KANClassifier(_Classifier, _KAN):
+    """A KAN for classes, as an estimator of scikit-learn.
+
+    Args, attributes and errors are those of :class:`KANRegressor`, save that there is no "lm",
+    ``validation_error_`` is the log-loss, and ``classes_`` has the labels of y.
+
+    Example:
+        >>> x = np.random.default_rng(0).uniform(-1, 1, (300, 2))
+        >>> y = np.where(x[:, 0] ** 2 + x[:, 1] ** 2 < 0.5, "in", "out")
+        >>> KANClassifier(random_state=0).fit(x, y).predict([[0, 0], [0.9, 0.9]]).tolist()
+        ['in', 'out']
+    """
+
+
+class _MLP(_Network):
+    RATES = (0.003, 0.01, 0.03)
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] | None = None,
+        *,
+        parameters: int | None = None,
+        activation: str = "tanh",
+        optimizer: str = "auto",
+        lr: float | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        starts: int = 2,
+        validation_fraction: float = 0.2,
+        beyond: str = "warn",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes, self.parameters = hidden_layer_sizes, parameters
+        self.activation = activation
+        self.optimizer, self.lr, self.steps, self.batch_size = optimizer, lr, steps, batch_size
+        self.starts, self.validation_fraction, self.beyond = starts, validation_fraction, beyond
+        self.n_jobs, self.random_state, self.progress = n_jobs, random_state, progress
+
+    def _check(self) -> None:
+        super()._check()
+        check_name("activation", self.activation, ACTIVATIONS)
+
+    def _sizes(self, ends: tuple[int, int]) -> list[tuple[int, ...]]:
+        return [(16,), (8, 8)]
+
+    def _count(self, widths: Sequence[int]) -> int:
+        return sum((i + 1) * o for i, o in pairwise(widths))
+
+    def _make(self, ends: tuple[int, int], settings: Settings, seed: int) -> MLP:
+        widths, activation = [ends[0], *settings["hidden"], ends[1]], ACTIVATIONS[self.activation]
+        return MLP(widths, activation, generator=seed, dtype=torch.float64)
+
+
+class MLPRegressor(_Regressor, _MLP):
+    """An MLP that is trained as :class:`KANRegressor` is, so that the two can be compared.
+
+    Args, attributes and errors are the same, but for ``activation``, "tanh", "relu" or "silu", in
+    place of what splines have.
+
+    Example:
+        >>> x = np.random.default_rng(0).uniform(0, 50, (300, 2))
+        >>> model = MLPRegressor(parameters=90, random_state=0).fit(x, x[:, 0] * x[:, 1])
+        >>> model.n_parameters_
+        85
+    """
+
+
+class MLPClassifier(_Classifier, _MLP):
+    """An MLP that is trained as :class:`KANClassifier` is; all else as :class:`MLPRegressor`."""
