@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -24,11 +25,11 @@ from .grids import in_first_half
 from .networks import KAN
 from .training import History, fit
 
-STEPS = {"adam": 400, "lm": 40}
+STEPS = {"adam": 400, "lm": 60}
 ALL, BATCH = 2000, 256  # up to so many rows, a step of Adam sees all; else a batch
 FRESH = 3  # grid updates of a KAN, restarts of an MLP's optimizer, in the first half
 
-LARGEST = 500  # parameters of a network that Levenberg-Marquardt is tried with
+WORK = 1e9  # rows times squared parameters, with which Levenberg-Marquardt is tried at most
 HELD = 2000  # rows held out, at most
 SLACK = 0.1  # of an input's range: of what is that little beyond it, nobody is warned
 ROWS = 2**16  # that are predicted at a time
@@ -67,6 +68,11 @@ def _falling(progress: float) -> float:
     return 1 - progress
 
 
+def doubled(grid_size: int) -> list[int]:
+    """The grids on the way to this one: it, its half, the half of that, no less than 2."""
+    return [grid_size] if grid_size < 4 else [*doubled(grid_size // 2), grid_size]
+
+
 def trial(
     model: nn.Module,
     train: Samples,
@@ -81,8 +87,13 @@ def trial(
     if settings["optimizer"] == "adam":
         batch = settings["batch"] or (BATCH if len(train[0]) > ALL else None)
         how = {"lr": settings["lr"], "schedule": _falling, "batch_size": batch, "loss": loss}
-    fresh = "update_grid_at" if isinstance(model, KAN) else "restart_at"
-    how[fresh] = {1, *in_first_half(steps, FRESH)}
+    fresh = {1, *in_first_half(steps, FRESH)}
+    if isinstance(model, KAN):
+        grids = doubled(settings["own"]["grid_size"])
+        finer = {1 + round(steps * i / len(grids)): grid for i, grid in enumerate(grids)}
+        how |= {"update_grid_at": fresh | finer.keys(), "extend_grid_at": finer}
+    else:
+        how["restart_at"] = fresh
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a training that goes wrong loses
         history = fit(
@@ -97,7 +108,8 @@ def trial(
 class NetworkEstimator(BaseEstimator):
     """What all do: scale, hold rows out, train some networks, keep the one that does best there.
 
-    A subclass says which are tried (``_sizes``, ``RATES``), counts and makes them.
+    A subclass says which are tried (``_sizes``, ``RATES``), with which options of their ``_own``,
+    counts and makes them.
     """
 
     def _train(self, X: np.ndarray, targets: Tensor, outputs: int, weights: np.ndarray | None):
@@ -111,7 +123,7 @@ class NetworkEstimator(BaseEstimator):
             targets = torch.column_stack([targets, torch.from_numpy(weights / weights.mean())])
         parts = [(x[part], targets[part]) for part in rows]
         loss, first = loss_of(classes, weights is not None), int(random.randint(2**31 - 1))
-        tried = [*self._tried(ends, squares=loss is None)]
+        tried = [*self._tried(ends, len(parts[0][0]), squares=loss is None)]
         bar = tqdm(total=len(tried) + self.starts - 1, disable=not self.progress, unit="training")
 
         def trained(jobs: Sequence[tuple[Settings, int]]) -> list[Trial]:
@@ -160,22 +172,27 @@ class NetworkEstimator(BaseEstimator):
             classes = classes if counts.min() > 1 and len(counts) <= min(held, n - held) else None
         return train_test_split(np.arange(n), test_size=held, random_state=random, stratify=classes)
 
-    def _tried(self, ends: tuple[int, int], squares: bool) -> Iterator[Settings]:
+    def _tried(self, ends: tuple[int, int], rows: int, squares: bool) -> Iterator[Settings]:
         """What is tried with the first start; Levenberg-Marquardt is for squares alone."""
         if self.optimizer == "lm" and not squares:
             raise ValueError("optimizer='lm' is for regression without weights; expected 'adam'")
-        sizes = self._sizes(ends) if self.hidden_layer_sizes is None else [self.hidden_layer_sizes]
-        for hidden in sizes:
-            hidden = self._of_size(ends, tuple(hidden))
-            small = self._count([ends[0], *hidden, ends[1]]) <= LARGEST
-            shared = {"hidden": hidden, "steps": self.steps, "batch": self.batch_size}
-            if self.optimizer != "lm":
-                for lr in self.RATES if self.lr is None else (self.lr,):
-                    yield shared | {"optimizer": "adam", "lr": lr}
-            if self.optimizer == "lm" or self.optimizer == "auto" and squares and small:
-                yield shared | {"optimizer": "lm", "lr": None}
+        wanted = ["adam", "lm"] if self.optimizer == "auto" and squares else [self.optimizer]
+        wanted = ["adam"] if wanted == ["auto"] else wanted
+        sizes = self._sizes() if self.hidden_layer_sizes is None else [self.hidden_layer_sizes]
+        for hidden, optimizer in product(sizes, wanted):
+            own = self._own(optimizer)
+            hidden = self._of_size(ends, tuple(hidden), own)
+            count = self._count([ends[0], *hidden, ends[1]], **own)
+            if optimizer == "lm" != self.optimizer and rows * count**2 > WORK:
+                continue
+            rates = self.RATES if self.lr is None else (self.lr,)
+            for lr in rates if optimizer == "adam" else (None,):
+                shared = {"hidden": hidden, "optimizer": optimizer, "lr": lr, "own": own}
+                yield shared | {"steps": self.steps, "batch": self.batch_size}
 
-    def _of_size(self, ends: tuple[int, int], hidden: tuple[int, ...]) -> tuple[int, ...]:
+    def _of_size(
+        self, ends: tuple[int, int], hidden: tuple[int, ...], own: Settings
+    ) -> tuple[int, ...]:
         """All wider or narrower alike, for as nearly ``parameters`` as there can be."""
         if self.parameters is None or not hidden:
             return hidden
@@ -185,7 +202,7 @@ class NetworkEstimator(BaseEstimator):
         )
 
         def miss(sizes: tuple[int, ...]) -> int:
-            return abs(self._count([ends[0], *sizes, ends[1]]) - self.parameters)
+            return abs(self._count([ends[0], *sizes, ends[1]], **own) - self.parameters)
 
         return min(scaled, key=miss)
 

@@ -23,12 +23,13 @@ from torch import nn
 
 from . import formulas
 from ._checks import check_integer, check_name
-from ._estimator import NetworkEstimator, Settings
+from ._estimator import NetworkEstimator, Settings, doubled
 from .networks import KAN, MLP
 from .plots import ROLES
 
 __all__ = ["KANClassifier", "KANRegressor", "MLPClassifier", "MLPRegressor"]
 
+GRIDS = {"adam": 6, "lm": 16}  # intervals at the end of a training
 KEPT = 1000  # rows, at most, that `formula` looks at
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
 
@@ -93,14 +94,14 @@ def _weighted(X: np.ndarray, y: np.ndarray, sample_weight: Any):
 
 
 class _KAN(NetworkEstimator):
-    RATES = (0.03, 0.1)
+    RATES = (0.03,)
 
     def __init__(
         self,
         hidden_layer_sizes: Sequence[int] | None = None,
         *,
         parameters: int | None = None,
-        grid_size: int = 3,
+        grid_size: int | None = None,
         degree: int = 3,
         optimizer: str = "auto",
         lr: float | None = None,
@@ -119,15 +120,20 @@ class _KAN(NetworkEstimator):
         self.starts, self.validation_fraction, self.beyond = starts, validation_fraction, beyond
         self.n_jobs, self.random_state, self.progress = n_jobs, random_state, progress
 
-    def _sizes(self, ends: tuple[int, int]) -> list[tuple[int, ...]]:
+    def _sizes(self) -> list[tuple[int, ...]]:
         return [(), (5,)]
 
-    def _count(self, widths: Sequence[int]) -> int:
-        return (self.grid_size + self.degree) * sum(i * o for i, o in pairwise(widths))
+    def _own(self, optimizer: str) -> Settings:
+        grid_size = GRIDS[optimizer] if self.grid_size is None else self.grid_size
+        return {"grid_size": grid_size, "degree": self.degree}
+
+    def _count(self, widths: Sequence[int], grid_size: int, degree: int) -> int:
+        return (grid_size + degree) * sum(i * o for i, o in pairwise(widths))
 
     def _make(self, ends: tuple[int, int], settings: Settings, seed: int) -> KAN:
-        spline = {"grid_size": self.grid_size, "degree": self.degree, "dtype": torch.float64}
-        return KAN([ends[0], *settings["hidden"], ends[1]], generator=seed, **spline)
+        own = settings["own"] | {"grid_size": doubled(settings["own"]["grid_size"])[0]}
+        widths = [ends[0], *settings["hidden"], ends[1]]
+        return KAN(widths, **own, generator=seed, dtype=torch.float64)
 
     def curves(self) -> DataFrame:
         """Return the curves on the edges of the first layer, over the range of the training rows.
@@ -185,12 +191,14 @@ class KANRegressor(_Regressor, _KAN):
             one for each input. If not given, both are tried.
         parameters: if given, hidden layers become wider or narrower, all alike, until the network
             has as nearly so many parameters as it can.
-        grid_size, degree: of the splines, as in :class:`~kanbook.layers.KANLayer`.
+        grid_size: intervals of the splines at the end of a training, which begins with a half, a
+            fourth, ... of them, two or more; if not given, 6 for Adam, 16 for Levenberg-Marquardt.
+        degree: of the splines.
         optimizer: "adam", "lm" (Levenberg-Marquardt; not for classes or weights), or "auto": both,
-            where a network has at most 500 parameters. ``optimizer_`` says which was better.
-        lr: learning rate of Adam, which falls to zero; if not given, 0.03 and 0.1 are tried.
-        steps: of a training; if not given, 400 of Adam, 40 of Levenberg-Marquardt. Knots move four
-            times in the first half.
+            if rows times squared parameters are a billion at most. ``optimizer_`` says what won.
+        lr: learning rate of Adam, which falls to zero; if not given, 0.03.
+        steps: of a training; if not given, 400 of Adam, 60 of Levenberg-Marquardt. Knots move four
+            times in the first half, and before there are more of them.
         batch_size: rows in a step of Adam; if not given, all of up to 2,000, else 256.
         starts: what was best is trained again from other random numbers, until there are so many.
         validation_fraction: of the rows, held out, 2,000 at most. With 0, or where that is fewer
@@ -281,8 +289,11 @@ class _MLP(NetworkEstimator):
         super()._check()
         check_name("activation", self.activation, ACTIVATIONS)
 
-    def _sizes(self, ends: tuple[int, int]) -> list[tuple[int, ...]]:
+    def _sizes(self) -> list[tuple[int, ...]]:
         return [(16,), (8, 8)]
+
+    def _own(self, optimizer: str) -> Settings:
+        return {}
 
     def _count(self, widths: Sequence[int]) -> int:
         return sum((i + 1) * o for i, o in pairwise(widths))
@@ -296,7 +307,8 @@ class MLPRegressor(_Regressor, _MLP):
     """An MLP that is trained as :class:`KANRegressor` is, so that the two can be compared.
 
     Args, attributes and errors are the same, but for ``activation``, "tanh", "relu" or "silu", in
-    place of what splines have.
+    place of what splines have. If not given, the sizes (16,) and (8, 8) are tried, and the rates
+    0.003, 0.01 and 0.03; where the knots of a KAN move, Adam begins anew.
 
     Example:
         >>> x = np.random.default_rng(0).uniform(0, 50, (300, 2))
