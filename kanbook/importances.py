@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from tqdm import tqdm
 
-from ._checks import check_integer
 from .layers import KANLayer
 from .networks import in_a_row
 
@@ -30,10 +29,9 @@ class Importance(DataFrame):
     def __str__(self) -> str:
         lines = [self.drop(columns="shared").round(3).to_string()]
         for i, others in self.shared.items():
-            *before, last = [str(name) for name in self.index if name == i or name in others]
-            if before and str(i) == last:
-                share = f"{self.group_share[i]:.2f} together"
-                lines.append(f"{', '.join(before)} and {last} share it: {share}.")
+            names = [str(name) for name in self.index if name == i or name in others]
+            if others and names[0] == str(i):
+                lines.append(f"{' and '.join(names)} share it: {self.group_share[i]:.2f} together.")
         ranks = self[["rank_low", "rank_high"]].itertuples()
         unsettled = [f"{i} ({low} to {high})" for i, low, high in ranks if low < high]
         return "\n".join(lines) + f"\nRanks not settled: {', '.join(unsettled) or 'none'}."
@@ -54,32 +52,29 @@ def importance(
     .. math:: \text{share}_i = \operatorname{E} [f(x) - f(x^{(i)})]^2 / 2 \operatorname{Var} f(x)
 
     where :math:`x^{(i)}` is x with input i of another row: the part of the variance that is lost
-    without it, for each input with what it does only together with others. In a KAN of one layer it
-    is the variance of the input's curve by that of the sum, without drawing. Of several outputs, or
-    of the probabilities of classes, variances are added.
+    without it, also of what it does only with others. For a KAN of one layer it is the variance of
+    the input's curve by that of the sum. Variances of outputs, or of probabilities, are added.
 
     Args:
         model: a trained network, or any fitted scikit-learn estimator.
         X: inputs as the model takes them, ``(N, I)``, best of rows that it was not trained on.
-        y: what it should answer, ``(N,)`` or ``(N, O)``, if errors are wanted; whole numbers
-            ``(N,)`` are classes for a network of several outputs.
+        y: what it should answer, ``(N,)`` or ``(N, O)``, or classes ``(N,)``, if errors are wanted.
         repeats: how often each input is drawn anew.
         refits: how often the estimator is fitted afresh, with another ``random_state``, on a random
             half of the rows, and asked about the other half.
         progress: show a progress bar over the refits.
 
     Returns:
-        A ``pandas.DataFrame``, one row an input, most important first: ``share`` and ``error``, by
-        how much the root mean squared error, in standard deviations of y, or the log-loss of
-        classes rises when the input is drawn anew; ``shared``, the inputs that go with it, linked
-        by Spearman correlations beyond 0.7, of which a model may use any; ``group_share``, which
-        sorts the rows, and ``group_error``, of all these drawn together. ``..._low`` and
-        ``..._high`` are the range, also of the row's ``rank``, over the repeats, or over the model
-        and its refits. As ``str``, it says what is shared and what is not settled.
+        A ``pandas.DataFrame``, one row an input, most important first: ``share``; ``error``, the
+        rise of the root mean squared error, in standard deviations of y, or of the log-loss of
+        classes, when the input is drawn anew; ``shared``, the inputs that go with it, linked by
+        Spearman correlations beyond 0.7, of which a model may use any; ``group_share``, which ranks
+        the rows, and ``group_error``, of all these drawn together; ``..._low`` and ``..._high``,
+        also of ``rank``: the range over the repeats, which tells of this model only, or over it and
+        its refits. ``str`` adds what is shared and what is not settled.
 
     Raises:
-        TypeError, ValueError: the model is not fitted, or does not fit X and y; its answers are not
-            finite; an argument is out of range.
+        TypeError, ValueError: the model is not fitted or does not fit X and y; answers not finite.
 
     Example:
         >>> from sklearn.linear_model import LinearRegression
@@ -90,7 +85,6 @@ def importance(
 
     Source: Jansen, Computer Physics Communications 117 (1999); Breiman, Machine Learning 45 (2001).
     """
-    check_integer("repeats", repeats, 1)
     if isinstance(model, nn.Module):
         model = copy.deepcopy(model).eval()
     else:
@@ -113,28 +107,27 @@ def importance(
     fits = [runs.mean(0)]
     for _ in tqdm(range(refits), disable=not (progress and refits), unit="fit"):
         seed, classes = int(generator.integers(2**31)), y if is_classifier(model) else None
-        halves = train_test_split(X, y, train_size=0.5, stratify=classes, random_state=seed)
+        a, b, y_a, y_b = train_test_split(X, y, train_size=0.5, stratify=classes, random_state=seed)
         fresh = clone(model)
         seeds = [name for name in fresh.get_params() if name.endswith("random_state")]
-        fresh.set_params(**dict.fromkeys(seeds, seed)).fit(*halves[::2])
-        fits.append(_measure(fresh, *halves[1::2], sets, repeats, generator).mean(0))
+        fresh.set_params(**dict.fromkeys(seeds, seed)).fit(a, y_a)
+        fits.append(_measure(fresh, b, y_b, sets, repeats, generator).mean(0))
     runs = np.stack(fits) if refits else runs
-
-    own, joint = range(len(groups)), [sets.index(group) for group in groups]
-    table = Importance(index=frame.columns.rename("input"))
-    for name, value, drawn in zip(("share", "error"), fits[0], runs.swapaxes(0, 1), strict=False):
-        table[name], table[f"group_{name}"] = value[own], value[joint]
-        table[f"{name}_low"], table[f"{name}_high"] = drawn.min(0)[own], drawn.max(0)[own]
+    names, own, joint = frame.columns, slice(len(groups)), [sets.index(group) for group in groups]
+    table = Importance(index=names.rename("input"))
+    for kind, value, drawn in zip(("share", "error"), fits[0], runs.swapaxes(0, 1), strict=False):
+        table[kind], table[f"group_{kind}"] = value[own], value[joint]
+        table[f"{kind}_low"], table[f"{kind}_high"] = drawn.min(0)[own], drawn.max(0)[own]
     ranks = rankdata(-runs[:, 0, joint], "min", axis=1).astype(int)
     table["rank_low"], table["rank_high"] = ranks.min(0), ranks.max(0)
-    table["shared"] = [(*frame.columns[[*{*group} - {i}]],) for i, group in enumerate(groups)]
+    table["shared"] = [tuple(names[j] for j in g if j != i) for i, g in enumerate(groups)]
     return Importance(table.sort_values(["group_share", "share"], ascending=False))
 
 
 def _measure(model, X, y, sets, repeats, generator) -> np.ndarray:
     """Share and, with y, error of each set of inputs, (repeats, 1 or 2, sets)."""
     answers = _answers(model, X)
-    variance = answers.var(0).sum() or 1  # of constant answers nothing is lost
+    variance = answers.var(0).sum() or 1  # 0: nothing can be lost
     runs = np.zeros((repeats, 1 if y is None else 2, len(sets)))
     for run in runs:
         order = generator.permutation(len(X))
@@ -172,6 +165,6 @@ def _error(model, answers: np.ndarray, y: np.ndarray) -> float:
     """Log-loss, or the root mean squared error in standard deviations of y."""
     if hasattr(model, "predict_proba"):
         return log_loss(y, answers, labels=model.classes_)
-    if y.ndim == 1 < answers.shape[1] and y.dtype.kind in "iu":
+    if y.ndim == 1 < answers.shape[1] and y.dtype.kind in "biu":
         return nn.functional.cross_entropy(torch.tensor(answers), torch.tensor(y).long()).item()
     return (root_mean_squared_error(y, answers, multioutput="raw_values") / y.std(0)).mean()
