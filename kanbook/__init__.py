@@ -7,10 +7,10 @@ cost), ``grids`` (moving knots), ``training`` (one loop), ``optimizers`` (for sm
 
 Uses of it: ``functions``, ``pruning``, ``snapping`` and ``formulas`` (from curves to formulas),
 ``export`` (JSON, C, JavaScript), ``race`` with ``tables``, ``baselines`` and ``spline_mlp`` (a fair
-race on data of your own), ``certainty`` (how sure a comparison is), ``tasks`` (what to learn),
-``plots`` (pictures), ``lab`` (a curve and a network to touch). Made fast: ``fast`` (the same sum)
-and ``compiled`` (for a compiler). The stored runs behind the book's numbers are the package
-``evidence``, beside this one in the repository.
+race on data of your own), ``importances`` (which input matters), ``certainty`` (how sure a
+comparison is), ``tasks`` (what to learn), ``plots`` (pictures), ``lab`` (a curve and a network to
+touch). Made fast: ``fast`` (the same sum) and ``compiled`` (for a compiler). The stored runs behind
+the book's numbers are the package ``evidence``, beside this one in the repository.
 """
 
 import importlib
