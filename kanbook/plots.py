@@ -271,7 +271,8 @@ def plot_importance(table: DataFrame, *, ax: Axes | None = None) -> Axes:
     color = ROLES["KAN"]["color"]
     ax.hlines(places, table.share_low, table.share_high, color=color, linewidth=3, alpha=0.4)
     ax.plot(table.share, places, "o", color=color, markersize=7)
-    for names in {frozenset([i, *others]) for i, others in table.shared.items() if others}:
+    together = (frozenset([i, *others]) for i, others in table.shared.items() if others)
+    for names in dict.fromkeys(together):  # in their order, the same in every run
         rows = np.flatnonzero(table.index.isin(names))
         share, middle = table.group_share.iloc[rows[0]], rows.mean()
         ax.vlines(share, rows[0] - 0.3, rows[-1] + 0.3, color=INK, linewidth=1.2)
