@@ -49,7 +49,7 @@ def importance(
 ) -> Importance:
     r"""Say how much of a model's answers f, and of their error, hangs on each input.
 
-    .. math:: \text{share}_i = \operatorname{E} [f(x) - f(x^{(i)})]^2 / 2 \operatorname{Var} f(x)
+    .. math:: \text{share}_i = \operatorname{E}[(f(x) - f(x^{(i)}))^2] / (2 \operatorname{Var} f(x))
 
     where :math:`x^{(i)}` is x with input i of another row: the part of the variance that is lost
     without it, also of what it does only with others. For a KAN of one layer it is the variance of
