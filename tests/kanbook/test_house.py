@@ -14,7 +14,7 @@ FOLDER = Path(kanbook.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))
 NEEDED = {"torch", "numpy", "matplotlib", "tqdm", "ipywidgets", "anywidget", "traitlets"}
 OF_RACE = {"pandas", "scipy", "sklearn"}
-NEEDS_RACE = {"kanbook.estimators", "kanbook.importances"}  # imported at their top
+NEEDS_RACE = {f"kanbook.{name}" for name in ("_estimator", "estimators", "importances")}
 OPTIONAL = {"sympy", "IPython", "matplotlib_inline"}  # imported where they are used
 
 
