@@ -7,10 +7,10 @@ cost), ``grids`` (moving knots), ``training`` (one loop), ``optimizers`` (for sm
 
 Uses of it: ``functions``, ``pruning``, ``snapping`` and ``formulas`` (from curves to formulas),
 ``export`` (JSON, C, JavaScript), ``race`` with ``tables``, ``baselines`` and ``spline_mlp`` (a fair
-race on data of your own), ``certainty`` (how sure a comparison is), ``tasks`` (what to learn),
-``plots`` (pictures), ``lab`` (a curve and a network to touch). Made fast: ``fast`` (the same sum)
-and ``compiled`` (for a compiler). The stored runs behind the book's numbers are the package
-``evidence``, beside this one in the repository.
+race on data of your own), ``importances`` (which input matters), ``certainty`` (how sure a
+comparison is), ``tasks`` (what to learn), ``plots`` (pictures), ``lab`` (a curve and a network to
+touch). Made fast: ``fast`` (the same sum) and ``compiled`` (for a compiler). The stored runs behind
+the book's numbers are the package ``evidence``, beside this one in the repository.
 """
 
 import importlib
@@ -27,8 +27,13 @@ __version__ = "1.0.0"
 
 # Loaded when first used, since some of them need packages that others do not.
 _MODULES = ("derivatives", "export", "formulas", "functions", "lab", "plots", "race", "tasks")
-_WIDGETS = ("KANLab", "SplinePlayground")
-_ESTIMATORS = ("KANClassifier", "KANRegressor")
+_IN_MODULES = {
+    "KANClassifier": "estimators",
+    "KANLab": "lab",
+    "KANRegressor": "estimators",
+    "SplinePlayground": "lab",
+    "importance": "importances",
+}
 
 __all__ = [
     "KAN",
@@ -52,6 +57,7 @@ __all__ = [
     "formulas",
     "functions",
     "grids",
+    "importance",
     "lab",
     "plots",
     "race",
@@ -64,10 +70,8 @@ __all__ = [
 def __getattr__(name: str):
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in _WIDGETS:
-        return getattr(importlib.import_module(f"{__name__}.lab"), name)
-    if name in _ESTIMATORS:
-        return getattr(importlib.import_module(f"{__name__}.estimators"), name)
+    if name in _IN_MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_IN_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,7 +20,18 @@ from ._figures import show_as_svg
 from .layers import KANLayer, run_and_record
 from .networks import Activation
 
-__all__ = ["ROLES", "draw_kan", "draw_mlp", "label_lines", "plot_basis", "use_style"]
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = [
+    "ROLES",
+    "draw_kan",
+    "draw_mlp",
+    "label_lines",
+    "plot_basis",
+    "plot_importance",
+    "use_style",
+]
 
 # What a color means is the same in every figure, and never carried by color alone. The colors
 # are Okabe and Ito's, which people with color-blindness can tell apart.
@@ -240,6 +252,37 @@ def draw_mlp(model: nn.Module, *, ax: Axes | None = None) -> Axes:
             box = 0.75 * size, 0.75 * size * aspect
             _little_curve(ax, z, activation(z), (place, level), box, role="MLP")
     ax.set_title("MLP: a number on every edge")
+    return ax
+
+
+def plot_importance(table: DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw what share of a model's variance each input has, most important on top.
+
+    Args:
+        table: as :func:`kanbook.importance` returns it, or its first rows.
+        ax: where to draw; a new figure if not given.
+
+    Returns:
+        Axes with a dot for each input and a line from ``share_low`` to ``share_high``. A diamond
+        stands for inputs that go together, at their ``group_share``, beside their rows.
+    """
+    places = range(len(table))
+    ax = plt.figure(figsize=(5.6, 1.2 + 0.4 * len(table))).gca() if ax is None else ax
+    color = ROLES["KAN"]["color"]
+    ax.hlines(places, table.share_low, table.share_high, color=color, linewidth=3, alpha=0.4)
+    ax.plot(table.share, places, "o", color=color, markersize=7)
+    together = (frozenset([i, *others]) for i, others in table.shared.items() if others)
+    for names in dict.fromkeys(together):  # in their order, the same in every run
+        rows = np.flatnonzero(table.index.isin(names))
+        share, middle = table.group_share.iloc[rows[0]], rows.mean()
+        ax.vlines(share, rows[0] - 0.3, rows[-1] + 0.3, color=INK, linewidth=1.2)
+        ax.plot(share, middle, "D", color=INK, markerfacecolor="white", markersize=7)
+        beside = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
+        ax.annotate("together", (share, middle), (8, 0), **beside)
+    ax.set_yticks(places, table.index.map(str))
+    ax.tick_params(axis="y", length=0)
+    ax.set(ylim=(len(table) - 0.5, -0.5), xlabel="share of the variance lost without it")
+    ax.grid(axis="x", alpha=0.3)
     return ax
 
 

@@ -14,6 +14,7 @@ FOLDER = Path(kanbook.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))
 NEEDED = {"torch", "numpy", "matplotlib", "tqdm", "ipywidgets", "anywidget", "traitlets"}
 OF_RACE = {"pandas", "scipy", "sklearn"}
+NEEDS_RACE = {f"kanbook.{name}" for name in ("_estimator", "estimators", "importances")}
 OPTIONAL = {"sympy", "IPython", "matplotlib_inline"}  # imported where they are used
 
 
@@ -39,8 +40,9 @@ def test_a_user_sees_names_that_are_there():
         kanbook.KAM  # noqa: B018
 
 
-def test_every_module_can_be_imported_without_what_the_race_needs():
-    modules = [info.name for info in pkgutil.walk_packages(kanbook.__path__, "kanbook.")]
+def test_every_other_module_can_be_imported_without_what_the_race_needs():
+    every = {info.name for info in pkgutil.walk_packages(kanbook.__path__, "kanbook.")}
+    modules = sorted(every - NEEDS_RACE)
     code = f"import importlib, sys; sys.modules.update(dict.fromkeys({OF_RACE}))\n"
     code += f"for name in {modules}: importlib.import_module(name)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from helpers import shaded
 from matplotlib import font_manager
+from sklearn.linear_model import LinearRegression
 
-from kanbook import KAN, MLP, plots, splines
+from kanbook import KAN, MLP, importance, plots, splines
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +104,23 @@ def test_drawings_of_low_precision(dtype):
     drawn = plots.draw_kan(flat, x), plots.draw_mlp(MLP([1, 1], dtype=dtype))
     for ax in (*drawn, plots.plot_basis(knots, 2)):
         assert all(np.isfinite(line.get_xydata().astype(float)).all() for line in ax.lines)
+
+
+def test_importance_shows_shares_ranges_and_groups():
+    drawn = np.random.default_rng(0).normal(size=(100, 3))
+    drawn[:, 2] = drawn[:, 0]
+    model = LinearRegression().fit(drawn[:, :2], drawn @ [2, 1, 0])
+    model.coef_, model.n_features_in_ = np.array([1, 1, 1]), 3
+    table = importance(model, drawn, random_state=0)
+    ax = plots.plot_importance(table)
+    ax.figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_yticklabels()] == [*table.index]
+    assert {*table.index[:2]} == {"x1", "x3"} and ax.yaxis_inverted()
+    dots, diamond = ax.get_lines()
+    np.testing.assert_allclose(dots.get_xydata(), [*zip(table.share, range(3), strict=True)])
+    np.testing.assert_allclose(diamond.get_xydata(), [[table.group_share.iloc[0], 0.5]])
+    ends = [segment[:, 0] for segment in ax.collections[0].get_segments()]
+    np.testing.assert_allclose(ends, table[["share_low", "share_high"]])
 
 
 X = torch.zeros(2, 1)
