@@ -55,8 +55,9 @@ def samples(X: Any, y: Any, kind: str | None) -> Samples:
         raise ValueError(f"y is missing in {gaps} of {len(y)} rows; expected none: leave them out")
     for _, column in y.items():
         if column.nunique() < 2:
-            value = column.iloc[0]
-            raise ValueError(f"y is {value!r} in all {len(y)} rows; expected two values or more")
+            raise ValueError(
+                f"y is {column.iloc[0]} in all {len(y)} rows; expected two values or more"
+            )
     target, columns = ", ".join(map(str, y)), [_numbers(column) for _, column in y.items()]
     if kind is None:
         kind = "classes" if len(columns) == 1 and _few(columns[0]) else "regression"

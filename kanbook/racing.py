@@ -26,9 +26,7 @@ from . import rivals
 from ._checks import check_integer, check_number, needed
 from ._samples import Fold, Samples, folds_of, samples
 from .certainty import holm, verdict
-from .counting import count_parameters
 from .estimators import KANClassifier, KANRegressor, MLPClassifier, MLPRegressor
-from .networks import KAN
 from .plots import ROLES
 
 __all__ = ["CONTESTANTS", "RANGES", "Race", "race"]
@@ -70,8 +68,7 @@ class Race:
         measure: "RMSE" or "log-loss", and its unit.
         folds: how many were wanted.
         share: rows of a test part / of its training part.
-        how: sentences on what was equal for all.
-        seconds: of the whole race.
+        how: sentences on what was equal for all, and how long it took.
     """
 
     runs: DataFrame
@@ -81,7 +78,6 @@ class Race:
     folds: int
     share: float
     how: str
-    seconds: float
 
     @cached_property
     def table(self) -> DataFrame:
@@ -92,16 +88,15 @@ class Race:
         """
         numbers = [name for name in NUMBERS if name in self.runs]
         by_name = self.runs.groupby("contestant", sort=False)
-        table = (
-            by_name[numbers].mean().assign(folds=by_name.size(), failure=by_name.failure.first())
-        )
+        table = by_name[numbers].mean()
+        table["folds"], table["failure"] = by_name.size(), by_name.failure.first()
         table.loc[table.failure.notna(), numbers] = np.nan
         logs = self.runs.pivot(index="fold", columns="contestant", values="error")
         logs = np.log(np.maximum(logs, np.finfo(float).tiny))
         ran = [name for name in table.index[table.error.notna()] if "KAN" in logs and name != "KAN"]
         tests = {name: resampled_t(logs[name] - logs["KAN"], self.share) for name in ran}
         p = holm([test[-1] for test in tests.values()])
-        table["word"] = ""
+        table["word"], table[["ratio", "low", "high"]] = "", np.nan
         for (name, (ratio, low, high, _)), corrected in zip(tests.items(), p, strict=True):
             word = verdict(ratio, low, high, corrected)
             table.loc[name, "word"] = word if len(logs) > 1 else f"{word}, one fold"
@@ -238,15 +233,15 @@ def race(
     folds, split = folds_of(data, cv, groups, random_state)
     if parameters is None:
         outputs = len(data.classes) if classes else shape[1] if len(shape) == 2 else 1
-        widths = [_columns(data, folds[0][0]), HIDDEN, outputs]
-        parameters = count_parameters(KAN(widths, grid_size=KANRegressor().grid_size))
+        edge = KANRegressor().grid_size + KANRegressor().degree
+        parameters = edge * HIDDEN * (_columns(data, folds[0][0]) + outputs)
     networks = {"parameters": parameters, "random_state": random_state}
     models = _contestants(classes, contestants, search, networks) | _own(also, classes)
     makers = {name: partial(_fresh, model, data.table) for name, model in models.items()}
     start, rows, models = time.perf_counter(), [], {}
     look = "{desc}{percentage:.0f} %|{bar}| {n}/{total} trained, {elapsed}"
-    total = (len(folds) + 1) * len(makers)
-    with tqdm(total=total, disable=not progress, bar_format=look) as bar:
+    trainings = (len(folds) + 1) * len(makers)
+    with tqdm(total=trainings, disable=not progress, bar_format=look) as bar:
         try:
             for found, last in _rounds(makers, data, folds, seconds, n_jobs, bar):
                 rows += found
@@ -260,14 +255,15 @@ def race(
         f"folds that were the same for all: {split}. What was learned, scaling too, or chosen, was "
         f"so in each training part alone. Networks had as nearly {parameters} parameters as widths "
         f"allow, the same training, and the best settings of {chosen}, on a fifth of the training "
-        "part; the other defaults chose by cross-validation in it, both with rows taken at random."
+        "part; the other defaults chose by cross-validation in it, both with rows taken at random. "
+        f"All took {time.perf_counter() - start:.0f} s."
     )
     numbers = NUMBERS if classes else [name for name in NUMBERS if name != "accuracy"]
     columns = ["contestant", "fold", *numbers, "settings", "warnings", "failure"]
     unit = "log-loss" if classes else "RMSE" + ", in standard deviations" * (len(shape) == 2)
     share = float(np.mean([len(test) / len(train) for train, test in folds]))
-    runs, taken = DataFrame(rows, columns=columns), time.perf_counter() - start
-    return Race(runs, models, data.target, unit, len(folds), share, how, taken)
+    runs = DataFrame(rows, columns=columns)
+    return Race(runs, models, data.target, unit, len(folds), share, how)
 
 
 def resampled_t(differences: Any, share: float) -> tuple[float, float, float, float]:
@@ -322,15 +318,14 @@ def _contestants(
 
 
 def _own(also: dict[str, Any] | None, classes: bool) -> dict[str, Any]:
-    if also is None:
-        return {}
+    also = {} if also is None else also
     if not isinstance(also, dict):
         raise TypeError(f"also is a {type(also).__name__}; expected a dict of names and estimators")
     method = "predict_proba" if classes else "predict"
     for name, model in also.items():
         if name in CONTESTANTS + OTHERS:
             raise ValueError(f"also has {name!r}, the name of a default; expected another")
-        fresh = _fresh(model, False)
+        fresh = _fresh(model, False) if callable(model) or hasattr(model, "fit") else model
         if not (hasattr(fresh, "fit") and hasattr(fresh, method)):
             raise TypeError(f"also[{name!r}] is {fresh!r}; expected what has fit and {method}")
     return also
@@ -350,12 +345,7 @@ def _columns(data: Samples, rows: np.ndarray) -> int:
 
 
 def _rounds(
-    makers: dict[str, partial],
-    data: Samples,
-    folds: list[Fold],
-    seconds: float | None,
-    n_jobs: int | None,
-    bar: tqdm,
+    makers: dict[str, partial], data: Samples, folds: list[Fold], seconds, n_jobs, bar
 ) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
     """Rows of each fold in turn; with the last, no rows but models that are fitted to all rows."""
     start, pace = time.perf_counter(), 0.0
