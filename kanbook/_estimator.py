@@ -90,7 +90,7 @@ def trial(
     fresh = {1, *in_first_half(steps, FRESH)}
     if isinstance(model, KAN):
         grids = doubled(settings["own"]["grid_size"])
-        finer = {1 + round(steps * i / len(grids)): grid for i, grid in enumerate(grids)}
+        finer = {1 + steps * i // len(grids): grid for i, grid in enumerate(grids)}
         how |= {"update_grid_at": fresh | finer.keys(), "extend_grid_at": finer}
     else:
         how["restart_at"] = fresh

@@ -31,6 +31,7 @@ from .. import draws, reading, statistics
 from ..contests import ends
 from ..experiments import EXPERIMENTS
 from ..tasks import real_tables
+from ..tasks.targets import TARGETS
 from . import comparisons
 from .comparisons import Phases, Waves, products, solutions, versus, versus_logs, versus_runs, where
 from .judging import Versus, number, percent, quoted, task_name
@@ -1008,3 +1009,59 @@ def networks_are_calibrated(frame):
     off = np.log(frame.groupby(["task", "family"])["calibration"].mean()).unstack()
     ratio = np.exp((off["KAN"] - off["linear"]).mean())
     yield {"within 1.5": bool(ratio <= 1.5)}, f"KAN / logistic **{number(ratio)}**"
+
+
+# Q. One line
+
+AXES = tuple(TARGETS)[:8]
+
+
+def of_defaults(frame: DataFrame, part: str) -> DataFrame:
+    """Mean logarithms of the errors on "axes", other "formulas", "numbers" or "classes"."""
+    logs = statistics.log_errors(frame).groupby([frame["task"], frame["contestant"]]).mean()
+    logs = logs.unstack()
+    kinds = dict(zip(frame["task"], frame["kind"], strict=True))
+    parts = {}
+    for task in logs.index:
+        kind, _, name = task.partition(":")
+        of_table = "numbers" if kinds[task] == "regression" else "classes"
+        of_formula = "axes" if name in AXES else "formulas"
+        parts[task] = of_table if kind == "real" else of_formula
+    return logs[logs.index.map(parts) == part]
+
+
+def kan_against(frame: DataFrame, part: str, other: str) -> Versus:
+    logs = of_defaults(frame, part)
+    return versus_logs("KAN", logs["KAN"], other, logs[other])
+
+
+@judge("Q 1", "defaults")
+def along_the_axes_the_kan(frame):
+    for other in ("MLP of scikit-learn", "MLP, trained alike"):
+        ratio = kan_against(frame, "axes", other)
+        yield {other: ratio.better}, ratio
+
+
+@judge("Q 2", "defaults")
+def elsewhere_no_better(frame):
+    ratio = kan_against(frame, "formulas", "MLP, trained alike")
+    yield {"not better": ratio.not_better}, ratio
+
+
+@judge("Q 3", "defaults")
+def trees_and_kan(frame):
+    ratio = kan_against(frame, "numbers", "boosted trees")
+    yield {"neither": ratio.verdict not in ("clearly better", "clearly worse")}, ratio
+
+
+@judge("Q 4", "defaults")
+def better_than_lines(frame):
+    logs = concat([of_defaults(frame, part) for part in ("numbers", "classes")])
+    won = (logs["KAN"] < logs["linear"]).sum()
+    yield {"ten": bool(won >= 10)}, f"less error than lines on **{won}** of {len(logs)}"
+
+
+@judge("Q 5", "defaults")
+def better_than_pykan(frame):
+    ratio = kan_against(frame, "numbers", "PyKAN")
+    yield {"better": ratio.better}, ratio

@@ -13,7 +13,7 @@ import kanbook
 FOLDER = Path(kanbook.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))
 NEEDED = {"torch", "numpy", "matplotlib", "tqdm", "ipywidgets", "anywidget", "traitlets"}
-OF_RACE = {"pandas", "scipy", "sklearn"}
+OF_RACE = {"joblib", "pandas", "scipy", "sklearn", "skrub"}
 NEEDS_RACE = {f"kanbook.{name}" for name in ("_estimator", "estimators", "importances")}
 OPTIONAL = {"sympy", "IPython", "matplotlib_inline"}  # imported where they are used
 
