@@ -183,7 +183,8 @@ class PyKANRegressor(RegressorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y):
-        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True)
+        how = {"multi_output": True, "y_numeric": True, "dtype": np.float64}
+        X, y = validate_data(self, X, y, **how)
         self.flat_ = y.ndim == 1
         self.scales_ = StandardScaler().fit(X), StandardScaler().fit(y.reshape(len(y), -1))
         x, y = (
@@ -223,7 +224,7 @@ class PyKANRegressor(RegressorMixin, BaseEstimator):
 
     def predict(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
         with torch.no_grad():
             values = self.model_(torch.from_numpy(self.scales_[0].transform(X))).numpy()
         values = self.scales_[1].inverse_transform(values)

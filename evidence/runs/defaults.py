@@ -88,17 +88,27 @@ def fit_default(settings: Settings, seed: int, **_: Any) -> dict[str, Any]:
 
     Returns:
         ``test_error``: RMSE in spreads of the test's targets, or log-loss; ``seconds`` of the
-        processor for fitting, its preparation of the table included; ``note``: what a network chose.
+        processor for fitting, the table's preparation included; ``note``: what a network chose, or
+        what PyKAN raised: then it has ``diverged``.
     """
     X, y, U, v = _parts(settings["task"], seed)
     classes = settings["kind"] == "classes"
     make = CONTESTANTS[settings["contestant"]][classes]
     if settings["contestant"] == "gaussian process":
         X, y = X[:ROWS_OF_PROCESS], y[:ROWS_OF_PROCESS]
-    model, start = tabular_pipeline(make(seed)), time.process_time()
+    table = settings["task"].startswith("real:")
+    model, start = make(seed), time.process_time()
+    model = tabular_pipeline(model) if table else model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(X, y)
+        try:
+            model.fit(X, y)
+        except Exception as error:
+            if settings["contestant"] != "PyKAN":
+                raise
+            seconds, note = time.process_time() - start, f"{type(error).__name__}: {error}"
+            lost = {"test_error": None, "seconds": trials.rounded(seconds, 4), "parameters": None}
+            return lost | {"note": {"error": note}, "loss": None, "diverged": True}
         seconds = time.process_time() - start
         if classes:
             error = log_loss(v, model.predict_proba(U), labels=model.classes_)
