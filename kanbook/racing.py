@@ -64,10 +64,8 @@ class Race:
             training, ``parameters`` of networks, ``settings`` that were chosen, ``warnings``, and
             the ``failure``, if it failed.
         models: name to estimator, fitted on all rows.
-        target: what was predicted.
-        measure: "RMSE" or "log-loss", and its unit.
-        folds: how many were wanted.
-        share: rows of a test part / of its training part.
+        target, measure: what was predicted; "RMSE", with a unit of its own, or "log-loss".
+        folds, share: how many were wanted; rows of a test part / of its training part.
         how: sentences on what was equal for all, and how long it took.
     """
 
@@ -108,16 +106,15 @@ class Race:
         """One for each contestant, the KAN and what became of the race."""
         said, failed = [], self.table.failure.dropna()
         for name, row in self.table.iterrows():
-            if name in failed.index:
+            if name in failed:
                 said.append(f"{name} failed: {row.failure}.")
             elif row.word:
                 interval = f" (95 %: {row.low:.2f} to {row.high:.2f})" if row.folds > 1 else ""
                 ratio = f"its error is {row.ratio:.2f} times the KAN's{interval}"
                 said.append(f"{name} against the KAN: {row.word}; {ratio}.")
         done = self.runs.fold.nunique()
-        only = "Said of this data set only"
-        shared = f"{only}; {done} folds share rows, which the test corrects for"
-        said.append(f"{shared} (Nadeau and Bengio 2003)." if done > 1 else f"{only}.")
+        share = f"; {done} folds share rows, which the test corrects for (Nadeau and Bengio 2003)"
+        said.append(f"Said of this data set only{share if done > 1 else ''}.")
         if done < self.folds:
             said.append(f"It was stopped after {done} of {self.folds} folds.")
         if not self.models:
@@ -232,9 +229,10 @@ def race(
     check_integer("random_state", random_state, 0, 2**32 - 1)
     folds, split = folds_of(data, cv, groups, random_state)
     if parameters is None:
+        kan, x = KANRegressor(), data.inputs(folds[0][0])
+        x = tabular_pipeline(kan)[:-1].fit_transform(x) if data.table else x
         outputs = len(data.classes) if classes else shape[1] if len(shape) == 2 else 1
-        edge = KANRegressor().grid_size + KANRegressor().degree
-        parameters = edge * HIDDEN * (_columns(data, folds[0][0]) + outputs)
+        parameters = (kan.grid_size + kan.degree) * HIDDEN * (x.shape[1] + outputs)
     networks = {"parameters": parameters, "random_state": random_state}
     models = _contestants(classes, contestants, search, networks) | _own(also, classes)
     makers = {name: partial(_fresh, model, data.table) for name, model in models.items()}
@@ -336,12 +334,6 @@ def _fresh(model: Any, table: bool) -> Any:
     made = hasattr(model, "fit") and not isinstance(model, type)
     model = clone(model, safe=False) if made else model()
     return tabular_pipeline(model) if table and not isinstance(model, Pipeline) else model
-
-
-def _columns(data: Samples, rows: np.ndarray) -> int:
-    """How many inputs a network has."""
-    steps = tabular_pipeline(KANRegressor())[:-1]
-    return (steps.fit_transform(data.inputs(rows)) if data.table else data.X).shape[1]
 
 
 def _rounds(

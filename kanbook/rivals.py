@@ -37,11 +37,11 @@ __all__ = [
     "polynomial",
 ]
 
-RIDGES = np.logspace(-9, 6, 16)
+RIDGES = np.logspace(-6, 6, 13)
 STRENGTHS = np.logspace(-3, 4, 8)  # C of a logistic regression: large is hardly penalized
 KNOTS = 4, 7, 12  # of an additive model's curves
 TREES = {"learning_rate": (0.03, 0.1), "max_leaf_nodes": (4, 12, 31)}
-DEGREES = range(1, 8)
+DEGREES = range(1, 7)
 GRIDS = 3, 5, 10  # of PyKAN
 
 
@@ -108,7 +108,7 @@ def polynomial() -> BaseEstimator:
     Degree and ridge are chosen by cross-validation.
     """
     options = {"regressor__kernelridge__degree": DEGREES}
-    options["regressor__kernelridge__alpha"] = np.logspace(-8, 2, 6)
+    options["regressor__kernelridge__alpha"] = np.logspace(-6, 2, 5)
     model = make_pipeline(StandardScaler(), KernelRidge(kernel="poly"))
     return _chosen(TransformedTargetRegressor(model, transformer=StandardScaler()), options)
 
