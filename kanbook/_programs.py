@@ -68,18 +68,109 @@ CLAMPED = """    for ($int i = 0; i < $inputs; i++)
 NODES = """    for ($int o = 0; o < $outputs; o++)
         $y[o] = $value;
 """
-FUNCTIONS = {
+LAYER_NORM = """    $real mean$number = 0.0$f, spread$number = 0.0$f;
+    for ($int o = 0; o < $outputs; o++)
+        mean$number += $x[o] / $outputs;
+    for ($int o = 0; o < $outputs; o++)
+        spread$number += ($x[o] - mean$number) * ($x[o] - mean$number) / $outputs;
+    spread$number = ${math}sqrt$f(spread$number + $eps);
+"""
+FUNCTIONS = {  # of activations, then of formulas
     "silu": "x / (1.0$f + ${math}exp$f(-x))",
     "tanh": "${math}tanh$f(x)",
     "relu": "x < 0.0$f ? 0.0$f : x",
     "sigmoid": "1.0$f / (1.0$f + ${math}exp$f(-x))",
     "sin": "${math}sin$f(x)",
     "cos": "${math}cos$f(x)",
+    "elu": "x > 0.0$f ? x : $alpha * ${math}expm1$f(x)",
+    "leaky_relu": "x < 0.0$f ? $negative_slope * x : x",
+    "softplus": "$beta * x > $threshold ? x : ${math}log1p$f(${math}exp$f($beta * x)) / $beta",
+    "gelu": "0.5$f * x * (1.0$f + $erf(x * 0.7071067811865476$f))",
+    "gelu_tanh": "0.5$f * x * (1.0$f + ${math}tanh$f(x * (0.7978845608028654$f"
+    " + 0.035677408136300125$f * x * x)))",
+    "x": "x",
+    "x^2": "x * x",
+    "x^3": "x * x * x",
+    "exp": "${math}exp$f(x)",
+    "log": "x > 0.0$f ? ${math}log$f(x) : $nan",
+    "sqrt": "x > 0.0$f ? ${math}sqrt$f(x) : $nan",
+    "1/x": "x > 0.0$f ? 1.0$f / x : $nan",
+    "1/x^2": "x > 0.0$f ? 1.0$f / (x * x) : $nan",
+    "1/sqrt": "x > 0.0$f ? 1.0$f / ${math}sqrt$f(x) : $nan",
+    "atanh": "x > -1.0$f && x < 1.0$f ? ${math}atanh$f(x) : $nan",
+    "gauss": "${math}exp$f(-x * x)",
+    "atan": "${math}atan$f(x)",
+    "abs": "x < 0.0$f ? -x : x",
+    "asin": "x > -1.0$f && x < 1.0$f ? ${math}asin$f(x) : $nan",
 }
+DEFAULTS = {"alpha": 1.0, "approximate": "none", "beta": 1.0, "negative_slope": 0.01}
+DEFAULTS["threshold"] = 20.0
+# JavaScript has none: 2 / sqrt(pi) exp(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...).
+ERF = """
+function ${name}_erf(x)
+{
+    let term = 1.1283791670955126 * x * Math.exp(-x * x), sum = term;
+    for (let n = 3; n < 400; n += 2) {
+        term *= 2 * x * x / n;
+        sum += term;
+    }
+    return Math.abs(x) < 6 ? sum : Math.sign(x);
+}
+"""
+
+# What is no name of a function in C: keywords of all its editions, what some compilers take for a
+# word, and the standard library, whose functions of numbers have other forms: expf, expl, cexp.
+WORDS = """
+    alignas alignof and and_eq asm assert auto bitand bitor bool break case char compl complex const
+    constexpr continue default do double else enum errno extern false float for fortran goto if
+    imaginary inline int linux long main not not_eq nullptr offsetof or or_eq register restrict
+    return short signed sizeof static static_assert stderr stdin stdout struct switch thread_local
+    true typedef typeof typeof_unqual union unix unsigned void volatile while xor xor_eq
+    abort abs aligned_alloc asctime atexit atof atoi atol atoll bsearch calloc clearerr clock ctime
+    difftime div exit fclose feof ferror fflush fgetc fgetpos fgets fopen fprintf fputc fputs fread
+    free freopen fscanf fseek fsetpos ftell fwrite getc getchar getenv gets gmtime imaxabs imaxdiv
+    isalnum isalpha isblank iscntrl isdigit isgraph islower isprint ispunct isspace isupper isxdigit
+    labs ldiv lgamma_r lgammaf_r lgammal_r llabs lldiv localeconv localtime longjmp malloc mblen mbstowcs mbtowc memchr memcmp
+    memcpy memmove memset mktime perror printf putc putchar puts qsort raise rand realloc remove
+    rename rewind scanf setbuf setjmp setlocale setvbuf signal snprintf sprintf srand sscanf strcat
+    strchr strcmp strcoll strcpy strcspn strerror strftime strlen strncat strncmp strncpy strpbrk
+    strrchr strspn strstr strtod strtof strtok strtol strtold strtoll strtoul strtoull strxfrm
+    system time tmpfile tmpnam tolower toupper ungetc va_arg va_copy va_end va_start vfprintf
+    vfscanf vprintf vscanf vsnprintf vsprintf vsscanf
+""".split()  # noqa: SIM905
+MATH = """
+    acos acosh acospi arg asin asinh asinpi atan atan2 atan2pi atanh atanpi canonicalize cbrt ceil
+    compoundn conj copysign cos cosh cospi dadd ddiv dfma dmul drem dsqrt dsub erf erfc exp exp10
+    exp10m1 exp2 exp2m1 expm1 fabs fadd fdim fdiv ffma finite floor fma fmax fmaximum fmaximum_mag
+    fmaximum_mag_num fmaximum_num fmaxmag fmin fminimum fminimum_mag fminimum_mag_num fminimum_num
+    fminmag fmod fmul fpclassify frexp fromfp fromfpx fsqrt fsub gamma getpayload hypot ilogb imag
+    iscanonical iseqsig isfinite isgreater isgreaterequal isinf isless islessequal islessgreater
+    isnan isnormal issignaling issubnormal isunordered iszero j0 j1 jn ldexp lgamma llogb llrint
+    llround log log10 log10p1 log1p log2 log2p1 logb logp1 lrint lround math_errhandling modf nan
+    nearbyint nextafter nextdown nexttoward nextup pow pown powr proj real remainder remquo rint
+    rootn round roundeven rsqrt scalb scalbln scalbn setpayload setpayloadsig signbit signgam
+    significand sin sincos sinh sinpi sqrt tan tanh tanpi tgamma totalorder totalordermag trunc
+    ufromfp ufromfpx y0 y1 yn
+""".split()  # noqa: SIM905
+FORMS = [(c, f) for c in ("", "c") for f in ("", "f", "l", "f32", "f64", "f128", "f32x", "f64x")]
+# Macros have names in capitals, types end with _t, and what begins with _ is the compiler's.
+C_NAME = r"(?![A-Z0-9_]+$)[A-Za-z]\w*(?<!_t)"
+C_TAKEN = {*WORDS, *(c + word + f for word in MATH for c, f in FORMS)}
+JAVASCRIPT_TAKEN = """
+    arguments await break case catch class const continue debugger default delete do else enum eval
+    export extends false finally for function if implements import in instanceof interface let new
+    null package private protected public return static super switch this throw true try typeof var
+    void while with yield Infinity Math NaN RangeError undefined
+""".split()  # noqa: SIM905
 
 C = {
+    "language": "C",
+    "form": C_NAME,
+    "taken": C_TAKEN,
     "int": "int",
     "math": "",
+    "nan": "NAN",
+    "erf_part": "",
     "table": "\nstatic const $real $table[] = {$values};\n",
     "array": "    $real $y[$outputs] = {$values};\n",
     "room": "    $real $y[$outputs];\n",
@@ -99,13 +190,19 @@ $steps    for (int o = 0; o < $outputs; o++)
 }
 """,
 }
-DOUBLE = C | {"real": "double", "f": ""}
-FLOAT = C | {"real": "float", "f": "f"}
+DOUBLE = C | {"real": "double", "f": "", "erf": "erf"}
+FLOAT = C | {"real": "float", "f": "f", "erf": "erff"}
 JAVASCRIPT = {
+    "language": "JavaScript",
+    "form": r"[A-Za-z_]\w*",
+    "taken": JAVASCRIPT_TAKEN,
     "int": "let",
     "real": "let",
     "f": "",
     "math": "Math.",
+    "nan": "NaN",
+    "erf": "${name}_erf",
+    "erf_part": ERF,
     "table": "\nconst $table = [$values];\n",
     "array": "    const $y = [$values];\n",
     "room": "    const $y = [];\n",
@@ -124,61 +221,78 @@ $steps    return $y;
 """,
 }
 
-# Words of C and JavaScript, and functions of math.h: none of them can be the name of a function.
-TAKEN = """
-    auto break case char const continue default do double else enum extern float for goto if inline
-    int long main register restrict return short signed sizeof static struct switch typedef union
-    unsigned void volatile while
-    arguments await catch class debugger delete eval export extends false finally function
-    implements import in instanceof interface let new null package private protected public super
-    this throw true try typeof var with yield Math RangeError
-    acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs
-    fdim floor fma fmax fmin fmod frexp hypot ilogb isfinite isinf isnan ldexp lgamma llrint llround
-    log log10 log1p log2 logb lrint lround modf nan nearbyint nextafter pow remainder remquo rint
-    round scalbln scalbn signbit sin sinh sqrt tan tanh tgamma trunc gamma j0 j1 jn y0 y1 yn
-""".split()  # noqa: SIM905
 
-
-def write(data: Mapping[str, Any], name: str, words: Mapping[str, str]) -> str:
+def write(data: Mapping[str, Any], name: str, words: Mapping[str, Any]) -> str:
     """The program of a network that :func:`kanbook.export.to_dict` described."""
-    usable = isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII)
-    if not usable or {name, re.sub("[fl]$", "", name)} & {*TAKEN}:  # expf and expl, too
+    usable = isinstance(name, str) and re.fullmatch(words["form"], name, re.ASCII)
+    if not usable or name in words["taken"]:
         raise ValueError(
-            f"name={name!r}; expected a name in C, such as 'kan', that is no word of C or "
-            "JavaScript and no function of math.h"
+            f"name={name!r}; expected a name that {words['language']} leaves to functions such as "
+            "this, 'kan' say"
         )
-    if data["layers"][0]["kind"] == "activation":
-        raise ValueError("model starts with an Activation; expected a layer before it")
-    program = Program(name, words)
+    widths = [layer["in_features"] for layer in data["layers"] if "in_features" in layer]
+    if not widths:
+        raise ValueError("model has no layer that tells how many numbers go in; expected one")
+    program = Program(name, words, widths[0])
     for number, layer in enumerate(data["layers"], start=1):
         program.add(number, layer)
     parts = "".join([*program.tables, *program.functions.values()])
-    inputs, steps = data["layers"][0]["in_features"], "".join(program.steps)
-    return program.fill(words["program"], inputs=inputs, parts=parts, steps=steps)
+    steps = "".join(program.steps)
+    return program.fill(words["program"], inputs=widths[0], parts=parts, steps=steps)
 
 
 class Program:
     """Tables of numbers, functions, and steps: each computes an array y from the one before, x."""
 
-    def __init__(self, name: str, words: Mapping[str, str]) -> None:
-        self.name, self.words = name, words
+    def __init__(self, name: str, words: Mapping[str, Any], inputs: int) -> None:
+        self.words = words | {"name": name, "erf": Template(words["erf"]).substitute(name=name)}
         self.tables, self.functions, self.steps = [], {}, []
-        self.inputs, self.outputs, self.x, self.y = None, None, None, "x"
+        self.name, self.inputs, self.outputs = name, inputs, inputs
+        self.number, self.x, self.y = 0, "", "x"
 
     def fill(self, template: str, **values: Any) -> str:
-        own = {"name": self.name, "inputs": self.inputs, "outputs": self.outputs, "y": self.y}
+        names = ("number", "inputs", "outputs", "x", "y")
+        own = {name: getattr(self, name) for name in names}
         return Template(template).substitute(self.words | own | values)
 
     def add(self, number: int, layer: Mapping[str, Any]) -> None:
         self.number, self.x, self.y = number, self.y, f"v{number}"
-        if layer["kind"] == "activation":
+        if "in_features" in layer:
+            self.inputs, self.outputs = layer["in_features"], layer["out_features"]
+            start = self.values(layer["bias"] or [0.0] * self.outputs)
+            self.steps.append(self.fill(self.words["array"], values=start))
+        else:
             self.steps.append(self.fill(self.words["room"]))
-            self.each_node(f"{self.function(layer['function'])}({self.x}[o])")
-            return
-        self.inputs, self.outputs = layer["in_features"], layer["out_features"]
-        start = self.values(layer["bias"] or [0.0] * self.outputs)
-        self.steps.append(self.fill(self.words["array"], values=start))
-        {"linear": self.linear, "tanh": self.tanh, "kan": self.kan}[layer["kind"]](layer)
+        getattr(self, layer["kind"])(layer)
+
+    def activation(self, layer: Mapping[str, Any]) -> None:
+        self.each_node(f"{self.function(layer['function'])}({self.x}[o])")
+
+    def batchnorm(self, layer: Mapping[str, Any]) -> None:
+        spread = np.sqrt(np.array(layer["running_var"]) + layer["eps"])
+        scale = np.array(layer["weight"] or 1.0) / spread
+        mean = self.table("mean", layer["running_mean"], "[o]")
+        self.each_node(f"({self.x}[o] - {mean}) * {self.scaled(scale, layer)}")
+
+    def layernorm(self, layer: Mapping[str, Any]) -> None:
+        self.steps.append(self.fill(LAYER_NORM, eps=self.values([layer["eps"]])))
+        unit = self.fill("($x[o] - mean$number) / spread$number")
+        self.each_node(f"{unit} * {self.scaled(layer['weight'] or [1.0] * self.outputs, layer)}")
+
+    def scaled(self, scale: Any, layer: Mapping[str, Any]) -> str:
+        scale = self.table("scale", scale, "[o]")
+        return f"{scale} + {self.table('bias', layer['bias'] or [0.0] * self.outputs, '[o]')}"
+
+    def formula(self, layer: Mapping[str, Any]) -> None:
+        if layer["splines"]:
+            self.kan(layer["splines"])
+            if layer["splines"]["bias"]:
+                bias = self.table("bias", layer["splines"]["bias"], "[o]")
+                self.each_node(f"{self.y}[o] + {bias}")
+        for (i, o, name), numbers in zip(layer["functions"], layer["constants"], strict=True):
+            c, a, b = (self.values([number]) for number in numbers)
+            value = f"{self.function(name)}({a} * {self.x}[{i}] + {b})"
+            self.steps.append(f"    {self.y}[{o}] += {c} * {value};\n")
 
     def linear(self, layer: Mapping[str, Any]) -> None:
         self.each_edge(f"u * {self.table('weight', np.transpose(layer['weight']))}")
@@ -226,11 +340,20 @@ class Program:
         self.tables.append(self.fill(self.words["table"], table=table, values=values))
         return table + self.fill(place)
 
-    def function(self, kind: str) -> str:
-        function, value = f"{self.name}_{kind}", self.fill(FUNCTIONS[kind])
-        head = self.fill(self.words["function"], function=function)
-        self.functions[kind] = self.fill(FUNCTION, function=head, value=value)
-        return function
+    def function(self, function: str | Mapping[str, Any]) -> str:
+        """The name of a function, which is one of this layer only if it has settings."""
+        settings = DEFAULTS | ({"name": function} if isinstance(function, str) else function)
+        kind, layer = settings.pop("name"), "" if isinstance(function, str) else self.number
+        if settings.pop("approximate") == "tanh":
+            kind = "gelu_tanh"
+        name = f"{self.name}_{re.sub('[^a-z0-9]', '_', kind)}{layer}"
+        numbers = {key: self.values([number]) for key, number in settings.items()}
+        head = self.fill(self.words["function"], function=name)
+        value = self.fill(FUNCTIONS[kind], **numbers)
+        self.functions[name] = self.fill(FUNCTION, function=head, value=value)
+        if kind == "gelu":
+            self.functions["erf"] = self.fill(self.words["erf_part"])
+        return name
 
     def values(self, numbers: Iterable[float]) -> str:
         single = self.words["f"]

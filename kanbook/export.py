@@ -1,30 +1,35 @@
 r"""A network on its way out: as JSON, and as a function in C or JavaScript.
 
+PyTorch writes ONNX itself, if the packages onnx and onnxscript are there::
+
+    torch.onnx.export(model, (x[:2],), "model.onnx", dynamo=True, dynamic_shapes=({0: "rows"},))
+
 In the book: chapter 20.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import _programs
 from ._checks import check_finite, check_knots
-from .functions import Formula, FormulaLayer
+from .functions import LIBRARY, Check, Formula, FormulaLayer, Function, Snap
 from .layers import KANLayer
 from .networks import KAN, MLP, Activation, Mixture, Network, TanhKAN
 from .tanh import TanhLayer
 
 __all__ = ["from_dict", "load", "save", "to_c", "to_dict", "to_javascript"]
 
-# Functions with a name: what goes by it; the first is what comes back.
+# Functions with a name: what goes by it; the first is what comes back, or, with settings, the last.
 FUNCTIONS = {
     "silu": (F.silu, nn.SiLU),
     "tanh": (torch.tanh, F.tanh, nn.Tanh),
@@ -32,17 +37,47 @@ FUNCTIONS = {
     "sigmoid": (torch.sigmoid, F.sigmoid, nn.Sigmoid),
     "sin": (torch.sin,),
     "cos": (torch.cos,),
+    "elu": (F.elu, nn.ELU),
+    "gelu": (F.gelu, nn.GELU),
+    "leaky_relu": (F.leaky_relu, nn.LeakyReLU),
+    "softplus": (F.softplus, nn.Softplus),
+}
+OF_FUNCTIONS = {
+    "elu": ("alpha",),
+    "gelu": ("approximate",),
+    "leaky_relu": ("negative_slope",),
+    "softplus": ("beta", "threshold"),
 }
 NETWORKS = {kind.__name__: kind for kind in (KAN, MLP, TanhKAN, Mixture, Network, nn.Sequential)}
-LAYERS = {"kan": KANLayer, "tanh": TanhLayer, "linear": nn.Linear, "activation": Activation}
-# The settings of a layer, as they are, and its arrays; a base function comes between them.
-SETTINGS = {"kan": ("grid_size", "degree"), "tanh": ("tanh",), "linear": (), "activation": ()}
+LAYERS = {
+    "kan": KANLayer,
+    "formula": FormulaLayer,
+    "tanh": TanhLayer,
+    "linear": nn.Linear,
+    "activation": Activation,
+    "batchnorm": nn.BatchNorm1d,
+    "layernorm": nn.LayerNorm,
+}
+LEFT_OUT = (nn.Identity, nn.Dropout, nn.Flatten)
+# The settings of a layer, as they are, and its arrays; functions come between them.
+EDGES = ("in_features", "out_features")
+SETTINGS = {
+    "kan": (*EDGES, "grid_size", "degree"),
+    "formula": EDGES,
+    "tanh": (*EDGES, "tanh"),
+    "linear": EDGES,
+    "batchnorm": ("num_features", "eps"),
+    "layernorm": ("normalized_shape", "eps"),
+}
 ARRAYS = {
     "kan": ("knots", "coef", "spline_weight", "base_weight", "bias", "mask"),
+    "formula": ("constants", "bias", "free_constants", "free_bias"),
     "tanh": ("a", "b", "bias"),
     "linear": ("weight", "bias"),
-    "activation": (),
+    "batchnorm": ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"),
+    "layernorm": ("weight", "bias"),
 }
+RECORD = ("loss", "curve_loss", "complete")  # of a Formula, with its snaps and its check
 DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -52,7 +87,7 @@ DTYPES = {
 # --- numbers, lists and names --------------------------------------------------------------------
 
 
-def to_dict(model: nn.Module) -> dict[str, Any]:
+def to_dict(model: nn.Module | Formula) -> dict[str, Any]:
     r"""Return what a network is, in nothing but dicts, lists, numbers, names and None.
 
     The whole is ``{"format": "kanbook", "version": 1, "network": "KAN", "dtype": "float32",
@@ -64,12 +99,18 @@ def to_dict(model: nn.Module) -> dict[str, Any]:
       and ``clamp``, but only if true;
     - ``"tanh"``: ``tanh`` ("edge", "sum" or None), ``a`` and ``b`` (I, O), ``bias`` (O,);
     - ``"linear"``: ``weight`` (O, I), ``bias`` (O,);
-    - ``"activation"``: only ``function``, a name.
+    - ``"activation"``: only ``function``, a name, or a dict of its ``name`` and its settings;
+    - ``"batchnorm"``, ``"layernorm"``: ``eps``, ``weight`` and ``bias``, each of (I,), and of the
+      first ``running_mean`` and ``running_var``;
+    - ``"formula"``: ``functions``, a list of [input, output, name in
+      :data:`kanbook.formulas.LIBRARY`]; of each, ``constants`` c, a and b; ``bias`` (O,); which of
+      these may change; ``splines``, the ``"kan"`` layer of the edges that are curves, or None.
 
     Args:
         model: a KAN, MLP, TanhKAN or Mixture, what :func:`kanbook.formulas.prune` made of a KAN, a
-            single layer, or these with ``nn.SiLU``, ``nn.Tanh``, ``nn.ReLU`` and ``nn.Sigmoid`` in
-            an ``nn.Sequential``.
+            :class:`~kanbook.functions.Formula`, a single layer, or these in an ``nn.Sequential``
+            with activations, ``nn.BatchNorm1d`` and ``nn.LayerNorm``. It counts as in evaluation
+            mode: ``nn.Dropout`` is left out, as are ``nn.Identity`` and ``nn.Flatten``.
 
     Raises:
         TypeError: the model is of another kind, or holds one.
@@ -80,7 +121,15 @@ def to_dict(model: nn.Module) -> dict[str, Any]:
         >>> [layer["kind"] for layer in data["layers"]], len(data["layers"][2]["coef"][0][0])
         (['linear', 'activation', 'kan'], 6)
     """
+    if isinstance(model, Formula):
+        record = {name: getattr(model, name) for name in RECORD}
+        record |= {"snaps": [*map(list, model.snaps)], "check": None}
+        if model.check is not None:  # JSON has no infinity
+            record["check"] = [value if math.isfinite(value) else None for value in model.check]
+        return to_dict(model.network) | {"formula": record}
     layers = _describe("model", model)
+    if not layers:
+        raise TypeError(f"model is a {type(model).__name__} without layers; expected one or more")
     kind = type(model) if type(model) in NETWORKS.values() else LAYERS[layers[0]["kind"]]
     dtypes = [str(p.dtype).removeprefix("torch.") for p in model.parameters()]
     head = {"format": "kanbook", "version": 1, "network": kind.__name__}
@@ -88,47 +137,60 @@ def to_dict(model: nn.Module) -> dict[str, Any]:
 
 
 def _describe(place: str, module: nn.Module) -> list[dict[str, Any]]:
-    if type(module) in NETWORKS.values() and len(module):
+    if type(module) in NETWORKS.values():
         parts = [_describe(f"{place}[{i}]", inner) for i, inner in enumerate(module)]
         return [layer for part in parts for layer in part]
-    if isinstance(module, (Formula, FormulaLayer)):
-        raise TypeError(
-            f"{place} is a {type(module).__name__}, which SymPy writes as a program: "
-            "sympy.ccode(formula.expression()), or sympy.jscode"
-        )
+    if type(module) in LEFT_OUT:
+        return []
     if any(type(module) in alike for alike in FUNCTIONS.values()):
         module = Activation(module)
     kinds = {type_: kind for kind, type_ in LAYERS.items()}
     if type(module) not in kinds:
         raise TypeError(
-            f"{place} is a {type(module).__name__}; expected a KAN, MLP, TanhKAN or Mixture, or a "
-            "KANLayer, TanhLayer, nn.Linear, Activation, nn.SiLU, nn.Tanh, nn.ReLU or nn.Sigmoid"
+            f"{place} is a {type(module).__name__}; expected a KAN, MLP, TanhKAN, Mixture, Formula "
+            f"or nn.Sequential, or one of {', '.join(t.__name__ for t in (*kinds, *LEFT_OUT))} and "
+            f"PyTorch's activations {', '.join(FUNCTIONS)}"
         )
     kind = kinds[type(module)]
+    data = {"kind": kind} | {name: getattr(module, name) for name in SETTINGS.get(kind, ())}
     if kind == "activation":
-        return [{"kind": kind, "function": _name_of(f"{place}.function", module.function)}]
-    names = ["in_features", "out_features", *SETTINGS[kind]]
-    data = {"kind": kind} | {name: getattr(module, name) for name in names}
-    if kind == "kan":
-        data["base"] = None if module.base is None else _name_of(f"{place}.base", module.base)
+        data["function"] = _describe_function(f"{place}.function", module.function)
+    elif kind == "kan":
+        data["base"] = module.base and _describe_function(f"{place}.base", module.base)
         data |= {"clamp": True} if module.clamp else {}
-    for name in ARRAYS[kind]:
+    elif kind == "formula":
+        data["splines"] = module.splines and _describe(f"{place}.splines", module.splines)[0]
+        data["functions"] = [_named(place, *edge) for edge in module.functions]
+    elif kind == "layernorm":
+        data["normalized_shape"] = module.normalized_shape[-1]
+    for name in ARRAYS.get(kind, ()):
         data[name] = values = getattr(module, name)
         if values is not None:
-            check_finite(f"{place}.{name}", values)
+            check_finite(f"{place}.{name}", values.to(torch.float64))
             data[name] = values.tolist()
     return [data]
 
 
-def _name_of(place: str, function: object) -> str:
+def _describe_function(place: str, function: object) -> str | dict[str, Any]:
     for name, alike in FUNCTIONS.items():
-        if function in alike or type(function) in alike:
+        if function in alike:
             return name
+        if type(function) in alike:
+            settings = {key: getattr(function, key) for key in OF_FUNCTIONS.get(name, ())}
+            return {"name": name} | settings if settings else name
     raise ValueError(f"{place} is {function!r}; expected one of PyTorch's {', '.join(FUNCTIONS)}")
 
 
-def from_dict(data: Mapping[str, Any]) -> nn.Module:
+def _named(place: str, i: int, o: int, name: str, function: Function) -> list[Any]:
+    if name not in LIBRARY or LIBRARY[name].text != function.text:
+        raise ValueError(f"{place} has a function {name!r}; expected one of {', '.join(LIBRARY)}")
+    return [i, o, name]
+
+
+def from_dict(data: Mapping[str, Any]) -> nn.Module | Formula:
     """Return the network that :func:`to_dict` described: the same kind, dtype and numbers.
+
+    It is in evaluation mode.
 
     Raises:
         ValueError, RuntimeError: ``data`` is no such description.
@@ -147,37 +209,71 @@ def from_dict(data: Mapping[str, Any]) -> nn.Module:
         dtype = DTYPES[data["dtype"]]
         layers = [_restore(layer, dtype) for layer in layers]
         if data["network"] == type(layers[0]).__name__:
-            return layers[0]
+            return layers[0].eval()
         network = NETWORKS[data["network"]]
     except KeyError as error:
         raise ValueError(f"data has no {error}, or it is unknown; see to_dict") from None
     model = network.__new__(network)
     nn.Sequential.__init__(model, *layers)  # a KAN's own __init__ would make layers itself
-    return model
+    model.eval()
+    if "formula" not in data:
+        return model
+    record = dict(data["formula"])
+    record["snaps"] = [Snap(*snap) for snap in record["snaps"]]
+    if record["check"] is not None:
+        record["check"] = Check(*(math.inf if v is None else v for v in record["check"]))
+    return Formula(model, **record)
 
 
 def _restore(data: Mapping[str, Any], dtype: torch.dtype) -> nn.Module:
     kind = data["kind"]
     if kind == "activation":
-        return Activation(FUNCTIONS[data["function"]][0])
-    options = {name: data[name] for name in ("in_features", "out_features", *SETTINGS[kind])}
-    options["bias"] = data["bias"] is not None
+        return Activation(_restore_function(data["function"]))
+    if kind == "formula":
+        return _restore_formula(data, dtype)
+    options = {name: data[name] for name in SETTINGS[kind]} | {"bias": data["bias"] is not None}
     if kind == "kan":
         options["spline_weight"] = data["spline_weight"] is not None
-        options["base"] = data["base"] and FUNCTIONS[data["base"]][0]
+        options["base"] = data["base"] and _restore_function(data["base"])
         options["clamp"] = data.get("clamp", False)
+    elif kind == "batchnorm":
+        options["affine"] = options.pop("bias")
+    elif kind == "layernorm":
+        options["elementwise_affine"] = data["weight"] is not None
     device = torch.get_default_device()
     layer = nn.utils.skip_init(LAYERS[kind], dtype=dtype, device=device, **options)
     arrays = {name: data[name] for name in ARRAYS[kind] if data[name] is not None}
     layer.load_state_dict(
-        {name: torch.tensor(values, dtype=dtype, device="cpu") for name, values in arrays.items()}
+        {
+            name: torch.tensor(values, dtype=torch.float64, device="cpu")
+            for name, values in arrays.items()
+        }
     )
     if kind == "kan":
         check_knots(layer.knots, layer.degree)
     return layer
 
 
-def save(model: nn.Module, path: str | PathLike[str]) -> None:
+def _restore_function(data: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
+    if isinstance(data, str):
+        return FUNCTIONS[data][0]
+    settings = dict(data)
+    return FUNCTIONS[settings.pop("name")][-1](**settings)
+
+
+def _restore_formula(data: Mapping[str, Any], dtype: torch.dtype) -> FormulaLayer:
+    edges = data["in_features"], data["out_features"]
+    layer = FormulaLayer(KANLayer(*edges, dtype=dtype, generator=0))
+    layer.splines = data["splines"] and _restore(data["splines"], dtype)
+    layer.functions = [(i, o, name, LIBRARY[name]) for i, o, name in data["functions"]]
+    for name, shape in {"constants": (-1, 3), "bias": (-1,)}.items():
+        values = layer.bias.new_tensor(data[name]).view(shape)
+        setattr(layer, name, nn.Parameter(values))
+        setattr(layer, f"free_{name}", values.new_tensor(data[f"free_{name}"]).view(shape).bool())
+    return layer
+
+
+def save(model: nn.Module | Formula, path: str | PathLike[str]) -> None:
     """Write :func:`to_dict` of a network to a file, as JSON; errors as there.
 
     Example:
@@ -190,12 +286,14 @@ def save(model: nn.Module, path: str | PathLike[str]) -> None:
     Path(path).write_text(json.dumps(to_dict(model), allow_nan=False) + "\n", encoding="utf-8")
 
 
-def load(path: str | PathLike[str]) -> nn.Module:
+def load(path: str | PathLike[str]) -> nn.Module | Formula:
     """Return the network that :func:`save` wrote to a file; errors as :func:`from_dict`."""
     return from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
-def to_c(model: nn.Module, name: str = "kan", *, dtype: torch.dtype = torch.float64) -> str:
+def to_c(
+    model: nn.Module | Formula, name: str = "kan", *, dtype: torch.dtype = torch.float64
+) -> str:
     """Return a network as one function in C99, ``void kan(const double *x, double *y)``.
 
     It needs nothing but ``math.h``; ``kan_inputs`` and ``kan_outputs`` are the lengths of x and y.
@@ -204,12 +302,14 @@ def to_c(model: nn.Module, name: str = "kan", *, dtype: torch.dtype = torch.floa
 
     Args:
         model: as :func:`to_dict`, of any dtype.
-        name: of the function. Other names in the text begin with it and an underscore.
+        name: of the function. Other names in the text begin with it and an underscore. In C it is
+            no name of the standard library, not in capitals only (macros are), does not begin with
+            an underscore or end with ``_t``; it is no word of the language.
         dtype: in which it computes: ``torch.float64`` or ``torch.float32``.
 
     Raises:
-        TypeError, ValueError: as :func:`to_dict`; ``name`` is no name in C; the model starts with
-            an Activation; a number is too large for ``dtype``.
+        TypeError, ValueError: as :func:`to_dict`; ``name`` is taken, or no name at all; no layer
+            tells how many numbers go in; a number is too large for ``dtype``.
 
     Example:
         >>> print(to_c(KAN([2, 1])).splitlines()[0])
@@ -223,14 +323,15 @@ def to_c(model: nn.Module, name: str = "kan", *, dtype: torch.dtype = torch.floa
         raise ValueError(f"dtype={dtype!r}; expected torch.float64 or torch.float32")
     if dtype == torch.float64:
         return _programs.write(to_dict(model), name, _programs.DOUBLE)
-    rounded = from_dict(to_dict(model)).float()
+    rounded = from_dict(to_dict(model) | {"dtype": "float32"})
     return _programs.write(to_dict(rounded), name, _programs.FLOAT)
 
 
-def to_javascript(model: nn.Module, name: str = "kan") -> str:
+def to_javascript(model: nn.Module | Formula, name: str = "kan") -> str:
     """Return a network as a JavaScript module with one function: ``kan(x)`` returns an array.
 
-    An array of another length is a RangeError; the rest is as :func:`to_c` has it.
+    An array of another length is a RangeError; the rest is as :func:`to_c` has it, but for the
+    names that are taken.
 
     Example:
         >>> "export function plane(x)" in to_javascript(KAN([2, 1]), "plane")

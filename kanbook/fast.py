@@ -13,7 +13,7 @@ Kernel                                 Where                                    
 ``compiled._Gathered``: no zeros       the same, n >= 32, on one thread of a CPU      0.41, 0.14
 plain formula                          ``torch.func``, forward mode, derivatives of   6.9
                                        gradients, knots that learn, other dtypes,
-                                       ``torch.jit.trace``
+                                       ``torch.jit.trace``, ``torch.onnx.export``
 =====================================  =============================================  ==========
 
 The time is that of a forward and a backward pass from 64 to 64 (batch 1,024, cubic, G = 5, float32,
@@ -127,7 +127,8 @@ def by_hand(
         if knots.requires_grad or knots.dtype not in (torch.float32, torch.float64):
             return plain(x, coef, knots, k)
         if torch.compiler.is_compiling():
-            return (compiled or plain)(x, coef, knots, k)
+            chosen = plain if torch.onnx.is_in_onnx_export() else compiled or plain
+            return chosen(x, coef, knots, k)
         if _is_transformed(x, coef) or torch.jit.is_tracing():
             return plain(x, coef, knots, k)
         keep = torch.is_grad_enabled() and (x.requires_grad or coef.requires_grad)
