@@ -67,6 +67,7 @@ def test_runs_that_two_experiments_share_are_equal():
 
 def test_the_benchmark_says_how_it_was_made():
     of = {"tanh": {"pykan", "tinygrad"}, "engines": {"jax", "tinygrad"}, "derivatives": set()}
+    of |= {"hellokan": {"pykan"}}
     of["microcontroller"] = {"arm-none-eabi-gcc", "qemu-system-arm"}
     for part in ("speed", "memory", "prediction", "training", "profile", "steps", *of):
         how = evidence.load_benchmark(part).attrs["provenance"]
