@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from . import splines
 from ._checks import check_coef, check_finite, check_inputs, check_knots
 from ._figures import show_as_svg
+from .functions import Formula, FormulaLayer
 from .layers import KANLayer, run_and_record
 from .networks import Activation
 
@@ -157,14 +158,16 @@ def plot_basis(
     return ax
 
 
-def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axes:
+def draw_kan(model: nn.Module | Formula, inputs: Tensor, *, ax: Axes | None = None) -> Axes:
     """Draw a KAN as a network: a little curve on every edge, a sum at every node.
 
     Data flow upwards. Each curve spans the values that really reach it when ``inputs`` go through
-    the model, and fills its box; an edge is as strong as its curve is tall in its layer.
+    the model, and fills its box; an edge is as strong as its curve is tall in its layer. In a
+    formula, functions have their names beside them.
 
     Args:
-        model: a :class:`~kanbook.networks.KAN`, at most 60 edges in a layer.
+        model: a :class:`~kanbook.networks.KAN`, at most 60 edges in a layer, or a
+            :class:`~kanbook.functions.Formula`.
         inputs: shape ``(N, I)``.
         ax: where to draw; a new figure if not given.
 
@@ -202,6 +205,9 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
             ax.add_patch(frame)
             little = _little_curve(ax, points[:, i], curves[:, i, o], (place, y), (size, height))
             little.set_alpha(alpha)
+            if isinstance(layer, FormulaLayer):
+                name = next((name for *edge, name, _ in layer.functions if edge == [i, o]), "")
+                ax.text(place + 0.6 * size, y, name, va="center")
     _draw_nodes(ax, widths, aspect)
     for level, width in enumerate(widths[1:], 1):
         for place in _places(width):
@@ -286,14 +292,16 @@ def plot_importance(table: DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _recorded_curves(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, Tensor, Tensor]]:
+def _recorded_curves(
+    model: nn.Module | Formula, inputs: Tensor
+) -> list[tuple[KANLayer | FormulaLayer, Tensor, Tensor]]:
     """Every KAN layer of the model, in the order of use, with its curves over the values that
     reach it: points of shape (200, I), and every edge's values there, (200, I, O).
     """
     check_inputs("inputs", inputs)
     recorded = []
-    for layer, x in run_and_record(model, inputs)[1]:
-        if isinstance(layer, KANLayer):
+    for layer, x in _calls(model, inputs):
+        if isinstance(layer, (KANLayer, FormulaLayer)):
             low, high, share = x.amin(0), x.amax(0), torch.linspace(0, 1, 200).to(x).unsqueeze(1)
             points = low + (high - low) * share
             with torch.no_grad():
@@ -305,10 +313,20 @@ def _recorded_curves(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, T
     return recorded
 
 
-def _present_edges(layer: KANLayer) -> list[list[int]]:
+def _calls(model: nn.Module | Formula, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
+    """Layers in the order of use, each with what reaches it."""
+    if not isinstance(model, Formula):
+        return run_and_record(model, x)[1]
+    layers = model.network
+    return [(layer, layers[:n](x).detach()) for n, layer in enumerate(layers)]
+
+
+def _present_edges(layer: KANLayer | FormulaLayer) -> list[tuple[int, int]]:
     """The pairs (input, output) of the edges that are there."""
+    if isinstance(layer, FormulaLayer):
+        return sorted(layer.curves() + [(i, o) for i, o, *_ in layer.functions])
     every = torch.ones(layer.in_features, layer.out_features) if layer.mask is None else layer.mask
-    return every.nonzero().tolist()
+    return [(i, o) for i, o in every.nonzero().tolist()]
 
 
 def _places(count: int) -> list[float]:
