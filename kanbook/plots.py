@@ -163,7 +163,7 @@ def draw_kan(model: nn.Module | Formula, inputs: Tensor, *, ax: Axes | None = No
 
     Data flow upwards. Each curve spans the values that really reach it when ``inputs`` go through
     the model, and fills its box; an edge is as strong as its curve is tall in its layer. In a
-    formula, functions have their names beside them.
+    formula, functions have their names beside them, and inputs theirs.
 
     Args:
         model: a :class:`~kanbook.networks.KAN`, at most 60 edges in a layer, or a
@@ -208,7 +208,8 @@ def draw_kan(model: nn.Module | Formula, inputs: Tensor, *, ax: Axes | None = No
             if isinstance(layer, FormulaLayer):
                 name = next((name for *edge, name, _ in layer.functions if edge == [i, o]), "")
                 ax.text(place + 0.6 * size, y, name, va="center")
-    _draw_nodes(ax, widths, aspect)
+    named = model.input_names() if isinstance(model, Formula) else None
+    _draw_nodes(ax, widths, aspect, named)
     for level, width in enumerate(widths[1:], 1):
         for place in _places(width):
             beside = (place + 1.4 * _node_radius(aspect), level)
@@ -355,15 +356,16 @@ def _wire(start, end):
     return x0 + (x1 - x0) * (3 - 2 * t) * t**2, y0 + (y1 - y0) * (1.5 * t * (1 - t) + t**3)
 
 
-def _draw_nodes(ax: Axes, widths: list[int], aspect: float) -> None:
+def _draw_nodes(ax: Axes, widths: list[int], aspect: float, names: list[str] | None = None) -> None:
     """Draw a dot for each node; the inputs by name."""
     radius = _node_radius(aspect)
     for level, width in enumerate(widths):
         for place in _places(width):
             size = 2 * radius, 2 * radius * aspect
             ax.add_patch(Ellipse((place, level), *size, fc=INK, ec="white", lw=1.2, zorder=3))
-    for i, place in enumerate(_places(widths[0])):
-        ax.text(place, -1.8 * radius * aspect, f"$x_{{{i}}}$", ha="center", va="top", zorder=4)
+    names = [f"$x_{{{i}}}$" for i in range(widths[0])] if names is None else names
+    for name, place in zip(names, _places(widths[0]), strict=True):
+        ax.text(place, -1.8 * radius * aspect, name, ha="center", va="top", zorder=4)
 
 
 def _little_curve(ax: Axes, x: Tensor, y: Tensor, center, size, role: str = "KAN") -> Line2D:

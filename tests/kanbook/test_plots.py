@@ -94,7 +94,7 @@ def test_formula_drawing_shows_functions_beside_curves():
     formula = snap(model, x, y, functions={(1, 0, 0): "exp"}, library={"exp": LIBRARY["exp"]})
     assert formula.snaps[1:] == [(0, 0, 0, None)]
     ax = plots.draw_kan(formula, x)
-    assert [text.get_text() for text in ax.texts if text.get_text()] == ["exp", "$x_{0}$", "Σ", "Σ"]
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["exp", "x1", "Σ", "Σ"]
     (_, _, inner), (_, _, outer) = ax.lines[:3], ax.lines[3:]
     for line, i in ((inner, 0), (outer, 1)):
         h = formula.network[:i](x)
