@@ -209,7 +209,11 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None) -> Da
             a step of chapter 20's network in each engine, and ``compile_seconds``, what its first
             three steps took beyond three later ones. ``"derivatives"``: milliseconds of the
             Laplacian at 1,000 points and its gradient in the parameters, by ``autograd`` and by
-            :func:`~kanbook.derivatives.along`. ``"microcontroller"``: ``instructions`` of one
+            :func:`~kanbook.derivatives.along`. ``"hellokan"``: seconds of processor time from
+            samples to ``formula``, by the steps of PyKAN's first tutorial and by
+            :func:`~kanbook.formulas.discover`; ``error``, the root mean square of what the formula
+            misses on 1,000 other samples; and whether it is ``equal`` to the law but for the last
+            digits of its constants. ``"microcontroller"``: ``instructions`` of one
             prediction on an emulated Cortex-M4F, the mean of 500 inputs in the domain; ``bytes`` of
             the program for flash, ``linked_bytes`` with what it calls of the C library;
             ``multiply_adds`` and ``functions`` as :func:`~kanbook.counting.count_operations` says.

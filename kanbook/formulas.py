@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from . import grids, training
 from ._checks import as_generator, check_integer, check_number, check_samples, check_widths
-from .functions import LIBRARY, Check, Formula, Function, candidates
+from .functions import LIBRARY, Check, Formula, FormulaLayer, Function, candidates
 from .networks import KAN, Network, in_a_row
 from .pruning import edges, fade, prune
 from .snapping import SEARCH, Search, Standard, Trial, normalized, peel, refit
@@ -95,7 +95,7 @@ def discover(
         except ValueError:  # an output has faded, too
             model = copy.deepcopy(curves)
         grids.update_grid(model, x, grid_eps=1.0)
-        search, trial, complete = _search(model, curves, x, y, LIBRARY, progress)
+        search, trial, complete = _search(model, curves, x, y, LIBRARY, progress, {})
         formula = _finish(search, trial, complete, near, far, units)
         if formula.complete:
             return formula
@@ -173,6 +173,7 @@ def snap(
     y: Tensor,
     *,
     like: nn.Module | None = None,
+    functions: Mapping[tuple[int, int, int], str] | None = None,
     library: Mapping[str, Function] = LIBRARY,
     progress: bool = False,
 ) -> Formula:
@@ -191,18 +192,24 @@ def snap(
         x, y: samples, shapes ``(N, I)`` and ``(N, O)``, float64.
         like: a network of curves that the formula has to be as good as, such as the one before
             pruning; ``model`` itself if not given.
+        functions: those that you choose, by edge: ``{(0, 1, 0): "sin"}`` in the first layer, from
+            the second input to the first output. They come first, good enough or not, and if there
+            are any, nothing is taken away before.
         library: functions by name.
         progress: show a progress bar over the edges.
 
     Raises:
         TypeError, ValueError: the model is not made of KAN layers, the samples do not fit it, are
-            not finite or too few, a target never varies, or the library is no dict of functions.
+            not finite or too few, a target never varies, the library is no dict of functions, or
+            ``functions`` names an edge or a function that is not there.
 
     Example:
         >>> x = torch.linspace(-1, 1, 100, dtype=torch.float64).unsqueeze(-1)
         >>> model = KAN([1, 1], dtype=torch.float64, generator=0)
         >>> print(snap(model, x, torch.sin(3 * x)))
         sin(3*x1)
+        >>> print(snap(model, x, torch.sinh(x), functions={(0, 0, 0): "x"}).verdict[:12])
+        not complete
 
     In the book: chapter 15.
     """
@@ -215,7 +222,15 @@ def snap(
         raise ValueError(f"library={library!r}; expected at least one function")
     model = _layers("model", model, x, y)
     like = None if like is None else _layers("like", like, x, y)
-    search, trial, complete = _search(model, like, *_mixed(x, y), library, progress)
+    functions = {} if functions is None else functions
+    places = [(n, *edge) for n, layer in enumerate(model) for edge in FormulaLayer(layer).curves()]
+    for edge, name in functions.items():
+        if edge not in places or name not in library:
+            raise ValueError(
+                f"functions={functions!r}; expected names of the library by edges of model (layer, "
+                f"input, output), not {edge!r}: {name!r}"
+            )
+    search, trial, complete = _search(model, like, *_mixed(x, y), library, progress, functions)
     if complete:
         search.round(trial)
     return Formula(trial.network, [*trial.snaps], trial.loss, search.standard.best, complete)
@@ -235,6 +250,7 @@ def _search(
     y: Tensor,
     library: Mapping[str, Function],
     progress: bool,
+    functions: Mapping[tuple[int, int, int], str],
 ) -> tuple[Search, Trial, bool]:
     """Put functions in the place of curves; the last is whether the best network is complete."""
     standard = Standard(model, x, y, SEARCH.doublings)
@@ -243,10 +259,14 @@ def _search(
         whole = Standard(like, x, y, doublings=1)
         if whole.best < standard.best and not whole.allows(standard.loss, model):
             standard = whole  # too much was pruned
-    network = normalized(peel(peel(model, standard, "nodes"), standard, "edges"), x)
+    if not functions:
+        model = peel(peel(model, standard, "nodes"), standard, "edges")
+    network = normalized(model, x)
     search = Search(standard, library, progress)
     start = Trial(network, refit(network, x, y, SEARCH.start_steps))
-    order = [(n, *edge) for n, layer in enumerate(network) for edge in layer.curves()]
+    for edge, name in functions.items():
+        (start,) = Search(standard, {name: library[name]}).try_all(start, edge)
+    order = [(n, *edge) for n, layer in enumerate(start.network) for edge in layer.curves()]
     for direction in (order[::-1], order):
         trial = search.run(start, direction)
         complete = not trial.curves() and standard.allows(trial.loss, trial.network, complete=True)

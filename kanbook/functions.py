@@ -412,11 +412,15 @@ class Formula:
         from ._expressions import expressions
 
         inputs = self.network[0].in_features
-        names = self.names if names is None else names
-        names = [f"x{i + 1}" for i in range(inputs)] if names is None else list(names)
+        names = self.input_names() if names is None else list(names)
         if len(names) != inputs:
             raise ValueError(f"names={names!r}; expected {inputs}, one for each input")
         return expressions(self.network, names)
+
+    def input_names(self) -> list[str]:
+        if self.names is not None:
+            return list(self.names)
+        return [f"x{i + 1}" for i in range(self.network[0].in_features)]
 
     def __str__(self) -> str:
         return self._text() if self.complete else f"{self._text()}\n({self.verdict})"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from . import splines
 from ._checks import check_coef, check_finite, check_inputs, check_knots
 from ._figures import show_as_svg
+from .functions import Formula, FormulaLayer
 from .layers import KANLayer, run_and_record
 from .networks import Activation
 
@@ -157,14 +158,16 @@ def plot_basis(
     return ax
 
 
-def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axes:
+def draw_kan(model: nn.Module | Formula, inputs: Tensor, *, ax: Axes | None = None) -> Axes:
     """Draw a KAN as a network: a little curve on every edge, a sum at every node.
 
     Data flow upwards. Each curve spans the values that really reach it when ``inputs`` go through
-    the model, and fills its box; an edge is as strong as its curve is tall in its layer.
+    the model, and fills its box; an edge is as strong as its curve is tall in its layer. In a
+    formula, functions have their names beside them, and inputs theirs.
 
     Args:
-        model: a :class:`~kanbook.networks.KAN`, at most 60 edges in a layer.
+        model: a :class:`~kanbook.networks.KAN`, at most 60 edges in a layer, or a
+            :class:`~kanbook.functions.Formula`.
         inputs: shape ``(N, I)``.
         ax: where to draw; a new figure if not given.
 
@@ -202,7 +205,11 @@ def draw_kan(model: nn.Module, inputs: Tensor, *, ax: Axes | None = None) -> Axe
             ax.add_patch(frame)
             little = _little_curve(ax, points[:, i], curves[:, i, o], (place, y), (size, height))
             little.set_alpha(alpha)
-    _draw_nodes(ax, widths, aspect)
+            if isinstance(layer, FormulaLayer):
+                name = next((name for *edge, name, _ in layer.functions if edge == [i, o]), "")
+                ax.text(place + 0.6 * size, y, name, va="center")
+    named = model.input_names() if isinstance(model, Formula) else None
+    _draw_nodes(ax, widths, aspect, named)
     for level, width in enumerate(widths[1:], 1):
         for place in _places(width):
             beside = (place + 1.4 * _node_radius(aspect), level)
@@ -286,14 +293,16 @@ def plot_importance(table: DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _recorded_curves(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, Tensor, Tensor]]:
+def _recorded_curves(
+    model: nn.Module | Formula, inputs: Tensor
+) -> list[tuple[KANLayer | FormulaLayer, Tensor, Tensor]]:
     """Every KAN layer of the model, in the order of use, with its curves over the values that
     reach it: points of shape (200, I), and every edge's values there, (200, I, O).
     """
     check_inputs("inputs", inputs)
     recorded = []
-    for layer, x in run_and_record(model, inputs)[1]:
-        if isinstance(layer, KANLayer):
+    for layer, x in _calls(model, inputs):
+        if isinstance(layer, (KANLayer, FormulaLayer)):
             low, high, share = x.amin(0), x.amax(0), torch.linspace(0, 1, 200).to(x).unsqueeze(1)
             points = low + (high - low) * share
             with torch.no_grad():
@@ -305,10 +314,20 @@ def _recorded_curves(model: nn.Module, inputs: Tensor) -> list[tuple[KANLayer, T
     return recorded
 
 
-def _present_edges(layer: KANLayer) -> list[list[int]]:
+def _calls(model: nn.Module | Formula, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
+    """Layers in the order of use, each with what reaches it."""
+    if not isinstance(model, Formula):
+        return run_and_record(model, x)[1]
+    layers = model.network
+    return [(layer, layers[:n](x).detach()) for n, layer in enumerate(layers)]
+
+
+def _present_edges(layer: KANLayer | FormulaLayer) -> list[tuple[int, int]]:
     """The pairs (input, output) of the edges that are there."""
+    if isinstance(layer, FormulaLayer):
+        return sorted(layer.curves() + [(i, o) for i, o, *_ in layer.functions])
     every = torch.ones(layer.in_features, layer.out_features) if layer.mask is None else layer.mask
-    return every.nonzero().tolist()
+    return [(i, o) for i, o in every.nonzero().tolist()]
 
 
 def _places(count: int) -> list[float]:
@@ -337,15 +356,16 @@ def _wire(start, end):
     return x0 + (x1 - x0) * (3 - 2 * t) * t**2, y0 + (y1 - y0) * (1.5 * t * (1 - t) + t**3)
 
 
-def _draw_nodes(ax: Axes, widths: list[int], aspect: float) -> None:
+def _draw_nodes(ax: Axes, widths: list[int], aspect: float, names: list[str] | None = None) -> None:
     """Draw a dot for each node; the inputs by name."""
     radius = _node_radius(aspect)
     for level, width in enumerate(widths):
         for place in _places(width):
             size = 2 * radius, 2 * radius * aspect
             ax.add_patch(Ellipse((place, level), *size, fc=INK, ec="white", lw=1.2, zorder=3))
-    for i, place in enumerate(_places(widths[0])):
-        ax.text(place, -1.8 * radius * aspect, f"$x_{{{i}}}$", ha="center", va="top", zorder=4)
+    names = [f"$x_{{{i}}}$" for i in range(widths[0])] if names is None else names
+    for name, place in zip(names, _places(widths[0]), strict=True):
+        ax.text(place, -1.8 * radius * aspect, name, ha="center", va="top", zorder=4)
 
 
 def _little_curve(ax: Axes, x: Tensor, y: Tensor, center, size, role: str = "KAN") -> Line2D:

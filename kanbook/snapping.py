@@ -247,7 +247,7 @@ class Search:
 
     def run(self, start: Trial, order: Sequence[tuple[int, int, int]]) -> Trial:
         """Go through the edges (layer, input, output), with the best few networks."""
-        trials = [Trial(copy.deepcopy(start.network), start.loss)]
+        trials = [Trial(copy.deepcopy(start.network), start.loss, start.snaps)]
         for edge in tqdm(order, disable=not self.progress, unit="edge"):
             children = [child for trial in trials for child in self.children(trial, edge)]
             if children:

@@ -199,6 +199,7 @@ class StoredBenchmark(SphinxDirective):
         "memory": "MiB at the peak of a pass",
         "prediction": "Microseconds of one prediction",
         "training": "Seconds and evaluations to a test error of 0.001, and of the whole run",
+        "hellokan": "Seconds from the samples of PyKAN's first tutorial to a formula",
         "profile": "Milliseconds of the parts of a call, for two layers of chapter 13",
         "steps": "Time of a call of chapter 13's layers, kanbook's = 1",
         "tanh": "Time of a training step of chapter 12's networks, tanh after the sum = 1",

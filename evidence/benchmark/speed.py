@@ -45,6 +45,7 @@ from torch import nn
 import kanbook
 from evidence import engine
 from evidence.benchmark import tanh_readings
+from evidence.benchmark.hellokan import hellokan
 from kanbook import KAN, MLP, count_parameters, derivatives, splines
 
 SETTING = ("batch", "inputs", "outputs", "grid_size", "degree", "dtype")
@@ -601,7 +602,7 @@ def laplacian(rounds):
     return {"derivatives": rows}
 
 
-JOBS = (speed, memory, prediction, accuracy, steps, tanh, engines, laplacian)
+JOBS = (speed, memory, prediction, accuracy, hellokan, steps, tanh, engines, laplacian)
 JOBS = {job.__name__: job for job in JOBS}
 
 
@@ -641,7 +642,8 @@ def run_job(job, threads=1, **arguments):
 
 # --- what is shown and saved ---------------------------------------------------------------------
 
-PARTS = ("speed", "memory", "prediction", "training", "steps", "tanh", "engines", "derivatives")
+PARTS = ("speed", "memory", "prediction", "training", "hellokan")
+PARTS += ("steps", "tanh", "engines", "derivatives")
 
 
 def find_checkouts(peers):
@@ -706,6 +708,8 @@ def measure(options, contestants):
         yield "prediction", [row for job in jobs for row in job.get("prediction", [])]
     if "training" in names:
         yield from run_job("accuracy", **training).items()
+    if "hellokan" in names:
+        yield from run_job("hellokan", **({"seeds": [42]} if options.quick else {})).items()
     if "steps" in names:
         yield from run_job("steps", calls=rounds, rounds=rounds).items()
     if "tanh" in names:

@@ -1,13 +1,17 @@
 """The benchmark's own arithmetic, on kanbook and PyTorch alone: no other package, no clock."""
 
+from itertools import product
+
 import pytest
+import sympy
 import torch
 from helpers import needs
 
 import evidence
 import kanbook
-from evidence.benchmark import microcontroller, speed
+from evidence.benchmark import hellokan, microcontroller, speed
 from evidence.runs import rivals
+from evidence.tasks.laws import law, numeric
 
 NAMES = ["kanbook", "kanbook, uneven knots", "kanbook, silu", "nn.Linear", "floor"]
 SETTING = (8, 3, 2, 5, 3, "float32")
@@ -59,6 +63,31 @@ def test_the_target_is_reached_where_the_error_is_below_it():
     row = speed.training_row("kanbook", 0, [(0.5, 5, 0.1), (1.0, 10, 9e-4), (2.0, 20, 1e-4)])
     assert (row["seconds_to_target"], row["evaluations"], row["error"]) == (1, 20, 1e-4)
     assert speed.training_row("pykan", 0, [(4.0, 40, 1)])["seconds_to_target"] is None
+
+
+def test_hellokan_tells_the_law_from_what_is_near_it():
+    pytest.importorskip("kan")
+
+    def right(data, seed):
+        return sympy.sympify("1.0001*exp(0.25*(2.0*x2 - 0.0002)**2 + sin(3.1416*x1))")
+
+    def wrong(data, seed):
+        return sympy.sympify("exp(x2**2 + tanh(3*x1))")
+
+    rows = hellokan.hellokan([7], [right, wrong])["hellokan"]
+    assert [row["package"] for row in rows] == ["right", "wrong"]
+    assert [row["equal"] for row in rows] == [True, False]
+    assert 1e-5 < rows[0]["error"] < 1e-3 < 0.1 < rows[1]["error"]
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_stored_hellokan():
+    frame = evidence.load_benchmark("hellokan").set_index(["package", "seed"])
+    assert sorted(frame.index) == sorted(product(["kanbook", "pykan"], hellokan.SEEDS))
+    inputs, targets = law("exp_sine", generator=1)
+    for row in frame.itertuples():
+        miss = numeric(row.formula, 2)(inputs.numpy()) - targets[:, 0].numpy()
+        assert row.error == pytest.approx((miss**2).mean() ** 0.5, rel=0.5, abs=1e-12)
 
 
 STORED = "program", "inputs", "dtype", "optimize"

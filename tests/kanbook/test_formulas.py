@@ -179,6 +179,16 @@ def test_prune_refuses_to_cut_an_output_off_but_takes_small_ones():
         (lambda m, x: snap(m, x, 0 * x[:, :1]), ValueError, r"y\[:, 0\] is always"),
         (lambda m, x: snap(m, x, x[:, :1], library=["sin"]), TypeError, r"library=\['sin'\]"),
         (lambda m, x: snap(m, x, x[:, :1], library={"sin": 1}), TypeError, "library="),
+        (
+            lambda m, x: snap(m, x, x[:, :1], functions={(0, 0, 1): "sin"}),
+            ValueError,
+            r"functions=.*not \(0, 0, 1\)",
+        ),
+        (
+            lambda m, x: snap(m, x, x[:, :1], functions={(0, 0, 0): "cos"}),
+            ValueError,
+            "functions=.*'cos'",
+        ),
         (lambda m, x: snap(m, x, x), ValueError, r"y has shape \(60, 2\); expected \(N, 1\)"),
         (lambda m, x: snap(m, x, x[:, :0]), ValueError, r"y has shape \(60, 0\)"),
         (lambda m, x: snap(m, x, x[:, :1], like=KAN([2, 2], **F64)), ValueError, "as of like"),
@@ -294,6 +304,19 @@ def test_snap_finds_a_formula_and_leaves_the_network_alone():
     assert torch.equal(torch.get_rng_state(), random)
     with pytest.raises(ValueError, match="names"):
         formula.expression(["v"])
+
+
+def test_functions_that_are_chosen_come_first_good_or_not():
+    x = points(300)
+    y = torch.exp(x[:, :1] ** 2 + torch.sin(3 * x[:, 1:]))
+    model = KAN([2, 1, 1], generator=0, **F64)
+    fit(model, x, y, steps=300, lr=0.03, update_grid_at=[50, 100])
+    chosen = {(1, 0, 0): "exp", (0, 1, 0): "sin"}
+    right = snap(model, x, y, functions=chosen)
+    assert sympy.simplify(right.expression(["v", "w"]) - sympy.sympify("exp(v**2+sin(3*w))")) == 0
+    assert right.snaps == [(1, 0, 0, "exp"), (0, 1, 0, "sin"), (0, 0, 0, "x^2")]
+    wrong = snap(model, x, y, functions={(0, 0, 0): "x"})
+    assert not wrong.complete and wrong.snaps[0] == (0, 0, 0, "x")
 
 
 def test_snap_takes_frozen_layers_in_rows_in_rows():

@@ -9,6 +9,7 @@ from matplotlib import font_manager
 from sklearn.linear_model import LinearRegression
 
 from kanbook import KAN, MLP, importance, plots, splines
+from kanbook.formulas import LIBRARY, snap
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +85,24 @@ def test_kan_drawing_shows_each_curve_upright_and_faint_if_flat():
     tall, flat = lines[:3], lines[3:]
     assert tall[2].get_alpha() == pytest.approx(1) and flat[2].get_alpha() == pytest.approx(0.4)
     assert (np.diff(tall[2].get_ydata()) > 0).all() and (np.diff(flat[2].get_ydata()) < 0).all()
+
+
+def test_formula_drawing_shows_functions_beside_curves():
+    x = torch.linspace(-1, 1, 60, dtype=torch.float64).unsqueeze(-1)
+    y = torch.exp(torch.sinc(3 * x) + x)
+    model = kan([1, 1, 1], dtype=torch.float64)
+    formula = snap(model, x, y, functions={(1, 0, 0): "exp"}, library={"exp": LIBRARY["exp"]})
+    assert formula.snaps[1:] == [(0, 0, 0, None)]
+    ax = plots.draw_kan(formula, x)
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["exp", "x1", "Σ", "Σ"]
+    (_, _, inner), (_, _, outer) = ax.lines[:3], ax.lines[3:]
+    for line, i in ((inner, 0), (outer, 1)):
+        h = formula.network[:i](x)
+        points = h.min() + (h.max() - h.min()) * torch.linspace(0, 1, 200, dtype=h.dtype)[:, None]
+        expected = formula.network[i](points).detach().flatten()
+        drawn = torch.tensor(np.asarray(line.get_ydata()))
+        expected, drawn = ((v - v.min()) / (v.max() - v.min()) for v in (expected, drawn))
+        torch.testing.assert_close(drawn, expected, rtol=0, atol=1e-5)
 
 
 def test_mlp_drawing_shows_size_and_sign_of_weights():
