@@ -130,7 +130,8 @@ WORDS = """
     difftime div exit fclose feof ferror fflush fgetc fgetpos fgets fopen fprintf fputc fputs fread
     free freopen fscanf fseek fsetpos ftell fwrite getc getchar getenv gets gmtime imaxabs imaxdiv
     isalnum isalpha isblank iscntrl isdigit isgraph islower isprint ispunct isspace isupper isxdigit
-    labs ldiv lgamma_r lgammaf_r lgammal_r llabs lldiv localeconv localtime longjmp malloc mblen mbstowcs mbtowc memchr memcmp
+    labs ldiv lgamma_r lgammaf_r lgammal_r llabs lldiv localeconv localtime longjmp malloc mblen
+    mbstowcs mbtowc memchr memcmp
     memcpy memmove memset mktime perror printf putc putchar puts qsort raise rand realloc remove
     rename rewind scanf setbuf setjmp setlocale setvbuf signal snprintf sprintf srand sscanf strcat
     strchr strcmp strcoll strcpy strcspn strerror strftime strlen strncat strncmp strncpy strpbrk
