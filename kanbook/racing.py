@@ -26,7 +26,7 @@ from . import rivals
 from ._checks import check_integer, check_number, needed
 from ._samples import Fold, Samples, folds_of, samples
 from .certainty import holm, verdict
-from .estimators import KANClassifier, KANRegressor, MLPClassifier, MLPRegressor
+from .estimators import GRIDS, KANClassifier, KANRegressor, MLPClassifier, MLPRegressor
 from .plots import ROLES
 
 __all__ = ["CONTESTANTS", "RANGES", "Race", "race"]
@@ -232,7 +232,7 @@ def race(
         kan, x = KANRegressor(), data.inputs(folds[0][0])
         x = tabular_pipeline(kan)[:-1].fit_transform(x) if data.table else x
         outputs = len(data.classes) if classes else shape[1] if len(shape) == 2 else 1
-        parameters = (kan.grid_size + kan.degree) * HIDDEN * (x.shape[1] + outputs)
+        parameters = (GRIDS["adam"] + kan.degree) * HIDDEN * (x.shape[1] + outputs)
     networks = {"parameters": parameters, "random_state": random_state}
     models = _contestants(classes, contestants, search, networks) | _own(also, classes)
     makers = {name: partial(_fresh, model, data.table) for name, model in models.items()}
