@@ -6,11 +6,11 @@ cost), ``grids`` (moving knots), ``training`` (one loop), ``optimizers`` (for sm
 ``derivatives`` (of any order).
 
 Uses of it: ``functions``, ``pruning``, ``snapping`` and ``formulas`` (from curves to formulas),
-``export`` (JSON, C, JavaScript), ``race`` with ``tables``, ``baselines`` and ``spline_mlp`` (a fair
-race on data of your own), ``importances`` (which input matters), ``certainty`` (how sure a
-comparison is), ``tasks`` (what to learn), ``plots`` (pictures), ``lab`` (a curve and a network to
-touch). Made fast: ``fast`` (the same sum) and ``compiled`` (for a compiler). The stored runs behind
-the book's numbers are the package ``evidence``, beside this one in the repository.
+``export`` (JSON, C, JavaScript), ``racing`` and ``rivals`` (a fair race on data of your own),
+``importances`` (which input matters), ``certainty`` (how sure a comparison is), ``tasks`` (what to
+learn), ``plots`` (pictures), ``lab`` (a curve and a network to touch). Made fast: ``fast`` (the
+same sum) and ``compiled`` (for a compiler). The stored runs behind the book's numbers are the
+package ``evidence``, beside this one in the repository.
 """
 
 import importlib
@@ -26,13 +26,14 @@ from .training import History, fit
 __version__ = "1.0.0"
 
 # Loaded when first used, since some of them need packages that others do not.
-_MODULES = ("derivatives", "export", "formulas", "functions", "lab", "plots", "race", "tasks")
+_MODULES = ("derivatives", "export", "formulas", "functions", "lab", "plots", "rivals", "tasks")
 _IN_MODULES = {
     "KANClassifier": "estimators",
     "KANLab": "lab",
     "KANRegressor": "estimators",
     "SplinePlayground": "lab",
     "importance": "importances",
+    "race": "racing",
 }
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "lab",
     "plots",
     "race",
+    "rivals",
     "splines",
     "tasks",
     "update_grid",

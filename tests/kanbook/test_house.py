@@ -14,7 +14,10 @@ FOLDER = Path(kanbook.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))
 NEEDED = {"torch", "numpy", "matplotlib", "tqdm", "ipywidgets", "anywidget", "traitlets"}
 OF_RACE = {"joblib", "pandas", "scipy", "sklearn", "skrub"}
-NEEDS_RACE = {f"kanbook.{name}" for name in ("_estimator", "estimators", "importances")}
+NEEDS_RACE = {
+    f"kanbook.{name}"
+    for name in ("_estimator", "_samples", "estimators", "importances", "racing", "rivals")
+}
 OPTIONAL = {"sympy", "IPython", "matplotlib_inline"}  # imported where they are used
 
 
