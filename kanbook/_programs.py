@@ -131,13 +131,12 @@ WORDS = """
     free freopen fscanf fseek fsetpos ftell fwrite getc getchar getenv gets gmtime imaxabs imaxdiv
     isalnum isalpha isblank iscntrl isdigit isgraph islower isprint ispunct isspace isupper isxdigit
     labs ldiv lgamma_r lgammaf_r lgammal_r llabs lldiv localeconv localtime longjmp malloc mblen
-    mbstowcs mbtowc memchr memcmp
-    memcpy memmove memset mktime perror printf putc putchar puts qsort raise rand realloc remove
-    rename rewind scanf setbuf setjmp setlocale setvbuf signal snprintf sprintf srand sscanf strcat
-    strchr strcmp strcoll strcpy strcspn strerror strftime strlen strncat strncmp strncpy strpbrk
-    strrchr strspn strstr strtod strtof strtok strtol strtold strtoll strtoul strtoull strxfrm
-    system time tmpfile tmpnam tolower toupper ungetc va_arg va_copy va_end va_start vfprintf
-    vfscanf vprintf vscanf vsnprintf vsprintf vsscanf
+    mbstowcs mbtowc memchr memcmp memcpy memmove memset mktime perror printf putc putchar puts qsort
+    raise rand realloc remove rename rewind scanf setbuf setjmp setlocale setvbuf signal snprintf
+    sprintf srand sscanf strcat strchr strcmp strcoll strcpy strcspn strerror strftime strlen
+    strncat strncmp strncpy strpbrk strrchr strspn strstr strtod strtof strtok strtol strtold
+    strtoll strtoul strtoull strxfrm system time tmpfile tmpnam tolower toupper ungetc va_arg
+    va_copy va_end va_start vfprintf vfscanf vprintf vscanf vsnprintf vsprintf vsscanf
 """.split()  # noqa: SIM905
 MATH = """
     acos acosh acospi arg asin asinh asinpi atan atan2 atan2pi atanh atanpi canonicalize cbrt ceil
