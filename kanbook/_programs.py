@@ -103,9 +103,10 @@ FUNCTIONS = {  # of activations, then of formulas
     "abs": "x < 0.0$f ? -x : x",
     "asin": "x > -1.0$f && x < 1.0$f ? ${math}asin$f(x) : $nan",
 }
+# Settings of all activations.
 DEFAULTS = {"alpha": 1.0, "approximate": "none", "beta": 1.0, "negative_slope": 0.01}
 DEFAULTS["threshold"] = 20.0
-# JavaScript has none: 2 / sqrt(pi) exp(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...).
+# JavaScript has no erf: 2 / sqrt(pi) exp(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...).
 ERF = """
 function ${name}_erf(x)
 {
