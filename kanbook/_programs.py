@@ -103,9 +103,10 @@ FUNCTIONS = {  # of activations, then of formulas
     "abs": "x < 0.0$f ? -x : x",
     "asin": "x > -1.0$f && x < 1.0$f ? ${math}asin$f(x) : $nan",
 }
+# Settings of all activations.
 DEFAULTS = {"alpha": 1.0, "approximate": "none", "beta": 1.0, "negative_slope": 0.01}
 DEFAULTS["threshold"] = 20.0
-# JavaScript has none: 2 / sqrt(pi) exp(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...).
+# JavaScript has no erf: 2 / sqrt(pi) exp(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...).
 ERF = """
 function ${name}_erf(x)
 {
@@ -131,13 +132,12 @@ WORDS = """
     free freopen fscanf fseek fsetpos ftell fwrite getc getchar getenv gets gmtime imaxabs imaxdiv
     isalnum isalpha isblank iscntrl isdigit isgraph islower isprint ispunct isspace isupper isxdigit
     labs ldiv lgamma_r lgammaf_r lgammal_r llabs lldiv localeconv localtime longjmp malloc mblen
-    mbstowcs mbtowc memchr memcmp
-    memcpy memmove memset mktime perror printf putc putchar puts qsort raise rand realloc remove
-    rename rewind scanf setbuf setjmp setlocale setvbuf signal snprintf sprintf srand sscanf strcat
-    strchr strcmp strcoll strcpy strcspn strerror strftime strlen strncat strncmp strncpy strpbrk
-    strrchr strspn strstr strtod strtof strtok strtol strtold strtoll strtoul strtoull strxfrm
-    system time tmpfile tmpnam tolower toupper ungetc va_arg va_copy va_end va_start vfprintf
-    vfscanf vprintf vscanf vsnprintf vsprintf vsscanf
+    mbstowcs mbtowc memchr memcmp memcpy memmove memset mktime perror printf putc putchar puts qsort
+    raise rand realloc remove rename rewind scanf setbuf setjmp setlocale setvbuf signal snprintf
+    sprintf srand sscanf strcat strchr strcmp strcoll strcpy strcspn strerror strftime strlen
+    strncat strncmp strncpy strpbrk strrchr strspn strstr strtod strtof strtok strtol strtold
+    strtoll strtoul strtoull strxfrm system time tmpfile tmpnam tolower toupper ungetc va_arg
+    va_copy va_end va_start vfprintf vfscanf vprintf vscanf vsnprintf vsprintf vsscanf
 """.split()  # noqa: SIM905
 MATH = """
     acos acosh acospi arg asin asinh asinpi atan atan2 atan2pi atanh atanpi canonicalize cbrt ceil

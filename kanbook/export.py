@@ -42,12 +42,6 @@ FUNCTIONS = {
     "leaky_relu": (F.leaky_relu, nn.LeakyReLU),
     "softplus": (F.softplus, nn.Softplus),
 }
-OF_FUNCTIONS = {
-    "elu": ("alpha",),
-    "gelu": ("approximate",),
-    "leaky_relu": ("negative_slope",),
-    "softplus": ("beta", "threshold"),
-}
 NETWORKS = {kind.__name__: kind for kind in (KAN, MLP, TanhKAN, Mixture, Network, nn.Sequential)}
 LAYERS = {
     "kan": KANLayer,
@@ -77,7 +71,6 @@ ARRAYS = {
     "batchnorm": ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"),
     "layernorm": ("weight", "bias"),
 }
-RECORD = ("loss", "curve_loss", "complete")  # of a Formula, with its snaps and its check
 DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -94,12 +87,12 @@ def to_dict(model: nn.Module | Formula) -> dict[str, Any]:
     "layers": [...]}``. A layer has its ``"kind"`` and, after ``"in_features"`` I and
     ``"out_features"`` O, its arrays as nested lists, None where it has none:
 
-    - ``"kan"``: ``grid_size`` G, ``degree`` k, ``base`` (a name), ``knots`` (I, G + 2k + 1),
-      ``coef`` (I, O, G + k), ``spline_weight``, ``base_weight`` and ``mask`` (I, O), ``bias`` (O,),
-      and ``clamp``, but only if true;
+    - ``"kan"``: ``grid_size`` G, ``degree`` k, ``base`` (a function or None), ``knots``
+      (I, G + 2k + 1), ``coef`` (I, O, G + k), ``spline_weight``, ``base_weight`` and ``mask``
+      (I, O), ``bias`` (O,), and ``clamp``, but only if true;
     - ``"tanh"``: ``tanh`` ("edge", "sum" or None), ``a`` and ``b`` (I, O), ``bias`` (O,);
     - ``"linear"``: ``weight`` (O, I), ``bias`` (O,);
-    - ``"activation"``: only ``function``, a name, or a dict of its ``name`` and its settings;
+    - ``"activation"``: only ``function``, a name, or a dict of ``name`` and settings;
     - ``"batchnorm"``, ``"layernorm"``: ``eps``, ``weight`` and ``bias``, each of (I,), and of the
       first ``running_mean`` and ``running_var``;
     - ``"formula"``: ``functions``, a list of [input, output, name in
@@ -122,11 +115,11 @@ def to_dict(model: nn.Module | Formula) -> dict[str, Any]:
         (['linear', 'activation', 'kan'], 6)
     """
     if isinstance(model, Formula):
-        record = {name: getattr(model, name) for name in RECORD}
-        record |= {"snaps": [*map(list, model.snaps)], "check": None}
+        record = vars(model) | {"snaps": [*map(list, model.snaps)]}
+        network = record.pop("network")
         if model.check is not None:  # JSON has no infinity
             record["check"] = [value if math.isfinite(value) else None for value in model.check]
-        return to_dict(model.network) | {"formula": record}
+        return to_dict(network) | {"formula": record}
     layers = _describe("model", model)
     if not layers:
         raise TypeError(f"model is a {type(model).__name__} without layers; expected one or more")
@@ -176,7 +169,8 @@ def _describe_function(place: str, function: object) -> str | dict[str, Any]:
         if function in alike:
             return name
         if type(function) in alike:
-            settings = {key: getattr(function, key) for key in OF_FUNCTIONS.get(name, ())}
+            keys = [key for key in _programs.DEFAULTS if hasattr(function, key)]
+            settings = {key: getattr(function, key) for key in keys}
             return {"name": name} | settings if settings else name
     raise ValueError(f"{place} is {function!r}; expected one of PyTorch's {', '.join(FUNCTIONS)}")
 

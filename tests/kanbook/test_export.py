@@ -256,6 +256,26 @@ def test_what_is_no_description(data, error, message):
         from_dict(data)
 
 
+# What onnxruntime lacks in float64, it has in float32: Elu and Atanh.
+ONNX = {"kan-9 kan-18 mixture tanh-edge-bias clamped wide": torch.float64}
+ONNX |= {"kan-4 others formula": torch.float32}
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+@pytest.mark.parametrize("name, dtype", [(n, ONNX[names]) for names in ONNX for n in names.split()])
+def test_pytorch_writes_onnx_for_any_number_of_rows(name, dtype, models, tmp_path):
+    pytest.importorskip("torch", "2.9", reason="another exporter, without names for dimensions")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model, path = copy.deepcopy(models[name]).to(dtype), tmp_path / "model.onnx"
+    x = torch.randn(1000, features(model)[0], generator=generator(0), **DOUBLE).to(dtype)
+    torch.onnx.export(model, (x[:3],), path, dynamic_shapes=({0: "rows"},), verbose=False)
+    session = onnxruntime.InferenceSession(path)
+    x[5, 0] = math.nan
+    for part in (x[:1], x[:7], x):
+        (y,) = session.run(None, {session.get_inputs()[0].name: part.numpy()})
+        check(model, part, y, name, 1e-12 if dtype == torch.float64 else 1e-5)
+
+
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-shared", "-fPIC"]
 
 

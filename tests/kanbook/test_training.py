@@ -350,6 +350,54 @@ def test_grids_change_at_their_steps_and_a_fresh_optimizer_follows(optimizer, ba
     assert_same(model, other)
 
 
+@pytest.mark.filterwarnings("ignore:.*outside its domain")
+@pytest.mark.parametrize("killed", [1, 3, 6])
+def test_a_training_that_was_killed_goes_on_from_its_checkpoint(killed, tmp_path):
+    """By a callback and an optimizer of one's own, it ends as if nothing had been."""
+    (x, y), path, steps = problem(), tmp_path / "checkpoint.pt", 9
+    updates, extensions = {2, 4, 8}, {4: 6, 8: 9}
+
+    def train(model, killed=math.inf):
+        saved, made = {"step": 0}, []
+        if path.exists():
+            saved = torch.load(path)
+            model.load_state_dict(saved["model"])  # before the optimizer: the grid may have grown
+        done = saved["step"]
+
+        def adam(parameters):
+            made.append(torch.optim.Adam(parameters, lr=0.02))
+            if done and len(made) == 1:
+                made[0].load_state_dict(made[0].state_dict() | {"state": saved["memory"]})
+            return made[-1]
+
+        def save(step, history):
+            state = {"step": done + step, "model": model.state_dict()}
+            torch.save(state | {"memory": made[-1].state_dict()["state"]}, path)
+            if done + step == killed:
+                raise KeyboardInterrupt
+
+        return fit(
+            model,
+            x,
+            y,
+            optimizer=adam,
+            steps=steps - done,
+            callback=save,
+            schedule=lambda t: 1 - (done + t * (steps - done)) / steps,
+            update_grid_at=[step - done for step in updates if step > done],
+            extend_grid_at={step - done: n for step, n in extensions.items() if step > done},
+        )
+
+    model, other = kan(grid_size=3), kan(grid_size=3)
+    losses = train(other).loss
+    path.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        train(model, killed)
+    model = kan(grid_size=3)  # another process
+    torch.testing.assert_close(train(model).loss, losses[killed:], rtol=1e-6, atol=0)
+    assert model[0].grid_size == other[0].grid_size == 9
+
+
 @each_optimizer
 def test_a_restart_is_a_fresh_optimizer_and_nothing_else(optimizer):
     x, y = problem()
