@@ -6,11 +6,12 @@ cost), ``grids`` (moving knots), ``training`` (one loop), ``optimizers`` (for sm
 ``derivatives`` (of any order).
 
 Uses of it: ``functions``, ``pruning``, ``snapping`` and ``formulas`` (from curves to formulas),
-``export`` (JSON, C, JavaScript), ``racing`` and ``rivals`` (a fair race on data of your own),
-``importances`` (which input matters), ``certainty`` (how sure a comparison is), ``tasks`` (what to
-learn), ``plots`` (pictures), ``lab`` (a curve and a network to touch). Made fast: ``fast`` (the
-same sum) and ``compiled`` (for a compiler). The stored runs behind the book's numbers are the
-package ``evidence``, beside this one in the repository.
+``export`` (JSON, C, JavaScript), ``estimators`` (for scikit-learn), ``rivals`` and ``racing`` (a
+fair race on data of your own), ``importances`` (which input matters), ``certainty`` (how sure a
+comparison is), ``spline_mlp`` (an MLP that learns its activations), ``tasks`` (what to learn),
+``plots`` (pictures), ``lab`` (a curve and a network to touch). Made fast: ``fast`` (the same sum)
+and ``compiled`` (for a compiler). The stored runs behind the book's numbers are the package
+``evidence``, beside this one in the repository.
 """
 
 import importlib

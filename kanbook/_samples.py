@@ -81,7 +81,7 @@ def _apart(X: Any, y: Any) -> tuple[Any, DataFrame]:
         return X.drop(columns=[y]), X[[y]]
     if not isinstance(y, (DataFrame, Series)):
         y = _array(y)
-        if y.ndim > 2:
+        if y.ndim > 2 or y.size == 0:
             raise ValueError(f"y has shape {y.shape}; expected (N,) or (N, O)")
         return X, DataFrame(y).set_axis(["y"] if y.size == len(y) else range(y.shape[1]), axis=1)
     if table and not y.index.equals(X.index):
@@ -151,7 +151,10 @@ def _check_column(name: Any, present: Series) -> None:
 
 
 def _array(values: Any) -> np.ndarray:
-    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values  # NumPy has none
+    return np.asarray(values)
 
 
 def folds_of(data: Samples, cv: Any, groups: Any, random_state: int) -> tuple[list[Fold], str]:

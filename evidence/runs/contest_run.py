@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from kanbook import grids
-from kanbook.tables import prepare
 
 from ..tasks import real_tables
 from ..tasks.pictures import picture
+from ..tasks.preparing import prepare
 from ..tasks.tables import table
 from ..tasks.targets import target
 from . import trials
@@ -218,8 +218,7 @@ def _on_test(found: dict[str, float]) -> dict[str, float | None]:
 
 def _fit_baseline(settings: Settings, seed: int, split: Split) -> dict[str, Any]:
     """The same of a method of the task's own field, which chooses by the validation samples."""
-    from kanbook import baselines  # needs packages that nothing else here does
-
+    from .. import baselines  # needs packages that nothing else here does
     from . import fields
 
     name = settings["baseline"]

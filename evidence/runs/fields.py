@@ -1,6 +1,6 @@
-"""Methods of the field that only some contests need, beside those of kanbook.
+"""Methods of the field that only some contests need, beside :mod:`evidence.baselines`.
 
-Both choose by the error on the validation part, as :mod:`kanbook.baselines` do.
+Both choose by the error on the validation part, as those do.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import warnings
 
 import numpy as np
 
-from kanbook import baselines
 from kanbook._checks import needed
-from kanbook.baselines import Arrays, Baseline
+
+from .. import baselines
+from ..baselines import Arrays, Baseline
 
 CURVES, DEGREES = 20, (9, 15)
 LANDMARKS = 1000

@@ -34,8 +34,8 @@ stay (seed 0).
 
 And by counting, after the rows were chosen: a column that never changes; that is missing in more
 than half of the rows; dates; words no level of which is in 2 % of the rows, since
-:func:`kanbook.prepare` would leave them out; a column that is a one-to-one function of one before
-it: of numbers one that only rises or only falls, such as the logarithm.
+:func:`~evidence.tasks.preparing.prepare` would leave them out; a column that is a one-to-one
+function of one before it: of numbers one that only rises or only falls, such as the logarithm.
 
 **Leaks are also looked for** in all tables, by each column alone: one whose decision tree of depth
 3 explains more than 95 % of the target's variance, whose squared rank correlation with it is above
@@ -69,8 +69,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kanbook._checks import check_name
-from kanbook.tables import prepare
 
+from .preparing import prepare
 from .real_choices import CHOICES
 from .tables import data_file
 
@@ -205,7 +205,7 @@ def real_table(name: str, *, open_locked: bool = False) -> RealTable:
 def columns(name: str) -> tuple[str, ...]:
     """Of the whole table the columns that networks get; those of a part of its rows may lack some.
 
-    See :func:`kanbook.prepare`, which is told no target here.
+    See :func:`~evidence.tasks.preparing.prepare`, which is told no target here.
     """
     one = real_table(name)
     return prepare(one.frame, one.target, kind=one.kind).columns

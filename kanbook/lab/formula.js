@@ -99,13 +99,13 @@ const columnsOf = ({ names, target }) => (target ? `: ${names.join(", ")}; gives
 
 /** Python that races a table at full size; `reads`: what pandas has to know of its file beside the names. */
 export function fullSize({ points, names, target, n, testN }, reads) {
-  if (n + testN < 20) return "# At full size, kanbook.race.fair_race needs 20 rows or more.\n";
+  if (n + testN < 20) return "# At full size, kanbook.race needs 20 rows or more.\n";
   const columns = [...names, target].map(name => JSON.stringify(name)).join(", ");
   const header = typeof points[0][0] === "string" ? 0 : "None";
   return `# At full size, of the table saved as table.csv:
-import pandas, kanbook.race
+import pandas, kanbook
 table = pandas.read_csv("table.csv", names=[${columns}], header=${header}${reads})
-print(kanbook.race.fair_race(table, ${JSON.stringify(target)}, kind="regression"))
+print(kanbook.race(table, ${JSON.stringify(target)}, kind="regression"))
 `;
 }
 

@@ -1,7 +1,6 @@
 """The KAN Lab's race: seeds, formulas, links, ways back; and tasks that are what they say."""
 
 import base64
-import functools
 import math
 import re
 from pathlib import Path
@@ -12,11 +11,11 @@ import torch
 from lab_node import run
 from test_lab_engine import OPTIONS, assert_close, columns, samples, scrambled, with_functions
 
-from kanbook import KANLab, count_parameters, formulas, tasks
+import kanbook
+from kanbook import KANLab, count_parameters, formulas, racing, tasks
 from kanbook.functions import LIBRARY, Candidate, FormulaLayer
 from kanbook.lab import transfer
 from kanbook.networks import Network
-from kanbook.race import fair_race
 
 RACE = """({ settings, steps }) => {
   const race = new Race(settings);
@@ -356,9 +355,7 @@ AT_FULL_SIZE = """text => {
 def test_the_line_at_full_size_runs_on_the_table_as_it_was_saved(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen = []
-    monkeypatch.setattr(
-        "kanbook.race.fair_race", lambda *args, **kwargs: seen.append((args, kwargs))
-    )
+    monkeypatch.setattr(kanbook, "race", lambda *args, **kwargs: seen.append((args, kwargs)), False)
     rows = np.random.default_rng(0).uniform(-9, 9, (40, 3)).round(3)
     texts = {}
     for head in ("", "a (m){0}unit, price{0}class\n"):
@@ -376,11 +373,12 @@ def test_the_line_at_full_size_runs_on_the_table_as_it_was_saved(tmp_path, monke
         assert [*table][0] == ("a (m)" if head else "x") and [*table][-1] == target
         assert options == {"kind": "regression"}
         assert_close(table.to_numpy(float), rows, 0)
-    cheap = functools.partial(fair_race, steps=2, rates=(0.1,), seeds=1)
-    monkeypatch.setattr("kanbook.race.fair_race", cheap)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(racing, "CONTESTANTS", ("linear",))
     exec(code, {})
     (few,) = run(AT_FULL_SIZE, ["\n".join(f"{i} {i * i}" for i in range(19))])
-    assert few == "# At full size, kanbook.race.fair_race needs 20 rows or more.\n"
+    assert few == "# At full size, kanbook.race needs 20 rows or more.\n"
 
 
 def test_names_of_columns_become_names_of_python():

@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import evidence
 import kanbook
-from evidence import EXPERIMENTS, contests, engine, families, make_model, verification
+from evidence import EXPERIMENTS, baselines, contests, engine, families, make_model, verification
 from evidence.contests import FINALIST_SEEDS, SEARCH_SEEDS, Contest
 from evidence.design import planned
 from evidence.families import FAMILIES
@@ -26,7 +26,7 @@ from evidence.runs import contest_run, timing
 from evidence.settings import parameters
 from evidence.tasks.tables import table as read_table
 from evidence.tasks.targets import TARGETS, target
-from kanbook import baselines, training
+from kanbook import training
 from kanbook.tasks import positional_encoding
 
 pytest.importorskip("filelock")

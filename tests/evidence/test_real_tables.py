@@ -12,10 +12,10 @@ from sklearn.tree import DecisionTreeRegressor
 import evidence
 from evidence.runs import contest_run
 from evidence.tasks import real_tables
+from evidence.tasks.preparing import prepare
 from evidence.tasks.real_choices import CHOICES, LEFT_OUT, LICENCES
 from evidence.tasks.real_tables import count_columns, locked, parts, real_table, unlocked
 from evidence.tasks.tables import data_file
-from kanbook.tables import prepare
 
 
 def columns(by_reason):

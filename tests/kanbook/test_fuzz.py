@@ -53,9 +53,9 @@ training.fit(kan, x, y, optimizer="lm", steps=2, update_grid_at=[1]);
 export.to_dict(model); export.from_dict(export.to_dict(model)); export.to_c(model);
 export.to_javascript(model); functions.candidates(x[:, 0], y[:, 0]);
 functions.FormulaLayer(kan[0]); pruning.edges(kan, x); pruning.fade(x, 0.1); pruning.prune(kan, x);
-formulas.snap(line, x[:, :1], torch.sin(3 * x[:, :1])); baselines.fit("linear", arrays, arrays);
-race.fair_race(x, y, contestants=["KAN"], steps=2, rates=(0.1,), seeds=1);
-tables.prepare(frame, "c"); prepared.inputs(frame);
+formulas.snap(line, x[:, :1], torch.sin(3 * x[:, :1]));
+racing.race(x, y, contestants=["linear"], cv=2, parameters=30, progress=False);
+racing.race(frame, "c", kind="regression", contestants="linear", cv=2, progress=False);
 plots.plot_basis(knots[0], k, coef=coef[0, 0]); plots.draw_kan(kan, x); plots.draw_mlp(mlp);
 tasks.function_1d(curve); tasks.formula(formula, generator=3); tasks.image(9); tasks.psnr(0.3);
 tasks.positional_encoding(x, 3); tasks.zigzag(x); tasks.sine(x); tasks.step(x); tasks.chirp(x);
@@ -63,8 +63,11 @@ playground_now.values(x); kanbook.SplinePlayground(**traits); kanbook.KANLab(**s
 """
 CALLS = [line.strip() for line in CALLS.split(";")]
 NOT_CALLED = {
-    "records that functions return": "Baseline Check Formula Function History Operations Prepared "
-    "Snap",
+    "records that functions return": "Check Formula Function History Operations Race Snap",
+    "estimators, which scikit-learn's own checks try, or laws that they must find": "KANClassifier "
+    "KANRegressor MLPClassifier MLPRegressor PyKANRegressor additive boosted_trees "
+    "gaussian_process linear polynomial",
+    "not tried yet: which input matters": "importance plot_importance",
     "to_dict and from_dict, with a file between": "save load",
     "parts of fit": "LBFGS LevenbergMarquardt",
     "parts of layers, which check arguments": "apply_splines cox_de_boor sum_splines",
@@ -82,7 +85,7 @@ BY_SAMPLE |= {"kan.forward", "tanh.forward", "mixed.forward", "rival.forward", "
 BY_SAMPLE = dict.fromkeys([*BY_SAMPLE, "tasks.positional_encoding"], 0) | {"derivatives.along": -2}
 WORK = {"steps", "seeds", "attempts", "order"}  # as much is done as is asked for
 # Of an argument so many ways are tried, where a call takes long.
-FEW = {"formulas.snap": 2, "race.fair_race": 2, "training.fit": 4}
+FEW = {"formulas.snap": 2, "racing.race": 2, "training.fit": 4}
 FEW |= {"plots.draw_kan": 6, "plots.draw_mlp": 6, "plots.plot_basis": 6}
 
 
@@ -102,16 +105,16 @@ def sensible(seed):
     options |= {"bias": rng.random() < 0.5, "spline_weight": rng.random() < 0.5}
     kan, line = kanbook.KAN(widths, **options, **where), kanbook.KAN([1, 1], **where)
     cubic, mlp = line[0].coef.detach(), kanbook.MLP(widths, **where)
-    tanh, rival = kanbook.TanhKAN(widths, True, **where), kanbook.race.SplineMLP(widths, **where)
+    tanh = kanbook.TanhKAN(widths, True, **where)
+    rival = kanbook.spline_mlp.SplineMLP(widths, **where)
     mixed = kanbook.Mixture([I, *widths], kinds, **where)
     model, analytic = rng.choice([kan, mlp, tanh, mixed]), rng.choice([kan, mlp])
     parabolas = kanbook.TanhLayer(I, O, tanh=rng.choice(["edge", "sum", None]), **where)
     direction, order = rng.choice([0, x[0]]), rng.randint(1, 3)
     stops = {"validation": (x[:5], y[:5]), "patience": 3, "lr": 0.01}
     stops["optimizer"] = rng.choice(["adam", "sgd", "lbfgs"])
-    arrays, words = (x.numpy(), y[:, :1].numpy()), ["u", "v", "w"] * N
-    frame = pd.DataFrame({"a": arrays[0][:, 0], "b": words[:N], "c": arrays[1][:, 0]})
-    prepared = kanbook.race.prepare(frame, "c")
+    words = (["u", "v", "w"] * N)[:N]
+    frame = pd.DataFrame({"a": x[:, 0].numpy(), "b": words, "c": y[:, 0].numpy()})
     curve = rng.choice([*kanbook.tasks.FUNCTIONS_1D])
     formula = rng.choice([*kanbook.tasks.FORMULAS])
     playground_now = kanbook.SplinePlayground(k, size)
@@ -210,13 +213,14 @@ def plain(value, sane):
 # --- what may come of it -------------------------------------------------------------------------
 
 # What else an argument is called in messages.
-ALSO = {"inputs": "x", "coef": "x", "x": "direction", "frame": "columns?", "degree": "knots"}
+ALSO = {"inputs": "x", "coef": "x", "x": "direction", "X": "columns?", "degree": "knots"}
 ALSO |= {"model": "layer|x|inputs|weights|coef|knots", "steps": "restart_at|update_grid_at"}
 ALSO |= {"y": "target", "like": "model"}
 # Errors of Python, NumPy, PyTorch and pandas that say as much: of what is no such object, no array,
-# no options, names no device, has not these columns, has no number, or more than memory.
+# no options, names no device, has not these columns, has no number, or more than memory; of no
+# folds, no number of jobs.
 AS_GOOD = "has no attribute|not callable|unhashable|evice string|in the .columns|of 0 elements"
-AS_GOOD += "|tried to allocate|inhomogeneous|must be a mapping"
+AS_GOOD += "|tried to allocate|inhomogeneous|must be a mapping|cannot unpack|int.. argument must be"
 SHOWN = {"History": "loss", "Formula": "network", "SplinePlayground": "coefs", "KANLab": "script"}
 
 

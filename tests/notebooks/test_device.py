@@ -138,7 +138,6 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch, "tensor", on_gpu(torch.tensor))
     monkeypatch.setattr(torch, "as_tensor", on_gpu(torch.as_tensor))
     monkeypatch.setattr(kanbook, "fit", fit)
-    monkeypatch.setattr(kanbook.race, "fit", fit)
     # Stored runs are made again where they were made, on the CPU.
     same = {"steps": 1, "early": 0.0, "late": 0.0, "identical": True, "changed": []}
     monkeypatch.setattr(evidence, "check", lambda *args, **options: same)

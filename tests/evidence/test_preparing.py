@@ -7,11 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from kanbook import race
-from kanbook.race import fair_race
-from kanbook.tables import prepare
-
-QUICK = {"steps": 20, "rates": (0.1,), "seeds": 1, "contestants": ("linear", "KAN")}
+from evidence.tasks.preparing import prepare
 
 
 def houses(n=200, seed=0):
@@ -60,26 +56,6 @@ def test_an_outlier_leaves_the_others_their_room():
     area = column(prepare(frame, "price"), frame, "area")
     others = area[1:]
     assert area[0] == 1 and others.max() - others.min() > 1
-
-
-def test_nothing_is_learned_from_other_rows():
-    """What is learned is the same whatever the later rows hold, in a race as well."""
-    frame = houses()
-    other = frame.copy()
-    order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
-    last = order[160:].numpy()
-    other.loc[last, ["area", "price"]] *= 1000
-    other.loc[last, "town"] = "Rome"
-    other.loc[last, "rooms"] = np.nan
-    parts = [
-        race._parts(rows, "price", None, True, torch.Generator().manual_seed(0))
-        for rows in (frame, other)
-    ]
-    for (x, y), (u, v) in zip(parts[0][:2], parts[1][:2], strict=True):
-        assert torch.equal(x, u) and torch.equal(y, v)
-    assert not torch.equal(parts[0][2][0], parts[1][2][0])
-    expected = prepare(frame.iloc[order[:120].numpy()], "price")(frame.iloc[last])
-    assert torch.equal(parts[0][2][0], expected[0]) and torch.equal(parts[0][2][1], expected[1])
 
 
 def test_a_missing_number_is_the_median_with_a_column_that_says_so():
@@ -150,7 +126,6 @@ def test_a_level_without_rows_is_no_class():
     sizes = pd.Categorical(["S", "L"] * 20, categories=["S", "M", "L"])
     frame = pd.DataFrame({"x": range(40), "size": sizes})
     assert prepare(frame, "size").classes == ("L", "S")
-    assert fair_race(frame, "size", **QUICK).accuracy.notna().all()
 
 
 def spoiled(**columns):
@@ -181,19 +156,13 @@ def spoiled(**columns):
     ],
 )
 def test_bad_tables_are_named(frame, target, options, message):
-    for function in (prepare, fair_race):
-        with pytest.raises(ValueError, match=message):
-            function(frame, target, **options)
+    with pytest.raises(ValueError, match=message):
+        prepare(frame, target, **options)
 
 
 def test_more_bad_input(monkeypatch):
     with pytest.raises(TypeError, match="frame is a ndarray; expected a pandas.DataFrame"):
         prepare(np.zeros((30, 2)), "y")
-    with pytest.raises(ValueError, match="x has 19 rows; expected at least 20"):
-        fair_race(houses(19), "price")
-    frame = houses().assign(sold=["no"] * 196 + ["yes"] * 4)
-    with pytest.raises(ValueError, match="column 'sold' has 'yes' in 4 rows only"):
-        fair_race(frame, "sold")
     with pytest.raises(ValueError, match="column 'town' has 'Rome'; expected a class that is in"):
         prepare(houses(), "town").targets(houses().assign(town="Rome"))
     one = prepare(houses(), "price")
@@ -206,8 +175,6 @@ def test_more_bad_input(monkeypatch):
         one.inputs(houses().assign(area="big"))
     with pytest.raises(ValueError, match="column 'area' is inf"):
         one.inputs(houses().assign(area=np.inf))
-    with pytest.raises(ValueError, match="contestants has 'forest'; expected some of"):
-        fair_race(houses(), "price", contestants=("forest",))
     monkeypatch.setitem(sys.modules, "sklearn.compose", None)
     with pytest.raises(ImportError, match="scikit-learn is not installed"):
         prepare(houses(), "price")
@@ -217,7 +184,6 @@ def test_numbers_as_names_of_columns():
     x = torch.rand(60, 2)
     frame = pd.DataFrame(torch.cat([x, x[:, :1]], 1).numpy())
     assert prepare(frame, 2).columns == ("0", "1")
-    assert fair_race(frame, 2, **QUICK).error.max() < 1
 
 
 @pytest.mark.parametrize("kind", [str, object])

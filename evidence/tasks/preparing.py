@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._checks import check_finite, check_name
-from .baselines import sklearn
+from kanbook._checks import check_finite, check_name
+
+from ..baselines import sklearn
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import linear_model, metrics
 
-from kanbook import baselines
-from kanbook.baselines import FOR_CLASSES, fit
+from evidence import baselines
+from evidence.baselines import FOR_CLASSES, fit
 
 
 @pytest.fixture(autouse=True)

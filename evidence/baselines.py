@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import check_integer, check_name, check_pair, needed
+from kanbook._checks import check_integer, check_name, check_pair, needed
 
 __all__ = ["BASELINES", "Baseline", "fit"]
 
