@@ -71,11 +71,14 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in _IN_MODULES:
-        return getattr(importlib.import_module(f"{__name__}.{_IN_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in (*_MODULES, *_IN_MODULES):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"{__name__}.{_IN_MODULES.get(name, name)}")
+    except ModuleNotFoundError as error:
+        needs = f"kanbook.{name} needs {error.name}, of kanbook's extra [race]"
+        raise ImportError(f"{needs}: run `pip install pandas scikit-learn skrub`") from error
+    return getattr(module, name) if name in _IN_MODULES else module
 
 
 def __dir__() -> list[str]:

@@ -47,6 +47,10 @@ def test_every_other_module_can_be_imported_without_what_the_race_needs():
     every = {info.name for info in pkgutil.walk_packages(kanbook.__path__, "kanbook.")}
     modules = sorted(every - NEEDS_RACE)
     code = f"import importlib, sys; sys.modules.update(dict.fromkeys({OF_RACE}))\n"
-    code += f"for name in {modules}: importlib.import_module(name)"
+    code += f"for name in {modules}: importlib.import_module(name)\n"
+    code += "import kanbook\n"
+    code += "try: kanbook.race\n"
+    code += "except ImportError as error: assert 'pip install' in str(error), error\n"
+    code += "else: raise AssertionError"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
