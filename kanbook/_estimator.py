@@ -29,7 +29,7 @@ STEPS = {"adam": 400, "lm": 60}
 ALL, BATCH = 2000, 256  # up to so many rows, a step of Adam sees all; else a batch
 FRESH = 3  # grid updates of a KAN, restarts of an MLP's optimizer, in the first half
 
-WORK = 1e9  # rows times squared parameters, with which Levenberg-Marquardt is tried at most
+WORK = 1e9  # of a step of Levenberg-Marquardt, at most: rows or parameters, times these squared
 HELD = 2000  # rows held out, at most
 SLACK = 0.1  # of an input's range: of what is that little beyond it, nobody is warned
 ROWS = 2**16  # that are predicted at a time
@@ -183,7 +183,7 @@ class NetworkEstimator(BaseEstimator):
             own = self._own(optimizer)
             hidden = self._of_size(ends, tuple(hidden), own)
             count = self._count([ends[0], *hidden, ends[1]], **own)
-            if optimizer == "lm" != self.optimizer and rows * count**2 > WORK:
+            if optimizer == "lm" != self.optimizer and max(rows, count) * count**2 > WORK:
                 continue
             rates = self.RATES if self.lr is None else (self.lr,)
             for lr in rates if optimizer == "adam" else (None,):

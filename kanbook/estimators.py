@@ -195,7 +195,8 @@ class KANRegressor(_Regressor, _KAN):
             fourth, ... of them, two or more; if not given, 6 for Adam, 16 for Levenberg-Marquardt.
         degree: of the splines.
         optimizer: "adam", "lm" (Levenberg-Marquardt; not for classes or weights), or "auto": both,
-            if rows times squared parameters are a billion at most. ``optimizer_`` says what won.
+            where a step of "lm" is not too long (1,000 parameters on 1,000 rows). ``optimizer_``
+            says what won.
         lr: learning rate of Adam, which falls to zero; if not given, 0.03.
         steps: of a training; if not given, 400 of Adam, 60 of Levenberg-Marquardt. Knots move four
             times in the first half, and before there are more of them.

@@ -198,7 +198,7 @@ def race(
         seconds: after the first fold, no other is begun that would leave no time for the training
             on all rows, which is left out, too, if the first fold took too long.
         parameters: of each network, as nearly as widths allow; if not given, those of a KAN with
-            one hidden layer of 5 nodes on its last grid, 16 intervals, or for classes 6.
+            one hidden layer of 5 nodes and 6 intervals.
         n_jobs: how many contestants are trained at a time.
         random_state: of folds, networks and trees.
         progress: show a progress bar.
@@ -232,8 +232,7 @@ def race(
         kan, x = KANRegressor(), data.inputs(folds[0][0])
         x = tabular_pipeline(kan)[:-1].fit_transform(x) if data.table else x
         outputs = len(data.classes) if classes else shape[1] if len(shape) == 2 else 1
-        edge = GRIDS["adam" if classes else "lm"] + kan.degree
-        parameters = edge * HIDDEN * (x.shape[1] + outputs)
+        parameters = (GRIDS["adam"] + kan.degree) * HIDDEN * (x.shape[1] + outputs)
     networks = {"parameters": parameters, "random_state": random_state}
     models = _contestants(classes, contestants, search, networks) | _own(also, classes)
     makers = {name: partial(_fresh, model, data.table) for name, model in models.items()}

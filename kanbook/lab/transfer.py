@@ -69,7 +69,7 @@ def _numbers(layer: KANLayer | FormulaLayer, name: str) -> dict[str, Any]:
         free = [*layer.free_bias.tolist(), *layer.free_constants.flatten().tolist()]
         check_finite(f"{name}.constants", layer.constants)
         for (i, o, function, f), cab in zip(layer.functions, layer.constants.tolist(), strict=True):
-            if LIBRARY.get(function) != f:
+            if function not in LIBRARY or LIBRARY[function].text != f.text:
                 raise ValueError(
                     f"{name} has a function {function!r}; expected one of {', '.join(LIBRARY)}"
                 )

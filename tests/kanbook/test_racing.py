@@ -70,8 +70,8 @@ def test_numbers_as_arrays_and_tensors(capfd):
     assert {*found.table.index} == {*CONTESTANTS} and found.table.folds.eq(3).all()
     assert found.table.error.is_monotonic_increasing and found.table.failure.isna().all()
     sizes = found.runs.groupby("contestant").parameters.unique()
-    assert all(size <= 380 for size in sizes["KAN"])  # [3, 5, 1], of 16 + 3 numbers an edge
-    assert (np.abs(sizes["MLP"] - 380) < 25).all()
+    assert all(size <= 180 for size in sizes["KAN"])  # [3, 5, 1], of 6 + 3 numbers an edge
+    assert (np.abs(sizes["MLP"] - 180) < 25).all()
     again = raced(torch.tensor(X), torch.tensor(y)[:, None], contestants="KAN", cv=3)
     assert again.table.error["KAN"] == found.table.error["KAN"]
     linear = [found.runs.contestant == "linear"]
@@ -320,7 +320,7 @@ def test_words_and_what_is_printed():
         "Said of this data set only; 5 folds share rows, which the test corrects for (Nadeau and",
     ):
         assert part in text
-    for part in ("KFold(n_splits=5", "as nearly 380 parameters", "by KAN", "Holm", "clearly worse"):
+    for part in ("KFold(n_splits=5", "as nearly 180 parameters", "by KAN", "Holm", "clearly worse"):
         assert part in report
     assert "\n" not in report
 
