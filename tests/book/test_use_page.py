@@ -16,7 +16,7 @@ import torch
 from helpers import needs
 
 import evidence
-from kanbook import KAN, estimators, rivals
+from kanbook import KAN, _estimator, rivals
 from kanbook.racing import Race, race
 from notebook_files import ROOT
 
@@ -88,7 +88,7 @@ def test_its_numbers_are_those_of_the_benchmark():
 
 
 def test_the_answers_of_the_verdict_can_be_copied(monkeypatch):
-    monkeypatch.setattr(estimators, "STEPS", {"adam": 2, "lm": 1})
+    monkeypatch.setattr(_estimator, "STEPS", {"adam": 2, "lm": 1})
     cells = json.loads((ROOT / "notebooks" / "19_verdict.ipynb").read_text("utf-8"))["cells"]
     text = next(text for c in cells if 'class="chooser"' in (text := "".join(c["source"])))
     x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
