@@ -56,7 +56,7 @@ def table(dims, places):
     for axis in np.meshgrid(*[np.linspace(-1, 1, places)] * dims, indexing="ij"):
         values = values * (1 + axis / 2)
     lines = [f"static const float numbers[] = {{{listed(values)}}};"]
-    lines.append("void NAME(const float *x, float *y) { const float *t = numbers;")
+    lines.append("void one_program(const float *x, float *y) { const float *t = numbers;")
     for i in range(dims):
         lines += [f"float u{i} = (x[{i}] + 1.0f) * {(places - 1) / 2}f;", f"int c{i} = (int)u{i};"]
         lines += [f"c{i} = c{i} < 0 ? 0 : c{i} > {places - 2} ? {places - 2} : c{i};"]
@@ -91,7 +91,7 @@ def widths_of(model):
 
 
 def contestants():
-    """Rows, still without what is measured; a function of x, (N, I); a function NAME in C."""
+    """Rows, still without what is measured; a function of x, (N, I); one_program in C."""
     for inputs, places in ((1, 64), (2, 32), (3, 16), (10, None)):
         own = {"inputs": inputs, "dtype": "float32", "optimize": "-O2"}
         for name, model in networks(inputs).items():
@@ -99,17 +99,17 @@ def contestants():
             row |= {"parameters": count_parameters(model)}
             row |= count_operations(model, "local")._asdict()
             for level in ("-O2", "-O3"):
-                text = to_c(model, "NAME", dtype=torch.float32)
+                text = to_c(model, "one_program", dtype=torch.float32)
                 yield own | {"optimize": level} | row, model, text
             if inputs in (2, 10) and name in ("KAN, degree 3", "MLP, tanh", "MLP, ReLU"):
-                yield own | {"dtype": "float64"} | row, model, to_c(model, "NAME")
+                yield own | {"dtype": "float64"} | row, model, to_c(model, "one_program")
         if places:
             row = {"program": f"table, {' x '.join([str(places)] * inputs)}"}
             row |= {"parameters": places**inputs}
             yield own | row, lambda x: (1 + x / 2).prod(1), table(inputs, places)
         w = torch.arange(inputs + 1) / 8
         text = f"static const float w[] = {{{listed(w)}}};\n"
-        text += "void NAME(const float *x, float *y) { y[0] = w[0];"
+        text += "void one_program(const float *x, float *y) { y[0] = w[0];"
         text += f"for (int i = 0; i < {inputs}; i++) y[0] += w[i + 1] * x[i]; }}"
         row = {"program": "plane", "parameters": inputs + 1}
         yield own | row, lambda x, w=w: x @ w[1:] + w[0], text
@@ -139,7 +139,7 @@ def measure(found):
         folder = Path(name)
         for i, (row, _, text) in enumerate(found):
             number, source, program = C_TYPES[row["dtype"]], folder / f"f{i}.c", folder / f"f{i}.o"
-            source.write_text(text.replace("NAME", f"f{i}"))
+            source.write_text(text.replace("one_program", f"f{i}"))
             run(*CC.split(), row["optimize"], "-c", source, "-o", program)
             run(*CC.split(), program, f"-Wl,-e,f{i}", "-o", folder / "alone", "-lm")
             sizes = {"bytes": size(program), "linked_bytes": size(folder / "alone")}
