@@ -80,7 +80,7 @@ def _apart(X: Any, y: Any) -> tuple[Any, DataFrame]:
             raise ValueError(f"y={y!r}; expected {wanted}")
         return X.drop(columns=[y]), X[[y]]
     if not isinstance(y, (DataFrame, Series)):
-        y = _array(y)
+        y = as_array(y)
         if y.ndim > 2 or y.size == 0:
             raise ValueError(f"y has shape {y.shape}; expected (N,) or (N, O)")
         return X, DataFrame(y).set_axis(["y"] if y.size == len(y) else range(y.shape[1]), axis=1)
@@ -122,7 +122,7 @@ def _labels(y: DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def _inputs(X: Any) -> Any:
     if not isinstance(X, DataFrame):
-        X = _array(X)
+        X = as_array(X)
         if X.dtype.kind not in "biuf":
             raise TypeError(f"X has dtype {X.dtype}; expected numbers, or X as a pandas.DataFrame")
         if X.ndim != 2 or X.shape[1] == 0:
@@ -150,7 +150,7 @@ def _check_column(name: Any, present: Series) -> None:
         )
 
 
-def _array(values: Any) -> np.ndarray:
+def as_array(values: Any) -> np.ndarray:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         values = values.float() if values.dtype == torch.bfloat16 else values  # NumPy has none

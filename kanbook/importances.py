@@ -17,6 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from tqdm import tqdm
 
+from ._checks import check_integer
+from ._samples import as_array
 from .layers import KANLayer
 from .networks import in_a_row
 
@@ -85,18 +87,22 @@ def importance(
 
     Source: Jansen, Computer Physics Communications 117 (1999); Breiman, Machine Learning 45 (2001).
     """
+    check_integer("repeats", repeats, 1, 10_000)
+    check_integer("refits", refits, 0, 10_000)
+    if random_state is not None:
+        check_integer("random_state", random_state, 0)
     if isinstance(model, nn.Module):
         model = copy.deepcopy(model).eval()
+    elif not hasattr(model, "predict"):
+        raise TypeError(f"model is {model!r}; expected a network or a fitted estimator")
     else:
         check_is_fitted(model)
-    X = X if isinstance(X, DataFrame) else np.asarray(X)
-    y = None if y is None else np.asarray(y)
-    if len(X) < 2 or X.ndim != 2:
+    X = X if isinstance(X, DataFrame) else as_array(X)
+    if X.ndim != 2 or len(X) < 2 or X.shape[1] == 0:
         raise ValueError(f"X has shape {X.shape}; expected (N, I) with N >= 2")
-    if y is not None and y.shape[:1] != (len(X),):
-        raise ValueError(f"y has shape {y.shape}; expected {len(X)} rows, as X")
     if refits and (isinstance(model, nn.Module) or y is None):
         raise ValueError(f"refits={refits}; expected 0 for a network, and without y")
+    y = None if y is None else _targets(y, _answers(model, X))
     frame = X if isinstance(X, DataFrame) else DataFrame(X).rename(columns=lambda i: f"x{i + 1}")
     codes = frame.apply(lambda x: x if x.dtype.kind in "biuf" else x.factorize()[0])
     linked = connected_components(codes.corr("spearman").abs().to_numpy() > 0.7)[1]
@@ -124,6 +130,17 @@ def importance(
     return Importance(table.sort_values(["group_share", "share"], ascending=False))
 
 
+def _targets(y: Any, answers: np.ndarray) -> np.ndarray:
+    y, n = as_array(y), len(answers)
+    if y.shape[:1] != (n,) or y.ndim > 2 or y.ndim == 2 and y.shape != answers.shape:
+        raise ValueError(f"y has shape {y.shape}; expected one for each of {n} rows of X")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("y has numbers that are not finite; expected finite ones")
+    if (y == y[0]).all(0).any():
+        raise ValueError(f"y is the same in all {n} rows; expected values that differ")
+    return y
+
+
 def _measure(model, X, y, sets, repeats, generator) -> np.ndarray:
     """Share and, with y, error of each set of inputs, (repeats, 1 or 2, sets)."""
     answers = _answers(model, X)
@@ -142,8 +159,8 @@ def _measure(model, X, y, sets, repeats, generator) -> np.ndarray:
             run[0, s] = np.square(changed - answers).mean(0).sum() / 2 / variance
             if y is not None:
                 run[1, s] = _error(model, changed, y) - _error(model, answers, y)
-    *others, layer = in_a_row(model)
-    if isinstance(layer, KANLayer) and not others:
+    layers = in_a_row(model)
+    if len(layers) == 1 and isinstance(layer := layers[0], KANLayer):
         curves = layer.edges(layer.knots.new_tensor(np.array(X, float))).detach().cpu().numpy()
         runs[:, 0] = [curves[:, columns].sum(1).var(0).sum() / variance for columns in sets]
     return runs
@@ -152,12 +169,19 @@ def _measure(model, X, y, sets, repeats, generator) -> np.ndarray:
 def _answers(model, X) -> np.ndarray:
     """Numbers (N, O), of a classifier probabilities."""
     if isinstance(model, nn.Module):
-        inputs = next(model.parameters()).new_tensor(np.array(X, float))
-        answers = model(inputs).detach().double().cpu().numpy()
+        like = next(model.parameters(), torch.zeros(1))
+        try:
+            answers = model(like.new_tensor(np.array(X, float))).detach().double().cpu().numpy()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"X has shape {X.shape}, which model does not take: {error}"
+            ) from error
     else:
         answers = model.predict_proba(X) if is_classifier(model) else model.predict(X)
     if not np.isfinite(answers).all():
         raise ValueError("model answers X with numbers that are not finite; expected finite ones")
+    if answers.shape[:1] != (len(X),):
+        raise ValueError(f"model answers X with shape {answers.shape}; expected {len(X)} rows")
     return answers.reshape(len(X), -1)
 
 

@@ -21,11 +21,7 @@ import torch
 from helpers import needs
 
 import evidence
-<<<<<<< HEAD
-from kanbook import KAN, _estimator, rivals
-=======
 from kanbook import KAN, KANRegressor, _estimator, estimators, export, rivals
->>>>>>> use
 from kanbook.racing import Race, race
 from notebook_files import ROOT
 

@@ -54,6 +54,7 @@ export.to_dict(model); export.from_dict(export.to_dict(model)); export.to_c(mode
 export.to_javascript(model); functions.candidates(x[:, 0], y[:, 0]);
 functions.FormulaLayer(kan[0]); pruning.edges(kan, x); pruning.fade(x, 0.1); pruning.prune(kan, x);
 formulas.snap(line, x[:, :1], torch.sin(3 * x[:, :1]));
+importances.importance(kan, x, y, repeats=1);
 racing.race(x, y, contestants=["linear"], cv=2, parameters=30, progress=False);
 racing.race(frame, "c", kind="regression", contestants="linear", cv=2, progress=False);
 plots.plot_basis(knots[0], k, coef=coef[0, 0]); plots.draw_kan(kan, x); plots.draw_mlp(mlp);
@@ -67,7 +68,7 @@ NOT_CALLED = {
     "estimators, which scikit-learn's own checks try, or laws that they must find": "KANClassifier "
     "KANRegressor MLPClassifier MLPRegressor PyKANRegressor additive boosted_trees "
     "gaussian_process linear polynomial",
-    "not tried yet: which input matters": "importance plot_importance",
+    "of a table that a function returns": "plot_importance",
     "to_dict and from_dict, with a file between": "save load",
     "parts of fit": "LBFGS LevenbergMarquardt",
     "parts of layers, which check arguments": "apply_splines cox_de_boor sum_splines",
