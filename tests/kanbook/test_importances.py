@@ -246,7 +246,12 @@ NAMED = LinearRegression().fit(pd.DataFrame(np.eye(4, 2), columns=["a", "b"]), n
             {},
             "Feature names unseen.*\n- c",
         ),
-        (FITTED, np.ones((4, 3)), {"y": np.ones(5)}, r"y has shape \(5,\); expected one for each of 4 rows of X"),
+        (
+            FITTED,
+            np.ones((4, 3)),
+            {"y": np.ones(5)},
+            r"y has shape \(5,\); expected one",
+        ),
         (FITTED, np.ones((4, 3)), {"y": np.ones((4, 2))}, "y has shape"),
         (FITTED, np.ones((1, 3)), {}, r"X has shape \(1, 3\); expected \(N, I\) with N >= 2"),
         (FITTED, np.ones(3), {}, r"X has shape \(3,\); expected \(N, I\)"),
