@@ -141,10 +141,10 @@ class _KAN(NetworkEstimator):
         Without hidden layers they are the whole model: the prediction is their sum, and the mean.
 
         Returns:
-            A row for each of 101 places on each edge: the name of its ``input``; ``node``, the
-            number of the hidden node or of the output that it leads to; ``x`` in the input's units;
-            ``value``, what the edge adds there, without hidden layers in the units of y (of
-            classes: of the logarithm of their odds).
+            101 rows for each edge, with the name of its ``input``; ``node``, the number of the
+            hidden node or of the output that it leads to; ``x`` in the input's units; ``value``,
+            what the edge adds there, without hidden layers in the units of y (of classes: of the
+            logarithm of their odds).
         """
         check_is_fitted(self)
         first, places = self.model_[0], np.linspace(0, 1, 101)[:, None]

@@ -96,7 +96,7 @@ def to_dict(model: nn.Module | Formula) -> dict[str, Any]:
     - ``"batchnorm"``, ``"layernorm"``: ``eps``, ``weight`` and ``bias``, each of (I,), and of the
       first ``running_mean`` and ``running_var``;
     - ``"formula"``: ``functions``, a list of [input, output, name in
-      :data:`kanbook.formulas.LIBRARY`]; of each, ``constants`` c, a and b; ``bias`` (O,); which of
+      ``kanbook.formulas.LIBRARY``]; of each, ``constants`` c, a and b; ``bias`` (O,); which of
       these may change; ``splines``, the ``"kan"`` layer of the edges that are curves, or None.
 
     Args:

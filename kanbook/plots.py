@@ -266,7 +266,7 @@ def plot_importance(table: DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw what share of a model's variance each input has, most important on top.
 
     Args:
-        table: as :func:`kanbook.importance` returns it, or its first rows.
+        table: as :func:`~kanbook.importances.importance` returns it, or its first rows.
         ax: where to draw; a new figure if not given.
 
     Returns:
