@@ -122,7 +122,7 @@ def gaussian_process(random_state: int | None = None) -> GaussianProcessRegresso
 class _Lengths(GaussianProcessRegressor):
     def fit(self, X, y):
         spread = np.std(X, axis=0)
-        spread = np.where(spread > 0, spread, 1)[:, None]
+        spread = np.where(spread > 0, spread, 1)[:, None] * X.shape[1] ** 0.5  # so that rows meet
         lengths = RBF(spread[:, 0], spread * (1e-2, 1e3))
         self.kernel = ConstantKernel(1.0, (1e-3, 1e6)) * lengths + WhiteKernel(1e-3, (1e-10, 10))
         with warnings.catch_warnings():  # a length at its bound: an input that does not matter

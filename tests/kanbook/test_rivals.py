@@ -36,6 +36,13 @@ def test_each_finds_a_law_of_its_own():
     assert trees < 0.4
 
 
+def test_a_gaussian_process_of_many_inputs_begins_where_rows_meet():
+    x = np.random.default_rng(0).normal(size=(200, 40))
+    y = x[:, 0] + x[:, 1] + np.random.default_rng(1).normal(size=200) * 0.3
+    model = rivals.gaussian_process(0).fit(x[:150], y[:150])  # once it was the mean alone
+    assert model.score(x[150:], y[150:]) > 0.8
+
+
 @pytest.mark.parametrize("make", RIVALS)
 def test_noise_alone_is_not_learned_and_outputs_stay_apart(make):
     x = np.random.default_rng(0).normal(size=(200, 2))
