@@ -133,5 +133,5 @@ def settings() -> Iterable[Settings]:
 
 
 EXPERIMENT = experiment(
-    "defaults", (16,), measurement=Measurement(fit_default, lambda _: 1, None), seeds=2, minutes=90
+    "defaults", (16,), measurement=Measurement(fit_default, lambda _: 1, None), seeds=3, minutes=150
 )(settings)

@@ -35,7 +35,13 @@ def test_every_run_is_there_once_and_says_how_it_was_made(name):
     table = engine.table_of(design)
     engine.check_settings(design, table)
     few = {"scaling", "between", "recovery-rivals", "race-audit", "starts", "cold-case-finale"}
-    few |= {"turned", "formulas-many-fields", "formulas-redraws-few", "pictures-redraws"}
+    few |= {
+        "defaults",
+        "turned",
+        "formulas-many-fields",
+        "formulas-redraws-few",
+        "pictures-redraws",
+    }
     assert design.seeds >= (3 if name in few else 5) or name.startswith("pace")
     jobs = engine.known(design, table, design.seeds)
     assert name in UNFINISHED or len(jobs) == design.total() == len(table.runs)
