@@ -149,7 +149,7 @@ def check_features(x: Tensor, in_features: int, reference_name: str, reference: 
 
 def check_function(name: str, value: object) -> None:
     if not callable(value) or isinstance(value, type):
-        raise TypeError(f"{name}={value!r}; expected a function of a tensor")
+        raise TypeError(f"{name}={value!r}; expected a function")
 
 
 def as_generator(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from tqdm import tqdm
 
-from ._checks import check_integer, check_name, check_number, check_widths
+from ._checks import check_integer, check_name, check_number
 from .counting import count_parameters
 from .grids import in_first_half
 from .networks import KAN
@@ -30,6 +30,7 @@ ALL, BATCH = 2000, 256  # up to so many rows, a step of Adam sees all; else a ba
 FRESH = 3  # grid updates of a KAN, restarts of an MLP's optimizer, in the first half
 
 WORK = 1e9  # of a step of Levenberg-Marquardt, at most: rows or parameters, times these squared
+WILD = 3  # times the largest answer on the training rows
 HELD = 2000  # rows held out, at most
 SLACK = 0.1  # of an input's range: of what is that little beyond it, nobody is warned
 ROWS = 2**16  # that are predicted at a time
@@ -40,8 +41,13 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class Trial(NamedTuple):
-    """A trained network, and how it did on the rows held out."""
+    """A trained network, and how it did on the rows held out.
 
+    It is wild if its answers run away where inputs come together as in no row: its curves, or
+    columns that say the same, cancel each other.
+    """
+
+    wild: bool
     error: float
     model: nn.Module
     settings: Settings
@@ -101,8 +107,11 @@ def trial(
         )
     with torch.no_grad():
         error = (loss or mse_loss)(model(held[0]), held[1])
+        order = torch.rand(train[0].shape, generator=torch.Generator().manual_seed(seed)).argsort(0)
+        apart, together = (model(x).abs().max() for x in (train[0].gather(0, order), train[0]))
     error = error if loss in (cross_entropy, _weighted_log_loss) else error.sqrt()
-    return Trial(error.nan_to_num(nan=np.inf).item(), model, settings, history)
+    error = error.nan_to_num(nan=np.inf).item()
+    return Trial(bool(apart > WILD * together), error, model, settings, history)
 
 
 class NetworkEstimator(BaseEstimator):
@@ -117,6 +126,8 @@ class NetworkEstimator(BaseEstimator):
         self._check()
         random = check_random_state(self.random_state)
         self._low, self._high = X.min(0), X.max(0)
+        if (self._low == self._high).all():
+            raise ValueError("X is the same in all rows; expected a column that varies")
         x, classes, ends = self._scaled(X), targets.ndim == 1, (X.shape[1], outputs)
         rows = self._split(len(X), targets if classes else None, random)
         if weights is not None:
@@ -136,17 +147,18 @@ class NetworkEstimator(BaseEstimator):
 
         with bar:
             done = trained([(settings, first) for settings in tried])
-            best = min(done, key=attrgetter("error")).settings
+            best = min(done, key=attrgetter("wild", "error")).settings
             done += trained([(best, first + start) for start in range(1, self.starts)])
-        best = min(done, key=attrgetter("error"))
-        self.validation_error_, self.model_, settings, self.history_ = best
+        best = min(done, key=attrgetter("wild", "error"))
+        _, self.validation_error_, self.model_, settings, self.history_ = best
         self.hidden_layer_sizes_, self.lr_ = settings["hidden"], settings["lr"]
         self.optimizer_, self.n_parameters_ = settings["optimizer"], count_parameters(self.model_)
         return self
 
     def _check(self) -> None:
         if self.hidden_layer_sizes is not None:
-            check_widths([1, *self.hidden_layer_sizes, 1])
+            for size in np.ravel(self.hidden_layer_sizes).tolist():
+                check_integer("hidden_layer_sizes", size, 1)
         for name in ("parameters", "steps", "starts", "batch_size"):
             if (value := getattr(self, name)) is not None:
                 check_integer(name, value, 1)
@@ -178,7 +190,8 @@ class NetworkEstimator(BaseEstimator):
             raise ValueError("optimizer='lm' is for regression without weights; expected 'adam'")
         wanted = ["adam", "lm"] if self.optimizer == "auto" and squares else [self.optimizer]
         wanted = ["adam"] if wanted == ["auto"] else wanted
-        sizes = self._sizes() if self.hidden_layer_sizes is None else [self.hidden_layer_sizes]
+        own = self.hidden_layer_sizes
+        sizes = self._sizes() if own is None else [np.ravel(own).astype(int).tolist()]
         for hidden, optimizer in product(sizes, wanted):
             own = self._own(optimizer)
             hidden = self._of_size(ends, tuple(hidden), own)
@@ -215,11 +228,11 @@ class NetworkEstimator(BaseEstimator):
         if self.beyond != "ignore" and far.any():
             names = ", ".join(np.array(self._names())[far.any(0)][:5])
             message = (
-                f"{far.any(1).mean():.1%} of the rows of X lie beyond the training rows, in "
-                f"{names}: they get the prediction at the edge of the training range"
+                f"{far.any(1).mean():.1%} of the rows of X lie beyond the training rows, in {names}"
             )
             if self.beyond == "raise":
-                raise ValueError(message)
+                raise ValueError(f"{message}; expected rows within their range")
+            message += ": they get the prediction at the edge of the training range"
             warnings.warn(message, RuntimeWarning, stacklevel=3)
         return torch.cat([self.model_(x) for x in self._scaled(X).split(ROWS)])
 

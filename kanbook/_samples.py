@@ -160,17 +160,27 @@ def as_array(values: Any) -> np.ndarray:
 def folds_of(data: Samples, cv: Any, groups: Any, random_state: int) -> tuple[list[Fold], str]:
     """For all contestants the same, and how they were made."""
     X, y, classes, _ = data
-    if groups is not None and len(groups) != len(y):
-        raise ValueError(f"groups has {len(groups)} labels; expected one for each of {len(y)} rows")
+    if groups is not None and np.shape(groups) != (len(y),):
+        raise ValueError(f"groups has shape {np.shape(groups)}; expected ({len(y)},), as y")
     split = _splitter(classes, cv, groups, random_state)
     found = [*split.split(X, y, groups)]
-    for number, (train, _) in enumerate(found, 1):
+    for number, (train, test) in enumerate(found, 1):
+        if groups is not None and len(both := _shared(groups, train, test)):
+            raise ValueError(
+                f"cv={split} has group {both[0].item()!r} in both parts of fold {number}; expected "
+                "a splitter that keeps groups together, such as GroupKFold"
+            )
         if classes is not None and len(missing := np.setdiff1d(classes, y[train])):
             raise ValueError(
                 f"cv={split} leaves no row of class {missing[0].item()!r} to train on in fold "
                 f"{number}; expected all classes there"
             )
     return found, str(split)
+
+
+def _shared(groups: Any, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    labels = np.asarray(groups)
+    return np.intersect1d(labels[train], labels[test])
 
 
 def _splitter(classes: Any, cv: Any, groups: Any, random_state: int) -> Any:

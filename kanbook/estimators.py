@@ -142,9 +142,9 @@ class _KAN(NetworkEstimator):
 
         Returns:
             101 rows for each edge, with the name of its ``input``; ``node``, the number of the
-            hidden node or of the output that it leads to; ``x`` in the input's units; ``value``,
-            what the edge adds there, without hidden layers in the units of y (of classes: of the
-            logarithm of their odds).
+            hidden node or of the output that it leads to; ``x`` as the estimator gets it, in
+            a pipeline from the step before; ``value``, what the edge adds there, without hidden
+            layers in the units of y (of classes: of the logarithm of their odds).
         """
         check_is_fitted(self)
         first, places = self.model_[0], np.linspace(0, 1, 101)[:, None]
@@ -184,7 +184,8 @@ class KANRegressor(_Regressor, _KAN):
 
     Inputs are scaled to [-1, 1], targets to mean 0 and standard deviation 1. Some rows are held
     out; a few networks are trained on the others, each ends as it was when it did best on the rows
-    held out, and the best of them stays.
+    held out, and the best of them stays, unless its answers run away where inputs come together as
+    in no row.
 
     Args:
         hidden_layer_sizes: numbers of hidden nodes, ``(5,)`` say, or ``()`` for a sum of curves,

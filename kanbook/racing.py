@@ -112,8 +112,12 @@ class Race:
                 interval = f" (95 %: {row.low:.2f} to {row.high:.2f})" if row.folds > 1 else ""
                 ratio = f"its error is {row.ratio:.2f} times the KAN's{interval}"
                 said.append(f"{name} against the KAN: {row.word}; {ratio}.")
+        for name, warned in self.runs[self.runs.warnings.fillna("") != ""].groupby("contestant"):
+            first = warned.warnings.iloc[0].split("\n")[0]
+            said.append(f"{name} warned in folds {', '.join(map(str, warned.fold))}: {first}.")
         done = self.runs.fold.nunique()
         share = f"; {done} folds share rows, which the test corrects for (Nadeau and Bengio 2003)"
+        share += ", and words are corrected for their number, intervals are not"
         said.append(f"Said of this data set only{share if done > 1 else ''}.")
         if done < self.folds:
             said.append(f"It was stopped after {done} of {self.folds} folds.")

@@ -13,7 +13,7 @@ from mapie.regression import SplitConformalRegressor
 from sklearn.base import clone
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -129,7 +129,7 @@ def test_beyond_the_training_rows():
     model.set_params(beyond="ignore").predict([[9.0, 9.0, 9.0]])
     frame = pd.DataFrame(x, columns=["a", "b", "c"])
     named = KANRegressor(**options, beyond="raise").fit(frame, y)
-    with pytest.raises(ValueError, match="in b, c: they get"):
+    with pytest.raises(ValueError, match="in b, c; expected rows within"):
         named.predict(frame.assign(b=5.0, c=-5.0))
 
 
@@ -194,6 +194,21 @@ def test_a_table_with_words_gaps_dates_and_numbers_as_words():
     assert model.score(test, rent[200:]) > 0.95
 
 
+def test_an_unknown_word_does_not_explode_where_columns_say_the_same():
+    random, n = np.random.default_rng(1), 150
+    frame = pd.DataFrame({"a": random.normal(size=n), "city": random.choice([*"abcdefgh"], n)})
+    days = pd.to_timedelta(random.integers(0, 700, n), "D")
+    frame["day"] = (pd.Timestamp("2024-01-01") + days).strftime("%Y-%m-%d")
+    frame["power"] = random.uniform(40, 300, n)
+    y = 3 * frame.a + 2 * (frame.city == "a") + 0.02 * frame.power + random.normal(size=n)
+    train, test = [*KFold(3, shuffle=True, random_state=0).split(frame)][2]
+    model = skrub.tabular_pipeline(KANRegressor(random_state=0)).fit(frame.iloc[train], y[train])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the word
+        found = model.predict(frame.iloc[test].assign(city="zzz"))
+    assert np.abs(found).max() < 1.5 * y.abs().max()  # once 340
+
+
 def test_the_error_on_rows_held_out_is_that_on_new_ones():
     (x, y), (u, v) = samples(400), samples(1000, 1)
     y, v = (values + np.random.default_rng(2).normal(size=len(values)) * 0.5 for values in (y, v))
@@ -230,9 +245,7 @@ def test_intervals_hold_what_they_say():
     ],
 )
 def test_an_argument_that_is_wrong_is_named(name, value):
-    with pytest.raises(
-        (TypeError, ValueError), match=name.replace("hidden_layer_sizes", "widths|hidden")
-    ):
+    with pytest.raises((TypeError, ValueError), match=name):
         KANRegressor(**{name: value}).fit(*samples(30))
 
 
