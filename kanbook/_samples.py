@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -163,7 +164,9 @@ def folds_of(data: Samples, cv: Any, groups: Any, random_state: int) -> tuple[li
     if groups is not None and np.shape(groups) != (len(y),):
         raise ValueError(f"groups has shape {np.shape(groups)}; expected ({len(y)},), as y")
     split = _splitter(classes, cv, groups, random_state)
-    found = [*split.split(X, y, groups)]
+    with warnings.catch_warnings():  # what ignores groups is refused below
+        warnings.filterwarnings("ignore", "The groups parameter is ignored")
+        found = [*split.split(X, y, groups)]
     for number, (train, test) in enumerate(found, 1):
         if groups is not None and len(both := _shared(groups, train, test)):
             raise ValueError(
