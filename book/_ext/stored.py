@@ -274,6 +274,9 @@ def _rows(frame):
     if "prediction_seconds" in frame:
         table = statistics.paces(frame)
         return f"{len(table)} rows: milliseconds of a step, microseconds of a prediction", table
+    if "outcome" not in frame and "family" not in frame:
+        table = frame.pivot_table("test_error", "task", "contestant").reset_index()
+        return f"{len(table)} tasks: mean test error of each contestant", table
     table = evidence.summarize(frame)
     first = [name for name in LABELS if name in table] + list(table.columns[-7:])
     shown = first + [name for name in table if name not in (*first, *HIDDEN)]
@@ -287,6 +290,8 @@ def _summary(frame):
         return _paces(frame)
     if "outcome" in frame:
         return _found(frame)
+    if "family" not in frame:
+        return _ready_made(frame)
     if "contest" not in frame:
         return _errors(frame)
     if "minimal" in set(frame["family"]):
@@ -368,6 +373,20 @@ def _extremes(frame):
     )
     lead = f"Median test errors, the best and the worst of {frame['family'].nunique()}:"
     return first.format(**rows[0]), lead, pandas.DataFrame(rows)
+
+
+def _ready_made(frame):
+    """A row for each contestant: the KAN's error / its own, geometric means over the tasks."""
+    parts = {"tables of numbers": "numbers", "classes": "classes"}
+    parts |= {"formulas along the axes": "axes", "other formulas": "formulas"}
+    columns = {}
+    for title, part in parts.items():
+        logs = outcomes.of_defaults(frame, part)
+        beside = logs.drop(columns="KAN").rsub(logs["KAN"], axis=0).mean().dropna()
+        columns[title] = np.exp(beside).map(number)
+    table = pandas.DataFrame(columns).fillna("").rename_axis("KAN /").reset_index()
+    first = f"KAN / {table.iloc[0, 0]} **{table.iloc[0, 1]}** on {table.columns[1]}."
+    return first, "The KAN's error / that of another, geometric means over the tasks:", table
 
 
 def _errors(frame):
