@@ -131,7 +131,7 @@ class _Lengths(GaussianProcessRegressor):
 
 
 @contextlib.contextmanager
-def _contained() -> Iterator[str]:
+def contained() -> Iterator[str]:
     """A folder for PyKAN to write in; it may print, warn and seed, and nothing global changes."""
     dtype, states = torch.get_default_dtype(), (np.random.get_state(), random.getstate())  # noqa: NPY002
     with (
@@ -208,7 +208,7 @@ class PyKANRegressor(RegressorMixin, BaseEstimator):
         ends = data["train_input"].shape[1], data["train_label"].shape[1]
         edge = grid + self.degree + 2
         hidden = 5 if self.parameters is None else round(self.parameters / (edge * sum(ends)))
-        with _contained() as folder:
+        with contained() as folder:
             model = kan.KAN(
                 [ends[0], max(hidden, 1), ends[1]],
                 grid=grid,

@@ -11,10 +11,10 @@ from itertools import product
 import torch
 
 from evidence.runs.recovery import equal
-from evidence.runs.regressors import contained
 from evidence.runs.trials import rounded
 from evidence.tasks.laws import numeric
 from kanbook import formulas
+from kanbook.rivals import contained
 
 SEEDS = 42, 0, 1, 2, 3  # the tutorial's own, and four more
 LIBRARY = ["x", "x^2", "x^3", "x^4", "exp", "log", "sqrt", "tanh", "sin", "abs"]

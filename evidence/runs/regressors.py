@@ -10,14 +10,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-import os
-import random
 import re
-import tempfile
 import time
 import traceback
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +20,7 @@ import torch
 from torch import Tensor
 
 from kanbook._checks import needed
+from kanbook.rivals import contained
 
 from ..tasks.laws import LAWS, generalized, numeric
 
@@ -60,27 +56,6 @@ TUNED = TUTORIAL | {
 }
 LAMBS = 0.001, 0.01, 0.003  # of the first try, the second and so on
 SHARES = 0.4, 0.5, 0.6, 1.0  # of the time: when a training must end, so that a formula comes
-
-
-@contextlib.contextmanager
-def contained() -> Iterator[str]:
-    """A folder for a while, in which PyKAN may write; it may seed and print without effect."""
-    dtype, states = torch.get_default_dtype(), (np.random.get_state(), random.getstate())  # noqa: NPY002
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=[]))
-        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-        stack.enter_context(contextlib.redirect_stdout(nowhere))
-        stack.enter_context(contextlib.redirect_stderr(nowhere))
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        torch.set_default_dtype(torch.float64)
-        try:
-            yield folder
-        finally:
-            torch.set_default_dtype(dtype)
-            np.random.set_state(states[0])  # noqa: NPY002
-            random.setstate(states[1])
 
 
 def polish(formula: str, inputs: np.ndarray, targets: np.ndarray) -> tuple[str, float]:
