@@ -188,10 +188,10 @@ class NetworkEstimator(BaseEstimator):
         """What is tried with the first start; Levenberg-Marquardt is for squares alone."""
         if self.optimizer == "lm" and not squares:
             raise ValueError("optimizer='lm' is for regression without weights; expected 'adam'")
-        wanted = ["adam", "lm"] if self.optimizer == "auto" and squares else [self.optimizer]
-        wanted = ["adam"] if wanted == ["auto"] else wanted
-        own = self.hidden_layer_sizes
-        sizes = self._sizes() if own is None else [np.ravel(own).astype(int).tolist()]
+        every = ["adam", "lm"] if squares else ["adam"]
+        wanted = every if self.optimizer == "auto" else [self.optimizer]
+        given = self.hidden_layer_sizes
+        sizes = self._sizes() if given is None else [np.ravel(given).astype(int).tolist()]
         for hidden, optimizer in product(sizes, wanted):
             own = self._own(optimizer)
             hidden = self._of_size(ends, tuple(hidden), own)
