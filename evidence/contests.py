@@ -321,6 +321,25 @@ def knots() -> dict[str, Settings]:
     }
 
 
+def for_weights() -> list[Settings]:
+    return for_knots() + for_extras()[1:]
+
+
+def weights() -> dict[str, Settings]:
+    """KANs with and without spline weights, and with a part of what these do to the steps."""
+    kan = {"model": "kan", "grid_size": 6, "degree": 3, "depth": 2}
+    weighted = kan | {"spline_weight": True}
+    kinds = {"without": kan, "weights": weighted}
+    parts = "rates", "median", "stretch"  # see evidence/runs/weights.py
+    controls = {part: weighted | {"steps_of_weights": part} for part in parts}
+    schedules = {"still": {}, "fresh": {"restart": 10}, "moved": {"update_grid": 10}}
+    return {
+        f"{schedule}, {name}": settings | changes
+        for schedule, changes in schedules.items()
+        for name, settings in (kinds | (controls if schedule != "fresh" else {})).items()
+    }
+
+
 def climbs() -> dict[str, Settings]:
     """KANs with few intervals, with many, and with few that become many."""
     kan = {"model": "kan", "degree": 3, "depth": 2}
@@ -628,6 +647,16 @@ CONTESTS = (
         fixed=knots,
         **WITHOUT_DRAWS,
         minutes=25,
+    ),
+    Contest(
+        "weights",
+        "What is a spline weight's gain: larger steps, a rate for each edge, or the stretch?",
+        (6, 10, 19),
+        for_weights,
+        fixed=weights,
+        rates=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+        **WITHOUT_DRAWS,
+        minutes=100,
     ),
     *(
         Contest(
