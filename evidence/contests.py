@@ -322,7 +322,7 @@ def knots() -> dict[str, Settings]:
 
 
 def for_weights() -> list[Settings]:
-    return for_knots() + for_extras()[1:]
+    return for_extras()[1:] + for_knots()
 
 
 def weights() -> dict[str, Settings]:
