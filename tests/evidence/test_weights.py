@@ -11,7 +11,7 @@ from evidence.runs.weights import ScaledAdam, of_one_size, replaying, sizes, str
 from kanbook import KAN
 
 PARTS = "rates", "median", "stretch"
-TASK = for_weights()[0] | {"contest": "parameters", "lr": 0.1, "steps": 3, "family": ""}
+TASK = for_weights()[2] | {"contest": "parameters", "lr": 0.1, "steps": 3, "family": ""}
 
 
 @pytest.fixture
