@@ -172,6 +172,20 @@ class Figure:
         return self.said()
 
 
+def middle(handle):
+    box = handle.locator(".dot").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def drag(page, handle, by_x, by_y):
+    x, y = middle(handle)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by_x, y + by_y, steps=4)
+    page.mouse.up()
+    page.mouse.move(x, y)
+
+
 def test_rates_by_keyboard(show):
     figure = Figure(show(living.Rates(kan_rate=0.005, mlp_rate=0.005)), "rates")
     kan, mlp = (figure.slider(f"learning rate of the {net}") for net in ("KAN", "MLP"))
@@ -193,15 +207,8 @@ def test_rates_by_mouse_and_another_start(show):
     page = show(living.Rates())
     figure = Figure(page, "rates")
     assert figure.said().startswith("At 0.001 and 0.001 the KAN wins by a factor of 6.1.")
-    box = figure.slider("learning rate of the KAN").locator(".dot").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 200, y + 40, steps=4)
+    drag(page, figure.slider("learning rate of the KAN"), 200, 40)
     assert figure.rates()[0] > 0.02 and len(set(figure.rates())) == 1
-    page.mouse.up()
-    page.mouse.move(x, y)
-    assert figure.rates()[0] > 0.02
     assert "the MLP wins" in figure.said().split(". ")[0]
     assert figure.said().endswith("This is one start.")
     figure.press("Another start")
@@ -213,8 +220,7 @@ def test_rates_by_mouse_and_another_start(show):
 def test_rates_by_finger(show):
     page = show(living.Rates(), viewport=PHONE, has_touch=True)
     figure = Figure(page, "rates")
-    box = figure.slider("learning rate of the MLP").locator(".dot").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y = middle(figure.slider("learning rate of the MLP"))
     swipe(page, [(x, y), (x + 40, y), (x + 80, y), (x + 120, y)])
     assert figure.rates()[0] > 0.01 and page.evaluate("scrollY") == 0
 
@@ -267,13 +273,7 @@ def test_nudge_by_keyboard(show):
 def test_nudge_by_mouse(show):
     page = show(living.Nudge(nudge=0))
     figure = Figure(page, "nudge")
-    box = figure.root.locator(".handle.mlp .dot").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 90, y - 34, steps=4)
-    page.mouse.up()
-    page.mouse.move(x, y)
+    drag(page, figure.root.locator(".handle.mlp"), 90, -34)
     nudge = float(re.match(r"Nudged by ([\d.]+), the S-curve at 0.3 ", figure.said())[1])
     assert 0.4 <= nudge <= 0.6
     figure.root.locator("svg.kan").click(position={"x": 40, "y": 20})
@@ -283,10 +283,9 @@ def test_nudge_by_mouse(show):
 def test_nudge_by_finger(show):
     page = show(living.Nudge(), viewport=PHONE, has_touch=True)
     figure = Figure(page, "nudge")
-    box = figure.root.locator(".handle.kan .dot").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y = middle(figure.root.locator(".handle.kan"))
     swipe(page, [(x, y), (x, y + 30), (x, y + 60), (x, y + 90)])
-    assert figure.said().startswith("Nudged by −") and page.evaluate("scrollY") == 0
+    assert figure.said().startswith("Nudged by −0.6") and page.evaluate("scrollY") == 0
 
 
 @BOTH
