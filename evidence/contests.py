@@ -355,6 +355,26 @@ def climbs() -> dict[str, Settings]:
     }
 
 
+def for_depth() -> list[Settings]:
+    """The sum of five curves, as in extras-lm, and the formulas of recipe-lm."""
+    how = {"optimizer": "lm", "dtype": "float64"}
+    curves = formulas(1040, ["five_curves"], steps=40, **how)
+    return curves + some_of_each(2, 500, first=2, steps=60, **how)
+
+
+def depth() -> dict[str, Settings]:
+    """KANs of one hidden layer and two by L-BFGS, and Levenberg-Marquardt damped in four ways."""
+    strong, even = {"damping": 1.0}, {"floor": 1.0}
+    ways = {"kept": {}, "strong": strong, "even": even, "strong and even": strong | even}
+    ways["L-BFGS"] = {"optimizer": "lbfgs"}
+    kan = {"model": "kan", "grid_size": 6, "degree": 3}
+    return {
+        f"{name}, {way}": kan | {"depth": layers} | options
+        for way, options in ways.items()
+        for layers, name in ((1, "one layer"), (2, "two layers"))
+    }
+
+
 def recipe(optimizer: str) -> dict[str, Settings]:
     """KANs by the recipe of chapter 10, of one hidden layer and two, without it, and half of it."""
     kan, stairs = {"model": "kan", "degree": 3, "depth": 1}, [[0.5, 6]]
@@ -673,6 +693,16 @@ CONTESTS = (
             ("adam", "Adam", {"steps": 1000}, Contest.rates),
             ("lbfgs", "L-BFGS", {"steps": 45, "dtype": "float64"}, (None,)),
         )
+    ),
+    Contest(
+        "depth",
+        "Why does a second hidden layer hurt Levenberg-Marquardt?",
+        (9, 10, 19),
+        for_depth,
+        fixed=depth,
+        rates=(None,),
+        seeds=3,
+        minutes=25,
     ),
     Contest(
         "recipe-adam",

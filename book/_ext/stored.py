@@ -25,7 +25,7 @@ GROUPS = {
     "formulas-lbfgs formulas-lm tables real-tables noise pictures pictures-redraws "
     "functions-1d waves pace pace-many pace-pictures pace-real",
     "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan weights knots "
-    "climbs-adam climbs-lbfgs recipe-adam recipe-lm recipe-open recipe-locked starts optimizers",
+    "climbs-adam climbs-lbfgs depth recipe-adam recipe-lm recipe-open recipe-locked starts optimizers",
     "tanh and mixtures": "tanh-readings mixtures",
     "One photograph": "cold-case cold-case-finale race scaling between race-audit",
     "Digits and formulas": "second-order digits turned recovery recovery-rivals",

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kanbook import layers, networks, tasks, training
+from kanbook import layers, networks, optimizers, tasks, training
 from kanbook.counting import count_parameters
 from kanbook.grids import in_first_half
 from kanbook.spline_mlp import SplineMLP
@@ -293,8 +293,24 @@ def train_once(
 
     watch = Watch(settings["steps"], device=device, **how)
     options |= {"callback": note, "generator": generator, "loss": loss}
-    watch.fit(model, *samples, **options)
+    with damped(settings):
+        watch.fit(model, *samples, **options)
     return model, watch
+
+
+DAMPINGS = {"damping": "DAMPING", "floor": "FLOOR"}  # settings, and where kanbook has its own
+
+
+@contextlib.contextmanager
+def damped(settings: Settings) -> Iterator[None]:
+    """Levenberg-Marquardt with another damping to begin with, or floor of D: 1 makes D even."""
+    named = {name: settings[key] for key, name in DAMPINGS.items() if key in settings}
+    before = {name: getattr(optimizers, name) for name in named}
+    try:
+        vars(optimizers).update(named)
+        yield
+    finally:
+        vars(optimizers).update(before)
 
 
 def _steps(

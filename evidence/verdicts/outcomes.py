@@ -1127,6 +1127,48 @@ def the_stretch_has_less(_):
     yield {"less": less}, f"stretch **{percent(stretch)}**, rates {percent(rates)}"
 
 
+# T. Depth and Levenberg-Marquardt
+
+BOTH = "strong and even"
+duel("T 1", "depth", "one layer, kept", "better", "two layers, kept")
+duel("T 2", "depth", f"two layers, {BOTH}", "better", "two layers, kept")
+
+
+@judge("T 3", "depth")
+def each_change_alone_has_less_than_half(frame):
+    both = versus(frame, f"two layers, {BOTH}", "two layers, kept")
+    for way in ("strong", "even"):
+        ratio = versus(frame, f"two layers, {way}", "two layers, kept")
+        share = np.log(ratio.value) / np.log(both.value)
+        yield {way: bool(share < 0.5) if both.better else None}, f"{ratio}, of {both}"
+
+
+@judge("T 4", "depth")
+def the_price_of_depth_falls(frame):
+    now, then = (
+        comparisons.log_ratios(frame, f"two layers, {way}", f"one layer, {way}")
+        for way in (BOTH, "kept")
+    )
+    ratio = versus_logs(f"(two layers / one, {BOTH})", now, "(kept)", then)
+    yield {"falls": ratio.better}, ratio
+
+
+duel("T 5", "depth", f"two layers, {BOTH}", "not_worse", "two layers, L-BFGS")
+
+
+@judge("T 6", "depth")
+def it_is_not_overfitting_alone(frame):
+    fits = np.log(frame["loss"].astype(float)).groupby([frame["task"], frame["family"]]).mean()
+    fits = fits.unstack()
+    kept, both, lbfgs = (fits[f"two layers, {way}"] for way in ("kept", BOTH, "L-BFGS"))
+    kept, both = int((kept > lbfgs).sum()), int((both < lbfgs).sum())
+    said = f"kept above on **{kept}** of {len(fits)}, {BOTH} below on **{both}**"
+    yield {"above as kept": kept >= 5, "below with both": both >= 5}, said
+
+
+duel("T 7", "depth", f"one layer, {BOTH}", "not_worse", "one layer, kept")
+
+
 # U. The recipe
 
 LOCKED, OPEN = "recipe-locked", "recipe-open"
