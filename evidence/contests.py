@@ -321,6 +321,25 @@ def knots() -> dict[str, Settings]:
     }
 
 
+def for_weights() -> list[Settings]:
+    return for_extras()[1:] + for_knots()
+
+
+def weights() -> dict[str, Settings]:
+    """KANs with and without spline weights, and with a part of what these do to the steps."""
+    kan = {"model": "kan", "grid_size": 6, "degree": 3, "depth": 2}
+    weighted = kan | {"spline_weight": True}
+    kinds = {"without": kan, "weights": weighted}
+    parts = "rates", "median", "stretch"  # see evidence/runs/weights.py
+    controls = {part: weighted | {"steps_of_weights": part} for part in parts}
+    schedules = {"still": {}, "fresh": {"restart": 10}, "moved": {"update_grid": 10}}
+    return {
+        f"{schedule}, {name}": settings | changes
+        for schedule, changes in schedules.items()
+        for name, settings in (kinds | (controls if schedule != "fresh" else {})).items()
+    }
+
+
 def climbs() -> dict[str, Settings]:
     """KANs with few intervals, with many, and with few that become many."""
     kan = {"model": "kan", "degree": 3, "depth": 2}
@@ -357,6 +376,26 @@ def intervals() -> dict[str, Settings]:
         "6, updated": kan | {"grid_size": 6} | stairs | moved,
         "6, narrow": kan | {"grid_size": 6, "size": 306},
         "3, 6, 12, 24, updated": kan | {"grid_size": 3} | stairs,
+    }
+
+
+def for_depth() -> list[Settings]:
+    """The sum of five curves, as in extras-lm, and the formulas of recipe-lm."""
+    how = {"optimizer": "lm", "dtype": "float64"}
+    curves = formulas(1040, ["five_curves"], steps=40, **how)
+    return curves + some_of_each(2, 500, first=2, steps=60, **how)
+
+
+def depth() -> dict[str, Settings]:
+    """KANs of one hidden layer and two by L-BFGS, and Levenberg-Marquardt damped in four ways."""
+    strong, even = {"damping": 1.0}, {"floor": 1.0}
+    ways = {"kept": {}, "strong": strong, "even": even, "strong and even": strong | even}
+    ways["L-BFGS"] = {"optimizer": "lbfgs"}
+    kan = {"model": "kan", "grid_size": 6, "degree": 3}
+    return {
+        f"{name}, {way}": kan | {"depth": layers} | options
+        for way, options in ways.items()
+        for layers, name in ((1, "one layer"), (2, "two layers"))
     }
 
 
@@ -653,6 +692,16 @@ CONTESTS = (
         **WITHOUT_DRAWS,
         minutes=25,
     ),
+    Contest(
+        "weights",
+        "What is a spline weight's gain: larger steps, a rate for each edge, or the stretch?",
+        (6, 10, 19),
+        for_weights,
+        fixed=weights,
+        rates=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+        **WITHOUT_DRAWS,
+        minutes=100,
+    ),
     *(
         Contest(
             f"climbs-{optimizer}",
@@ -678,6 +727,16 @@ CONTESTS = (
         share=1.0,
         finalists=0,
         minutes=32,
+    ),
+    Contest(
+        "depth",
+        "Why does a second hidden layer hurt Levenberg-Marquardt?",
+        (9, 10, 19),
+        for_depth,
+        fixed=depth,
+        rates=(None,),
+        seeds=3,
+        minutes=25,
     ),
     Contest(
         "recipe-adam",

@@ -19,7 +19,7 @@ from .contests import (
     pace_settings,
 )
 from .design import Design, experiment
-from .runs import defaults, digits, equations, recovery, sequence, turned, waves
+from .runs import defaults, digits, equations, recipe, recovery, sequence, turned, waves
 from .settings import (
     ALL,
     RESTARTS,
@@ -300,7 +300,7 @@ EXPERIMENTS: dict[str, Design] = {
         pace_real,
         *CONTESTS,
         *(digits.EXPERIMENT, equations.EXPERIMENT, sequence.EXPERIMENT, turned.EXPERIMENT),
-        *(waves.EXPERIMENT, defaults.EXPERIMENT),
+        *(waves.EXPERIMENT, defaults.EXPERIMENT, *recipe.EXPERIMENTS),
     )
 }
 

@@ -24,8 +24,9 @@ GROUPS = {
     "formulas-many-seconds formulas-many-fields formulas-redraws formulas-redraws-few "
     "formulas-lbfgs formulas-lm tables real-tables noise pictures pictures-redraws "
     "functions-1d waves pace pace-many pace-pictures pace-real",
-    "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan knots "
-    "climbs-adam climbs-lbfgs intervals recipe-adam recipe-lm starts optimizers",
+    "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan weights knots "
+    "climbs-adam climbs-lbfgs intervals depth recipe-adam recipe-lm recipe-open recipe-locked "
+    "starts optimizers",
     "tanh and mixtures": "tanh-readings mixtures",
     "One photograph": "cold-case cold-case-finale race scaling between race-audit",
     "Digits and formulas": "second-order digits turned recovery recovery-rivals",

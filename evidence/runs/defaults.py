@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pandas import DataFrame
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
@@ -33,6 +34,7 @@ SEEN = "franke", "five_curves", "rational"  # formulas that the defaults were tu
 SAMPLES, TESTED = 1250, 10_000  # of a formula
 ROWS, ROWS_OF_PROCESS = 5000, 500  # of a table to learn from, at most
 
+Parts = tuple[Any, np.ndarray, Any, np.ndarray]  # X and y to learn from, and to test on
 Contestants = dict[str, tuple[Callable[..., Any], Callable[..., Any] | None]]
 
 
@@ -67,48 +69,57 @@ CONTESTANTS: Contestants = {
 }
 
 
-def _parts(task: str, seed: int) -> tuple[Any, np.ndarray, Any, np.ndarray]:
-    """X and y to learn from, and to test on."""
-    kind, _, name = task.partition(":")
-    if kind == "formula":
-        generator = torch.Generator().manual_seed(10_000 + seed)
-        how = {"generator": generator, "dtype": torch.float64}
-        (x, y), (u, v) = (target(name, n, **how) for n in (SAMPLES, TESTED))
-        return x.numpy(), y[:, 0].numpy(), u.numpy(), v[:, 0].numpy()
-    table = real_tables.real_table(name)
+def of_table(name: str, seed: int, **how: bool) -> Parts:
+    """At most ``ROWS`` of the four fifths of the rows that are not to test on, and those."""
+    table = real_tables.real_table(name, **how)
     train, choose, test = real_tables.parts(table, seed)
     rows = np.random.default_rng(seed).permutation(np.concatenate([train, choose]))[:ROWS]
     X, y = table.frame.drop(columns=table.target), table.frame[table.target]
     return X.iloc[rows], y.iloc[rows].to_numpy(), X.iloc[test], y.iloc[test].to_numpy()
 
 
+def _parts(task: str, seed: int) -> Parts:
+    kind, _, name = task.partition(":")
+    if kind == "real":
+        return of_table(name, seed)
+    generator = torch.Generator().manual_seed(10_000 + seed)
+    how = {"generator": generator, "dtype": torch.float64}
+    (x, y), (u, v) = (target(name, n, **how) for n in (SAMPLES, TESTED))
+    return x.numpy(), y[:, 0].numpy(), u.numpy(), v[:, 0].numpy()
+
+
 @trials.ready()
 def fit_default(settings: Settings, seed: int, **_: Any) -> dict[str, Any]:
-    """Fit one estimator and test it.
+    """Fit one estimator and test it; see :func:`told`. What PyKAN raises is noted."""
+    X, y, *test = _parts(settings["task"], seed)
+    classes, name = settings["kind"] == "classes", settings["contestant"]
+    if name == "gaussian process":
+        X, y = X[:ROWS_OF_PROCESS], y[:ROWS_OF_PROCESS]
+    parts, start = (X, y, *test), time.process_time()
+    try:
+        return told(CONTESTANTS[name][classes](seed), parts, classes)
+    except Exception as error:
+        if name != "PyKAN":
+            raise
+        seconds, note = time.process_time() - start, f"{type(error).__name__}: {error}"
+    lost = {"test_error": None, "seconds": trials.rounded(seconds, 4), "parameters": None}
+    return lost | {"note": {"error": note}, "loss": None, "diverged": True}
+
+
+def told(model: Any, parts: Parts, classes: bool) -> dict[str, Any]:
+    """Fit an estimator and test it.
 
     Returns:
         ``test_error``: RMSE in spreads of the test's targets, or log-loss; ``seconds`` of the
-        processor for fitting, the table's preparation included; ``note``: what a network chose, or
-        what PyKAN raised: then it has ``diverged``.
+        processor for fitting, a table's preparation included; ``note``: what a network chose.
     """
-    X, y, U, v = _parts(settings["task"], seed)
-    classes = settings["kind"] == "classes"
-    make = CONTESTANTS[settings["contestant"]][classes]
-    if settings["contestant"] == "gaussian process":
-        X, y = X[:ROWS_OF_PROCESS], y[:ROWS_OF_PROCESS]
-    table = settings["task"].startswith("real:")
-    model, start = make(seed), time.process_time()
-    model = tabular_pipeline(model) if table else model
+    X, y, U, v = parts
+    start = time.process_time()
+    if isinstance(X, DataFrame) and not isinstance(model, Pipeline):
+        model = tabular_pipeline(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            model.fit(X, y)
-        except Exception as error:
-            if settings["contestant"] != "PyKAN":
-                raise
-            seconds, note = time.process_time() - start, f"{type(error).__name__}: {error}"
-            lost = {"test_error": None, "seconds": trials.rounded(seconds, 4), "parameters": None}
-            return lost | {"note": {"error": note}, "loss": None, "diverged": True}
+        model.fit(X, y)
         seconds = time.process_time() - start
         if classes:
             error = log_loss(v, model.predict_proba(U), labels=model.classes_)

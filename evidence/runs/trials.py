@@ -7,19 +7,19 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from kanbook import layers, networks, tasks, training
+from kanbook import layers, networks, optimizers, tasks, training
 from kanbook.counting import count_parameters
 from kanbook.grids import in_first_half
 from kanbook.spline_mlp import SplineMLP
 
-from . import rivals, slices, starts
+from . import rivals, slices, starts, weights
 
 Settings = Mapping[str, Any]
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
@@ -279,6 +279,10 @@ def train_once(
     The other arguments are those of :func:`run_trial`, and ``loss`` of
     :func:`kanbook.training.fit`.
     """
+    options = fit_options(settings)
+    if control := settings.get("steps_of_weights"):
+        options["optimizer"] = _steps(control, settings, seed, samples, loss, device)
+        settings = {**settings, "spline_weight": control == "stretch"}
     generator = torch.Generator().manual_seed(seed)
     model = make_model(settings, generator=generator, device=device)
 
@@ -288,9 +292,52 @@ def train_once(
         watch.end_in_time()
 
     watch = Watch(settings["steps"], device=device, **how)
-    options = fit_options(settings) | {"callback": note, "generator": generator, "loss": loss}
-    watch.fit(model, *samples, **options)
+    options |= {"callback": note, "generator": generator, "loss": loss}
+    with damped(settings):
+        watch.fit(model, *samples, **options)
     return model, watch
+
+
+DAMPINGS = {"damping": "DAMPING", "floor": "FLOOR"}  # settings, and where kanbook has its own
+
+
+@contextlib.contextmanager
+def damped(settings: Settings) -> Iterator[None]:
+    """Levenberg-Marquardt with another damping to begin with, or floor of D: 1 makes D even."""
+    named = {name: settings[key] for key, name in DAMPINGS.items() if key in settings}
+    before = {name: getattr(optimizers, name) for name in named}
+    try:
+        vars(optimizers).update(named)
+        yield
+    finally:
+        vars(optimizers).update(before)
+
+
+def _steps(
+    control: str,
+    settings: Settings,
+    seed: int,
+    samples: tuple[Tensor, Tensor],
+    loss: Any,
+    where: str,
+) -> Callable[..., torch.optim.Optimizer]:
+    """Adam with a part of what spline weights do to its steps; see :mod:`evidence.runs.weights`.
+
+    "rates" and "median" first train the same network with weights, and note them.
+    """
+    if control == "stretch":
+        return partial(weights.ScaledAdam, factors=weights.stretching)
+    twin = {key: value for key, value in settings.items() if key != "steps_of_weights"}
+    noted: list[list[Tensor]] = []
+
+    def note(step: int, model: nn.Module) -> None:
+        noted.append(weights.sizes(model))
+
+    model, _ = train_once(twin, seed, samples, note, loss=loss, device=where)
+    noted.insert(0, [torch.ones_like(size) for size in weights.sizes(model)])
+    if control == "median":
+        noted = [weights.of_one_size(sizes) for sizes in noted]
+    return weights.replaying(noted)
 
 
 def fit_options(settings: Settings) -> dict[str, Any]:

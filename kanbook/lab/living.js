@@ -96,7 +96,8 @@ const part = ({ from, to, log }) => {
 
 /**
  * A chart in an SVG that has a `<g class="axes">`: `x` and `y` are { from, to, log, marks, says }. Returns
- * px and py, where numbers are in pixels, and `line(xs, ys)`, a path; `fit()` makes it as wide as its place.
+ * px and py, where numbers are in pixels, and paths: `line(xs, ys)` and `outside(a, b)`, all but what lies between;
+ * `fit()` makes it as wide as its place.
  */
 export function chart(svg, { x, y, height }) {
   const alongX = part(x), alongY = part(y), bottom = height - PAD.bottom;
@@ -105,6 +106,8 @@ export function chart(svg, { x, y, height }) {
   const py = v => round(bottom - alongY(v) * (bottom - PAD.top), 1);
   return {
     px, py, bottom, top: PAD.top,
+    outside: (a, b) =>
+      `M${PAD.left} ${PAD.top}H${px(a)}V${bottom}H${PAD.left}zM${px(b)} ${PAD.top}H${width - PAD.right}V${bottom}H${px(b)}z`,
     line: (xs, ys) => (xs.length ? `M${Array.from(xs, (v, p) => `${px(v)} ${py(ys[p])}`).join("L")}` : ""),
     fit() {
       if (svg.clientWidth === width) return;
@@ -122,41 +125,48 @@ export function chart(svg, { x, y, height }) {
 
 export const HANDLE = `<circle class="hit" r="22"/><circle class="dot" r="8"/>`;
 
-/** Makes a node in an SVG a slider over `stops`, by finger, mouse and keys; `moved(number of the stop)`. */
-export function slider(node, { name, stops, px, moved }) {
+/** Calls `moved(event)` while a node of an SVG is dragged. */
+export const dragged = (node, moved) => listen(node, {
+  touchstart: event => event.preventDefault(), // or the page scrolls: in an SVG, touch-action is not heeded
+  pointerdown(event) {
+    if (event.button) return;
+    event.preventDefault();
+    node.focus({ preventScroll: true });
+    node.setPointerCapture(event.pointerId);
+  },
+  pointermove(event) {
+    if (node.hasPointerCapture(event.pointerId)) moved(event);
+  },
+});
+
+/** Makes a node in an SVG a slider over `stops`, along x or y, by finger, mouse and keys; `moved(number of the stop)`. */
+export function slider(node, { name, stops, px, py, moved }) {
   const svg = node.ownerSVGElement, last = stops.length - 1;
   let at = 0;
   const go = to => {
     if (to !== at) moved(to);
   };
-  const nearest = ({ clientX }) => {
-    const from = clientX - svg.getBoundingClientRect().left, away = stops.map(v => Math.abs(px(v) - from));
+  const nearest = ({ clientX, clientY }) => {
+    const { left, top } = svg.getBoundingClientRect();
+    const away = stops.map(v => Math.abs(px ? px(v) - clientX + left : py(v) - clientY + top));
     go(away.indexOf(Math.min(...away)));
   };
   set(node, {
     role: "slider", tabindex: 0, "aria-label": name, "aria-valuemin": stops[0], "aria-valuemax": stops[last],
-    "aria-valuenow": stops[at], "data-lm-suppress-shortcuts": true, // until it is drawn
+    "aria-valuenow": stops[at], // until it is drawn
+    "aria-orientation": px ? "horizontal" : "vertical", "data-lm-suppress-shortcuts": true,
   });
-  listen(node, {
-    pointerdown(event) {
-      if (event.button) return;
-      event.preventDefault();
-      node.focus({ preventScroll: true });
-      node.setPointerCapture(event.pointerId);
-    },
-    pointermove(event) {
-      if (node.hasPointerCapture(event.pointerId)) nearest(event);
-    },
-    keydown(event) {
-      const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, Home: -last, End: last }[event.key];
-      if (!by) return;
-      swallow(event);
-      go(clamp(at + by, 0, last));
-    },
+  dragged(node, nearest);
+  node.addEventListener("keydown", event => {
+    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, Home: -last, End: last }[event.key];
+    if (!by) return;
+    swallow(event);
+    go(clamp(at + by, 0, last));
   });
-  /** Where it is now: the number of the stop, its height, and its value in words. */
-  return (index, y, words) => {
+  /** Where it is now: the number of the stop, its place across, and its value in words. */
+  return (index, across, words) => {
     at = index;
-    set(node, { transform: `translate(${px(stops[at])} ${y})`, "aria-valuenow": stops[at], "aria-valuetext": words });
+    const place = px ? [px(stops[at]), across] : [across, py(stops[at])];
+    set(node, { transform: `translate(${place.join(" ")})`, "aria-valuenow": stops[at], "aria-valuetext": words });
   };
 }

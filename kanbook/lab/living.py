@@ -8,21 +8,33 @@ from typing import Any
 
 import torch
 import traitlets
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.func import functional_call, vmap
+from torch.nn.functional import silu
 
-from .. import plots, splines, tasks
+from .. import grids, plots, splines, tasks
+from ..layers import KANLayer
 from . import bundle
 from .transfer import Random, start, start_rival
 from .widget import PicturedWidget
 
-__all__ = ["FIGURES", "Death", "Nudge", "Rates"]
+__all__ = ["FIGURES", "Death", "Desk", "Knots", "Nudge", "Rates"]
 
-# As in living_rates.js, living_death.js and living_nudge.js.
+# As in the modules living_*.js.
 RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 DEATH_RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 NUDGES = tuple((n - 12) / 20 for n in range(25))
+TENTHS = tuple((n - 10) / 10 for n in range(31))
+CENTERS = tuple((n - 28) / 10 for n in range(57))
+WAVE = [-0.6, -0.9, -0.2, 0.6, 0.9, 0.2, -0.5, -0.7]  # coefficients of Desk and Knots, on KNOTS
+KNOTS = splines.uniform_knots(5, 3, dtype=torch.float64)
+GENERATOR = Random(0)
+NORMAL = [GENERATOR.normal() for _ in range(40)]
+CLOUD = [round(value / max(map(abs, NORMAL)), 3) for value in NORMAL]  # values of Knots, -1 to 1
+FORMER = {"color": "#888888", "linewidth": 7, "alpha": 0.45}
+CIRCLES = {"color": plots.ROLES["KAN"]["color"], "markersize": 8, "markerfacecolor": "none"}
 STEPS = 300  # of Rates
 LAST = 2.2  # knot of the hidden values in Death
 LARGEST = 2**31 - 1  # seed
@@ -243,5 +255,113 @@ class Nudge(LivingFigure):
             panel.set(xlabel="one input", ylabel=f"a sum of {says}", ylim=(-1.3, 1.3))
 
 
+class Desk(LivingFigure):
+    r"""An edge with a bias, a spline weight and a base function: what can its spline undo of them?
+
+    .. math:: y = \beta + w \sum_{j=0}^{7} c_j B_j(x) + u \, \mathrm{SiLU}(x)
+
+    Attributes:
+        coef: the eight coefficients c.
+        bias, spline_weight, base_weight: beta, w and u, multiples of 0.1 from -1 to 1, w to 2.
+        zoomed: whether x goes from -4 to 4, not from -1.5 to 1.5.
+
+    Raises:
+        traitlets.TraitError: a value is not allowed, now or when it is set later.
+
+    Example:
+        >>> Desk(bias=0.0, base_weight=1.0)
+        Desk()
+
+    In the book: chapter 6.
+    """
+
+    _esm = bundle.script("living_desk")
+    _css = bundle.style("page", "living")
+
+    coef = traitlets.List(traitlets.Float(), WAVE, minlen=8, maxlen=8).tag(sync=True)
+    bias = traitlets.Enum(TENTHS[:21], 0.6).tag(sync=True)
+    spline_weight = traitlets.Enum(TENTHS, 1.0).tag(sync=True)
+    base_weight = traitlets.Enum(TENTHS[:21], 0.0).tag(sync=True)
+    zoomed = traitlets.Bool(False).tag(sync=True)
+    _old = traitlets.List(traitlets.Float()).tag(sync=True)  # at rest: bias 0, weights 1 and 0
+
+    @traitlets.default("_old")
+    def _as_it_is(self):
+        return self.coef
+
+    def _draw(self, figure: Figure) -> None:
+        figure.set_size_inches(7.2, 3)
+        near, w, u = LINE.flatten(), self.spline_weight, self.base_weight
+        coef, old = torch.tensor([self.coef, self._old], dtype=torch.float64)
+        wanted = splines.evaluate(near, old, KNOTS, 3) - self.bias - u * silu(near)
+        undone = splines.fit(near, wanted / w, KNOTS, 3) if w else coef
+        left, right = figure.subplots(1, 2)
+        for panel, x, c, end in ((left, near, coef, 1.5), (right, 4 * near, undone, 4)):
+            now = self.bias + w * splines.evaluate(x, c, KNOTS, 3) + u * silu(x)
+            panel.plot(x, splines.evaluate(x, old, KNOTS, 3), **FORMER)
+            panel.plot(x, now, **plots.ROLES["KAN"])
+            shade(panel, -1, 1)
+            panel.set(xlabel="one input", xlim=(-end, end))
+        left.plot(torch.linspace(-1.4, 1.4, 8), coef, "o", **CIRCLES)
+        left.set_title(f"bias {self.bias:g}, spline weight {w:g}, base weight {u:g}", fontsize=12)
+        right.set_title("after Undo, zoomed out", fontsize=12)
+
+
+def shade(panel: Axes, start: float, end: float) -> None:
+    """Gray beyond a domain."""
+    for side in ((-4, start), (end, 4)):
+        panel.axvspan(*side, **plots.OUTSIDE)
+
+
+class Knots(LivingFigure):
+    """Values of a hidden node leave the knots of the curve that reads them, and the knots follow.
+
+    They do so as by :func:`kanbook.update_grid`.
+
+    Attributes:
+        center: of the forty values, a multiple of 0.1 from -2.8 to 2.8.
+        width: the farthest value's distance from there, a multiple of 0.1 from 0.2 to 1.2.
+
+    Raises:
+        traitlets.TraitError: a value is not allowed, now or when it is set later.
+
+    Example:
+        >>> Knots(center=2.6, width=0.3)
+        Knots()
+
+    In the book: chapter 7.
+    """
+
+    _esm = bundle.script("living_knots")
+    _css = bundle.style("page", "living")
+
+    center = traitlets.Enum(CENTERS, -1.6).tag(sync=True)
+    width = traitlets.Enum(TENTHS[12:23], 0.8).tag(sync=True)
+    _cloud = traitlets.List(traitlets.Float(), CLOUD).tag(sync=True)
+    _knots = traitlets.List(traitlets.Float(), KNOTS.tolist()).tag(sync=True)
+    _coef = traitlets.List(traitlets.Float(), WAVE).tag(sync=True)
+
+    def _draw(self, figure: Figure) -> None:
+        figure.set_size_inches(7.2, 4.2)
+        layer = KANLayer(1, 1, dtype=torch.float64, generator=0)
+        knots, coef, cloud = map(layer.coef.new_tensor, (self._knots, self._coef, self._cloud))
+        layer.set_grid(knots.view(1, -1), coef.view(1, 1, -1))
+        x, values = 4 * LINE, (self.center + self.width * cloud).unsqueeze(-1)
+        panels = figure.subplots(2, 1, sharex=True)
+        for panel, says in zip(panels, ("knots stay", "knots moved"), strict=True):
+            (start,), (end,) = layer.domain
+            share = ((values < start) | (values > end)).double().mean()
+            felt = (splines.basis(values.flatten(), layer.knots[0], 3) > 0).any(0).sum()
+            panel.plot(x, layer(x).detach(), **plots.ROLES["KAN"])
+            panel.plot(values, layer(values).detach(), "o", color="#444444", alpha=0.6)
+            panel.plot(layer.knots[0], torch.full((12,), -1.2), **plots.ROLES["knots"])
+            shade(panel, start, end)
+            says += f": {share:.0%} of the values beyond the domain, {felt} of 8 bumps felt"
+            panel.set_title(says, fontsize=12)
+            panel.set(xlim=(-4, 4), ylim=(-1.4, 1.1))
+            grids.update_grid(layer, values)
+        panel.set_xlabel("value of the node")
+
+
 #: By the name that pages give them.
-FIGURES = {"rates": Rates, "death": Death, "nudge": Nudge}
+FIGURES = {"rates": Rates, "death": Death, "nudge": Nudge, "desk": Desk, "knots": Knots}

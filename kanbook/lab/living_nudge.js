@@ -1,8 +1,8 @@
 // Living figure: a part of an MLP, an S-curve, is nudged, and one of a KAN, a bump; where do the curves move?
 
-import { HANDLE, brief, chart, field, fields, figure } from "./living.js";
+import { HANDLE, brief, chart, dragged, field, fields, figure } from "./living.js";
 import { dot, evenly, range } from "./numbers.js";
-import { listen, set, text } from "./page.js";
+import { set, text } from "./page.js";
 import { basis, columnsOf, leastSquares, uniformKnots } from "./splines.js";
 
 const SETTINGS = ["s_curve", "bump", "nudge"], NUDGES = range(25).map(n => (n - 12) / 20);
@@ -57,15 +57,9 @@ export default figure("nudge", SETTINGS, HTML, view => {
       const x = clientX - svg.getBoundingClientRect().left;
       if (!target.closest(".handle")) put({ [setting]: nearest(stops, n => Math.abs(px(place(n)) - x)) });
     });
-    listen(handle, {
-      pointerdown(event) {
-        event.preventDefault();
-        handle.setPointerCapture(event.pointerId);
-      },
-      pointermove({ pointerId, clientY }) {
-        const y = clientY - svg.getBoundingClientRect().top, weight = weights[get(setting)];
-        if (handle.hasPointerCapture(pointerId)) put({ nudge: nearest(NUDGES, by => Math.abs(py(weight + by) - y)) });
-      },
+    dragged(handle, ({ clientY }) => {
+      const y = clientY - svg.getBoundingClientRect().top, weight = weights[get(setting)];
+      put({ nudge: nearest(NUDGES, by => Math.abs(py(weight + by) - y)) });
     });
     return () => {
       const n = get(setting), nudge = get("nudge"), moved = curve.map((y, p) => y + nudge * parts[n][p]);

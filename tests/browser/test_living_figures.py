@@ -1,5 +1,6 @@
 """Living figures: their numbers in Node beside kanbook's, and what a reader sees and does."""
 
+import copy
 import re
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.interpolate import BSpline
 from test_every_page import AXE, RUN
 from visitor import DESKTOP, PHONE, swipe
 
-from kanbook import tasks, training
+from kanbook import KANLayer, splines, tasks, training, update_grid
 from kanbook.lab import living, transfer
 
 TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -109,6 +110,87 @@ def test_nudge_is_that_of_scipy(s_curve, bump, nudge):
     assert f"moved {intervals} of the 8 intervals, and nothing else." in found["said"]
 
 
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+@pytest.mark.parametrize("bias, w, u", [(0.6, 1, 0), (-0.4, 0.5, 1), (0, -0.7, -0.3)])
+def test_undo_of_the_desk_is_least_squares(bias, w, u):
+    """SciPy's, in page and still; the sentence says what is left, also beyond the knots."""
+    old, x = np.random.default_rng(0).normal(size=8).tolist(), np.linspace(-1, 1, 401)
+    (found,) = run(
+        """async ([old, [bias, spline_weight, base_weight]]) => {
+          const { refitted, sentence } = await import("./living_desk.js");
+          const coef = refitted(old, [bias, spline_weight, base_weight]);
+          const state = { coef, bias, spline_weight, base_weight, zoomed: true, _old: old };
+          return { coef, said: sentence(state) };
+        }""",
+        [[old, [bias, w, u]]],
+    )
+    knots = np.arange(-11, 12, 2) / 5
+    bumps = BSpline.design_matrix(x, knots, 3).toarray()
+    wanted = bumps @ old - bias - u * silu(x)
+    coef = np.linalg.lstsq(w * bumps, wanted)[0]
+    assert found["coef"] == pytest.approx(coef, abs=1e-9)
+    off = abs(w * bumps @ coef - wanted).max()
+    left = (
+        f"off by at most {np.format_float_positional(float(f'{off:.1e}'))}" if u else "what it was"
+    )
+    assert f"On the domain the refitted curve is {left}." in found["said"]
+    low, high = (f"{bias + u * silu(at):.3g}".replace("-", "−") for at in (-4, 4))
+    assert (
+        f"{low} at −4 and {high} at 4, instead of 0." in found["said"] if u else "says 0.6 instead"
+    )
+    still = Still()
+    living.Desk(coef=old, bias=bias, spline_weight=w, base_weight=u)._draw(still)
+    curve = still.axes[1].lines[1].get_ydata()[150:251]
+    assert curve == pytest.approx(w * bumps[::4] @ coef + bias + u * silu(x[::4]), abs=1e-9)
+
+
+@pytest.mark.parametrize("eps", [0.02, 1])
+def test_knots_follow_as_by_update_grid(eps):
+    """One move after another; the sentence counts as SciPy does, before and after."""
+    figure, layer = living.Knots(), KANLayer(1, 1, dtype=torch.float64, generator=0)
+    layer.set_grid(living.KNOTS.view(1, -1), float64([[living.WAVE]]))
+    first, original = figure.get_state(["_cloud", "_knots", "_coef"]), copy.deepcopy(layer)
+    places = [(-1.2, 0.5), (-0.9, 1.1), (2.8, 0.3)]
+    (found,) = run(
+        """async ([first, eps, places]) => {
+          const { follow, sentence } = await import("./living_knots.js");
+          let now = first;
+          return places.map(([center, width]) => {
+            const before = { ...now, center, width };
+            now = { ...before, ...follow(before, first._cloud.map(z => center + width * z), eps) };
+            return { ...now, said: [sentence(before, first), sentence(now, first)] };
+          });
+        }""",
+        [[first, eps, places]],
+    )
+    for (center, width), step in zip(places, found, strict=True):
+        values = center + width * float64(living.CLOUD)
+        for said in step["said"]:
+            knots = layer.knots[0].numpy()
+            beyond = [
+                f"{((values < t[0]) | (values > t[-1])).double().mean():.0%}".replace("%", " %")
+                for t in (knots[3:-3], knots)
+            ]
+            away = f"{beyond[0]} of the values lie beyond the domain, {beyond[1]} beyond the last"
+            assert said.startswith("All values lie" if beyond[0] == "0 %" else away)
+            bumps = (BSpline.basis_element(knots[j : j + 5], extrapolate=False) for j in range(8))
+            felt = sum((bump(values) > 0).any() for bump in bumps)
+            assert f"They feel {({0: 'no', 8: 'all'}).get(felt, felt)} " in said
+            update_grid(layer, values.unsqueeze(-1), grid_eps=eps)
+        assert step["_knots"] == pytest.approx(layer.knots[0].tolist(), abs=1e-12)
+        x = torch.linspace(*map(torch.Tensor.item, layer.domain), 201, dtype=torch.float64)
+        curve = splines.evaluate(x, float64(step["_coef"]), float64(step["_knots"]), 3)
+        with torch.no_grad():
+            expected, at_first = (net(x.unsqueeze(-1)).flatten() for net in (layer, original))
+        torch.testing.assert_close(curve, expected, rtol=0, atol=1e-6)
+        off = (expected - at_first).abs().max()
+        kept = f"off by at most {off:.2g} from what it was at first." if off > 1e-9 else "flat zero"
+        assert kept in step["said"][1]
+
+
 def runs(*errors):
     return [{"rate": 10**n, "error": error} for n, error in enumerate(errors)]
 
@@ -172,6 +254,20 @@ class Figure:
         return self.said()
 
 
+def middle(handle):
+    box = handle.locator(".dot").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def drag(page, handle, by_x, by_y):
+    x, y = middle(handle)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by_x, y + by_y, steps=4)
+    page.mouse.up()
+    page.mouse.move(x, y)
+
+
 def test_rates_by_keyboard(show):
     figure = Figure(show(living.Rates(kan_rate=0.005, mlp_rate=0.005)), "rates")
     kan, mlp = (figure.slider(f"learning rate of the {net}") for net in ("KAN", "MLP"))
@@ -193,15 +289,8 @@ def test_rates_by_mouse_and_another_start(show):
     page = show(living.Rates())
     figure = Figure(page, "rates")
     assert figure.said().startswith("At 0.001 and 0.001 the KAN wins by a factor of 6.1.")
-    box = figure.slider("learning rate of the KAN").locator(".dot").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 200, y + 40, steps=4)
+    drag(page, figure.slider("learning rate of the KAN"), 200, 40)
     assert figure.rates()[0] > 0.02 and len(set(figure.rates())) == 1
-    page.mouse.up()
-    page.mouse.move(x, y)
-    assert figure.rates()[0] > 0.02
     assert "the MLP wins" in figure.said().split(". ")[0]
     assert figure.said().endswith("This is one start.")
     figure.press("Another start")
@@ -213,8 +302,7 @@ def test_rates_by_mouse_and_another_start(show):
 def test_rates_by_finger(show):
     page = show(living.Rates(), viewport=PHONE, has_touch=True)
     figure = Figure(page, "rates")
-    box = figure.slider("learning rate of the MLP").locator(".dot").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y = middle(figure.slider("learning rate of the MLP"))
     swipe(page, [(x, y), (x + 40, y), (x + 80, y), (x + 120, y)])
     assert figure.rates()[0] > 0.01 and page.evaluate("scrollY") == 0
 
@@ -267,13 +355,7 @@ def test_nudge_by_keyboard(show):
 def test_nudge_by_mouse(show):
     page = show(living.Nudge(nudge=0))
     figure = Figure(page, "nudge")
-    box = figure.root.locator(".handle.mlp .dot").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 90, y - 34, steps=4)
-    page.mouse.up()
-    page.mouse.move(x, y)
+    drag(page, figure.root.locator(".handle.mlp"), 90, -34)
     nudge = float(re.match(r"Nudged by ([\d.]+), the S-curve at 0.3 ", figure.said())[1])
     assert 0.4 <= nudge <= 0.6
     figure.root.locator("svg.kan").click(position={"x": 40, "y": 20})
@@ -283,10 +365,95 @@ def test_nudge_by_mouse(show):
 def test_nudge_by_finger(show):
     page = show(living.Nudge(), viewport=PHONE, has_touch=True)
     figure = Figure(page, "nudge")
-    box = figure.root.locator(".handle.kan .dot").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y = middle(figure.root.locator(".handle.kan"))
     swipe(page, [(x, y), (x, y + 30), (x, y + 60), (x, y + 90)])
-    assert figure.said().startswith("Nudged by −") and page.evaluate("scrollY") == 0
+    assert figure.said().startswith("Nudged by −0.6") and page.evaluate("scrollY") == 0
+
+
+def test_desk_by_keyboard(show):
+    """Undo, and what it cannot undo: out there, and a spline weight of 0."""
+    figure = Figure(show(living.Desk()), "desk")
+    start, zoom = figure.said(), figure.root.get_by_role("button", name="Zoom")
+    assert start.startswith("The bias is at 0.6. On the domain the curve is off by at most 0.6.")
+    assert zoom.is_disabled()
+    assert "the refitted curve is what it was" in figure.press("Undo")
+    third = figure.slider("coefficient 3")
+    assert float(third.get_attribute("aria-valuenow")) == -0.8
+    assert "the edge now says 0.6 instead of 0." in figure.press("Zoom out")
+    assert not third.is_visible()
+    figure.press("Zoom in")
+    third.press("ArrowUp")
+    assert "the curve is off by at most 0.0" in figure.said()
+    assert third.get_attribute("aria-valuetext") == "−0.75"
+    figure.slider("spline weight").fill("10")
+    assert "the spline weight at 0. So no coefficient is heard, and none" in figure.press("Undo")
+    assert figure.press("Start over") == start and zoom.is_enabled()
+
+
+def test_desk_by_mouse(show):
+    """What is drawn while the sliders are at rest is the curve that Undo brings back."""
+    page = show(living.Desk(bias=0.0))
+    figure = Figure(page, "desk")
+    assert figure.said().startswith("The three sliders are at rest.")
+    drag(page, figure.slider("coefficient 5"), 0, 60)
+    figure.slider("bias").press("End")
+    old, new = (figure.root.locator(f".{name}") for name in ("before", "kan-line"))
+    assert "off by at most 1." in figure.said()
+    assert old.get_attribute("d") != new.get_attribute("d")
+    assert "the refitted curve is what it was" in figure.press("Undo")
+    assert old.get_attribute("d") == new.get_attribute("d")
+
+
+def test_desk_by_finger(show):
+    page = show(living.Desk(), viewport=PHONE, has_touch=True)
+    figure = Figure(page, "desk")
+    fourth = figure.slider("coefficient 4")
+    x, y = middle(fourth)
+    swipe(page, [(x, y), (x, y + 30), (x, y + 60), (x, y + 90)])
+    figure.said()
+    assert float(fourth.get_attribute("aria-valuenow")) < 0 and page.evaluate("scrollY") == 0
+
+
+def test_knots_by_keyboard(show):
+    figure = Figure(show(living.Knots()), "knots")
+    start, center = figure.said(), figure.slider("center of the values")
+    assert start == (
+        "95 % of the values lie beyond the domain, 10 % beyond the last knots. "
+        "They feel 4 of the 8 bumps."
+    )
+    figure.slider("width of the values").press("Home")
+    center.press("End")
+    assert "They feel no bump: the curve is flat zero" in figure.said()
+    assert "They feel all 8 bumps. On the new domain" in figure.press("Move the knots")
+    assert figure.said().endswith("what it was: flat zero, but now training can bend it.")
+    center.press("Home")
+    assert "no slope and no way back" in figure.said()
+    assert center.get_attribute("aria-valuetext") == "−2.8"
+    assert figure.press("Start over") == start
+
+
+def test_knots_by_mouse(show):
+    page = show(living.Knots(width=0.5))
+    figure = Figure(page, "knots")
+    drag(page, figure.slider("center of the values"), 148, 0)  # by 1.6
+    assert figure.said() == "All values lie on the domain. They feel 6 of the 8 bumps."
+    quantiles, even = (
+        re.findall(r"M([\d.]+)", figure.root.locator(".knots").get_attribute("d"))
+        for name in ("Move the knots", "Spread evenly")
+        if figure.press(name)
+    )
+    widths = np.diff(np.array([quantiles, even], dtype=float))
+    assert np.ptp(widths[0]) > 5 and np.ptp(widths[1]) < 0.5
+
+
+def test_knots_by_finger(show):
+    page = show(living.Knots(), viewport=PHONE, has_touch=True)
+    figure = Figure(page, "knots")
+    x, y = middle(figure.slider("center of the values"))
+    swipe(page, [(x, y), (x + 20, y), (x + 40, y), (x + 60, y)])
+    assert (
+        figure.said().startswith("All values lie on the domain.") and page.evaluate("scrollY") == 0
+    )
 
 
 @BOTH

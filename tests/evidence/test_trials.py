@@ -14,7 +14,7 @@ from evidence import EXPERIMENTS, Experiment, engine, make_data, make_model, ver
 from evidence.design import planned
 from evidence.runs import trials
 from evidence.settings import parameters
-from kanbook import tasks
+from kanbook import optimizers, tasks
 
 TRIALS = [
     FIXED,
@@ -58,6 +58,23 @@ def test_what_settings_stand_for():
     assert "schedule" not in least_squares
     chosen = sorted(trials.spread(20_000, 60))
     assert chosen[0] == 1 and chosen[-1] == 20_000 and len(chosen) <= 60
+
+
+def test_levenberg_marquardt_is_damped_as_the_settings_say():
+    before, seen = (optimizers.DAMPING, optimizers.FLOOR), []
+    settings = TRIALS[4] | {"damping": 10.0, "floor": 1.0}
+
+    def look(step, model):
+        seen.append((optimizers.DAMPING, optimizers.FLOOR))
+
+    samples = make_data(settings, 0)[0]
+    careful, _ = trials.train_once(settings, 0, samples, look)
+    assert {*seen} == {(10.0, 1.0)} and before == (optimizers.DAMPING, optimizers.FLOOR)
+    usual, _ = trials.train_once(TRIALS[4], 0, samples)
+    assert not torch.equal(usual[0].coef, careful[0].coef)
+    with pytest.raises(ValueError, match="no steps"), trials.damped(settings):
+        raise ValueError("no steps")
+    assert before == (optimizers.DAMPING, optimizers.FLOOR)
 
 
 def test_what_a_run_measures():

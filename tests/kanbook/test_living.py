@@ -22,6 +22,9 @@ def test_settings_are_traits():
         (living.Death, {"step": 1.5}, traitlets.TraitError, r"1\.5"),
         (living.Nudge, {"seed": 1}, TypeError, r"Nudge\(\) .* 'seed'"),
         (living.Nudge, {"bump": 10}, traitlets.TraitError, "10"),
+        (living.Desk, {"coef": [0.5] * 7}, traitlets.TraitError, "'coef'.*length 8"),
+        (living.Desk, {"base_weight": 1.1}, traitlets.TraitError, "'base_weight'.*1.1"),
+        (living.Knots, {"width": 0.1}, traitlets.TraitError, "'width'.*0.1"),
     ],
 )
 def test_wrong_settings_are_named(kind, settings, error, message):
