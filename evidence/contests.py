@@ -19,7 +19,7 @@ from .settings import Settings
 from .table import FOLDER, Table, key
 from .tasks import real_tables
 from .tasks.tables import TABLES, table
-from .tasks.targets import KINDS, TARGETS
+from .tasks.targets import KINDS, TARGETS, named
 
 SEARCH_SEEDS, FINALIST_SEEDS = (1000,), (1001, 1002)  # no result uses them
 # Seeds, at most, of what takes long and differs little between them.
@@ -174,7 +174,7 @@ NETWORKS = ("KAN", "MLP", "spline MLP", "tanh after the sum")
 def formulas(size: int = 1000, names: Sequence[str] | None = None, **more: Any) -> list[Settings]:
     base = RUN | {"samples": 1000, "size": size}
     return [
-        base | {"task": f"formula:{name}", "kind": TARGETS[name].kind} | more
+        base | {"task": f"formula:{name}", "kind": named(name).kind} | more
         for name in names or TARGETS
     ]
 
@@ -352,6 +352,30 @@ def climbs() -> dict[str, Settings]:
         "20, updated": kan | {"grid_size": 20} | fresh | {"update_before": True},
         "5, 10, 20": kan | stairs,
         "5, 10, 20, updated": kan | stairs | {"update_before": True},
+    }
+
+
+QUICK = 1, 4, 8  # how many times as quick as that of exp_sine its wave is
+
+
+def for_intervals() -> list[Settings]:
+    """A formula whose wave gets quicker, with 1,000 samples and with 10,000, 1,000 a step."""
+    names = [f"exp_sine {times}" for times in QUICK]
+    few = formulas(916, names, steps=1000, kind="1,000 samples")
+    many = {"kind": "10,000 samples", "samples": 10_000, "batch_size": 1000}
+    return few + [task | many for task in few]
+
+
+def intervals() -> dict[str, Settings]:
+    """KANs with few intervals and many, as many parameters; and six in a network narrow as 24's."""
+    kan = {"model": "kan", "degree": 3, "depth": 2}
+    stairs = {"extend_grid": [[1 / 4, 6], [1 / 2, 12], [3 / 4, 24]], "update_before": True}
+    moved = {"extend_grid": [[share, 6] for share, _ in stairs["extend_grid"]]}
+    return {
+        **{str(grid_size): kan | {"grid_size": grid_size} for grid_size in (3, 6, 12, 24)},
+        "6, updated": kan | {"grid_size": 6} | stairs | moved,
+        "6, narrow": kan | {"grid_size": 6, "size": 306},
+        "3, 6, 12, 24, updated": kan | {"grid_size": 3} | stairs,
     }
 
 
@@ -693,6 +717,16 @@ CONTESTS = (
             ("adam", "Adam", {"steps": 1000}, Contest.rates),
             ("lbfgs", "L-BFGS", {"steps": 45, "dtype": "float64"}, (None,)),
         )
+    ),
+    Contest(
+        "intervals",
+        "Why are many intervals a mistake here and best there, and what does a climb add to few?",
+        (8,),
+        for_intervals,
+        fixed=intervals,
+        share=1.0,
+        finalists=0,
+        minutes=32,
     ),
     Contest(
         "depth",

@@ -11,7 +11,7 @@ from itertools import islice
 from .settings import Settings, sized
 from .tasks import real_tables
 from .tasks.tables import table
-from .tasks.targets import TARGETS
+from .tasks.targets import named
 
 TOLERANCE = 0.01  # of parameter counts, so that any two are within 2 %
 
@@ -185,7 +185,7 @@ def ends(task: str) -> tuple[int, int]:
     """Numbers of inputs and outputs."""
     kind, _, name = task.partition(":")
     if kind == "formula":
-        return TARGETS[name].inputs, 1
+        return named(name).inputs, 1
     if kind == "picture":
         return 2, 1
     if kind == "real":

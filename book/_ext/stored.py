@@ -25,7 +25,8 @@ GROUPS = {
     "formulas-lbfgs formulas-lm tables real-tables noise pictures pictures-redraws "
     "functions-1d waves pace pace-many pace-pictures pace-real",
     "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan weights knots "
-    "climbs-adam climbs-lbfgs depth recipe-adam recipe-lm recipe-open recipe-locked starts optimizers",
+    "climbs-adam climbs-lbfgs intervals depth recipe-adam recipe-lm recipe-open recipe-locked "
+    "starts optimizers",
     "tanh and mixtures": "tanh-readings mixtures",
     "One photograph": "cold-case cold-case-finale race scaling between race-audit",
     "Digits and formulas": "second-order digits turned recovery recovery-rivals",
@@ -36,6 +37,7 @@ GROUPS = {
 FIRST = {"knots": ("moved, kept", "still, kept"), "extras-pykan": ("update", "still")}
 FIRST |= {"recipe-adam": ("recipe", "all intervals at once"), "recipe-lm": ("recipe", "MLP")}
 FIRST |= dict.fromkeys(("climbs-adam", "climbs-lbfgs"), ("5, 10, 20", "20"))
+FIRST["intervals"] = "24", "6"
 
 # Where contestants of a family differ, the pair that the first number is of.
 PAIRS = {"race": ("KAN", "MLP, tanh"), "cold-case-finale": ("splines + all three", "MLP")}

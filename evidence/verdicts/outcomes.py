@@ -27,7 +27,7 @@ from scipy import stats
 
 from kanbook.certainty import TIE
 
-from .. import draws, reading, statistics
+from .. import contests, draws, reading, statistics
 from ..contests import ends
 from ..experiments import EXPERIMENTS
 from ..runs import recipe
@@ -1125,6 +1125,56 @@ def the_stretch_has_less(_):
     stretch, rates = share_of_gain("stretch"), share_of_gain("rates")
     less = None if np.isnan(rates) else bool(stretch < rates)
     yield {"less": less}, f"stretch **{percent(stretch)}**, rates {percent(rates)}"
+
+
+# S. Few intervals and many
+
+SLOW, *_, QUICK = (f"formula:exp_sine {times}" for times in contests.QUICK)
+STAIRS = "3, 6, 12, 24, updated"
+
+
+def at(frame: DataFrame, a: str, b: str, task: str, column: str = "test_error") -> Series:
+    """Two families on one formula, over its seeds."""
+    return where(statistics.per_task(frame, a, b, column=column), task=task).iloc[0]
+
+
+@judge("S 1", "intervals")
+def the_gap_is_the_larger_part(frame):
+    few = where(frame, samples=1000)
+    new = Versus("24", "6", at(few, "24", "6", SLOW))
+    fitted = at(few, "24", "6", SLOW, "loss").ratio ** 0.5
+    said = f"m = 1: {new}; on the samples **{number(fitted)}**"
+    worse = None if new.verdict == "undecided" else new.verdict == "clearly worse"
+    yield {"worse": worse, "the gap": bool(fitted < new.value / fitted)}, said
+
+
+@judge("S 2", "intervals")
+def many_samples_make_many_intervals_harmless(frame):
+    for times in contests.QUICK:
+        task = f"formula:exp_sine {times}"
+        ratio = Versus("24", "6", at(where(frame, samples=10_000), "24", "6", task))
+        yield {"not worse": ratio.not_worse}, f"m = {times}: {ratio}"
+
+
+duel("S 3", "intervals", "6, narrow", "better", "24", task=SLOW, samples=1000)
+
+
+@judge("S 4", "intervals")
+def the_quicker_the_less_of_a_mistake(frame):
+    few = where(frame, samples=1000)
+    tasks = [f"formula:exp_sine {times}" for times in contests.QUICK]
+    ratios = [at(few, "24", "6", task).ratio for task in tasks]
+    said = f"24 / 6 at m = 1, 4, 8: {', '.join(f'**{number(ratio)}**' for ratio in ratios)}"
+    yield {"falls": ratios == sorted(ratios, reverse=True)}, said
+    yield {"better": Versus("24", "6", at(few, "24", "6", QUICK)).better}, said
+
+
+for n in (1000, 10_000):
+    say = {"said": f"{n:,} samples", "claim": "better"}
+    duel("S 5", "intervals", STAIRS, "better", "6, updated", task=SLOW, samples=n, **say)
+
+duel("S 6", "intervals", STAIRS, "better", "24", task=SLOW, said="m = 1", samples=10_000)
+duel("S 6", "intervals", STAIRS, "not_better", "24", task=QUICK, said="m = 8", samples=10_000)
 
 
 # T. Depth and Levenberg-Marquardt

@@ -559,3 +559,22 @@ def test_every_kind_of_setting_can_be_trained():
         assert found["complete"] and not found["diverged"] and found["test_error"] < 100, one
         assert found["parameters"] == count, one
     assert len(seen) > 50
+
+
+def test_few_intervals_and_many():
+    """Those at equal parameters are within 1 %; the narrow one is as wide as 24."""
+    contest = EXPERIMENTS["intervals"]
+    table = evidence.Table("nowhere", "intervals", 1)
+    jobs = [job for part in contest.parts() for job in contest.known(part, table, 1)]
+    settings = {(s["task"], s["kind"], s["family"]): s for s in (job["settings"] for job in jobs)}
+    assert len(settings) == 3 * 2 * 7
+    for (task, kind, family), one in settings.items():
+        assert one["samples"] == int(kind.split()[0].replace(",", ""))
+        last = one.get("extend_grid", [[0, one["grid_size"]]])[-1][1]
+        count = parameters(one | {"grid_size": last}, one["widths"])
+        if family == "6, narrow":
+            assert one["widths"] == settings[task, kind, "24"]["widths"] and count == 306
+        else:
+            assert abs(count / 916 - 1) < 0.01
+    shared = [settings["formula:exp_sine 1", "1,000 samples", name] for name in ("6", "6, updated")]
+    assert shared[0]["widths"] == shared[1]["widths"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import special, stats
 
-from evidence.tasks.targets import TARGETS, in_ball, rotation, spread, target
+from evidence.tasks.targets import TARGETS, in_ball, named, rotation, spread, target
 
 AXES = [name for name, one in TARGETS.items() if one.kind == "axes"]
 
@@ -129,3 +129,14 @@ def test_the_same_samples_for_every_dtype():
     exact = target("bessel", 50, generator=6, dtype=torch.float64)
     for values, rounded in zip(exact, target("bessel", 50, generator=6), strict=True):
         assert rounded.dtype == torch.float32 and torch.equal(values.float(), rounded)
+
+
+def test_a_quicker_wave():
+    x, y = target("exp_sine 4", 300, generator=1, dtype=torch.float64)
+    a, b = x.numpy().T
+    np.testing.assert_allclose(y[:, 0], np.exp(np.sin(4 * np.pi * a) + b**2), rtol=1e-12)
+    for name in ("exp_sine", "exp_sine 1"):
+        assert torch.equal(*(named(n).function(x) for n in (name, "exp_sine")))
+    assert named("exp_sine 8").inputs == 2 and named("rotated cliff") is TARGETS["rotated cliff"]
+    with pytest.raises(KeyError):
+        named("exp_sine four")
