@@ -27,7 +27,8 @@ def parameters(settings: Settings, widths: list[int]) -> int:
     """
     kind = settings["model"]
     coefficients = settings.get("grid_size", 0) + settings.get("degree", 0)
-    spline = coefficients + settings.get("spline_weight", False) + ("base" in settings)
+    weighted = settings.get("spline_weight", False) and not replays(settings)
+    spline = coefficients + weighted + ("base" in settings)
     bias = int(settings.get("bias", False))
     costs = {"kan": (spline, bias), "tanh": (2, bias), "linear": (1, 1)}  # of edges and of outputs
     names = {"kan": "kan", "naive-kan": "kan", "soft-kan": "kan", "tanh": "tanh"}
@@ -39,6 +40,11 @@ def parameters(settings: Settings, widths: list[int]) -> int:
     if "first_grid" in settings:
         total += (settings["first_grid"] - settings["grid_size"]) * widths[0] * widths[1]
     return total + {"spline-mlp": coefficients, "node-tanh": 2}.get(kind, 0) * sum(widths[1:-1])
+
+
+def replays(settings: Settings) -> bool:
+    """Whether the network has the steps of spline weights and none itself; see `runs.weights`."""
+    return settings.get("steps_of_weights") in ("rates", "median")
 
 
 def sized(
