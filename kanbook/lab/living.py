@@ -316,7 +316,7 @@ def shade(panel: Axes, start: float, end: float) -> None:
 class Knots(LivingFigure):
     """Values of a hidden node leave the knots of the curve that reads them, and the knots follow.
 
-    They do so as by :func:`kanbook.update_grid`.
+    They do so as by :func:`kanbook.grids.update_grid`.
 
     Attributes:
         center: of the forty values, a multiple of 0.1 from -2.8 to 2.8.
