@@ -19,7 +19,7 @@ const net = (name, says) => `<div class="${name.toLowerCase()}"><p class="title"
 const PAGE = `<div class="cover">${net("KAN", "a curve on every edge")}${net("MLP", "a number on every edge")}
   <svg class="fit" role="img"></svg>
   <p class="told"><span class="now"></span><span role="status"></span></p>
-  <p class="acts"><button type="button" data-do="play"></button></p></div>`;
+  <p class="acts"><button type="button" data-do="play">Play</button></p></div>`;
 
 const FIT = `<path class="truth"/><path class="mlp-line"/><path class="kan-line"/>
   <text class="target-now">target</text><text class="mlp-now">MLP</text><text class="kan-now">KAN</text>`;
