@@ -58,6 +58,5 @@ def replaying(weights: Sequence[Sequence[Tensor]]) -> Callable[..., ScaledAdam]:
 
 def stretching(parameters: Sequence[Tensor]) -> list[Tensor | float]:
     """Of layers with weights: the step in the coefficients is not multiplied by them."""
-    weights = (p for p in parameters if p.ndim == 2)
-    return [1 / next(weights).abs().clamp(min=LEAST)[..., None] if p.ndim == 3 else 1.0
-            for p in parameters]  # fmt: skip
+    weights = (p.abs().clamp(min=LEAST)[..., None] for p in parameters if p.ndim == 2)
+    return [1 / next(weights) if p.ndim == 3 else 1.0 for p in parameters]

@@ -1097,32 +1097,30 @@ def best_rates_are_inside(frame):
 @judge("R 4", "weights")
 def weights_want_larger_rates(frame):
     rates = best_rates(frame)
-    larger, smaller = ((rates["weights"] > rates["without"]).sum(),
-                       (rates["weights"] < rates["without"]).sum())  # fmt: skip
+    larger = (rates["weights"] > rates["without"]).sum()
+    smaller = (rates["weights"] < rates["without"]).sum()
     said = f"larger on **{larger}**, smaller on {smaller} of {len(rates)}"
     yield {"larger": bool(larger > smaller)}, said
 
 
-def share_of_gain(control: str) -> float:
+def share_of_gain(frame: DataFrame, control: str) -> float:
     """Of the gain by weights beside knots that move; NaN if there is none."""
-    logs = [
-        np.log(
-            comparisons.compared("weights", f"{MOVE}, {name}", f"{MOVE}, without").over()["ratio"]
-        )
+    part, gain = (
+        comparisons.log_ratios(frame, f"{MOVE}, {name}", f"{MOVE}, without").mean()
         for name in (control, "weights")
-    ]
-    return logs[0] / logs[1] if logs[1] < 0 else np.nan
+    )
+    return part / gain if gain < 0 else np.nan
 
 
 @judge("R 6", "weights")
-def rates_have_half_of_the_gain(_):
-    share = share_of_gain("rates")
+def rates_have_half_of_the_gain(frame):
+    share = share_of_gain(frame, "rates")
     yield {"half": None if np.isnan(share) else bool(share >= 0.5)}, f"**{percent(share)}** of it"
 
 
 @judge("R 7", "weights")
-def the_stretch_has_less(_):
-    stretch, rates = share_of_gain("stretch"), share_of_gain("rates")
+def the_stretch_has_less(frame):
+    stretch, rates = (share_of_gain(frame, part) for part in ("stretch", "rates"))
     less = None if np.isnan(rates) else bool(stretch < rates)
     yield {"less": less}, f"stretch **{percent(stretch)}**, rates {percent(rates)}"
 
@@ -1279,7 +1277,7 @@ def trees_cannot_be_told_from_it(frame):
 def not_worse_than_a_searched_mlp(frame):
     for said, runs in (("the whole search", frame), ("equal seconds", in_time(frame))):
         ratio = recipe_against(runs, SEARCHED)
-        yield {said: ratio.verdict != "clearly worse"}, f"{said}: {ratio}"
+        yield {said: ratio.not_worse}, f"{said}: {ratio}"
 
 
 @judge("U 4", LOCKED)

@@ -8,7 +8,7 @@ import torch
 from evidence.contests import fitted, for_weights, weights
 from evidence.runs import trials
 from evidence.runs.weights import ScaledAdam, of_one_size, replaying, sizes, stretching
-from kanbook import KAN
+from kanbook import KAN, training
 
 PARTS = "rates", "median", "stretch"
 TASK = for_weights()[2] | {"contest": "parameters", "lr": 0.1, "steps": 3, "family": ""}
@@ -67,6 +67,13 @@ def test_replayed_weights_are_those_of_the_twin(samples):
     noted = []
     trials.train_once(twin, 0, samples, lambda step, model: noted.append(sizes(model)))
     assert len(noted) == 3 and (noted[-1][0] != 1).any()
+    replayed, _ = trials.train_once(twin | {"steps_of_weights": "rates"}, 0, samples)
+    by_hand = trials.make_model(twin | {"spline_weight": False}, generator=0)
+    how = trials.fit_options(twin)
+    how["optimizer"] = replaying([[torch.ones_like(size) for size in noted[0]], *noted])
+    training.fit(by_hand, *samples, **how)
+    for ours, wanted in zip(replayed, by_hand, strict=True):
+        assert torch.equal(ours.coef, wanted.coef)
 
     x, y = samples
     ends = []
