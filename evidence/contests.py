@@ -50,8 +50,10 @@ class Contest(Design):
         families: who takes part, by contest: keys of ``FAMILIES`` or of ``fixed``, or names of
             baselines; all that are ``fixed``, at equal parameters, if not given.
         baselines: of a task, what its own field would take, besides.
-        fixed: settings of families in which only the learning rate is chosen, from ``rates``.
+        fixed: settings of families of which nothing is drawn: all values of tuples are tried, and
+            all ``rates``, if no "lr" stands there.
         share: of the steps, in the search.
+        paced_by: the family whose seconds the others get at equal seconds.
     """
 
     make_tasks: Callable[[], Sequence[Settings]]
@@ -60,6 +62,7 @@ class Contest(Design):
     baselines: Callable[[Settings], Sequence[str]] = lambda task: ()
     fixed: Callable[[], dict[str, Settings]] = dict
     rates: tuple[float | None, ...] = (0.003, 0.01, 0.03, 0.1)
+    paced_by: str = "KAN"
     draws: int = 12
     share: float = 0.25
     finalists: int = 2
@@ -105,7 +108,16 @@ class Contest(Design):
         """How many settings the family has to choose from."""
         if cell.family in FAMILIES:
             return self.draws
-        return len(self.rates) if cell.family in self.fixed() else 1
+        return len(self._choices(cell.family)) if cell.family in self.fixed() else 1
+
+    def _choices(self, family: str) -> list[Settings]:
+        """The settings of a family of which nothing is drawn, with each value that is tried."""
+        settings = {} if self.rates == (None,) else {"lr": self.rates}
+        settings |= self.fixed()[family]
+        tried = {name: values for name, values in settings.items() if isinstance(values, tuple)}
+        return [
+            settings | dict(zip(tried, values, strict=True)) for values in product(*tried.values())
+        ]
 
     @staticmethod
     def _seeds(cell: Cell, seeds: int) -> int:
@@ -138,13 +150,13 @@ class Contest(Design):
     def _candidates(self, cell: Cell) -> list[Settings]:
         task, contest, family = cell
         base = task | {"contest": contest, "family": family}
-        if fixed := self.fixed().get(family):
-            rates = [{} if lr is None else {"lr": lr} for lr in self.rates]
-            return [fitted(base | fixed | rate) for rate in rates]
+        if contest == "seconds":
+            steps = base["steps"] * pace(base)[self.paced_by] / pace(base)[family]
+            base["steps"] = round(steps)
+        if family in self.fixed():
+            return [fitted(base | choice) for choice in self._choices(family)]
         if family not in FAMILIES:
             return [base | {"baseline": family, "steps": 1}]
-        if contest == "seconds":
-            base["steps"] = round(base["steps"] * pace(base)["KAN"] / pace(base)[family])
         return candidates(base, self.draws)
 
 
@@ -495,6 +507,8 @@ def pace(settings: Settings) -> dict[str, float]:
     kind, redrawn = settings["task"].partition(":")[0], "redraw" in settings
     many = kind == "formula" and settings["samples"] == MANY["samples"]
     others = {"picture": "pace-pictures", "real": "pace-real"} if redrawn else {}
+    if "test_pixels" in settings:
+        others = {"picture": "pace-encoding"}
     return _pace("pace-many" if many else others.get(kind, "pace"), _shape(settings), redrawn)
 
 

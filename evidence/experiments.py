@@ -19,7 +19,7 @@ from .contests import (
     pace_settings,
 )
 from .design import Design, experiment
-from .runs import defaults, digits, equations, recipe, recovery, sequence, turned, waves
+from .runs import defaults, digits, encoding, equations, recipe, recovery, sequence, turned, waves
 from .settings import (
     ALL,
     RESTARTS,
@@ -137,6 +137,25 @@ def cold_case_finale() -> Iterable[Settings]:
     yield from (settings | {"contestant": name} for name, settings in finals.items())
     for name in ("splines + all three", "splines", "MLP"):
         yield finals[name] | {"contestant": name, "steps": 20_000}
+
+
+@experiment("encoding-post", (11, 19), minutes=30)
+def encoding_post() -> Iterable[Settings]:
+    """Would the post's own network have won with plain inputs?"""
+    plain = {key: FINAL[key] for key in FINAL if key not in ("frequencies", "raw", "cosines")}
+    finer, his = {"first_grid": 32}, {"start": "products", "shape": list(DIARY)} | ALL
+    networks = {
+        "his splines": kan(4, model="soft-kan") | his,
+        "his splines, finer": kan(4, model="soft-kan") | his | finer,
+        "B-splines, finer": kan(4) | his | finer,
+        "ours": kan(6) | finer,
+        "his MLP": mlp(shape=list(DIARY_MLP)),
+    }
+    for name, network in networks.items():
+        contestant = _shaped(plain | network, 5000) | {"contestant": name}
+        yield contestant
+        if name in ("B-splines, finer", "ours"):
+            yield contestant | {"steps": 20_000}
 
 
 def _shaped(settings: Settings, target: int) -> Settings:
@@ -292,6 +311,12 @@ def pace_real() -> Iterable[Settings]:
     return ()
 
 
+@experiment("pace-encoding", (11, 19), timed=encoding.pace_settings, seeds=1, minutes=1)
+def pace_encoding() -> Iterable[Settings]:
+    """How long is a step of a KAN and of MLPs that learn all pixels?"""
+    return ()
+
+
 EXPERIMENTS: dict[str, Design] = {
     design.name: design
     for design in (
@@ -301,6 +326,7 @@ EXPERIMENTS: dict[str, Design] = {
         *CONTESTS,
         *(digits.EXPERIMENT, equations.EXPERIMENT, sequence.EXPERIMENT, turned.EXPERIMENT),
         *(waves.EXPERIMENT, defaults.EXPERIMENT, *recipe.EXPERIMENTS),
+        *(pace_encoding, *encoding.EXPERIMENTS, encoding_post),
     )
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
 
+from .runs import coordinates
 from .settings import Settings, sized
 from .tasks import real_tables
 from .tasks.tables import table
@@ -175,6 +176,8 @@ def _sized_or_none(settings: Settings, tolerance: float) -> Settings | None:
     depth, (inputs, outputs) = settings.pop("depth"), ends(settings["task"])
     if frequencies := settings.get("frequencies"):
         inputs *= 2 * frequencies
+    if settings.get("copies"):
+        inputs *= 1 + coordinates.COPIES
     with contextlib.suppress(ValueError):
         return sized(settings, settings["size"], depth, ends=(inputs, outputs), tolerance=tolerance)
     return None

@@ -16,7 +16,7 @@ Settings = dict[str, Any]
 TOLERANCE = 0.02  # of parameter counts
 
 # The settings, with "kinds", that say how many parameters a network of given widths has.
-COUNTED = "model", "grid_size", "first_grid", "degree", "spline_weight", "base", "bias"
+COUNTED = "model", "grid_size", "first_grid", "rank", "degree", "spline_weight", "base", "bias"
 
 
 def parameters(settings: Settings, widths: list[int]) -> int:
@@ -39,6 +39,8 @@ def parameters(settings: Settings, widths: list[int]) -> int:
         total += edge * i * o + output * o
     if "first_grid" in settings:
         total += (settings["first_grid"] - settings["grid_size"]) * widths[0] * widths[1]
+    if "rank" in settings:  # of the first layer's coordinates; see `runs.coordinates`
+        total += (settings["rank"] - coefficients * widths[0]) * widths[1]
     return total + {"spline-mlp": coefficients, "node-tanh": 2}.get(kind, 0) * sum(widths[1:-1])
 
 

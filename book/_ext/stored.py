@@ -28,7 +28,8 @@ GROUPS = {
     "climbs-adam climbs-lbfgs intervals depth recipe-adam recipe-lm recipe-open recipe-locked "
     "starts optimizers",
     "tanh and mixtures": "tanh-readings mixtures",
-    "One photograph": "cold-case cold-case-finale race scaling between race-audit",
+    "One photograph": "cold-case cold-case-finale race scaling between race-audit pace-encoding "
+    "encoding encoding-why encoding-long encoding-post encoding-tables",
     "Digits and formulas": "second-order digits turned recovery recovery-rivals",
     "Equations and forgetting": "equations sequence",
 }
@@ -38,10 +39,13 @@ FIRST = {"knots": ("moved, kept", "still, kept"), "extras-pykan": ("update", "st
 FIRST |= {"recipe-adam": ("recipe", "all intervals at once"), "recipe-lm": ("recipe", "MLP")}
 FIRST |= dict.fromkeys(("climbs-adam", "climbs-lbfgs"), ("5, 10, 20", "20"))
 FIRST["intervals"] = "24", "6"
+FIRST |= dict.fromkeys(("encoding", "encoding-long"), ("KAN, plain", "MLP SiLU, encoded"))
+FIRST |= {"encoding-why": ("white", "encoded"), "encoding-tables": ("KAN, target", "KAN, one-hot")}
 
 # Where contestants of a family differ, the pair that the first number is of.
 PAIRS = {"race": ("KAN", "MLP, tanh"), "cold-case-finale": ("splines + all three", "MLP")}
 PAIRS |= {"digits": ("KAN, degree 3", "MLP"), "sequence": ("KAN, two layers", "MLP")}
+PAIRS |= {"encoding-post": ("B-splines, finer", "his MLP")}
 PAIRS |= {"waves": ("KAN, G = 20", "MLP, tanh, Fourier features")}
 # What is equal in a pair.
 EQUAL = ("task", "size", "depth", "part", "steps", "samples", "frequencies", "optimizer", "knob")

@@ -58,6 +58,8 @@ def make_split(settings: Settings, seed: int) -> Split:
         noise, n = settings.get("noise", 0.0), settings["samples"]
         parts = [sample(n, noise=noise), sample(n // 2, noise=noise), sample(5000)]
         return _scaled(parts, None, settings)
+    if kind == "picture" and "test_pixels" in settings:
+        return _whole_picture(name, settings)
     if kind == "picture":
         x, y = picture(name, settings["pixels"], dtype=torch.float64)
         order = torch.randperm(len(x), generator=generator)
@@ -70,6 +72,23 @@ def make_split(settings: Settings, seed: int) -> Split:
     order = torch.arange(n) if data.kind == "series" else torch.randperm(n, generator=generator)
     parts = _parts(data.inputs, data.targets, order[: settings.get("samples", n)], SHARES)
     return _scaled(parts, data.classes, settings)
+
+
+def _whole_picture(name: str, settings: Settings) -> Split:
+    """All pixels to learn from and to choose by, and those of a finer picture to test on.
+
+    Inputs stay where the pixels are: at -1 and 1 all waves would be the same.
+    """
+    dtype = getattr(torch, settings["dtype"])
+    shown, finer = (
+        picture(name, settings[size], dtype=torch.float64) for size in ("pixels", "test_pixels")
+    )
+    mean, deviation = shown[1].mean(), shown[1].std()
+    shown, finer = (
+        (trials.features(settings, x).to(dtype), ((y - mean) / deviation).to(dtype))
+        for x, y in (shown, finer)
+    )
+    return Split(shown, shown, finer, finer[1].double().std().item())
 
 
 def _real_frames(name: str, seed: int) -> tuple[real_tables.RealTable, list[DataFrame]]:

@@ -54,7 +54,7 @@ def encode(
     which: Tensor,
     slices: int,
     *,
-    frequencies: int,
+    frequencies: int = 0,
     cosines: bool = True,
     raw: bool = False,
 ) -> Tensor:
@@ -62,11 +62,14 @@ def encode(
 
     With :math:`u = \pi (x + 1)`, from 0 to :math:`2 \pi`: :math:`\sin 2^f u` and, if wanted,
     :math:`\cos 2^f u` and :math:`u` itself, for both coordinates; and the same with 2 frequencies
-    of the slice's number, scaled to [-1, 1], if there is more than one.
+    of the slice's number, scaled to [-1, 1], if there is more than one. Without frequencies the
+    coordinates and the number themselves.
     """
     columns = [(x[:, i], frequencies) for i in range(2)]
     if slices > 1:
         columns = [(2 * which.to(x) / (slices - 1) - 1, FREQUENCIES), *columns]
+    if not frequencies:
+        return torch.stack([column for column, _ in columns], -1)
     features = []
     for column, count in columns:
         u = torch.pi * (column + 1)
@@ -79,6 +82,8 @@ def encode(
 
 def inputs_of(settings: Mapping[str, Any]) -> int:
     """The number of features I."""
+    if not settings.get("frequencies"):
+        return 2 + (settings["slices"] > 1)
     each = [settings["frequencies"]] * 2 + [FREQUENCIES] * (settings["slices"] > 1)
     both = 1 + settings.get("cosines", True)
     return sum(both * f + settings.get("raw", False) for f in each)

@@ -19,7 +19,7 @@ from kanbook.counting import count_parameters
 from kanbook.grids import in_first_half
 from kanbook.spline_mlp import SplineMLP
 
-from . import rivals, slices, starts, weights
+from . import coordinates, rivals, slices, starts, weights
 
 Settings = Mapping[str, Any]
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
@@ -49,8 +49,6 @@ def make_model(
     activation = ACTIVATIONS[settings.get("activation", "tanh")]
     if family == "kan":
         model = networks.KAN(widths, **kan, **where)
-        if grid_size := settings.get("first_grid"):
-            model[0] = layers.KANLayer(*widths[:2], **kan | {"grid_size": grid_size}, **where)
     elif family in ("naive-kan", "soft-kan"):
         layer = rivals.NaiveKANLayer if family == "naive-kan" else rivals.SoftKANLayer
         model = nn.Sequential(*(layer(i, o, **kan, **where) for i, o in pairwise(widths)))
@@ -74,6 +72,8 @@ def make_model(
         )
     else:
         raise ValueError(f"model={family!r} is no kind of network")
+    if grid_size := settings.get("first_grid"):
+        model[0] = type(model[0])(*widths[:2], **kan | {"grid_size": grid_size}, **where)
     if start := settings.get("start"):
         starts.start(model, start, generator)
     return model.to(device)
@@ -109,9 +109,13 @@ def make_data(
 
 
 def features(settings: Settings, x: Tensor) -> Tensor:
-    """What the network sees of inputs: themselves or their encoding, stretched."""
+    """What the network sees of inputs: themselves, with copies, or encoded, mixed; stretched."""
+    if settings.get("copies"):
+        x = coordinates.with_copies(x)
     if count := settings.get("frequencies"):
         x = tasks.positional_encoding(x, count)
+    if least := settings.get("mixed"):
+        x = coordinates.mixed(x, least)
     return x * settings.get("input_scale", 1)
 
 
@@ -285,6 +289,7 @@ def train_once(
         settings = {**settings, "spline_weight": control == "stretch"}
     generator = torch.Generator().manual_seed(seed)
     model = make_model(settings, generator=generator, device=device)
+    coordinates.change(model, settings, samples[0])
 
     def note(step: int, history: training.History) -> None:
         watch.note(step, history)
@@ -343,7 +348,8 @@ def _steps(
 def fit_options(settings: Settings) -> dict[str, Any]:
     """What :func:`kanbook.training.fit` is told: by default, the learning rate falls to 0."""
     steps = settings["steps"]
-    options = {"steps": steps, "optimizer": settings["optimizer"], "lr": settings.get("lr")}
+    optimizer = coordinates.OPTIMIZERS.get(settings["optimizer"], settings["optimizer"])
+    options = {"steps": steps, "optimizer": optimizer, "lr": settings.get("lr")}
     options["batch_size"] = settings.get("batch_size")
     if settings.get("decay", True) and settings["optimizer"] not in ("lbfgs", "lm"):
         options["schedule"] = lambda t: 1 - t

@@ -4,19 +4,14 @@ A hypothesis is split into its claims. It *holds* if all of them do, and *half* 
 is *lost* if one of them is wrong, and *undecided* if the rows allow all of them. It is *open* as
 long as rows are missing. Where the plan calls one of two families *ahead*, or lets it *beat* the
 other, it must be clearly better (:mod:`kanbook.certainty`). Elsewhere a claim is judged by medians
-over the seeds.
-
-A line ``duel("F 8", "climbs-adam", "5, 10, 20", "better", "20")`` says: F 8 claims that in the rows
-of climbs-adam the first is clearly better than the second. A function is named after what it looks
-for in the rows that it is given, and yields claims by their names, each with whether the rows allow
-it, and the numbers that decide. What is claimed several times must be so every time.
+over the seeds. How judges are written stands in :mod:`.registry`; those of part V have a file.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,9 +28,10 @@ from ..experiments import EXPERIMENTS
 from ..runs import recipe
 from ..tasks import real_tables
 from ..tasks.targets import TARGETS
-from . import comparisons
+from . import comparisons, encoding  # noqa: F401 - the judges of part V
 from .comparisons import Phases, Waves, products, solutions, versus, versus_logs, versus_runs, where
 from .judging import Versus, number, percent, quoted, task_name
+from .registry import JUDGES, Judge, duel, judge
 
 PLAN = Path(__file__).parents[1] / "plan.md"
 UNNUMBERED = {  # of "Changed afterwards"
@@ -76,7 +72,8 @@ def hypotheses() -> dict[str, str]:
 def outcomes() -> list[Outcome]:
     """What became of each hypothesis, in the order of the plan."""
     texts = hypotheses() | UNNUMBERED
-    return [_outcome(label, texts[label], judges) for label, judges in JUDGES.items()]
+    every = sorted(JUDGES.items(), key=lambda judges: judges[0][0])  # by part, else as written
+    return [_outcome(label, texts[label], judges) for label, judges in every]
 
 
 def _outcome(label: str, text: str, judges: list[tuple[tuple[str, ...], Judge]]) -> Outcome:
@@ -84,8 +81,8 @@ def _outcome(label: str, text: str, judges: list[tuple[tuple[str, ...], Judge]])
     if not all(map(_complete, names)):
         return Outcome(label, names, text, "open", "")
     claims, said = defaultdict(list), []
-    for experiments, judge in judges:
-        for claimed, numbers in judge(*map(comparisons.rows, experiments)):
+    for experiments, look in judges:
+        for claimed, numbers in look(*map(comparisons.rows, experiments)):
             said.append(str(numbers))
             for name, so in claimed.items():
                 claims[name].append(so)
@@ -107,47 +104,6 @@ def verdict(claims: list[bool | None]) -> str:
 
 def _every(so: list[bool | None]) -> bool | None:
     return False if False in so else None if None in so else True
-
-
-Judge = Callable[..., Iterator[tuple[dict[str, bool | None], Any]]]
-JUDGES: dict[str, list[tuple[tuple[str, ...], Judge]]] = {}
-
-
-def judge(label: str, *experiments: str) -> Callable[[Judge], Judge]:
-    """Add a judge to those of a hypothesis; it gets the rows of the experiments."""
-
-    def add(judge: Judge) -> Judge:
-        JUDGES.setdefault(label, []).append((experiments, judge))
-        return judge
-
-    return add
-
-
-def duel(
-    label: str,
-    experiment: str,
-    a: str,
-    wanted: str,
-    b: str,
-    kind: str = "all",
-    *,
-    task: str = "",
-    claim: str = "",
-    said: str = "",
-    **columns: Any,
-) -> None:
-    """Add the claim that a is ``wanted``, a property of Versus, in the rows with these columns.
-
-    ``kind`` or ``task`` is the class or the single task that counts. All of the same ``claim`` are
-    one claim. ``said`` stands before the numbers.
-    """
-
-    @judge(label, experiment)
-    def look(_):
-        pairing = comparisons.compared(experiment, a, b, **columns)
-        ratio = Versus(quoted(a), quoted(b), pairing.on(task) if task else pairing.over(kind))
-        text = f"{said}: {ratio}" if said else f"{ratio}"
-        yield {claim or text: getattr(ratio, wanted)}, text
 
 
 LM = "Levenberg-Marquardt"

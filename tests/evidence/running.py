@@ -1,6 +1,9 @@
 """A tiny experiment, its tables, and the command line."""
 
 import json
+from importlib.util import find_spec
+
+import torch
 
 from evidence import Experiment, engine
 from evidence.__main__ import main
@@ -57,3 +60,9 @@ def change_row(table, change, index=-1):
     lines[index] = json.dumps(record)
     table.path.write_text("\n".join(lines) + "\n")
     return record["run"]
+
+
+def can_train(settings):
+    """Whether its optimizer is installed: SOAP is a rival's, Muon came with PyTorch 2.9."""
+    there = {"soap": find_spec("pytorch_optimizer"), "muon": hasattr(torch.optim, "Muon")}
+    return there.get(settings["optimizer"], True)
