@@ -11,7 +11,7 @@ SEEDS = {"tuning": TUNING_SEEDS, "finalist": contests.FINALIST_SEEDS}  # of stag
 
 
 # Planned in parts M to V: still running, or not begun, and used nowhere before they are complete.
-UNFINISHED = {"defaults", "formulas-redraws", "weights"}
+UNFINISHED = {"defaults", "formulas-redraws"}
 PLANNED = {"formulas-many-fields", "formulas-redraws-few", "turned"}
 PLANNED |= {"pace-pictures", "pictures-redraws", "pace-real", "real-tables"}
 PLANNED |= {"recipe-open", "recipe-locked"}
