@@ -4,7 +4,7 @@ A hypothesis is split into its claims. It *holds* if all of them do, and *half* 
 is *lost* if one of them is wrong, and *undecided* if the rows allow all of them. It is *open* as
 long as rows are missing. Where the plan calls one of two families *ahead*, or lets it *beat* the
 other, it must be clearly better (:mod:`kanbook.certainty`). Elsewhere a claim is judged by medians
-over the seeds. How judges are written stands in :mod:`.registry`; those of part V have a file.
+over the seeds. How judges are written stands in ``registry.py``; those of part V have a file.
 """
 
 from __future__ import annotations

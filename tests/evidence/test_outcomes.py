@@ -13,7 +13,8 @@ VERDICTS = {  # of those whose rows are complete; who changes rows or a rule loo
     "R 2, R 4, R 5, S 1, S 3, T 1, T 2, T 3, T 4, T 5, T 6, T 7",
     "half": "A 7, A dense why, C 1, D 1, D 3, F 1, F 2, F 3, F 10 control, F 11, H 1, H 2, I 4, "
     "J 2, J 5, K 1, L 5, S 4, S 6",
-    "lost": "A 4, A 6, C 2, C 3, D 2, D 4, E 1, F 5, F 12, G 1, I 1, K 2, K 7, L 6, R 3, R 6, R 7, S 2",
+    "lost": "A 4, A 6, C 2, C 3, D 2, D 4, E 1, F 5, F 12, G 1, I 1, K 2, K 7, L 6, R 3, "
+    "R 6, R 7, S 2",
     "undecided": "A 1, B 1, B 2, F 4, F 9, F 11 controls, F 13, R 1, S 5",
     "open": "M 1, M 2, M 3, M 4, M 5, M 6, M 7, M 8, N 1, N 2, N 3, O 1, O 2, O 3, O 4, "
     "P 1, P 2, P 3, P 4, P 5, P 6, P 7, Q 1, Q 2, Q 3, Q 4, Q 5, "
