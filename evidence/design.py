@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from . import verification
-from .runs import timing, trials
+from .runs import damping, timing, trials
 from .settings import Settings
 from .table import Table, digest, key
 
@@ -41,11 +41,14 @@ class Measurement:
         cost: of settings: how often a run computes the loss and its gradient, about.
         verify: makes a stored run again and compares; None where no second run repeats the first,
             since both measured seconds.
+        pinned: whether Levenberg-Marquardt is damped as when the first rows were stored, whatever
+            kanbook does today.
     """
 
     run: Callable[..., dict[str, Any]] = trials.run_trial
     cost: Callable[[Settings], int] = trials.evaluations
     verify: Callable[..., tuple[bool, str]] | None = verification.verify_training
+    pinned: bool = True
 
 
 TIMING = Measurement(timing.time_steps, timing.evaluations, None)
@@ -90,8 +93,9 @@ class Design:
 
     def maker(self, job: Job) -> Callable[..., dict[str, Any]]:
         """What makes a job, or a stored run again, when called; takes ``device`` and ``limit``."""
-        run, points = self.measured_by(job["settings"]).run, self.POINTS[job["stage"]]
-        return partial(run, job["settings"], job["seed"], points=points)
+        measured = self.measured_by(job["settings"])
+        run = partial(damping.as_stored, measured.run) if measured.pinned else measured.run
+        return partial(run, job["settings"], job["seed"], points=self.POINTS[job["stage"]])
 
 
 @dataclass(frozen=True)

@@ -187,9 +187,9 @@ def one_number(name: str, value: Tensor) -> Tensor:
     return value.squeeze()
 
 
-# Of Levenberg-Marquardt: the damping at the start, the floor of D, numbers of a Jacobian that are
-# held at a time, most parameters.
-DAMPING, FLOOR, HELD, MOST = 1e-3, 1e-6, 2**20, 5000
+# Of Levenberg-Marquardt: the damping at the start, the floor of D, the longest step, numbers of a
+# Jacobian that are held at a time, most parameters.
+DAMPING, FLOOR, REACH, HELD, MOST = 1e-3, 1e-2, 0.5, 2**20, 5000
 
 
 class LevenbergMarquardt:
@@ -199,9 +199,11 @@ class LevenbergMarquardt:
 
     .. math:: (J^T J + \mu D)\, d = -J^T r, \qquad D = \mathrm{diag}(J^T J) .
 
-    If the sum of squares falls, the step is made and the damping mu divided by 10. Else mu is
-    doubled and another d tried, until it falls or d is too short for that. No element of D counts
-    as less than ``FLOOR`` times the largest.
+    If the sum of squares falls, the step is made, and the damping mu is divided by 10 and by as
+    much as r became shorter. Else mu is doubled and another d tried, until it falls or d is too
+    short for that. Two things keep coefficients that few samples feel from running away: no element
+    of D counts as less than ``FLOOR`` times the largest of its tensor, and no d is tried that is
+    longer than ``REACH`` times all parameters (or times 1, if they are small).
 
     Args:
         model: P numbers to train, ``MOST`` at most: the matrix has P rows and columns. Samples must
@@ -216,12 +218,13 @@ class LevenbergMarquardt:
         True
 
     Source: Marquardt (1963); Madsen, Nielsen and Tingleff, "Methods for Non-Linear Least Squares
-    Problems" (2004), section 3.2.
+    Problems" (2004), section 3.2; damping that falls with the residuals: Fan, "A modified
+    Levenberg-Marquardt algorithm for singular system of nonlinear equations" (2003).
     """
 
     def __init__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         self.model, self.inputs, self.targets = model, inputs, targets
-        self.parameters = trainable(model)
+        self.parameters = [parameter for parameter in trainable(model) if parameter.numel()]
         self.sizes = [parameter.numel() for parameter in self.parameters]
         self.damping, self.stuck_at = DAMPING, None
         self.by_layers = is_made_of_layers(model, inputs[:2])
@@ -258,8 +261,9 @@ class LevenbergMarquardt:
         if self.total == self.stuck_at:
             return 0
         before = torch.cat([parameter.flatten() for parameter in self.parameters]).double()
-        diagonal = self.square.diagonal()
-        scale = diagonal.clamp(min=FLOOR * diagonal.max().item() or 1.0).sqrt()
+        parts = self.square.diagonal().split(self.sizes)
+        D = torch.cat([part.clamp(min=FLOOR * part.max().item() or 1.0) for part in parts])
+        scale, reach = D.sqrt(), REACH * max(1.0, before.norm().item())
         matrix = self.square.div_(scale).div_(scale.unsqueeze(1))  # D is the identity now
         undamped, tried = matrix.diagonal().clone(), 0
         while self.damping < 1e8:
@@ -267,11 +271,14 @@ class LevenbergMarquardt:
             factor, failed = torch.linalg.cholesky_ex(matrix)
             if not failed:
                 step = torch.cholesky_solve((self.slope / scale).unsqueeze(1), factor).squeeze(1)
-                self._move_to(before - step / scale)
-                residuals = (self.model(self.inputs) - self.targets).double()
+                step /= scale
+            if not failed and step.norm() <= reach:
+                self._move_to(before - step)
+                total = (self.model(self.inputs) - self.targets).double().square().sum()
                 tried += 1
-                if residuals.square().sum() < self.total:
-                    self.damping = max(1e-16, self.damping / 10)
+                if total < self.total:
+                    fallen = (total / self.total).sqrt().item()
+                    self.damping = max(1e-16, self.damping / 10 * fallen)
                     return tried
             self.damping *= 2
         self._move_to(before)

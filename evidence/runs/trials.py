@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kanbook import layers, networks, optimizers, tasks, training
+from kanbook import layers, networks, tasks, training
 from kanbook.counting import count_parameters
 from kanbook.grids import in_first_half
 from kanbook.spline_mlp import SplineMLP
 
-from . import coordinates, rivals, slices, starts, weights
+from . import coordinates, damping, rivals, slices, starts, weights
 
 Settings = Mapping[str, Any]
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "silu": nn.functional.silu}
@@ -298,24 +298,9 @@ def train_once(
 
     watch = Watch(settings["steps"], device=device, **how)
     options |= {"callback": note, "generator": generator, "loss": loss}
-    with damped(settings):
+    with damping.damped(settings):
         watch.fit(model, *samples, **options)
     return model, watch
-
-
-DAMPINGS = {"damping": "DAMPING", "floor": "FLOOR"}  # settings, and where kanbook has its own
-
-
-@contextlib.contextmanager
-def damped(settings: Settings) -> Iterator[None]:
-    """Levenberg-Marquardt with another damping to begin with, or floor of D: 1 makes D even."""
-    named = {name: settings[key] for key, name in DAMPINGS.items() if key in settings}
-    before = {name: getattr(optimizers, name) for name in named}
-    try:
-        vars(optimizers).update(named)
-        yield
-    finally:
-        vars(optimizers).update(before)
 
 
 def _steps(

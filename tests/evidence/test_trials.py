@@ -12,7 +12,7 @@ from running import FIXED, KAN, MLP, SINE, of, perform, without_times
 import evidence
 from evidence import EXPERIMENTS, Experiment, engine, make_data, make_model, verification
 from evidence.design import planned
-from evidence.runs import trials
+from evidence.runs import damping, trials
 from evidence.settings import parameters
 from kanbook import optimizers, tasks
 
@@ -61,20 +61,23 @@ def test_what_settings_stand_for():
 
 
 def test_levenberg_marquardt_is_damped_as_the_settings_say():
-    before, seen = (optimizers.DAMPING, optimizers.FLOOR), []
-    settings = TRIALS[4] | {"damping": 10.0, "floor": 1.0}
+    settings, seen = TRIALS[4] | {"damping": 10.0, "floor": 1.0}, []
+    samples = make_data(settings, 0)[0]
 
     def look(step, model):
-        seen.append((optimizers.DAMPING, optimizers.FLOOR))
+        seen.append((optimizers.DAMPING, damping.FLOOR))
 
-    samples = make_data(settings, 0)[0]
-    careful, _ = trials.train_once(settings, 0, samples, look)
-    assert {*seen} == {(10.0, 1.0)} and before == (optimizers.DAMPING, optimizers.FLOOR)
-    usual, _ = trials.train_once(TRIALS[4], 0, samples)
-    assert not torch.equal(usual[0].coef, careful[0].coef)
-    with pytest.raises(ValueError, match="no steps"), trials.damped(settings):
+    def coefficients(settings, make=damping.as_stored):
+        return make(trials.train_once, settings, 0, samples, look)[0][0].coef
+
+    before = optimizers.DAMPING, damping.FLOOR
+    careful, former = coefficients(settings), coefficients(TRIALS[4])
+    assert {*seen} == {(10.0, 1.0), before} and before == (optimizers.DAMPING, damping.FLOOR)
+    today = coefficients(TRIALS[4], lambda train, *arguments: train(*arguments))
+    assert not torch.equal(careful, former) and not torch.equal(former, today)
+    with pytest.raises(ValueError, match="no steps"), damping.damped(settings):
         raise ValueError("no steps")
-    assert before == (optimizers.DAMPING, optimizers.FLOOR)
+    assert before == (optimizers.DAMPING, damping.FLOOR)
 
 
 def test_what_a_run_measures():

@@ -415,7 +415,7 @@ def test_grids_change_in_compiled_models(compiled):
     plain, model = kan(), kan()
     at = {"steps": 6, "update_grid_at": [3, 5], "extend_grid_at": {5: 10}}
     history = fit(compiled(model, backend="eager"), x, y, **at)
-    assert history.loss == pytest.approx(fit(plain, x, y, **at).loss, rel=1e-3)
+    assert history.loss == pytest.approx(fit(plain, x, y, **at).loss, rel=1e-2)  # by processor
     torch.testing.assert_close(model[1].knots, plain[1].knots, rtol=1e-3, atol=1e-3)
     with pytest.warns(RuntimeWarning, match="of the inputs of layer '0' lie beyond"):
         fit(compiled(kan(), backend="eager"), x + 50, y, steps=1)
