@@ -15,6 +15,7 @@ import evidence
 from evidence import charts, draws, statistics
 from evidence.verdicts import outcomes
 from evidence.verdicts.judging import number, quoted, show, task_name
+from evidence.verdicts.tables import of_defaults
 from kanbook import plots
 from kanbook._figures import picture as svg
 
@@ -387,7 +388,7 @@ def _ready_made(frame):
     parts |= {"formulas along the axes": "axes", "other formulas": "formulas"}
     columns = {}
     for title, part in parts.items():
-        logs = outcomes.of_defaults(frame, part)
+        logs = of_defaults(frame, part)
         beside = logs.drop(columns="KAN").rsub(logs["KAN"], axis=0).mean().dropna()
         columns[title] = np.exp(beside).map(number)
     table = pandas.DataFrame(columns).fillna("").rename_axis("KAN /").reset_index()

@@ -1,7 +1,7 @@
 """Comparisons of families in stored rows, each made once; and how rows of single experiments read.
 
-:mod:`.claims`, :mod:`.kinds` and :mod:`.outcomes` name a comparison by its rows and two families,
-and :func:`compared` has its ratios, intervals and p. Frames that they share are nobody's to change.
+:mod:`.claims`, :mod:`.kinds` and the judges name a comparison by its rows and two families, and
+:func:`compared` has its ratios, intervals and p. Frames that they share are nobody's to change.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame, Series, concat
 
-from .. import reading, statistics
+from .. import draws, reading, statistics
 from ..runs import slices
 from .judging import Versus, number, quoted
 
@@ -119,6 +119,12 @@ def log_ratios(frame: DataFrame, a: str, b: str) -> Series:
 def versus_logs(a: str, first: Series, b: str, second: Series) -> Versus:
     """Two ratios, or errors, by their logarithms in the same tasks or seeds."""
     return Versus(a, b, statistics.interval((first - second).dropna()))
+
+
+def over_draws(experiment: str, contest: str, kind: str) -> Versus:
+    """KAN / MLP over tasks and draws, judged with all contests and classes of the experiment."""
+    table = draws.ratios(drawn_again(experiment), "KAN", "MLP")
+    return Versus("KAN", "MLP", where(table, contest=contest, kind=kind).iloc[0])
 
 
 def interaction(logs: DataFrame, a: str, b: str) -> DataFrame:
