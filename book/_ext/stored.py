@@ -23,8 +23,8 @@ from kanbook._figures import picture as svg
 GROUPS = {
     "KAN, MLP and others": "formulas formulas-dense formulas-many formulas-few "
     "formulas-many-seconds formulas-many-fields formulas-redraws formulas-redraws-few "
-    "formulas-lbfgs formulas-lm tables real-tables noise pictures pictures-redraws "
-    "functions-1d waves pace pace-many pace-pictures pace-real",
+    "formulas-lbfgs formulas-lm tables real-tables noise pictures functions-1d waves "
+    "pace pace-many pace-real",
     "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan weights knots "
     "climbs-adam climbs-lbfgs intervals depth recipe-adam recipe-lm recipe-open recipe-locked "
     "starts optimizers",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame, Series, concat
 
-from .. import draws, reading, statistics
+from .. import reading, statistics
 from ..runs import slices
 from .judging import Versus, number, quoted
 
@@ -44,7 +44,6 @@ def drawn_again(experiment: str) -> DataFrame:
 DRAWN_AGAIN = {
     "formulas-many": (("formulas-many", "formulas-many-seconds"), ("formulas-redraws",)),
     "formulas": (("formulas",), ("formulas-redraws-few",)),
-    "pictures": (("pictures",), ("pictures-redraws",)),
 }
 
 
@@ -119,12 +118,6 @@ def log_ratios(frame: DataFrame, a: str, b: str) -> Series:
 def versus_logs(a: str, first: Series, b: str, second: Series) -> Versus:
     """Two ratios, or errors, by their logarithms in the same tasks or seeds."""
     return Versus(a, b, statistics.interval((first - second).dropna()))
-
-
-def over_draws(experiment: str, contest: str, kind: str) -> Versus:
-    """KAN / MLP over tasks and draws, judged with all contests and classes of the experiment."""
-    table = draws.ratios(drawn_again(experiment), "KAN", "MLP")
-    return Versus("KAN", "MLP", where(table, contest=contest, kind=kind).iloc[0])
 
 
 def interaction(logs: DataFrame, a: str, b: str) -> DataFrame:

@@ -13,8 +13,8 @@ from pandas import DataFrame, Series, concat
 from .. import draws, reading, statistics
 from ..families import ends
 from . import comparisons
-from .comparisons import over_draws, versus, versus_logs, where
-from .judging import LM, number, percent
+from .comparisons import versus, versus_logs, where
+from .judging import LM, Versus, number, percent
 from .registry import duel, judge
 
 # A. Formulas
@@ -98,6 +98,12 @@ def kan_loses_more_by_noise(frame):
 
 MANY = "formulas-many", "formulas-many-seconds", "formulas-redraws"
 FEW = "formulas", "formulas-redraws-few"
+
+
+def over_draws(experiment: str, contest: str, kind: str) -> Versus:
+    """KAN / MLP over tasks and draws, judged with all contests and classes of the experiment."""
+    table = draws.ratios(comparisons.drawn_again(experiment), "KAN", "MLP")
+    return Versus("KAN", "MLP", where(table, contest=contest, kind=kind).iloc[0])
 
 
 @judge("M 1", *MANY)

@@ -1,13 +1,12 @@
-"""The judges of parts D, G, H and O ask who paints pictures best, and what spoils a KAN there."""
+"""The judges of parts D, G and H ask who paints pictures best, and what spoils a KAN there."""
 
 from __future__ import annotations
 
 import numpy as np
-from pandas import DataFrame
 
-from .. import reading, statistics
+from .. import reading
 from . import comparisons
-from .comparisons import over_draws, versus_runs, where
+from .comparisons import versus_runs, where
 from .judging import number
 from .registry import duel, judge
 
@@ -105,52 +104,3 @@ def mlp_is_ahead_in_equal_seconds(frame):
         behind = np.median([comparisons.loss_near(curve, steps) for curve in curves]) ** 0.5 / mlp
         said = f"{name} after {steps:,.0f} steps / MLP after 20,000 **{number(behind)}**"
         yield {name: behind > 1.5}, said
-
-
-# O. Pictures with plain coordinates
-
-PAINTED = "pictures", "pictures-redraws"
-
-
-@judge("O 1", *PAINTED)
-def no_difference_at_equal_parameters(*_):
-    for n in (1000, 8000):
-        ratio = over_draws("pictures", "parameters", f"{n} parameters")
-        same = ratio.verdict in ("a tie", "undecided")
-        yield {f"{n}": same}, f"{n:,} parameters: {ratio}"
-
-
-@judge("O 2", *PAINTED)
-def not_better_at_equal_seconds(*_):
-    for n in (1000, 8000):
-        ratio = over_draws("pictures", "seconds", f"{n} parameters")
-        yield {f"{n}": ratio.not_better}, f"{n:,} parameters: {ratio}"
-
-
-def painted() -> DataFrame:
-    """The search of the new draws, at equal parameters."""
-    tried = where(reading.load("pictures-redraws", tuning=True), stage="search")
-    tried = where(tried, contest="parameters")
-    return tried.assign(log=statistics.log_errors(tried, "validation_error"))
-
-
-@judge("O 3", "pictures-redraws")
-def the_best_take_plain_coordinates(_):
-    tried = painted()
-    cells = ["family", "redraw", "kind", "task"]
-    best = tried.loc[tried.groupby(cells)["log"].idxmin()]
-    plain = (best["frequencies"] == 0).groupby([best["family"], best["redraw"]]).sum()
-    for family, least in (("KAN", 9), ("MLP", 6)):
-        so = bool((plain[family] >= least).all())
-        yield {family: so}, f"{family}: **{', '.join(map(str, plain[family]))}** of 12"
-
-
-@judge("O 4", "pictures-redraws")
-def the_encoding_is_what_hurts(_):
-    tried = painted()
-    cells = ["task", "kind", "redraw", "family"]
-    for said, part in (("plain", tried["frequencies"] == 0), ("encoded", tried["frequencies"] > 0)):
-        logs = tried[part].groupby(cells)["log"].min().groupby(["task", "kind", "family"]).mean()
-        mean = np.exp((logs.unstack()["KAN"] - logs.unstack()["MLP"]).mean())
-        so = mean < 1.2 if said == "plain" else mean > 1.2
-        yield {said: bool(so)}, f"{said}: KAN / MLP **{number(mean)}**"
