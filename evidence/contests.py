@@ -262,10 +262,6 @@ def pictures() -> list[Settings]:
     ]
 
 
-def pictures_redrawn() -> list[Settings]:
-    return [task | {"redraw": number} for number in REDRAWS[:2] for task in pictures()]
-
-
 # --- PyKAN's extras and starts: settings that nobody draws, with a learning rate that is chosen
 
 THREE = "picture:portrait", "formula:five_curves", "formula:rotated five_curves"
@@ -477,11 +473,6 @@ def pace_many_settings() -> list[Settings]:
     ]
 
 
-def pace_pictures_settings() -> list[Settings]:
-    """KANs and MLPs of the new draws that paint pictures, of both sizes."""
-    return [_timed(task, REDRAWS[:2], "pixels") for task in pictures()[:: len(PICTURES)]]
-
-
 def pace_real_settings() -> list[Settings]:
     """KANs and MLPs on the real tables."""
     return [_timed(task, (1,), "batch_size") for task in tables_of_the_rule()]
@@ -506,7 +497,7 @@ def pace(settings: Settings) -> dict[str, float]:
     """
     kind, redrawn = settings["task"].partition(":")[0], "redraw" in settings
     many = kind == "formula" and settings["samples"] == MANY["samples"]
-    others = {"picture": "pace-pictures", "real": "pace-real"} if redrawn else {}
+    others = {"real": "pace-real"} if redrawn else {}
     if "test_pixels" in settings:
         others = {"picture": "pace-encoding"}
     return _pace("pace-many" if many else others.get(kind, "pace"), _shape(settings), redrawn)
@@ -657,15 +648,6 @@ CONTESTS = (
         pictures,
         {"parameters": (*NETWORKS, "interpolation"), "seconds": ("MLP",)},
         minutes=115,
-    ),
-    Contest(
-        "pictures-redraws",
-        "What if chance had drawn other settings, with plain coordinates among them?",
-        (11, 19),
-        pictures_redrawn,
-        {"parameters": NETWORKS[:2], "seconds": ("MLP",)},
-        seeds=3,
-        minutes=150,
     ),
     Contest(
         "extras-factorial",

@@ -11,13 +11,7 @@ from itertools import product
 from kanbook._checks import check_name
 from kanbook.tasks import FUNCTIONS_1D
 
-from .contests import (
-    CONTESTS,
-    pace_many_settings,
-    pace_pictures_settings,
-    pace_real_settings,
-    pace_settings,
-)
+from .contests import CONTESTS, pace_many_settings, pace_real_settings, pace_settings
 from .design import Design, experiment
 from .runs import defaults, digits, encoding, equations, recipe, recovery, sequence, turned, waves
 from .settings import (
@@ -299,12 +293,6 @@ def pace_many() -> Iterable[Settings]:
     return ()
 
 
-@experiment("pace-pictures", (11, 19), timed=pace_pictures_settings, seeds=1, minutes=2)
-def pace_pictures() -> Iterable[Settings]:
-    """How long is a step of the KANs and MLPs of the new draws that paint pictures?"""
-    return ()
-
-
 @experiment("pace-real", (16, 19), timed=pace_real_settings, seeds=1, minutes=4)
 def pace_real() -> Iterable[Settings]:
     """How long is a step of KANs and MLPs on real tables?"""
@@ -321,8 +309,7 @@ EXPERIMENTS: dict[str, Design] = {
     design.name: design
     for design in (
         *(functions_1d, cold_case, cold_case_finale, optimizers, mixtures, race, scaling, between),
-        *(race_audit, second_order, *recovery.EXPERIMENTS, pace, pace_many, pace_pictures),
-        pace_real,
+        *(race_audit, second_order, *recovery.EXPERIMENTS, pace, pace_many, pace_real),
         *CONTESTS,
         *(digits.EXPERIMENT, equations.EXPERIMENT, sequence.EXPERIMENT, turned.EXPERIMENT),
         *(waves.EXPERIMENT, defaults.EXPERIMENT, *recipe.EXPERIMENTS),

@@ -116,13 +116,11 @@ def _redrawn(base: Settings, draws: int) -> Iterator[Settings]:
     """One rate from each of ``draws`` equal parts of the logarithmic range, in random order.
 
     With each the first of a hundred drawn networks that can have the wanted size. Rates are halved
-    where the task is no formula; on pictures half of the networks have no encoding, and a KAN's
-    first grid may be finer.
+    where the task is no formula.
     """
     (low, high), drawn = REDRAWN[base["family"]]
     name = f"{base['family']} redraw {base['redraw']}"
-    kind = base["task"].partition(":")[0]
-    if kind != "formula":
+    if not base["task"].startswith("formula:"):
         low, high = low / 2, high / 2
     r = random.Random(name)
     for number, part in enumerate(r.sample(range(draws), draws)):
@@ -130,16 +128,10 @@ def _redrawn(base: Settings, draws: int) -> Iterator[Settings]:
         for attempt in range(100):
             chance = random.Random(f"{name} {number} {attempt}")
             settings = {"config": number, "lr": lr, "frequencies": chance.randint(0, 5)}
-            settings |= drawn(chance) | (_on_pixels(base, chance) if kind == "picture" else {})
+            settings |= drawn(chance)
             if fitting := _fitting(base, settings):
                 yield fitting
                 break
-
-
-def _on_pixels(base: Settings, r: random.Random) -> Settings:
-    settings = {"frequencies": r.choice([0, 0, 0, 0, 0, 1, 2, 3, 4, 5])}
-    finer = r.choice([{}, {"first_grid": 16}, {"first_grid": 32}, {"first_grid": 64}])
-    return settings | (finer if base["family"] == "KAN" else {})
 
 
 def _fitting(base: Settings, drawn: Settings) -> Settings | None:

@@ -15,6 +15,7 @@ import evidence
 from evidence import charts, draws, statistics
 from evidence.verdicts import outcomes
 from evidence.verdicts.judging import number, quoted, show, task_name
+from evidence.verdicts.tables import of_defaults
 from kanbook import plots
 from kanbook._figures import picture as svg
 
@@ -22,8 +23,8 @@ from kanbook._figures import picture as svg
 GROUPS = {
     "KAN, MLP and others": "formulas formulas-dense formulas-many formulas-few "
     "formulas-many-seconds formulas-many-fields formulas-redraws formulas-redraws-few "
-    "formulas-lbfgs formulas-lm tables real-tables noise pictures pictures-redraws "
-    "functions-1d waves pace pace-many pace-pictures pace-real",
+    "formulas-lbfgs formulas-lm tables real-tables noise pictures functions-1d waves "
+    "pace pace-many pace-real",
     "What makes a good KAN": "extras-factorial extras-lbfgs extras-lm extras-pykan weights knots "
     "climbs-adam climbs-lbfgs intervals depth recipe-adam recipe-lm recipe-open recipe-locked "
     "starts optimizers",
@@ -387,7 +388,7 @@ def _ready_made(frame):
     parts |= {"formulas along the axes": "axes", "other formulas": "formulas"}
     columns = {}
     for title, part in parts.items():
-        logs = outcomes.of_defaults(frame, part)
+        logs = of_defaults(frame, part)
         beside = logs.drop(columns="KAN").rsub(logs["KAN"], axis=0).mean().dropna()
         columns[title] = np.exp(beside).map(number)
     table = pandas.DataFrame(columns).fillna("").rename_axis("KAN /").reset_index()

@@ -1,7 +1,7 @@
 """Comparisons of families in stored rows, each made once; and how rows of single experiments read.
 
-:mod:`.claims`, :mod:`.kinds` and :mod:`.outcomes` name a comparison by its rows and two families,
-and :func:`compared` has its ratios, intervals and p. Frames that they share are nobody's to change.
+:mod:`.claims`, :mod:`.kinds` and the judges name a comparison by its rows and two families, and
+:func:`compared` has its ratios, intervals and p. Frames that they share are nobody's to change.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ def drawn_again(experiment: str) -> DataFrame:
 DRAWN_AGAIN = {
     "formulas-many": (("formulas-many", "formulas-many-seconds"), ("formulas-redraws",)),
     "formulas": (("formulas",), ("formulas-redraws-few",)),
-    "pictures": (("pictures",), ("pictures-redraws",)),
 }
 
 

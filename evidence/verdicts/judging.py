@@ -1,4 +1,4 @@
-"""How a comparison is judged and said, by :mod:`.claims`, :mod:`.outcomes` and the page of results.
+"""How a comparison is judged and said, by :mod:`.claims`, the judges and the page of results.
 
 What it shows is one of the verdicts of :mod:`kanbook.certainty`. Numbers have two digits or so: who
 needs more computes them from the rows.
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kanbook.certainty import TIE, holm, verdict
+
+LM = "Levenberg-Marquardt"
 
 
 def number(x: float) -> str:

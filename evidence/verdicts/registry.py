@@ -1,4 +1,4 @@
-"""Who judges which hypothesis of ``plan.md``; see :mod:`.outcomes`.
+"""Who judges which hypothesis of ``plan.md``; see :mod:`.outcomes`, which imports all judges.
 
 A line ``duel("F 8", "climbs-adam", "5, 10, 20", "better", "20")`` says: F 8 claims that in the rows
 of climbs-adam the first is clearly better than the second. A function is named after what it looks
