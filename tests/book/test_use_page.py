@@ -100,8 +100,14 @@ def test_its_two_layers_go_around_an_estimator(ran):
     numbers = X.min(0), X.max(0), y.mean(keepdims=True), y.std(keepdims=True)
     low, high, mean, spread = map(torch.from_numpy, numbers)
     into, back = affine(2 / (high - low), -(high + low) / (high - low)), affine(spread, mean)
-    found = torch.nn.Sequential(into, model.model_, back)(torch.from_numpy(X)).detach()
-    np.testing.assert_allclose(found[:, 0], model.predict(X), rtol=1e-9)
+    whole = torch.nn.Sequential(into, model.model_, back)
+    np.testing.assert_allclose(whole(torch.from_numpy(X)).detach()[:, 0], model.predict(X), rtol=1e-9)
+    far = torch.tensor([[20.0, 4.0], [-9.0, 30.0]], dtype=torch.float64)
+    with pytest.warns(RuntimeWarning, match="beyond the training rows"):
+        expected = model.predict(far.numpy())
+    found = whole(far.clip(low, high)).detach()[:, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert not np.allclose(whole(far).detach()[:, 0], expected, rtol=0.1)
 
 
 def test_its_training_goes_on_where_it_was_killed(ran, tmp_path, monkeypatch):
@@ -175,6 +181,30 @@ def test_its_settings_for_a_table_are_those_of_the_estimator():
     assert f"Adam, {rate} falling to zero, {_estimator.STEPS['adam']} steps" in row
     assert KANRegressor()._sizes() == [(), (5,)] and "none or 5 hidden nodes" in row
     assert f"G {', then '.join(map(str, grids))}" in row
+    (exact,) = re.findall(r"^\| some 1,000 exact.*", USE, re.M)
+    grids = _estimator.doubled(estimators.GRIDS["lm"])
+    for text in (row, exact):
+        assert f"{_estimator.STEPS['lm']} steps" in text
+        assert f"G {', '.join(map(str, grids))}" in text
+    assert "a sum of curves and 5 hidden nodes" in exact and KANRegressor().starts == 2
+    assert f"up to {_estimator.WORK:.0e}".replace("+0", "") in USE
+    assert f"{_estimator.HELD:,} at most" in USE
+
+
+def test_its_settings_for_many_samples_and_for_pixels_are_those_of_the_rows():
+    (row,) = re.findall(r"^\| 10,000 exact.*", USE, re.M)
+    frame = evidence.load("formulas-many")
+    runs = frame[(frame.family == "KAN") & ~frame.task.str.contains("rotated")]
+    assert {*runs.steps} == {2000} and {*runs.batch_size} == {500} and {*runs["size"]} == {1000}
+    assert "Adam, 2,000 steps in batches of 500" in row and "1,000 parameters" in row
+    assert runs.lr.between(0.01, 0.04).all() and "0.01 to 0.04 falling" in row
+    layers = {len(widths) - 2 for widths in runs.widths}
+    assert layers == {1, 2, 3} and "one to three hidden layers" in row
+    (row,) = re.findall(r"^\| pixels.*", USE, re.M)
+    frame = evidence.load("pictures").query("family == 'KAN' and size == 1000")
+    best = frame.groupby("task")[["widths", "grid_size", "lr", "steps"]].first()
+    assert (best == [(2, 24, 1), 11, 0.024, 2000]).all(axis=1).sum() == 5
+    assert "`KAN([2, 24, 1], grid_size=11)`" in row and "2,000 steps, 0.024 falling" in row
 
 
 # --- Coming from PyKAN ---------------------------------------------------------------------------
@@ -199,10 +229,8 @@ def test_every_call_of_the_tables_runs(pykan, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(pykan["formula"]) == "exp(x2**2 + sin(pi*x1))"
     assert len({*calls()}) > 50
-    names = dict(pykan)
     for code in dict.fromkeys(calls()):
-        names["model"] = copy.deepcopy(pykan["model"])
-        exec(code, names)
+        exec(code, pykan | {"model": copy.deepcopy(pykan["model"])})  # each on its own
     plt.close("all")
 
 
