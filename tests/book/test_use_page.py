@@ -101,7 +101,9 @@ def test_its_two_layers_go_around_an_estimator(ran):
     low, high, mean, spread = map(torch.from_numpy, numbers)
     into, back = affine(2 / (high - low), -(high + low) / (high - low)), affine(spread, mean)
     whole = torch.nn.Sequential(into, model.model_, back)
-    np.testing.assert_allclose(whole(torch.from_numpy(X)).detach()[:, 0], model.predict(X), rtol=1e-9)
+    np.testing.assert_allclose(
+        whole(torch.from_numpy(X)).detach()[:, 0], model.predict(X), rtol=1e-9
+    )
     far = torch.tensor([[20.0, 4.0], [-9.0, 30.0]], dtype=torch.float64)
     with pytest.warns(RuntimeWarning, match="beyond the training rows"):
         expected = model.predict(far.numpy())
