@@ -24,7 +24,6 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
-from skrub import tabular_pipeline
 
 from ._checks import needed
 
@@ -83,6 +82,8 @@ def boosted_trees(classes: bool = False, random_state: int | None = None) -> Pip
     make = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
     how = {"max_iter": 1000, "early_stopping": True, "n_iter_no_change": 20}
     trees = make(categorical_features="from_dtype", random_state=random_state, **how)
+    from skrub import tabular_pipeline  # Colab has none, and imports this file for stored rows
+
     *steps, (name, _) = tabular_pipeline(trees).steps
     if classes:
         return Pipeline([*steps, (name, _chosen(trees, TREES, classes))])

@@ -20,7 +20,6 @@ from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from skrub import tabular_pipeline
 
 from kanbook import estimators, rivals
 
@@ -116,6 +115,8 @@ def told(model: Any, parts: Parts, classes: bool) -> dict[str, Any]:
     X, y, U, v = parts
     start = time.process_time()
     if isinstance(X, DataFrame) and not isinstance(model, Pipeline):
+        from skrub import tabular_pipeline  # which Colab, where stored rows are read, has not
+
         model = tabular_pipeline(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

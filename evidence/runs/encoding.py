@@ -13,7 +13,6 @@ from typing import Any
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
-from skrub import tabular_pipeline
 
 from kanbook import estimators
 
@@ -171,6 +170,8 @@ def fit_encoded(settings: Settings, seed: int, **_: Any) -> dict[str, Any]:
     model = MODELS[family][classes](random_state=seed)
     if kind == "real":
         parts = defaults.of_table(name, seed)
+        from skrub import tabular_pipeline  # which Colab, where stored rows are read, has not
+
         model = tabular_pipeline(model)
         target = "auto" if classes else "continuous"  # whole numbers would pass for classes
         if encoder := ENCODERS[how](target_type=target, random_state=seed):
