@@ -43,8 +43,14 @@ from .splines import cox_de_boor
 
 __all__ = ["sum_splines"]
 
-# Numbers of A and dL/dA worked at at a time: 32 MiB of float32.
-CHUNK = 2**23
+# Numbers of A and dL/dA worked at at a time: 4 MiB of float32.
+CHUNK = 2**20
+
+# The C library of Linux gives a large block back to the system as soon as it is free, and takes it
+# again page by page, which is half of a training step. But it keeps blocks as large as the largest
+# that was freed before, up to 32 MiB (``man mallopt``), and frees up to twice as much: so one that
+# is never written to, and costs nothing, makes training 1.6 times as fast. Elsewhere it does no harm.
+torch.empty(31 * 2**18, dtype=torch.float32, device="cpu")
 
 
 def sum_splines(x: Tensor, coef: Tensor, knots: Tensor, degree: int) -> Tensor:
@@ -158,28 +164,23 @@ def _sum_forward(x, coef, knots, k, keep):
         | nowhere | function 0 | function 1 |  ...  | function n-1 | nowhere |
           I columns  I columns    I columns            I columns     I columns
     """
-    inputs, _, n = coef.shape
-    place, values, slopes = find(x, knots, k)
-    w = pad(coef.permute(2, 0, 1))
-    values = values.flatten(1)
-    if not keep and n >= compiled.MANY:  # no zeros: for each input a weighted sum of rows of W
-        columns = list_columns(place, k, n).flatten(1)
-        return embedding_bag(columns, w, mode="sum", per_sample_weights=values), ()
-    padded = x.new_zeros(len(x), len(w))
-    rows = max(1, CHUNK // len(w))
-    if len(x) <= rows:
-        where = list_columns(place, k, n).flatten(1)
-        padded.scatter_(1, where, values)
-    else:  # columns of all would take much memory
-        where = place
-        parts = zip(padded.split(rows), place.split(rows), values.split(rows), strict=True)
-        for part, c, v in parts:
-            part.scatter_(1, list_columns(c, k, n).flatten(1), v)
-    a = padded[:, inputs:-inputs]
-    return a @ w[inputs:-inputs], (a, w, where, *slopes)
+    inputs, outputs, n = coef.shape
+    w, y, kept = pad(coef.permute(2, 0, 1)), x.new_empty(len(x), outputs), []
+    rows = _rows_at_a_time(w)
+    for x_part, y_part in zip(x.split(rows), y.split(rows), strict=True):
+        place, values, slopes = find(x_part, knots, k)
+        columns, values = list_columns(place, k, n).flatten(1), values.flatten(1)
+        if not keep and n >= compiled.MANY:  # no zeros: for each input a weighted sum of rows of W
+            y_part.copy_(embedding_bag(columns, w, mode="sum", per_sample_weights=values))
+            continue
+        a = x.new_zeros(len(x_part), len(w)).scatter_(1, columns, values)[:, inputs:-inputs]
+        torch.mm(a, w[inputs:-inputs], out=y_part)
+        if keep:  # the columns of many blocks would take much memory
+            kept += [a, columns if len(x) <= rows else place, *slopes]
+    return y, (w, *kept)
 
 
-def _sum_backward(g, needed, x, coef, k, a, w, where, *slopes):
+def _sum_backward(g, needed, x, coef, k, w, *kept):
     r"""The gradients, from g, that of the loss in y.
 
     .. math::
@@ -190,22 +191,25 @@ def _sum_backward(g, needed, x, coef, k, a, w, where, *slopes):
 
     Of :math:`\partial L / \partial A`, k + 1 entries are gathered for each x.
     """
-    (inputs, outputs, n), batch = coef.shape, len(x)
+    inputs, outputs, n = coef.shape
     needs_x, needs_coef = needed
-    grad_x = grad_coef = None
-    if needs_coef:
-        grad_coef = (g.T @ a).view(outputs, n, inputs).permute(2, 0, 1)
-    if needs_x:
-        rows = max(1, CHUNK // len(w))
-        if batch <= rows:
-            grad_values = (g @ w.T).gather(1, where)
-        else:
-            grad_values = x.new_empty(batch, inputs * (k + 1))
-            parts = zip(grad_values.split(rows), g.split(rows), where.split(rows), strict=True)
-            for out, g_part, c in parts:
-                torch.gather(g_part @ w.T, 1, list_columns(c, k, n).flatten(1), out=out)
-        grad_x = slope(grad_values.view(batch, inputs, k + 1), k, *slopes)
+    grad_w, grads_x, blocks = None, [], g.split(_rows_at_a_time(w))
+    each = len(kept) // len(blocks)
+    for number, g_part in enumerate(blocks):
+        a, where, *slopes = kept[number * each : (number + 1) * each]
+        if needs_coef:
+            grad_w = grad_w.addmm_(g_part.T, a) if number else g_part.T @ a
+        if needs_x:
+            columns = where if len(blocks) == 1 else list_columns(where, k, n).flatten(1)
+            grad_values = (g_part @ w.T).gather(1, columns)
+            grads_x.append(slope(grad_values.view(-1, inputs, k + 1), k, *slopes))
+    grad_coef = grad_w.view(outputs, n, inputs).permute(2, 0, 1) if needs_coef else None
+    grad_x = None if not needs_x else grads_x[0] if len(blocks) == 1 else torch.cat(grads_x)
     return grad_x, grad_coef
+
+
+def _rows_at_a_time(w: Tensor) -> int:
+    return max(1, CHUNK // len(w))
 
 
 _sum_splines = by_hand(_plain_sum, _sum_forward, _sum_backward, compiled.sum_splines)
