@@ -46,10 +46,10 @@ __all__ = ["sum_splines"]
 # Numbers of A and dL/dA worked at at a time: 4 MiB of float32.
 CHUNK = 2**20
 
-# The C library of Linux gives a large block back to the system as soon as it is free, and takes it
-# again page by page, which is half of a training step. But it keeps blocks as large as the largest
-# that was freed before, up to 32 MiB (``man mallopt``), and frees up to twice as much: so one that
-# is never written to, and costs nothing, makes training 1.6 times as fast. Elsewhere it does no harm.
+# GNU's C library gives a large block back to the system as soon as it is free, and takes it again
+# page by page, which is nearly half of a training step. But it keeps blocks as large as the largest
+# that has been freed, up to 32 MiB, and of them up to 64 MiB (``man mallopt``). So it is shown one
+# that nobody writes into, which costs nothing. Other C libraries do not mind.
 torch.empty(31 * 2**18, dtype=torch.float32, device="cpu")
 
 

@@ -44,7 +44,7 @@ from torch import nn
 
 import kanbook
 from evidence import engine
-from evidence.benchmark import tanh_readings
+from evidence.benchmark import alone, tanh_readings
 from evidence.benchmark.hellokan import hellokan
 from kanbook import KAN, MLP, count_parameters, derivatives, splines
 
@@ -57,6 +57,8 @@ SETTINGS = [
     (1000, 2, 5, 10, 3, "float64"),
 ]
 THREADED = [SETTINGS[1], SETTINGS[3], SETTINGS[6]]  # on more than one thread, too
+ALONE = [(*SETTINGS[place], 1) for place in (1, 3, 4, 6, 8)]
+ALONE += [(*setting, 2) for setting in THREADED]
 LARGE = [(65536, 64, 64, 5, 3, "float32")]  # for memory
 SIZES = [(2, 5, 1), (64, 64, 10)]  # of the networks whose single predictions are timed
 ROOT = Path(__file__).parents[2]
@@ -267,8 +269,6 @@ def take_turns(calls, seconds, rounds):
 
 def speed(setting, names, rounds, device="cpu"):
     batch, inputs, outputs, *rest, dtype = setting
-    warm = torch.ones(31 * 2**18)  # 31 MiB: from now on, freed blocks up to this size are reused
-    del warm
     layer = silu_layer(inputs, outputs, *rest, dtype)
     generator = torch.Generator().manual_seed(1)
     x = 2 * torch.rand(batch, inputs, dtype=layer.coef.dtype, generator=generator) - 1
@@ -495,8 +495,6 @@ def steps(calls, rounds):
 def tanh(rounds, frameworks):
     """Training steps of chapter 12's networks, in units of that of one tanh after the sum."""
     os.environ |= tanh_readings.ENVIRONMENT
-    warm = torch.ones(31 * 2**18)  # 31 MiB: from now on, freed blocks up to this size are reused
-    del warm
     calls, seconds, parameters, skipped = {}, {}, {}, {}
     for framework, name, make in tanh_readings.steps():
         if framework not in frameworks:
@@ -642,7 +640,7 @@ def run_job(job, threads=1, **arguments):
 
 # --- what is shown and saved ---------------------------------------------------------------------
 
-PARTS = ("speed", "memory", "prediction", "training", "hellokan")
+PARTS = ("speed", "memory", "prediction", "alone", "training", "hellokan")
 PARTS += ("steps", "tanh", "engines", "derivatives")
 
 
@@ -706,6 +704,11 @@ def measure(options, contestants):
     if "prediction" in names:
         jobs = [run_job("prediction", widths=w, rounds=rounds, **device) for w in sizes]
         yield "prediction", [row for job in jobs for row in job.get("prediction", [])]
+    if "alone" in names:
+        print("... alone", file=sys.stderr)
+        few = {"layers": ["kanbook", "floor"], "rounds": 1} if options.quick else {}
+        rows = alone.take_turns([(*settings[-1], 1)] if options.quick else ALONE, **few)
+        yield "alone", [dict(zip(SETTING, row.pop("setting"), strict=True)) | row for row in rows]
     if "training" in names:
         yield from run_job("accuracy", **training).items()
     if "hellokan" in names:

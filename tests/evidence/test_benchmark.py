@@ -1,5 +1,8 @@
 """The benchmark's own arithmetic, on kanbook and PyTorch alone: no other package, no clock."""
 
+import json
+import subprocess
+import sys
 from itertools import product
 
 import pytest
@@ -9,7 +12,7 @@ from helpers import needs
 
 import evidence
 import kanbook
-from evidence.benchmark import hellokan, microcontroller, speed
+from evidence.benchmark import alone, hellokan, microcontroller, speed
 from evidence.runs import rivals
 from evidence.tasks.laws import law, numeric
 
@@ -28,6 +31,21 @@ def test_speed(tmp_path):
     exact = frame[["difference", "worst"]]
     assert [*exact.dropna().index] == NAMES[:3] and (exact.dropna() < 1e-6).all(axis=None)
     assert {*frame.worst_at.dropna()} <= {"knots", "ends", "far"}
+
+
+def test_alone():
+    rows = [*alone.take_turns([(*SETTING, 1)], layers=["floor", "missing"], rounds=1, calls=2)]
+    assert [row["memory"] for row in rows] == ["as shipped"] * 3 + ["kept"] * 3
+    assert [row.get("milliseconds", 0) > 0 for row in rows] == [True, False, False] * 2
+    assert alone.measure("kanbook", False, SETTING, threads=torch.get_num_threads(), calls=2)
+
+
+def test_others_alone_get_no_memory_from_kanbook():
+    job = {"layer": "floor", "compiled": False, "setting": SETTING, "threads": 1, "calls": 1}
+    code = "import runpy, sys; runpy.run_path(sys.argv[0], run_name='__main__')"
+    code = f"import sys; sys.argv = {[alone.__file__, json.dumps(job)]}; {code}"
+    code += "; assert 'torch' in sys.modules and 'kanbook' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(
