@@ -198,6 +198,9 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None) -> Da
             ``difference``, the largest error of an output, relative to the largest output, at the
             inputs that are timed, and ``worst``, the same at hard inputs, which lie ``worst_at``
             the ``"knots"``, the domain's ``"ends"`` or ``"far"`` outside.
+            ``"alone"``: milliseconds and page ``faults`` of the same pass by each ``layer``,
+            ``compiled`` once more or not, alone in its process, with ``memory`` ``"as shipped"`` or
+            ``"kept"``.
             ``"memory"``: MiB at the peak of a pass, NaN where the machine had too little.
             ``"prediction"``: microseconds of one sample through a ``model`` of as many
             ``parameters``, and ``how``: ``"eager"``, ``"compiled"`` or ``"exported"``.
