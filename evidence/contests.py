@@ -395,10 +395,15 @@ def for_depth() -> list[Settings]:
 
 
 def depth() -> dict[str, Settings]:
-    """KANs of one hidden layer and two by L-BFGS, and Levenberg-Marquardt damped in four ways."""
+    """KANs of one hidden layer and two by L-BFGS, and Levenberg-Marquardt damped in nine ways."""
     strong, even = {"damping": 1.0}, {"floor": 1.0}
     ways = {"kept": {}, "strong": strong, "even": even, "strong and even": strong | even}
     ways["L-BFGS"] = {"optimizer": "lbfgs"}
+    endless, low = {"reach": 1e9}, {"floor": 1e-6}
+    shipped = {"floor": 0.01, "reach": 0.5}
+    ways |= {"shipped": shipped, "shipped, reach 0.1": shipped | {"reach": 0.1}}
+    ways |= {"floor alone": shipped | endless, "reach alone": shipped | low}
+    ways["neither"] = endless | low
     kan = {"model": "kan", "grid_size": 6, "degree": 3}
     return {
         f"{name}, {way}": kan | {"depth": layers} | options

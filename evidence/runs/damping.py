@@ -16,6 +16,7 @@ import torch
 from kanbook import optimizers
 
 FLOOR = 1e-6
+SHIPPED = optimizers.LevenbergMarquardt.move
 
 
 @torch.no_grad()
@@ -53,12 +54,20 @@ def as_stored(run: Callable[..., dict[str, Any]], *arguments: Any, **how: Any) -
 
 @contextlib.contextmanager
 def damped(settings: Mapping[str, Any]) -> Iterator[None]:
-    """Those moves with another damping to begin with, or another floor: 1 makes D even."""
-    first = settings.get("damping", optimizers.DAMPING)
-    with (
-        _changed(optimizers, "DAMPING", first),
-        _changed(sys.modules[__name__], "FLOOR", settings.get("floor", FLOOR)),
-    ):
+    """Those moves with another damping to begin with, or another floor: 1 makes D even.
+
+    With a ``reach`` they are kanbook's own moves, with this reach and floor.
+    """
+    with contextlib.ExitStack() as changes:
+        if "reach" in settings:
+            owner = optimizers
+            changes.enter_context(_changed(optimizers.LevenbergMarquardt, "move", SHIPPED))
+            changes.enter_context(_changed(optimizers, "REACH", settings["reach"]))
+        else:
+            owner = sys.modules[__name__]
+        first = settings.get("damping", optimizers.DAMPING)
+        changes.enter_context(_changed(optimizers, "DAMPING", first))
+        changes.enter_context(_changed(owner, "FLOOR", settings.get("floor", FLOOR)))
         yield
 
 

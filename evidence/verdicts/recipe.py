@@ -102,6 +102,22 @@ def it_is_not_overfitting_alone(frame):
 
 
 duel("T 7", "depth", f"one layer, {BOTH}", "not_worse", "one layer, kept")
+duel("T 8", "depth", "two layers, shipped", "better", "two layers, kept")
+for layers in ("two layers", "one layer"):
+    duel("T 9", "depth", f"{layers}, shipped", "not_worse", f"{layers}, L-BFGS", said=layers)
+
+
+@judge("T 10", "depth")
+def the_reach_has_more_than_half(frame):
+    both = versus(frame, "two layers, shipped", "two layers, kept")
+    for way, most in (("reach alone", True), ("floor alone", False)):
+        ratio = versus(frame, f"two layers, {way}", "two layers, kept")
+        share = np.log(ratio.value) / np.log(both.value)
+        yield {way: bool((share > 0.5) == most) if both.better else None}, f"{ratio}, of {both}"
+
+
+duel("T 11", "depth", "two layers, shipped, reach 0.1", "better", "two layers, shipped")
+duel("T 12", "depth", "one layer, shipped", "not_worse", "one layer, kept")
 
 
 # U. The recipe
