@@ -75,6 +75,13 @@ def test_levenberg_marquardt_is_damped_as_the_settings_say():
     assert {*seen} == {(10.0, 1.0), before} and before == (optimizers.DAMPING, damping.FLOOR)
     today = coefficients(TRIALS[4], lambda train, *arguments: train(*arguments))
     assert not torch.equal(careful, former) and not torch.equal(former, today)
+    def own_moves():
+        with damping.damped({"reach": 0.1, "floor": 0.5}):
+            solver = optimizers.LevenbergMarquardt
+            return solver.move is damping.SHIPPED, optimizers.REACH, optimizers.FLOOR
+
+    assert damping.as_stored(own_moves) == (True, 0.1, 0.5)
+    assert (optimizers.REACH, optimizers.FLOOR, damping.FLOOR) == (0.5, 0.01, 1e-6)
     with pytest.raises(ValueError, match="no steps"), damping.damped(settings):
         raise ValueError("no steps")
     assert before == (optimizers.DAMPING, damping.FLOOR)
