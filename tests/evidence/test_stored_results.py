@@ -14,7 +14,6 @@ SEEDS = {"tuning": TUNING_SEEDS, "finalist": contests.FINALIST_SEEDS}  # of stag
 UNFINISHED = {"defaults", "formulas-redraws"}
 PLANNED = {"formulas-many-fields", "formulas-redraws-few", "turned"}
 PLANNED |= {"pace-real", "real-tables"}
-PLANNED |= {"recipe-locked"}
 PLANNED |= {"pace-encoding", "encoding", "encoding-why", "encoding-long"}
 PLANNED |= {"encoding-post", "encoding-tables"}
 ONE_SEED = {"pace", "pace-many", "pace-real", "recipe-open", "pace-encoding"}
