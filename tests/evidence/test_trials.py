@@ -75,6 +75,7 @@ def test_levenberg_marquardt_is_damped_as_the_settings_say():
     assert {*seen} == {(10.0, 1.0), before} and before == (optimizers.DAMPING, damping.FLOOR)
     today = coefficients(TRIALS[4], lambda train, *arguments: train(*arguments))
     assert not torch.equal(careful, former) and not torch.equal(former, today)
+
     def own_moves():
         with damping.damped({"reach": 0.1, "floor": 0.5}):
             solver = optimizers.LevenbergMarquardt
