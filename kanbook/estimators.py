@@ -315,8 +315,8 @@ class MLPRegressor(_Regressor, _MLP):
     Example:
         >>> x = np.random.default_rng(0).uniform(0, 50, (300, 2))
         >>> model = MLPRegressor(parameters=90, random_state=0).fit(x, x[:, 0] * x[:, 1])
-        >>> model.n_parameters_
-        85
+        >>> 80 < model.n_parameters_ <= 90
+        True
     """
 
 
