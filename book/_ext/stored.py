@@ -384,16 +384,19 @@ def _extremes(frame):
 
 def _ready_made(frame):
     """A row for each contestant: the KAN's error / its own, geometric means over the tasks."""
+    ours = "recipe" if "recipe" in set(frame["contestant"]) else "KAN"
     parts = {"tables of numbers": "numbers", "classes": "classes"}
-    parts |= {"formulas along the axes": "axes", "other formulas": "formulas"}
+    parts |= {"formulas along the axes": "axes", "formulas of other forms": "formulas"}
     columns = {}
     for title, part in parts.items():
         logs = of_defaults(frame, part)
-        beside = logs.drop(columns="KAN").rsub(logs["KAN"], axis=0).mean().dropna()
-        columns[title] = np.exp(beside).map(number)
-    table = pandas.DataFrame(columns).fillna("").rename_axis("KAN /").reset_index()
-    first = f"KAN / {table.iloc[0, 0]} **{table.iloc[0, 1]}** on {table.columns[1]}."
-    return first, "The KAN's error / that of another, geometric means over the tasks:", table
+        beside = logs.drop(columns=ours).rsub(logs[ours], axis=0).mean().dropna()
+        if len(beside):
+            columns[title] = np.exp(beside).map(number)
+    table = pandas.DataFrame(columns).fillna("").rename_axis(f"{ours} /").reset_index()
+    first = f"{ours} / {table.iloc[0, 0]} **{table.iloc[0, 1]}** on {table.columns[1]}."
+    lead = f"The error of the {ours} / that of another, geometric means over the tasks:"
+    return first, lead, table
 
 
 def _errors(frame):
