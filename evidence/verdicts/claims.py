@@ -308,7 +308,7 @@ def tanh():
     soft, shared = times["Tinygrad", "soft KAN"], times["PyTorch", "KAN"]
     near = all(row.high > 0.5 for row in ratios.values())
     text = f"KAN / one tanh after the sum: {listed(ratios)}. A step is {soft:.0f} times as quick "
-    text += "as with the post's splines in its framework, "
+    text += "as with splines like the post's in its framework, "
     text += f"{shared:.0f} times as quick as with kanbook's."
     fast = "stands" if min(soft, shared) > 8 else "narrower" if soft > 8 else "falls"
     return fast if near else "falls", text
@@ -316,7 +316,7 @@ def tanh():
 
 @claim(POST, 12, but="some of them")
 def knobs():
-    """Order of layers, depth, rate, batch: all within 20 %."""
+    """Order of layers, depth, width, rate and batch make little difference."""
     spans = {}
     for knob, part in rows("mixtures").groupby("knob", sort=False):
         who = "knob" if knob == "order" else "family"
