@@ -46,7 +46,7 @@ export function* train(net, tape, y, steps, rate) {
   }
 }
 
-const DAMPING = 1e-3, FLOOR = 1e-6; // as in kanbook/optimizers.py
+const DAMPING = 1e-3, FLOOR = 1e-2, REACH = 0.5; // as in kanbook/optimizers.py
 const SLICE = 1e6; // products of two numbers from one yield to the next: a millisecond or two
 
 /**
@@ -97,13 +97,25 @@ export class LevenbergMarquardt {
     }
   }
 
+  /** The roots of D: no element counts as less than FLOOR times the largest of its array of numbers. */
+  scales() {
+    const { net: { layers }, order, square, places: { length: P } } = this, scale = new Float64Array(P);
+    for (const layer of layers) {
+      for (const [part, start] of Object.entries(layer.at)) {
+        const own = [...order.subarray(start, start + layer[part].length)].filter(p => p >= 0);
+        const diagonal = own.map(p => square[p * P + p]), least = FLOOR * Math.max(0, ...diagonal) || 1;
+        own.forEach((p, q) => (scale[p] = Math.sqrt(Math.max(diagonal[q], least))));
+      }
+    }
+    return scale;
+  }
+
   /** One move from where `linearize` was called, or none if none helps. */
   *step() {
     const { net: { theta }, places, tape, y, square, matrix, slope, total } = this, P = places.length;
     if (total === this.stuckAt) return;
-    const before = theta.slice();
-    const diagonal = slope.map((_, p) => square[p * P + p]), least = FLOOR * Math.max(0, ...diagonal) || 1;
-    const scale = diagonal.map(value => Math.sqrt(Math.max(value, least))), move = new Float64Array(P);
+    const before = theta.slice(), scale = this.scales(), move = new Float64Array(P);
+    const reach = REACH * Math.max(1, Math.hypot(...before));
     while (this.damping < 1e8) {
       for (let p = 0; p < P; p++) {
         for (let q = 0; q <= p; q++) matrix[p * P + q] = square[p * P + q] / scale[q] / scale[p];
@@ -112,9 +124,11 @@ export class LevenbergMarquardt {
       }
       if (yield* cholesky(matrix, P)) {
         solve(matrix, P, move);
-        for (let p = 0; p < P; p++) theta[places[p]] = before[places[p]] - move[p] / scale[p];
-        if (lossOf(tape, y) * y.length < total) {
-          this.damping = Math.max(1e-16, this.damping / 10);
+        for (let p = 0; p < P; p++) move[p] /= scale[p];
+        for (let p = 0; p < P; p++) theta[places[p]] = before[places[p]] - move[p];
+        const now = Math.hypot(...move) <= reach ? lossOf(tape, y) * y.length : Infinity;
+        if (now < total) {
+          this.damping = Math.max(1e-16, (this.damping / 10) * Math.sqrt(now / total));
           return;
         }
         theta.set(before);
