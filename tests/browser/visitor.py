@@ -67,7 +67,7 @@ class Visitor:
         self.server = server
         self.context = browser.new_context(viewport=viewport, color_scheme=scheme, **options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.problems = []
         self.page.on("console", self.note_console)
         self.page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
@@ -76,7 +76,9 @@ class Visitor:
         self.page.on("response", self.note_response)
 
     def note_console(self, message):
-        if message.type in ("error", "warning"):
+        # On a busy machine it takes some seconds until a font that was preloaded is used.
+        late = "preloaded using link preload but not used within a few seconds" in message.text
+        if message.type in ("error", "warning") and not late:
             self.problems.append(f"console {message.type}: {message.text}")
 
     def note_request(self, request):
