@@ -6,10 +6,12 @@ saves must not be given to others. In part "speed" of the benchmark they all sha
 that gift. Once more it is given to all, by the variables that GNU's C library has for it.
 """
 
+import importlib
 import itertools
 import json
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -19,27 +21,6 @@ from functools import partial
 
 import torch
 from torch import nn
-
-if os.name == "posix":
-    import resource
-
-
-def kanbook_layer(inputs, outputs, grid_size):
-    from kanbook import KANLayer
-
-    return KANLayer(inputs, outputs, grid_size=grid_size, base=nn.functional.silu)
-
-
-def inkan_layer(inputs, outputs, grid_size):
-    from inkan import KANLayer
-
-    return KANLayer(inputs, outputs, grid_size=grid_size)
-
-
-def flashkan_layer(inputs, outputs, grid_size):
-    from flashkan import KANLayer
-
-    return KANLayer(inputs, outputs, grid_size=grid_size)
 
 
 class Floor(nn.Module):
@@ -54,12 +35,15 @@ class Floor(nn.Module):
         return self.linear(x.repeat(1, self.functions))
 
 
-LAYERS = {
-    "floor": Floor,
-    "kanbook": kanbook_layer,
-    "inkan": inkan_layer,
-    "flashkan": flashkan_layer,
-}
+LAYERS = ("floor", "kanbook", "inkan", "flashkan")
+
+
+def make(layer, inputs, outputs, grid_size):
+    if layer == "floor":
+        return Floor(inputs, outputs, grid_size)
+    silu = {"base": nn.functional.silu} if layer == "kanbook" else {}  # the others have it
+    kind = importlib.import_module(layer).KANLayer
+    return kind(inputs, outputs, grid_size=grid_size, **silu)
 
 
 def call(function, module, x, g):
@@ -73,7 +57,7 @@ def measure(layer, compiled, setting, threads, calls):
     batch, inputs, outputs, grid_size, _, dtype = setting
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    module = LAYERS[layer](inputs, outputs, grid_size).to(getattr(torch, dtype))
+    module = make(layer, inputs, outputs, grid_size).to(getattr(torch, dtype))
     x = (2 * torch.rand(batch, inputs, dtype=getattr(torch, dtype)) - 1).requires_grad_()
     g = torch.randn(batch, outputs, dtype=x.dtype)
     step = partial(call, torch.compile(module) if compiled else module, module, x, g)
@@ -89,14 +73,14 @@ def measure(layer, compiled, setting, threads, calls):
 
 
 def faults():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt if os.name == "posix" else 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 MEMORY = {"as shipped": {}, "kept": KEPT}
 
 
-def take_turns(settings, layers=(*LAYERS,), rounds=3, calls=60):
+def take_turns(settings, layers=LAYERS, rounds=3, calls=60):
     """Yield a row for each setting, number of threads, memory and contestant: medians of rounds.
 
     A setting is (batch, inputs, outputs, intervals, degree, dtype) and the number of threads.

@@ -11,6 +11,8 @@ is measured:
 - Each setting has a process of its own. In it the contestants take turns: every round times each
   of them once, in random order, after a call that is not timed. A ratio is formed within a round;
   reported are medians over the rounds, and the quartiles of the ratios.
+- Part "alone" measures some of them once more, each alone in its process (:mod:`.alone`), since in
+  one process kanbook's import, and the tensors of others, keep the memory that a step frees.
 - Packages that call ``torch.compile`` do so, from an empty cache; their first call is listed. So is
   that of the contestants "..., compiled": the same layers, but the whole layer compiled.
 - Before any clock starts, the same coefficients are copied into every package that computes the

@@ -238,13 +238,24 @@ def test_float32_grids_far_from_zero(domain, grid_size):
     assert (slope - exact_slope).abs().max() < 1e-4 * exact_slope.abs().max()
 
 
-def test_large_gradients_are_computed_in_parts(monkeypatch):
-    layer = KANLayer(3, 2, generator=_generator(), dtype=torch.float64)
+@pytest.mark.parametrize(
+    "grid_size", [5, 40]
+)  # without gradients, another sum from 32 functions on
+def test_large_batches_are_computed_in_parts(monkeypatch, grid_size):
+    options = {"grid_size": grid_size, "generator": _generator(), "dtype": torch.float64}
+    layer = KANLayer(3, 2, **options)
     x = torch.rand(50, 3, generator=_generator()).double().requires_grad_()
-    (whole,) = torch.autograd.grad(layer(x).square().sum(), x)
-    monkeypatch.setattr(module, "CHUNK", 7 * 30)  # 7 rows of (5 + 3 + 2) * 3 numbers
-    (parts,) = torch.autograd.grad(layer(x).square().sum(), x)
-    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-14)
+
+    def computed():
+        y = layer(x)
+        with torch.no_grad():
+            again = layer(x)
+        return y, again, *torch.autograd.grad(y.square().sum(), (x, layer.coef))
+
+    whole = computed()
+    monkeypatch.setattr(module, "CHUNK", 7 * (grid_size + 3 + 2) * 3)  # 7 rows
+    for part, expected in zip(computed(), whole, strict=True):
+        torch.testing.assert_close(part, expected, rtol=0, atol=1e-13)
 
 
 def test_gradients_of_many_samples_are_added_up_exactly():
