@@ -14,9 +14,9 @@ In the book: chapter 18.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -233,20 +233,21 @@ def to_tables(
             sums), ``FormulaLayer``; or a :class:`~kanbook.functions.Formula`. An ``nn.Linear``
             after one becomes part of its edges, and so does one before the first if it scales and
             shifts each input alone; else its weights become edges.
-        x: samples of the inputs, shape (N, I). What lies beyond them is cut off.
+        x: samples of the inputs, shape (N, I): many, up to the ends of what may come, since values
+            beyond those that they reach are cut off, in every layer.
         entries: of each table, 4 to 4096.
         bits: of each entry, 2 to 16; up to 8 take one byte, more take two.
         interpolate: between entries.
-        scales: ``"edge"``, a unit for each edge's entries; ``"layer"``, one for all in a layer. All
-            are powers of two of the unit in which their node counts.
+        scales: who has a unit of entries in common: nobody, ``"edge"``; all edges into an
+            ``"output"``; all in a ``"layer"``. Units are rounded up to powers of two times the unit
+            in which the output counts.
         centered: let each edge's smallest value be its entries' zero; else entries reach from minus
             to plus the largest size in their layer.
         input_bits: of the inputs.
 
     Raises:
-        TypeError, ValueError: the model holds other modules, or an edge that is not finite, or its
-            edges cancel so far that 32 bits are too few; x does not fit; another argument is out of
-            range.
+        TypeError, ValueError: the model holds other modules, or an edge that is not finite; x does
+            not fit it; another argument is out of range.
 
     Example:
         >>> from kanbook import KAN
@@ -257,7 +258,7 @@ def to_tables(
     """
     check_integer("entries", entries, 4, 4096)
     check_integer("bits", bits, 2, 16)
-    check_name("scales", scales, ("edge", "layer"))
+    check_name("scales", scales, ("edge", "output", "layer"))
     for name, value in (("interpolate", interpolate), ("centered", centered)):
         if not isinstance(value, bool):
             raise TypeError(f"{name}={value!r}; expected True or False")
@@ -271,67 +272,67 @@ def to_tables(
     u = (torch.arange(POINTS * steps, dtype=x.dtype) + 0.5) / POINTS
     basis = splines.basis(u, knots, int(interpolate))  # (M, E)
     fit = torch.linalg.solve(basis.T @ basis, basis.T)  # (E, M): from values to coefficients
-    low, step = _range(x, steps)
     made, fraction = [], input_bits - depth
+    low, step = _range(x, steps)
     unit = step * 2.0**-fraction
     for n, (edges, bias) in enumerate(layers, start=1):
         curves = torch.einsum("em,mio->ioe", fit, edges(low + step * u.unsqueeze(1)))
         if not curves.isfinite().all():
             raise ValueError(f"model has an edge in layer {n} that is not finite; expected none")
         x = _sums(edges, bias, x)
-        is_last = n == len(layers)  # then the unit is a power of two, as fine as there is room for
-        next_low, step = (0 * bias, 0 * bias + 1) if is_last else _range(x, steps)
-        shifted = curves.numpy(), (bias - next_low).numpy(), step.numpy()
-        widest = fraction if interpolate else 31
-        found = _round(*shifted, bits, 1000 if is_last else finest, widest, scales, centered)
-        rounded, shifts, bias, next_fraction = found
-        if next_fraction < 0 and not is_last:
-            raise ValueError(f"model has edges in layer {n} that cancel; expected smaller ones")
-        shifts = fraction - shifts if interpolate else shifts
-        made.append(
-            TableLayer(
-                rounded.astype(np.uint8 if bits <= 8 else np.uint16),
-                shifts.astype(np.uint8),
-                bias.astype(np.int32),
-                fraction,
-                interpolate,
-                low.numpy(),
-                unit.numpy(),
-            )
-        )
-        low, fraction, unit = next_low, next_fraction, step * 2.0**-next_fraction
+        widest = fraction if interpolate else 31  # an entry may count as many bits of a sum
+        next_low, step = _range(x, steps)
+        limits = finest, min(depth, widest - 1)
+        if n == len(layers):  # a power of two as the unit, and no tables to fill
+            next_low, step, limits = 0 * bias, 0 * bias + 1, (1000, math.inf)
+        curves, bias, step = curves.numpy(), (bias - next_low).numpy(), step.numpy()
+        found = _round(curves, bias, step, bits, widest, *limits, scales, centered)
+        rounded, shifts, bias, step, next_fraction = found
+        arrays = {
+            "entries": rounded.astype(np.uint8 if bits <= 8 else np.uint16),
+            "shifts": (fraction - shifts if interpolate else shifts).astype(np.uint8),
+            "bias": bias.astype(np.int32),
+        }
+        numbers = {"low": low.numpy(), "unit": unit.numpy()}
+        made.append(TableLayer(fraction=fraction, interpolate=interpolate, **arrays, **numbers))
+        low, step, fraction = next_low, torch.from_numpy(step), next_fraction
+        unit = step * 2.0**-fraction
     return Tables(made, fraction)
 
 
-def _round(curves, constant, step, bits, f, widest, scales, centered):
-    """Entries, left shifts, biases, and the f, at most the one given, of the unit 2^-f step.
+def _round(curves, constant, step, bits, widest, finest, room, scales, centered):
+    """Integers for curves (I, O, E) and a constant (O,), whose sums count 2^-f steps (O,) as one.
 
-    Curves (I, O, E) and a constant (O,) are in units of numbers, as is step (O,).
+    The f is the largest, at most ``finest``, with which sums have 32 bits and shifts are at most
+    ``widest``. The steps grow where all sums together move less than one unit of the entries.
+
+    Returns:
+        Entries, shifts to the left, biases, steps, f.
     """
     zero, size = curves.min(2), np.ptp(curves, 2)
     if not centered:
         most = np.abs(curves).max()
         zero, size = np.full_like(zero, -most), np.full_like(zero, 2 * most)
-    constant, levels = constant + zero.sum(0), 2**bits - 1
-    f = min(f, 32 - np.frexp((np.abs(constant) + size.sum(0)) / step)[1].max())
+    shared = {"edge": size, "output": size.max(0), "layer": size.max()}[scales] + 0 * size
+    least, constant = shared / (2**bits - 1), constant + zero.sum(0)
+    step = np.maximum(step, least.sum(0) * 2.0**-room)
+    f = min(finest, 32 - np.frexp((np.abs(constant) + size.sum(0)) / step)[1].max())
     while True:
         unit = step * 2.0**-f
-        shifts = np.frexp(size / (levels * unit))[1].clip(0)
-        shifts = np.full_like(shifts, shifts.max()) if scales == "layer" else shifts
+        shifts = np.frexp(least / unit)[1].clip(0)
         bias, one = np.rint(constant / unit), unit * 2.0**shifts
         highest = bias + (np.rint(size / one) * 2.0**shifts).sum(0)
         if max(-bias.min(), highest.max()) < 2**31 and shifts.max() <= widest:
-            return np.rint((curves - zero[..., None]) / one[..., None]), shifts, bias, int(f)
+            return np.rint((curves - zero[..., None]) / one[..., None]), shifts, bias, step, int(f)
         f -= 1
 
 
 def _range(x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The smallest value of each column, and the step that takes as many to the largest."""
+    """The least value of each column, and a step of which as many reach the largest, if it is not
+    the same but for rounding."""
     low, high = x.aminmax(dim=0)
-    return low, torch.where(high > low, high - low, 1.0) / steps
-
-
-# --- a model as layers of edges ------------------------------------------------------------------
+    moves = high - low > 2.0**-40 * torch.maximum(low.abs(), high.abs())
+    return low, torch.where(moves, high - low, 1.0) / steps
 
 
 def edge_layers(model: nn.Module | Formula, x: Tensor) -> tuple[list[tuple[Edges, Tensor]], Tensor]:
@@ -339,45 +340,30 @@ def edge_layers(model: nn.Module | Formula, x: Tensor) -> tuple[list[tuple[Edges
     check_inputs("x", x)
     model = model.network if isinstance(model, Formula) else model
     modules = in_a_row(copy.deepcopy(model).cpu().double()) if isinstance(model, nn.Module) else []
-    layers, lines = [], None
+    layers, line = [], None  # of the first layer, if it only scales and shifts each input
     for module in modules or [model]:
-        if isinstance(module, nn.Linear):
+        fits = isinstance(module, (KANLayer, TanhLayer, FormulaLayer, nn.Linear))
+        if not fits or getattr(module, "tanh", None) == "sum":
+            expected = "expected layers of edges in a row, such as KAN, and nn.Linear"
+            raise TypeError(f"model holds {module!r}; {expected}")
+        bias = torch.zeros(module.out_features, dtype=torch.float64)
+        bias = bias if module.bias is None else module.bias
+        if not isinstance(module, nn.Linear):
+            edges = module.edges
+            if line is not None:
+                layers, edges = [], lambda x, f=edges, a=line[0], b=line[1]: f(a * x + b)
+            layers.append((edges, bias))
+        elif layers:
+            weight, (edges, before) = module.weight.T, layers.pop()
+            layers.append((lambda x, f=edges, w=weight: f(x) @ w, before @ weight + bias))
+        else:
             weight = module.weight.T
-            bias = 0 * weight[0] if module.bias is None else module.bias
-            if layers:
-                (edges, constant), lines = layers.pop(), None
-                layers.append((partial(_mixed, edges, weight), constant @ weight + bias))
-            else:
-                layers.append((partial(_lines, weight), bias))
-                alone = len(weight) == len(bias) and torch.equal(weight, weight.diag().diag())
-                lines = (weight.diag(), bias) if alone else None
+            layers.append((lambda x, w=weight: x.unsqueeze(-1) * w, bias))
+            line = (weight.diag(), bias) if torch.equal(weight, weight.diag().diag()) else None
             continue
-        if not isinstance(module, (KANLayer, TanhLayer, FormulaLayer)):
-            raise TypeError(
-                f"model holds a {type(module).__name__}; expected layers of edges in a row, such "
-                "as KAN, and nn.Linear"
-            )
-        if isinstance(module, TanhLayer) and module.tanh == "sum":
-            raise TypeError("model holds a TanhLayer with tanh='sum'; expected 'edge' or None")
-        edges = module.edges
-        if lines:
-            layers, edges, lines = [], partial(_scaled, edges, *lines), None
-        zeros = torch.zeros(module.out_features, dtype=torch.float64)
-        layers.append((edges, zeros if module.bias is None else module.bias))
+        line = None
     check_features(x, modules[0].in_features, "x", x)
     return layers, x.detach().cpu().double()
-
-
-def _lines(weight: Tensor, x: Tensor) -> Tensor:
-    return x.unsqueeze(-1) * weight
-
-
-def _mixed(edges: Edges, weight: Tensor, x: Tensor) -> Tensor:
-    return edges(x) @ weight
-
-
-def _scaled(edges: Edges, scale: Tensor, shift: Tensor, x: Tensor) -> Tensor:
-    return edges(scale * x + shift)
 
 
 def _sums(edges: Edges, bias: Tensor, x: Tensor) -> Tensor:

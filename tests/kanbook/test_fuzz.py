@@ -51,7 +51,7 @@ derivatives.along(analytic, x, direction, order);
 training.fit(model, x, y, steps=3, restart_at=[2], batch_size=7, generator=3, **stops);
 training.fit(kan, x, y, optimizer="lm", steps=2, update_grid_at=[1]);
 export.to_dict(model); export.from_dict(export.to_dict(model)); export.to_c(model);
-export.to_javascript(model); functions.candidates(x[:, 0], y[:, 0]);
+export.to_javascript(model); lookup.to_tables(kan, x, entries=8, bits=6); functions.candidates(x[:, 0], y[:, 0]);
 functions.FormulaLayer(kan[0]); pruning.edges(kan, x); pruning.fade(x, 0.1); pruning.prune(kan, x);
 formulas.snap(line, x[:, :1], torch.sin(3 * x[:, :1]));
 importances.importance(kan, x, y, repeats=1);
@@ -64,7 +64,8 @@ playground_now.values(x); kanbook.SplinePlayground(**traits); kanbook.KANLab(**s
 """
 CALLS = [line.strip() for line in CALLS.split(";")]
 NOT_CALLED = {
-    "records that functions return": "Check Formula Function History Operations Race Snap",
+    "records that functions return": "Check Formula Function History Operations Race Snap "
+    "TableLayer Tables",
     "estimators, which scikit-learn's own checks try, or laws that they must find": "KANClassifier "
     "KANRegressor MLPClassifier MLPRegressor PyKANRegressor additive boosted_trees "
     "gaussian_process linear polynomial",
