@@ -108,8 +108,7 @@ UNDEFINED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 
 
 @needs("cc")
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("name, options", zip(MODELS, itertools.cycle(OPTIONS)), ids=str)
 def test_c_gives_the_same_integers_and_nothing_undefined(name, options):
     tables = made(name, **options)
     q = languages.inputs(tables, 2000)
