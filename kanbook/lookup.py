@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,11 +115,8 @@ class Tables:
     @property
     def nbytes(self) -> int:
         """Bytes of all entries, shifts and biases: what they take in flash memory."""
-        arrays = [part for layer in self for part in (layer.entries, layer.shifts, layer.bias)]
-        return sum(array.nbytes for array in arrays)
-
-    def __iter__(self) -> Iterator[TableLayer]:
-        return iter(self.layers)
+        parts = [(layer.entries, layer.shifts, layer.bias) for layer in self.layers]
+        return sum(array.nbytes for arrays in parts for array in arrays)
 
     def scale_inputs(self, x: ArrayLike | Tensor) -> np.ndarray:
         """The integers, int32, nearest to numbers x, both (N, I); the ends for those beyond."""
@@ -130,9 +127,9 @@ class Tables:
     def run(self, q: ArrayLike | Tensor) -> np.ndarray:
         """The outputs (N, O), int32, for inputs q, integers (N, I)."""
         q = self._checked("q", q, "iu")
-        rows = max(1, CHUNK // max(layer.shifts.size for layer in self))
+        rows = max(1, CHUNK // max(layer.shifts.size for layer in self.layers))
         parts = [q[start : start + rows] for start in range(0, len(q), rows)] or [q]
-        for layer in self:
+        for layer in self.layers:
             parts = map(layer, parts)
         return np.concatenate([*parts])
 
@@ -157,7 +154,7 @@ class Tables:
         exact, rows = _outputs(layers, x), []
         spread = (exact - exact.mean(0)).square().mean().sqrt()
         q = np.rint((x.numpy() - self.layers[0].low) / self.layers[0].unit)
-        for n, layer in enumerate(self, start=1):
+        for n, layer in enumerate(self.layers, start=1):
             beyond = np.mean((q < 0) | (q > layer.last + 1))
             q = layer(q)
             values = q * 2.0**-self.point
@@ -172,7 +169,7 @@ class Tables:
     def to_dict(self) -> dict[str, Any]:
         """What :func:`kanbook.export.to_dict` returns of it."""
         layers = []
-        for layer in self:
+        for layer in self.layers:
             inputs, outputs, _ = layer.entries.shape
             own = {name: np.asarray(value).tolist() for name, value in vars(layer).items()}
             own |= {"in_features": inputs, "out_features": outputs}
@@ -192,15 +189,15 @@ class Tables:
 
     def _checked(self, name: str, values: ArrayLike | Tensor, kinds: str) -> np.ndarray:
         values = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+        kind, dtype = ("numbers", np.float64) if "f" in kinds else ("integers", np.int64)
+        inputs = len(self.layers[0].low)
         if values.dtype.kind not in kinds:
-            expected = "numbers" if "f" in kinds else "integers"
-            raise TypeError(f"{name} has dtype {values.dtype}; expected {expected}")
-        if values.ndim != 2 or values.shape[1] != len(self.layers[0].low):
-            shape = f"(N, {len(self.layers[0].low)})"
-            raise ValueError(f"{name} has shape {values.shape}; expected {shape}")
+            raise TypeError(f"{name} has dtype {values.dtype}; expected {kind}")
+        if values.ndim != 2 or values.shape[1] != inputs:
+            raise ValueError(f"{name} has shape {values.shape}; expected (N, {inputs})")
         if np.isnan(values).any():
-            raise ValueError(f"{name} is nan somewhere; expected numbers")
-        return values
+            raise ValueError(f"{name} has nan in it; expected {kind}")
+        return values.astype(dtype)
 
 
 @torch.no_grad()
@@ -279,22 +276,19 @@ def to_tables(
         curves = torch.einsum("em,mio->ioe", fit, edges(low + step * u.unsqueeze(1)))
         if not curves.isfinite().all():
             raise ValueError(f"model has an edge in layer {n} that is not finite; expected none")
-        x = _sums(edges, bias, x)
+        x = _outputs([(edges, bias)], x)
         widest = fraction if interpolate else 31  # an entry may count as many bits of a sum
         next_low, step = _range(x, steps)
         limits = finest, min(depth, widest - 1)
         if n == len(layers):  # a power of two as the unit, and no tables to fill
             next_low, step, limits = 0 * bias, 0 * bias + 1, (1000, math.inf)
-        curves, bias, step = curves.numpy(), (bias - next_low).numpy(), step.numpy()
-        found = _round(curves, bias, step, bits, widest, *limits, scales, centered)
+        parts = curves.numpy(), (bias - next_low).numpy(), step.numpy()
+        found = _round(*parts, bits, widest, *limits, scales, centered)
         rounded, shifts, bias, step, next_fraction = found
-        arrays = {
-            "entries": rounded.astype(np.uint8 if bits <= 8 else np.uint16),
-            "shifts": (fraction - shifts if interpolate else shifts).astype(np.uint8),
-            "bias": bias.astype(np.int32),
-        }
-        numbers = {"low": low.numpy(), "unit": unit.numpy()}
-        made.append(TableLayer(fraction=fraction, interpolate=interpolate, **arrays, **numbers))
+        layer = rounded, fraction - shifts if interpolate else shifts, bias
+        types = np.uint8 if bits <= 8 else np.uint16, np.uint8, np.int32
+        layer = [array.astype(dtype) for array, dtype in zip(layer, types, strict=True)]
+        made.append(TableLayer(*layer, fraction, interpolate, low.numpy(), unit.numpy()))
         low, step, fraction = next_low, torch.from_numpy(step), next_fraction
         unit = step * 2.0**-fraction
     return Tables(made, fraction)
@@ -328,10 +322,9 @@ def _round(curves, constant, step, bits, widest, finest, room, scales, centered)
 
 
 def _range(x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The least value of each column, and a step of which as many reach the largest, if it is not
-    the same but for rounding."""
+    """The least value of each column, and the step that as many times makes the largest."""
     low, high = x.aminmax(dim=0)
-    moves = high - low > 2.0**-40 * torch.maximum(low.abs(), high.abs())
+    moves = high - low > 2.0**-40 * torch.maximum(low.abs(), high.abs())  # more than by rounding
     return low, torch.where(moves, high - low, 1.0) / steps
 
 
@@ -366,11 +359,7 @@ def edge_layers(model: nn.Module | Formula, x: Tensor) -> tuple[list[tuple[Edges
     return layers, x.detach().cpu().double()
 
 
-def _sums(edges: Edges, bias: Tensor, x: Tensor) -> Tensor:
-    return torch.cat([edges(part).sum(1) for part in x.split(ROWS)]) + bias
-
-
 def _outputs(layers: list[tuple[Edges, Tensor]], x: Tensor) -> Tensor:
     for edges, bias in layers:
-        x = _sums(edges, bias, x)
+        x = torch.cat([edges(part).sum(1) for part in x.split(ROWS)]) + bias
     return x
