@@ -114,7 +114,7 @@ class Tables:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all entries, shifts and biases: what they take in flash memory."""
+        """Bytes that all entries, shifts and biases take in flash memory."""
         parts = [(layer.entries, layer.shifts, layer.bias) for layer in self.layers]
         return sum(array.nbytes for arrays in parts for array in arrays)
 
@@ -146,9 +146,9 @@ class Tables:
             x: samples of the inputs, shape (N, I); best others than those they were made with.
 
         Returns:
-            A dict for each layer: its number ``layer``, from 1; ``error``, the root mean square,
-            in units of the outputs' spread over x, of what changes if it and those before it are
-            tables; ``cut_off``, the share of its inputs that lie beyond its tables.
+            For each layer a dict with its number ``layer``, from 1; ``error``, the root mean
+            square, in units of the outputs' spread over x, of what changes if it and those before
+            it are tables; ``cut_off``, the share of its inputs that lie beyond its tables.
         """
         layers, x = edge_layers(model, x)
         exact, rows = _outputs(layers, x), []
