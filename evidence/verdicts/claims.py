@@ -368,7 +368,9 @@ def smooth():
     alike = [kinds.against_mlp(name) for name in names]
     text = "Smooth formulas of 2 or 3 inputs, by Adam and by Levenberg-Marquardt. KAN / Gaussian "
     text += f"process: {show(process[0])} and {show(process[1])}. KAN / MLP: {show(mlp[0])} and "
-    text += f"{show(mlp[1])}; on a formula like a KAN {show(alike[0])}, on twelve turned ones, each "
+    text += (
+        f"{show(mlp[1])}; on a formula like a KAN {show(alike[0])}, on twelve turned ones, each "
+    )
     text += f"with ten starts, {show(alike[1])}."
     every = [*together([*process, *mlp]), *(row.verdict for row in alike)]
     return word(every), text
