@@ -218,6 +218,13 @@ def test_a_figure_that_answers_a_question_waits(fresh_desktop, way):
     assert not fresh_desktop.problems
 
 
+def test_the_cheat_sheet_is_one_sheet(desktop):
+    page = desktop.open("book/cheat_sheet.html")
+    margin = {"top": "18mm", "right": "17mm", "bottom": "20mm", "left": "17mm"}  # as in make pdf
+    printed = page.pdf(format="A4", margin=margin)
+    assert len(PdfReader(BytesIO(printed)).pages) == 1
+
+
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
 def test_a_figure_opens_large(browser, server, viewport):
     visitor = Visitor(browser, server, viewport, "dark")
