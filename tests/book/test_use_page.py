@@ -1,5 +1,5 @@
-"""What readers copy runs: how to use kanbook, to compare by it, to come from PyKAN; the cheat sheet;
-the answers of chapter 19.
+"""What readers copy runs: how to use kanbook, to compare by it, to come from PyKAN; the cheat
+sheet; the answers of chapter 19.
 """
 
 import copy
