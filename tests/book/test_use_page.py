@@ -253,10 +253,10 @@ def test_the_sheet_has_the_training_of_the_estimator(monkeypatch):
         asked.append((model, how))
 
     x, y = torch.rand(50, 3), torch.rand(50, 1)
-    names = {"KAN": KAN, "fit": note, "x": x, "y": y, "x_held": x, "y_held": y}
-    (code,) = blocks("python", SHEET)
-    exec(code, names)
+    monkeypatch.setattr("kanbook.fit", note)
     monkeypatch.setattr(_estimator, "fit", note)
+    (code,) = blocks("python", SHEET)
+    exec(code, {"x": x, "y": y, "x_held": x, "y_held": y})
     model, own = KANRegressor(), {"grid_size": estimators.GRIDS["adam"], "degree": 3}
     settings = {"hidden": (5,), "optimizer": "adam", "lr": KANRegressor.RATES[0], "own": own}
     settings |= {"steps": None, "batch": None}
@@ -270,7 +270,7 @@ def test_the_sheet_has_the_training_of_the_estimator(monkeypatch):
     assert [told["schedule"](t) for t in (0, 0.3)] == [how["schedule"](t) for t in (0, 0.3)]
     for name in ("steps", "patience", "lr"):
         assert told[name] == how[name]
-    assert model.validation_fraction == 0.2 and "a fifth of the rows" in SHEET
+    assert model.validation_fraction == 0.2 and "A fifth of the rows is held out" in SHEET
     grids = ", ".join(map(str, _estimator.doubled(estimators.GRIDS["lm"])))
     assert f"with {_estimator.STEPS['lm']} steps and {grids} intervals" in " ".join(SHEET.split())
 
