@@ -9,7 +9,6 @@ import inspect
 import json
 import re
 import subprocess
-import time
 import warnings
 from contextlib import redirect_stdout
 from io import StringIO
@@ -216,9 +215,7 @@ def test_its_settings_for_many_samples_and_for_pixels_are_those_of_the_rows():
 
 
 def test_the_comparison_came_out_so(tmp_path):
-    start = time.process_time()
     names, _ = run(COMPARE, tmp_path)
-    seconds = time.process_time() - start
     (shown,), found = blocks("text", COMPARE), names["found"]
     rows = dict(re.findall(r"^([a-zA-Z ]+?) +([\d.]+) +0\.", shown, re.M))
     assert [*rows] == ["additive", "linear", "MLP", "KAN", "boosted trees"]
@@ -229,7 +226,6 @@ def test_the_comparison_came_out_so(tmp_path):
     text = " ".join(COMPARE.replace("\n> ", " ").split())
     assert found.folds == 5 and "[five random] folds" in text and "[four] comparisons" in text
     assert " 495 parameters " in found.how and "sized for [495] trainable" in text
-    assert 10 < seconds < 300 and "takes one to two minutes" in text
 
 
 def test_the_comparison_says_how_many_settings_are_tried():

@@ -82,6 +82,8 @@ def test_chapters_exist_and_the_table_links_them(table):
     text = claims.markdown(table.reset_index())
     links = re.findall(r"\[(\d+)\]\((\S+?)\)", text)
     assert links and all(files[int(number)] == name for number, name in links)
+    elsewhere = re.findall(r"\]\((\S+?)\)", claims.listing(table.reset_index(), "../notebooks/"))
+    assert elsewhere == [f"../notebooks/{name}" for _, name in links]
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == len(table) + 4 and len({line.count("|") for line in lines}) == 1
     assert text.count("<details>") == text.count("</details>") == 1 + len(table)
