@@ -92,9 +92,9 @@ def make_parts(task: str, seed: int) -> list[Samples]:
                 x, y = target(name, n, generator=generator, dtype=torch.float64)
             parts.append((x, y))
         low, high = parts[0][0].aminmax(dim=0)
-        scaled = [((2 * x - low - high) / (high - low), y) for x, y in parts]
-        inside = [(x.abs() <= 1).all(1) for x, _ in scaled]
-        parts = [(x[i], y[i]) for (x, y), i in zip(scaled, inside, strict=True)]
+        inside = [((x >= low) & (x <= high)).all(1) for x, _ in parts]
+        parts = [(x[i], y[i]) for (x, y), i in zip(parts, inside, strict=True)]
+        parts = [(((2 * x - low - high) / (high - low)).clamp(-1, 1), y) for x, y in parts]
     y = parts[0][1]
     if y.ndim == 1:
         return parts
@@ -290,10 +290,11 @@ def run(settings: Settings, seed: int, **_: Any) -> dict[str, Any]:
 def front(measured: list[tuple[Variant, float, float]]) -> list[list[float | None]]:
     """Those that no other beats in bytes and validation error, smallest first."""
     rows, least = [], math.inf
-    for one, validation, test in sorted(measured, key=lambda m: (m[0].bytes, m[1])):
-        if validation < least:
+    for one, *errors in sorted(measured, key=lambda m: (m[0].bytes, m[1])):
+        validation, test = (trials.rounded(e, 3) for e in errors)
+        if validation is not None and validation < least:
             least = validation
-            rows.append([one.bytes, *(trials.rounded(e, 3) for e in (validation, test)), *one.key])
+            rows.append([one.bytes, validation, test, *one.key])
     return rows
 
 

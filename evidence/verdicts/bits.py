@@ -60,15 +60,10 @@ def fewer(first: Series, second: Series) -> bool:
     return bool((first < second).mean() >= 0.8)
 
 
-def one(frame: DataFrame, side: str, number: int) -> DataFrame:
-    """The trial of a side that keeps every variant: ``WHOLE[number]``, with its grids."""
-    frame = where(frame, side=side)
-    return frame[frame["hidden"].map(list) == bits.WHOLE[number]["hidden"]].dropna(subset="grid")
-
-
 def errors(frame: DataFrame, kind: str, width: int, entries: int) -> Series:
     """Logarithms of the test errors of a variant of the KAN with five nodes, by task and seed."""
-    rows, at = one(frame, "KAN", 0), (bits.BITS.index(width), bits.ENTRIES.index(entries))
+    rows = where(frame, side="KAN").dropna(subset="grid")
+    at = bits.BITS.index(width), bits.ENTRIES.index(entries)
     logs = [np.log(grid[kind][at[0]][at[1]]) for grid in rows["grid"]]
     return Series(logs, [rows["task"], rows["seed"]])
 
