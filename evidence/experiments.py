@@ -13,7 +13,18 @@ from kanbook.tasks import FUNCTIONS_1D
 
 from .contests import CONTESTS, pace_many_settings, pace_real_settings, pace_settings
 from .design import Design, experiment
-from .runs import bits, defaults, digits, encoding, equations, recipe, recovery, sequence, turned, waves
+from .runs import (
+    bits,
+    defaults,
+    digits,
+    encoding,
+    equations,
+    recipe,
+    recovery,
+    sequence,
+    turned,
+    waves,
+)
 from .settings import (
     ALL,
     RESTARTS,

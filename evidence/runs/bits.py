@@ -31,8 +31,9 @@ FIRST = 100  # what is added to seeds: by seed 0 the sizes and the time were fou
 SAMPLES, TESTED = 3000, 5000  # of a formula, to learn from and to test on
 ROWS = 8000  # of a table in all
 # Smooth ones, by the rule of the plan; then real tables and pictures of digits.
-FORMULAS = "curve:sine", *(
-    f"formula:{name}" for name in ("exp_sine", "franke", "product", "field_5", "ten_waves")
+FORMULAS = (
+    "curve:sine",
+    *(f"formula:{name}" for name in ("exp_sine", "franke", "product", "field_5", "ten_waves")),
 )
 DATA = {"table:diamonds": "regression", "table:flights": "regression", "table:digits": "classes"}
 FEW = FORMULAS[:4]  # of three inputs at most
@@ -275,9 +276,7 @@ def run(settings: Settings, seed: int, **_: Any) -> dict[str, Any]:
         floats = min((validation, test) for _, validation, test in measured)
         result["parameters"] = None
     result |= dict(
-        zip(
-            ("validation_error", "test_error"), (trials.rounded(e, 5) for e in floats), strict=True
-        )
+        zip(("validation_error", "test_error"), (trials.rounded(e, 5) for e in floats), strict=True)
     )
     kinds = dict.fromkeys(one.kind for one, *_ in measured)
     result["fronts"] = {kind: front([m for m in measured if m[0].kind == kind]) for kind in kinds}

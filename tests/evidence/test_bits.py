@@ -167,10 +167,8 @@ def rows(change=lambda row: row):
         if own in bits.WHOLE:
             widths = [[2.0**-width] * len(bits.ENTRIES) for width in bits.BITS]
             kinds.append("nearest, gauge off")
-            row["grid"] = {
-                kind: [[x * (1 + 0.1 * seed) * (8 if "off" in kind else 1) for x in w] for w in widths]
-                for kind in kinds
-            }
+            worse = {kind: (1 + 0.1 * seed) * (8 if "off" in kind else 1) for kind in kinds}
+            row["grid"] = {kind: [[x * worse[kind] for x in w] for w in widths] for kind in kinds}
         found.append(change(row | {"task": task}))
     return DataFrame(found)
 

@@ -39,10 +39,9 @@ def one_by_one(integers, row):
             for weights, b in zip(layer.weight, layer.bias, strict=True)
         ]
         assert all(abs(a) < 2**31 for a in sums)
-        if layer.multiplier is None:
-            return sums
-        values = []
-        for a, m, s in zip(sums, layer.multiplier, layer.shift, strict=True):
+        values = sums if layer.multiplier is None else []
+        turned = () if layer.multiplier is None else zip(layer.multiplier, layer.shift, strict=True)
+        for a, (m, s) in zip(sums, turned, strict=layer.multiplier is not None):
             size = abs(a) if integers.tanh else max(a, 0)
             place = min((size * int(m) + 2 ** (int(s) - 1)) // 2 ** int(s), layer.last)
             if integers.tanh:
@@ -52,6 +51,7 @@ def one_by_one(integers, row):
                 place = place if integers.bits == 16 else (place + 128) // 256
                 place = -place if a < 0 else place
             values.append(place)
+    return values
 
 
 @pytest.mark.parametrize("activation, bits", WAYS)
@@ -131,7 +131,8 @@ def test_other_activations_are_refused():
 
 
 def test_weights_and_errors_are_those_of_onnx_runtime(tmp_path):
-    onnx, quantization = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime.quantization")
+    onnx = pytest.importorskip("onnx")
+    quantization = pytest.importorskip("onnxruntime.quantization")
     import onnxruntime
 
     model, x, integers = made(torch.relu, 8, (3, 8, 8, 1), 1)
