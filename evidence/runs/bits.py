@@ -311,5 +311,5 @@ EXPERIMENT = experiment(
     (18, 19),
     measurement=Measurement(run, lambda _: 1, None, pinned=False),
     seeds=5,
-    minutes=150,
+    minutes=100,
 )(settings)

@@ -31,23 +31,33 @@ def limits(frame: DataFrame, small: float) -> Series:
     )
 
 
-def smallest(frame: DataFrame, small: float, kinds: Iterable[str] = ()) -> Series:
-    """The fewest bytes that reach an error, infinite if none do, by task, side and seed.
+def chosen(frame: DataFrame, small: float, kinds: Iterable[str] = ()) -> DataFrame:
+    """What reaches an error with the fewest ``bytes``, and its ``test_error``; by task, side, seed.
 
     Args:
         frame: rows of the experiment.
         small: 0.01 or 0.001: of formulas the error itself; of data 10 % and 1 % above the least.
         kinds: of variants, such as "float"; all but float ones with none.
+
+    Returns:
+        Infinite bytes, and NaN, where nothing reaches it.
     """
 
-    def fewest(fronts: dict[str, Any], limit: float) -> float:
-        chosen = [*kinds] or [kind for kind in fronts if kind != "float"]
-        found = [row for kind in chosen for row in fronts.get(kind, ())]
-        return min((row[0] for row in found if row[1] <= limit), default=np.inf)
+    def fewest(fronts: dict[str, Any], limit: float) -> tuple[float, float]:
+        among = [*kinds] or [kind for kind in fronts if kind != "float"]
+        found = [row for kind in among for row in fronts.get(kind, ())]
+        reached = [(row[0], row[2]) for row in found if row[1] <= limit]
+        return min(reached, default=(np.inf, np.nan))
 
-    found = map(fewest, frame["fronts"], limits(frame, small))
-    by = [frame[name] for name in ("task", "side", "seed")]
-    return Series([*found], frame.index, name="bytes").groupby(by).min()
+    found = [*map(fewest, frame["fronts"], limits(frame, small))]
+    by = ["task", "side", "seed"]
+    both = frame[by].assign(bytes=[size for size, _ in found], test_error=[e for _, e in found])
+    return both.sort_values("bytes", kind="stable").groupby(by).head(1).set_index(by).sort_index()
+
+
+def smallest(frame: DataFrame, small: float, kinds: Iterable[str] = ()) -> Series:
+    """The bytes of :func:`chosen`."""
+    return chosen(frame, small, kinds)["bytes"]
 
 
 def medians(frame: DataFrame, small: float, kinds: Iterable[str] = ()) -> DataFrame:

@@ -181,6 +181,9 @@ def test_the_smallest_is_the_first_that_reaches_the_error():
     assert found["formula:franke", "linear", 4] == 10_000
     assert np.isinf(verdicts.smallest(frame, 0.001)["formula:franke", "linear", 0])
     assert np.isinf(found["table:digits", "KAN", 0])  # 10 % above 0.0001
+    tested = verdicts.chosen(frame, 0.01)["test_error"]
+    assert tested["formula:franke", "KAN", 0] == pytest.approx(1.2e-3)
+    assert np.isnan(tested["table:digits", "KAN", 0])
     only = verdicts.smallest(frame, 0.001, ["nearest, gauge on"])
     assert only["formula:franke", "KAN", 0] == 10_000
     assert verdicts.medians(frame, 0.01).loc["formula:franke", "KAN"] == 1000
