@@ -13,7 +13,18 @@ from kanbook.tasks import FUNCTIONS_1D
 
 from .contests import CONTESTS, pace_many_settings, pace_real_settings, pace_settings
 from .design import Design, experiment
-from .runs import defaults, digits, encoding, equations, recipe, recovery, sequence, turned, waves
+from .runs import (
+    bits,
+    defaults,
+    digits,
+    encoding,
+    equations,
+    recipe,
+    recovery,
+    sequence,
+    turned,
+    waves,
+)
 from .settings import (
     ALL,
     RESTARTS,
@@ -313,7 +324,7 @@ EXPERIMENTS: dict[str, Design] = {
         *CONTESTS,
         *(digits.EXPERIMENT, equations.EXPERIMENT, sequence.EXPERIMENT, turned.EXPERIMENT),
         *(waves.EXPERIMENT, defaults.EXPERIMENT, *recipe.EXPERIMENTS),
-        *(pace_encoding, *encoding.EXPERIMENTS, encoding_post),
+        *(pace_encoding, *encoding.EXPERIMENTS, encoding_post, bits.EXPERIMENT),
     )
 }
 

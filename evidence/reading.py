@@ -221,6 +221,10 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None) -> Da
             prediction on an emulated Cortex-M4F, the mean of 500 inputs in the domain; ``bytes`` of
             the program for flash, ``linked_bytes`` with what it calls of the C library;
             ``multiply_adds`` and ``functions`` as :func:`~kanbook.counting.count_operations` says.
+            ``"bits"``: the same for programs in integers and in floats on two chips, over 100,000
+            inputs; bytes of ``data``, of ``flash`` with all that is linked, and of ``ram``, the
+            stack included; root mean square ``error`` and ``worst`` in spreads of the network in 64
+            bits; how many outputs are ``different`` from those of NumPy, NaN for floats.
         path: of the file; the stored one if not given.
 
     Returns:
@@ -235,7 +239,7 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None) -> Da
         >>> bool((frame.milliseconds > 0).all())
         True
 
-    In the book: chapters 12, 13, 17, 19 and 20.
+    In the book: chapters 12, 13 and 17 to 20.
     """
     parts = json.loads(Path(path or FOLDER / "benchmark.json").read_text(encoding="utf-8"))
     if part not in parts:

@@ -17,6 +17,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -265,10 +266,7 @@ def to_tables(
     check_integer("input_bits", input_bits, depth, depth + finest)
     layers, x = edge_layers(model, x)
 
-    knots = splines.uniform_knots(steps, int(interpolate), (0, steps), dtype=x.dtype)
-    u = (torch.arange(POINTS * steps, dtype=x.dtype) + 0.5) / POINTS
-    basis = splines.basis(u, knots, int(interpolate))  # (M, E)
-    fit = torch.linalg.solve(basis.T @ basis, basis.T)  # (E, M): from values to coefficients
+    u, fit = _least_squares(steps, int(interpolate))
     made, fraction = [], input_bits - depth
     low, step = _range(x, steps)
     unit = step * 2.0**-fraction
@@ -292,6 +290,15 @@ def to_tables(
         low, step, fraction = next_low, torch.from_numpy(step), next_fraction
         unit = step * 2.0**-fraction
     return Tables(made, fraction)
+
+
+@lru_cache(maxsize=1)  # it takes longer than all else, and many tables of one size may be wanted
+def _least_squares(steps: int, degree: int) -> tuple[Tensor, Tensor]:
+    """Places (M,), in steps, and the matrix (E, M) from values there to a spline's coefficients."""
+    knots = splines.uniform_knots(steps, degree, (0, steps), dtype=torch.float64)
+    u = (torch.arange(POINTS * steps, dtype=torch.float64) + 0.5) / POINTS
+    basis = splines.basis(u, knots, degree)
+    return u, torch.linalg.solve(basis.T @ basis, basis.T)
 
 
 def _round(curves, constant, step, bits, widest, finest, room, scales, centered):

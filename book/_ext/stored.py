@@ -33,6 +33,7 @@ GROUPS = {
     "encoding encoding-why encoding-long encoding-post encoding-tables",
     "Digits and formulas": "second-order digits turned recovery recovery-rivals",
     "Equations and forgetting": "equations sequence",
+    "On a chip": "bits",
 }
 
 # Who is compared with whom first, where no KAN meets an MLP.

@@ -52,9 +52,14 @@ def inputs(tables, rows, seed=0):
 
 def run_c(tables, q, *options):
     """Outputs (N, O), int32, of the program in C; ``options`` are the compiler's."""
+    return run_text(to_c(tables), q, *options)
+
+
+def run_text(text, q, *options):
+    """The same of a program's text, with its function ``kan``, ``kan_inputs`` and so on."""
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder, "kan.c"), Path(folder, "kan")
-        source.write_text(to_c(tables) + C)
+        source.write_text(text + C)
         subprocess.run([*CC, *options, source, "-o", program], check=True)
         out = subprocess.run([program], input=q.tobytes(), stdout=subprocess.PIPE, check=True)
     return np.frombuffer(out.stdout, np.int32).reshape(len(q), -1)

@@ -173,19 +173,19 @@ def main(arguments=None):
     print(pandas.DataFrame(rows).to_string(index=False, na_rep=""))
     if options.save:
         command = f"python -m evidence.benchmark.microcontroller --save {options.save}"
-        provenance = {"command": command}
-        provenance |= {"commit": engine.commit(), "date": datetime.date.today().isoformat()}
-        provenance |= {
-            "processor": "an emulated Cortex-M4F",
-            "cores": 1,
-            "compile": CC,
-            "emulate": QEMU,
-        }
-        provenance["python"] = engine.machine()["python"]
-        versions = {name.split()[0]: run(name.split()[0], "--version") for name in (CC, QEMU)}
-        versions = {name: re.search(r"\d+\.\d+\.\d+", text)[0] for name, text in versions.items()}
-        provenance["versions"] = {"torch": torch.__version__} | versions
-        speed.save(options.save, {"microcontroller": rows}, provenance)
+        save(options.save, {"microcontroller": rows}, command, "an emulated Cortex-M4F", CC, QEMU)
+
+
+def save(path, parts, command, processor, compiled, emulated):
+    """Write rows of parts of the benchmark, with how they were made."""
+    provenance = {"command": command}
+    provenance |= {"commit": engine.commit(), "date": datetime.date.today().isoformat()}
+    provenance |= {"processor": processor, "cores": 1, "compile": compiled, "emulate": emulated}
+    provenance["python"] = engine.machine()["python"]
+    names = [text.split()[0] for text in (CC, QEMU)]
+    versions = {name: re.search(r"\d+\.\d+\.\d+", run(name, "--version"))[0] for name in names}
+    provenance["versions"] = {"torch": torch.__version__} | versions
+    speed.save(path, parts, provenance)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from .. import reading
 from ..experiments import EXPERIMENTS
-from . import (  # noqa: F401 - all but the first for their judges
+from . import (  # noqa: F401 - all but the second for their judges
+    bits,
     comparisons,
     encoding,
     equations,

@@ -13,7 +13,7 @@ from helpers import needs
 
 import evidence
 import kanbook
-from evidence.benchmark import alone, hellokan, microcontroller, speed
+from evidence.benchmark import alone, chips, hellokan, microcontroller, speed
 from evidence.runs import rivals
 from evidence.tasks.laws import law, numeric
 
@@ -176,3 +176,18 @@ def test_layers_in_tinygrad_are_those_of_kanbook(name, monkeypatch):
     given = [tinygrad.Tensor(n.numpy()) for n in (x, *numbers)]
     found = torch.tensor(function(*given, tanh=True).numpy())
     assert torch.allclose(found, layer(x), atol=1e-5)
+
+
+@needs("arm-none-eabi-gcc", "qemu-system-arm")
+def test_two_chips_give_the_integers_of_numpy():
+    rows = [*chips.measure(counts=(3,), rows=500)]
+    assert len(rows) == 2 * 6
+    for row in rows:
+        if "float" in row["program"]:
+            assert row["worst"] < 1e-5 and "different" not in row
+        else:
+            assert row["different"] == 0 and 1e-3 < row["error"] < row["worst"] < 0.3
+        assert row["instructions"] > 0 and row["flash"] > row["data"] / 2 and row["ram"] > 0
+    counts = {(row["chip"], row["program"]): row["instructions"] for row in rows}
+    soft, hard = (counts[chip, "MLP, float"] for chip in chips.CHIPS)
+    assert soft > 5 * hard  # what floating point takes where there is none

@@ -19,7 +19,9 @@ VERDICTS = {  # of those whose rows are complete; who changes rows or a rule loo
     "undecided": "A 1, B 1, B 2, F 4, F 9, F 11 controls, F 13, R 1, S 5",
     "open": "M 1, M 2, M 3, M 4, M 5, M 6, M 7, M 8, "
     "P 1, P 2, P 3, P 4, P 5, P 6, P 7, Q 1, Q 2, Q 3, Q 4, Q 5, "
-    + ", ".join(f"V {number}" for number in range(1, 22)),
+    + ", ".join(f"V {number}" for number in range(1, 22))
+    + ", "
+    + ", ".join(f"W {number}" for number in range(1, 14)),
 }
 
 
@@ -30,7 +32,7 @@ def found():
 
 def test_every_hypothesis_of_the_plan_is_there_once(found):
     texts = outcomes.hypotheses()
-    assert set(texts) <= set(found) and len(texts) == 138
+    assert set(texts) <= set(found) and len(texts) == 151
     assert texts["B 1"].startswith("With 20 % noise") and texts["L 6"].endswith("thousandth.")
     for label, outcome in found.items():
         assert set(outcome.experiments) <= set(EXPERIMENTS) and outcome.hypothesis

@@ -10,12 +10,12 @@ from evidence.experiments import BEST_MIXTURE
 SEEDS = {"tuning": TUNING_SEEDS, "finalist": contests.FINALIST_SEEDS}  # of stages that choose
 
 
-# Planned in parts M to V: still running, or not begun, and used nowhere before they are complete.
+# Planned in parts M to W: still running, or not begun, and used nowhere before they are complete.
 UNFINISHED = {"defaults", "formulas-redraws"}
 PLANNED = {"formulas-many-fields", "formulas-redraws-few"}
 PLANNED |= {"pace-real", "real-tables"}
 PLANNED |= {"encoding", "encoding-why", "encoding-long"}
-PLANNED |= {"encoding-post", "encoding-tables"}
+PLANNED |= {"encoding-post", "encoding-tables", "bits"}
 ONE_SEED = {"pace", "pace-many", "pace-real", "recipe-open", "pace-encoding"}
 
 
