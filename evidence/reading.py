@@ -200,7 +200,8 @@ def load_benchmark(part: str = "speed", *, path: Path | str | None = None) -> Da
             the ``"knots"``, the domain's ``"ends"`` or ``"far"`` outside.
             ``"alone"``: milliseconds and page ``faults`` of the same pass by each ``layer``,
             ``compiled`` once more or not, alone in its process, with ``memory`` ``"as shipped"`` or
-            ``"kept"``.
+            ``"kept"``; ``"kanbook, before"`` is kanbook as it was until it worked in blocks of rows
+            and kept memory, of the commit ``before`` of the provenance.
             ``"memory"``: MiB at the peak of a pass, NaN where the machine had too little.
             ``"prediction"``: microseconds of one sample through a ``model`` of as many
             ``parameters``, and ``how``: ``"eager"``, ``"compiled"`` or ``"exported"``.

@@ -6,12 +6,12 @@ cost), ``grids`` (moving knots), ``training`` (one loop), ``optimizers`` (for sm
 ``derivatives`` (of any order).
 
 Uses of it: ``functions``, ``pruning``, ``snapping`` and ``formulas`` (from curves to formulas),
-``export`` (JSON, C, JavaScript), ``estimators`` (for scikit-learn), ``rivals`` and ``racing`` (a
-fair race on data of your own), ``importances`` (which input matters), ``certainty`` (how sure a
-comparison is), ``spline_mlp`` (an MLP that learns its activations), ``tasks`` (what to learn),
-``plots`` (pictures), ``lab`` (a curve and a network to touch). Made fast: ``fast`` (the same sum)
-and ``compiled`` (for a compiler). The stored runs behind the book's numbers are the package
-``evidence``, beside this one in the repository.
+``export`` (JSON, C, JavaScript), ``lookup`` (integers), ``estimators`` (for scikit-learn),
+``rivals`` and ``racing`` (a fair race on data of your own), ``importances`` (which input matters),
+``certainty`` (how sure a comparison is), ``spline_mlp`` (an MLP that learns its activations),
+``tasks`` (what to learn), ``plots`` (pictures), ``lab`` (a curve and a network to touch). Made
+fast: ``fast`` (the same sum) and ``compiled`` (for a compiler). The stored runs behind the book's
+numbers are the package ``evidence``, beside this one in the repository.
 """
 
 import importlib
@@ -27,7 +27,17 @@ from .training import History, fit
 __version__ = "1.0.0"
 
 # Loaded when first used, since some of them need packages that others do not.
-_MODULES = ("derivatives", "export", "formulas", "functions", "lab", "plots", "rivals", "tasks")
+_MODULES = (
+    "derivatives",
+    "export",
+    "formulas",
+    "functions",
+    "lab",
+    "lookup",
+    "plots",
+    "rivals",
+    "tasks",
+)
 _IN_MODULES = {
     "KANClassifier": "estimators",
     "KANLab": "lab",
@@ -61,6 +71,7 @@ __all__ = [
     "grids",
     "importance",
     "lab",
+    "lookup",
     "plots",
     "race",
     "rivals",

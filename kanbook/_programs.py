@@ -75,6 +75,22 @@ LAYER_NORM = """    $real mean$number = 0.0$f, spread$number = 0.0$f;
         spread$number += ($x[o] - mean$number) * ($x[o] - mean$number) / $outputs;
     spread$number = ${math}sqrt$f(spread$number + $eps);
 """
+LOOKUP = """    for ($int i = 0, p = 0, e = 0; i < $inputs; i++) {
+        $int q = $x[i] < 0 ? 0 : $x[i] > $last ? $last : $x[i];
+        $int k = q >> $fraction;
+        for ($int o = 0; o < $outputs; o++, e++, p += $size) {
+            $int t = $entries[p + k];
+            $y[o] += $value;
+        }
+    }
+"""
+RISING = "((t << $fraction) + ($entries[p + k + 1] - t) * (q & $mask)) >> $shifts[e]"
+UNITS = """
+/* All in integers: x[i] stands for low + unit * x[i], and y[o] for y[o] / 2^$point, with
+   low: $low
+   unit: $unit
+*/
+"""
 FUNCTIONS = {  # of activations, then of formulas
     "silu": "x / (1.0$f + ${math}exp$f(-x))",
     "tanh": "${math}tanh$f(x)",
@@ -193,6 +209,8 @@ $steps    for (int o = 0; o < $outputs; o++)
 }
 DOUBLE = C | {"real": "double", "f": "", "erf": "erf"}
 FLOAT = C | {"real": "float", "f": "f", "erf": "erff"}
+INTEGERS = C | {"real": "int32_t", "int": "int32_t", "f": "", "erf": ""}
+INTEGERS["program"] = C["program"].replace("math.h", "stdint.h").replace("int o", "$int o")
 JAVASCRIPT = {
     "language": "JavaScript",
     "form": r"[A-Za-z_]\w*",
@@ -235,6 +253,9 @@ def write(data: Mapping[str, Any], name: str, words: Mapping[str, Any]) -> str:
     if not widths:
         raise ValueError("model has no layer that tells how many numbers go in; expected one")
     program = Program(name, words, widths[0])
+    if "point" in data:
+        units = {key: program.values(data["layers"][0][key]) for key in ("low", "unit")}
+        program.tables.append(program.fill(UNITS, point=data["point"], **units))
     for number, layer in enumerate(data["layers"], start=1):
         program.add(number, layer)
     parts = "".join([*program.tables, *program.functions.values()])
@@ -329,16 +350,25 @@ class Program:
         self.steps.append(self.fill(CLAMPED, y=y, x=self.x, **ends))
         return y
 
+    def lookup(self, layer: Mapping[str, Any]) -> None:
+        size, fraction = len(layer["entries"][0][0]), layer["fraction"]
+        words = {"size": size, "fraction": fraction, "mask": (1 << fraction) - 1}
+        words["last"] = ((size - layer["interpolate"]) << fraction) - 1
+        for kind, dtype in (("entries", layer["dtype"]), ("shifts", "uint8")):
+            words[kind] = self.table(kind, layer[kind], "", real=f"{dtype}_t")
+        value = RISING if layer["interpolate"] else "t << $shifts[e]"
+        self.steps.append(self.fill(LOOKUP, value=self.fill(value, **words), **words))
+
     def each_edge(self, edge: str, u: str | None = None) -> None:
         self.steps.append(self.fill(EDGES, edge=edge, u=u or f"{self.x}[i]"))
 
     def each_node(self, value: str) -> None:
         self.steps.append(self.fill(NODES, value=value))
 
-    def table(self, kind: str, values: Any, place: str = "[i * $outputs + o]") -> str:
+    def table(self, kind: str, values: Any, place: str = "[i * $outputs + o]", **words: str) -> str:
         """A table and, as the name of its entry for an edge, its name and place."""
         table, values = f"{self.name}_{kind}{self.number}", self.values(np.ravel(values).tolist())
-        self.tables.append(self.fill(self.words["table"], table=table, values=values))
+        self.tables.append(self.fill(self.words["table"], table=table, values=values, **words))
         return table + self.fill(place)
 
     def function(self, function: str | Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from . import _programs
 from ._checks import check_finite, check_knots
 from .functions import LIBRARY, Check, Formula, FormulaLayer, Function, Snap
 from .layers import KANLayer
+from .lookup import Tables
 from .networks import KAN, MLP, Activation, Mixture, Network, TanhKAN
 from .tanh import TanhLayer
 
@@ -80,7 +81,7 @@ DTYPES = {
 # --- numbers, lists and names --------------------------------------------------------------------
 
 
-def to_dict(model: nn.Module | Formula) -> dict[str, Any]:
+def to_dict(model: nn.Module | Formula | Tables) -> dict[str, Any]:
     r"""Return what a network is, in nothing but dicts, lists, numbers, names and None.
 
     The whole is ``{"format": "kanbook", "version": 1, "network": "KAN", "dtype": "float32",
@@ -97,13 +98,16 @@ def to_dict(model: nn.Module | Formula) -> dict[str, Any]:
       first ``running_mean`` and ``running_var``;
     - ``"formula"``: ``functions``, a list of [input, output, name in
       ``kanbook.formulas.LIBRARY``]; of each, ``constants`` c, a and b; ``bias`` (O,); which of
-      these may change; ``splines``, the ``"kan"`` layer of the edges that are curves, or None.
+      these may change; ``splines``, the ``"kan"`` layer of the edges that are curves, or None;
+    - ``"lookup"``: the attributes of a :class:`~kanbook.lookup.TableLayer`, as integers but for
+      ``low`` and ``unit``.
 
     Args:
         model: a KAN, MLP, TanhKAN or Mixture, what :func:`kanbook.formulas.prune` made of a KAN, a
-            :class:`~kanbook.functions.Formula`, a single layer, or these in an ``nn.Sequential``
-            with activations, ``nn.BatchNorm1d`` and ``nn.LayerNorm``. It counts as in evaluation
-            mode: ``nn.Dropout`` is left out, as are ``nn.Identity`` and ``nn.Flatten``.
+            :class:`~kanbook.functions.Formula`, :class:`~kanbook.lookup.Tables`, a single layer, or
+            layers in an ``nn.Sequential``, with activations, ``nn.BatchNorm1d`` and
+            ``nn.LayerNorm``. It counts as in evaluation mode: ``nn.Dropout`` is left out, as are
+            ``nn.Identity`` and ``nn.Flatten``.
 
     Raises:
         TypeError: the model is of another kind, or holds one.
@@ -114,6 +118,8 @@ def to_dict(model: nn.Module | Formula) -> dict[str, Any]:
         >>> [layer["kind"] for layer in data["layers"]], len(data["layers"][2]["coef"][0][0])
         (['linear', 'activation', 'kan'], 6)
     """
+    if isinstance(model, Tables):
+        return model.to_dict()
     if isinstance(model, Formula):
         record = vars(model) | {"snaps": [*map(list, model.snaps)]}
         network = record.pop("network")
@@ -181,7 +187,7 @@ def _named(place: str, i: int, o: int, name: str, function: Function) -> list[An
     return [i, o, name]
 
 
-def from_dict(data: Mapping[str, Any]) -> nn.Module | Formula:
+def from_dict(data: Mapping[str, Any]) -> nn.Module | Formula | Tables:
     """Return the network that :func:`to_dict` described: the same kind, dtype and numbers.
 
     It is in evaluation mode.
@@ -199,6 +205,8 @@ def from_dict(data: Mapping[str, Any]) -> nn.Module | Formula:
         raise ValueError("data is no description in version 1; see to_dict")
     if not isinstance(layers, list) or not layers:
         raise ValueError(f"data has layers={layers!r}; expected a list of one or more")
+    if data.get("network") == "Tables":
+        return Tables.from_dict(data)
     try:
         dtype = DTYPES[data["dtype"]]
         layers = [_restore(layer, dtype) for layer in layers]
@@ -267,7 +275,7 @@ def _restore_formula(data: Mapping[str, Any], dtype: torch.dtype) -> FormulaLaye
     return layer
 
 
-def save(model: nn.Module | Formula, path: str | PathLike[str]) -> None:
+def save(model: nn.Module | Formula | Tables, path: str | PathLike[str]) -> None:
     """Write :func:`to_dict` of a network to a file, as JSON; errors as there.
 
     Example:
@@ -280,19 +288,22 @@ def save(model: nn.Module | Formula, path: str | PathLike[str]) -> None:
     Path(path).write_text(json.dumps(to_dict(model), allow_nan=False) + "\n", encoding="utf-8")
 
 
-def load(path: str | PathLike[str]) -> nn.Module | Formula:
+def load(path: str | PathLike[str]) -> nn.Module | Formula | Tables:
     """Return the network that :func:`save` wrote to a file; errors as :func:`from_dict`."""
     return from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
 def to_c(
-    model: nn.Module | Formula, name: str = "kan", *, dtype: torch.dtype = torch.float64
+    model: nn.Module | Formula | Tables, name: str = "kan", *, dtype: torch.dtype = torch.float64
 ) -> str:
     """Return a network as one function in C99, ``void kan(const double *x, double *y)``.
 
     It needs nothing but ``math.h``; ``kan_inputs`` and ``kan_outputs`` are the lengths of x and y.
     In ``torch.float32`` every ``double`` is a ``float``, x and y too, and ``exp`` is ``expf``: for
-    processors that compute in single precision only, such as a Cortex-M4.
+    processors that compute in single precision only, such as a Cortex-M4. Of
+    :class:`~kanbook.lookup.Tables` every ``double`` becomes an ``int32_t``, ``math.h`` becomes
+    ``stdint.h``, and ``dtype`` means nothing: for those without a floating-point unit. Outputs are
+    those of ``Tables.run``, bit for bit; nothing in it is left to the compiler.
 
     Args:
         model: as :func:`to_dict`, of any dtype.
@@ -315,13 +326,15 @@ def to_c(
     """
     if dtype not in (torch.float64, torch.float32):
         raise ValueError(f"dtype={dtype!r}; expected torch.float64 or torch.float32")
+    if isinstance(model, Tables):
+        return _programs.write(to_dict(model), name, _programs.INTEGERS)
     if dtype == torch.float64:
         return _programs.write(to_dict(model), name, _programs.DOUBLE)
     rounded = from_dict(to_dict(model) | {"dtype": "float32"})
     return _programs.write(to_dict(rounded), name, _programs.FLOAT)
 
 
-def to_javascript(model: nn.Module | Formula, name: str = "kan") -> str:
+def to_javascript(model: nn.Module | Formula | Tables, name: str = "kan") -> str:
     """Return a network as a JavaScript module with one function: ``kan(x)`` returns an array.
 
     An array of another length is a RangeError; the rest is as :func:`to_c` has it, but for the

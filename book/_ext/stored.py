@@ -203,6 +203,7 @@ class StoredBenchmark(SphinxDirective):
 
     TITLES = {
         "speed": "Milliseconds of a call, and kanbook's time divided by the contestant's",
+        "alone": "Milliseconds and page faults of a call, each layer alone in its process",
         "memory": "MiB at the peak of a pass",
         "prediction": "Microseconds of one prediction",
         "training": "Seconds and evaluations to a test error of 0.001, and of the whole run",
@@ -427,16 +428,23 @@ def _where(frame):
 
 
 def _paces(frame):
-    """A row for the step of a training, and one for a prediction."""
+    """For each family beside the KAN a row for the step of a training, and one for a prediction."""
     times = statistics.paces(frame).set_index(["task", "inputs", "size", "family"])
     times = times[["step_ms", "prediction_us"]].unstack()
-    ratios = times.xs("KAN", axis=1, level=1) / times.xs("MLP", axis=1, level=1)
-    table = ratios.agg(["median", "min", "max"]).T.round(1).astype(str)
-    table.columns = ["median", "least", "largest"]
-    table.insert(0, "KAN / MLP", ["training step", "single prediction"])
-    first = "A training step of the KAN takes **{1}** times that of the MLP in eager PyTorch (from "
-    first += "{2} to {3}, by the shape of the task)."
-    return first.format(*table.iloc[0]), "Times in eager PyTorch, over the shapes of tasks:", table
+    kan, *others = sorted({family for _, family in times}, key=lambda name: name[:3] != "KAN")
+    parts = []
+    for rival in others:
+        ratios = times.xs(kan, axis=1, level=1) / times.xs(rival, axis=1, level=1)
+        part = ratios.agg(["median", "min", "max"]).T.round(1).astype(str)
+        part.columns = ["median", "least", "largest"]
+        part.insert(0, "of a", ["training step", "single prediction"])
+        part.insert(0, f"{kan} /", rival)
+        parts.append(part)
+    table = pandas.concat(parts, ignore_index=True)
+    first = "A training step of “{0}” takes **{3}** times that of “{1}” in eager PyTorch (from "
+    first += "{4} to {5}, by the shape of the task)."
+    said = first.format(kan, *table.iloc[0])
+    return said, "Times in eager PyTorch, over the shapes of tasks:", table
 
 
 def _found(frame):

@@ -208,6 +208,7 @@ export function edgeInspector(lab, root, network) {
     },
     pointerup: release,
     pointercancel: release,
+    touchstart: event => event.preventDefault(), // or the sheet scrolls: in an SVG, touch-action is not heeded
     keydown(event) {
       const j = indexOf(event.target), [dx, dy] = ARROWS[event.key] ?? [];
       if (dx) handles.children[j + dx]?.focus();

@@ -1,4 +1,6 @@
-"""What readers copy runs: how to use kanbook, how to come from PyKAN, the answers of chapter 19."""
+"""What readers copy runs: how to use kanbook, to compare by it, to come from PyKAN; the cheat
+sheet; the answers of chapter 19.
+"""
 
 import copy
 import ctypes
@@ -21,12 +23,12 @@ import torch
 from helpers import needs
 
 import evidence
-from kanbook import KAN, KANRegressor, _estimator, estimators, export, rivals
+from kanbook import KAN, KANLayer, KANRegressor, _estimator, certainty, estimators, export, rivals
 from kanbook.racing import Race, race
 from notebook_files import ROOT
 
-PAGES = {name: ROOT / "book" / f"{name}.md" for name in ("use_in_your_project", "from_pykan")}
-USE, PYKAN = (path.read_text("utf-8") for path in PAGES.values())
+NAMES = "use_in_your_project", "compare", "from_pykan", "cheat_sheet"
+USE, COMPARE, PYKAN, SHEET = ((ROOT / "book" / f"{name}.md").read_text("utf-8") for name in NAMES)
 
 
 def blocks(language, page=USE):
@@ -207,6 +209,100 @@ def test_its_settings_for_many_samples_and_for_pixels_are_those_of_the_rows():
     best = frame.groupby("task")[["widths", "grid_size", "lr", "steps"]].first()
     assert (best == [(2, 24, 1), 11, 0.024, 2000]).all(axis=1).sum() == 5
     assert "`KAN([2, 24, 1], grid_size=11)`" in row and "2,000 steps, 0.024 falling" in row
+
+
+# --- Your own comparison -------------------------------------------------------------------------
+
+
+def test_the_comparison_came_out_so(tmp_path):
+    names, _ = run(COMPARE, tmp_path)
+    (shown,), found = blocks("text", COMPARE), names["found"]
+    rows = dict(re.findall(r"^([a-zA-Z ]+?) +([\d.]+) +0\.", shown, re.M))
+    assert [*rows] == ["additive", "linear", "MLP", "KAN", "boosted trees"]
+    assert sorted(rows) == sorted(found.table.index)
+    for name, row in found.table.iterrows():
+        assert row.error == pytest.approx(float(rows[name]), rel=0.05)
+        assert name == "KAN" or (row.word == "a tie" and f"{name} against the KAN: a tie;" in shown)
+    text = " ".join(COMPARE.replace("\n> ", " ").split())
+    assert found.folds == 5 and "[five random] folds" in text and "[four] comparisons" in text
+    assert " 495 parameters " in found.how and "sized for [495] trainable" in text
+
+
+def test_the_comparison_says_how_many_settings_are_tried():
+    models = KANRegressor(parameters=495), estimators.MLPRegressor(parameters=495)
+    rows = 442 * 4 // 5 * 4 // 5  # of five folds, and without those held out
+    tries = [len([*model._tried((10, 1), rows, squares=True)]) for model in models]
+    assert tries == [4, 8] and "[four settings of the KAN, eight of the MLP]" in COMPARE
+    assert "the KAN tries\nfour here and the MLP eight" in COMPARE
+
+
+def test_the_comparison_has_the_words_of_certainty():
+    assert (certainty.TIE, certainty.LEVEL) == (1.2, 0.05)
+    assert "interval within 1/1.2 to\n> 1.2" in COMPARE and "p is 0.05 or more" in COMPARE
+
+
+# --- The cheat sheet -----------------------------------------------------------------------------
+
+
+def test_the_sheet_has_the_training_of_the_estimator(monkeypatch):
+    asked = []
+
+    def note(model, *samples, **how):
+        asked.append((model, how))
+
+    x, y = torch.rand(50, 3), torch.rand(50, 1)
+    monkeypatch.setattr("kanbook.fit", note)
+    monkeypatch.setattr(_estimator, "fit", note)
+    (code,) = blocks("python", SHEET)
+    exec(code, {"x": x, "y": y, "x_held": x, "y_held": y})
+    model, own = KANRegressor(), {"grid_size": estimators.GRIDS["adam"], "degree": 3}
+    settings = {"hidden": (5,), "optimizer": "adam", "lr": KANRegressor.RATES[0], "own": own}
+    settings |= {"steps": None, "batch": None}
+    network = model._make((3, 1), settings, 0)
+    _estimator.trial(network, (x.double(), y), (x.double(), y), None, settings, 0)
+    (ours, told), (theirs, how) = asked
+    widths, grids = ([(a.coef.shape, a.grid_size) for a in one] for one in (ours, theirs))
+    assert widths == grids
+    assert {*told["update_grid_at"]} == how["update_grid_at"]
+    assert {1: ours[0].grid_size} | told["extend_grid_at"] == how["extend_grid_at"]
+    assert [told["schedule"](t) for t in (0, 0.3)] == [how["schedule"](t) for t in (0, 0.3)]
+    for name in ("steps", "patience", "lr"):
+        assert told[name] == how[name]
+    assert model.validation_fraction == 0.2 and "A fifth of the rows is held out" in SHEET
+    grids = ", ".join(map(str, _estimator.doubled(estimators.GRIDS["lm"])))
+    assert f"with {_estimator.STEPS['lm']} steps and {grids} intervals" in " ".join(SHEET.split())
+
+
+def test_the_sheet_has_the_shapes_of_a_layer():
+    layer = KANLayer(4, 3)
+    (G, k), sizes = (layer.grid_size, layer.degree), {"I": 4, "O": 3}
+    assert f"$G = {G}$, $k = {k}$\neight an edge" in SHEET and G + k == 8
+    for name, shape in re.findall(r"`layer\.(\w+)`, `(\(.*?\))`", SHEET.replace("2k", "2*k")):
+        assert getattr(layer, name).shape == eval(shape, {"G": G, "k": k} | sizes)
+    assert [*dict(layer.named_parameters())] == ["coef"] and "`layer.knots`" in SHEET
+    assert layer(torch.rand(7, 4)).shape == (7, 3)
+
+
+def test_the_sheet_has_the_speed_of_the_rows():
+    paces = evidence.paces(evidence.load("pace")).set_index(["task", "size", "family"])
+    found = []
+    for name, digits in (("step_ms", 1), ("prediction_us", 0)):
+        times = paces[name].unstack()
+        ratio = times.KAN / times.MLP
+        found.append(f"{ratio.min():.{digits}f} to {ratio.max():.{digits}f} times")
+    one = evidence.load_benchmark("prediction").query("how == 'exported'")
+    one = one.pivot(index="widths", columns="model", values="microseconds")
+    ratio = one.KAN / one.MLP
+    found.append(f"{ratio.min():.1f} to {ratio.max():.1f} times once exported")
+    text = " ".join(SHEET.split())
+    assert all(said in text for said in found), found
+
+
+def test_the_sheet_says_what_helped_on_all_tasks():
+    effects = evidence.effects(evidence.load("extras-factorial")).query("where == 'main'")
+    main = evidence.judged(effects)
+    helps = main.verdict.str.endswith("better").groupby(main.extra).all()
+    assert [*helps.index[helps]] == ["extension"] and main.task.nunique() == 3
 
 
 # --- Coming from PyKAN ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import numpy as np
 import pytest
 from PIL import Image
+from pypdf import PdfReader
 from visitor import DESKTOP, HTML, NEEDS_BOOK, PAGES, PHONE, Visitor
 
 import bake_repo
@@ -216,6 +217,13 @@ def test_a_figure_that_answers_a_question_waits(fresh_desktop, way):
     page.emulate_media(media="print")
     assert all(part.is_visible() for part in page.locator(".covered img").all())
     assert not fresh_desktop.problems
+
+
+def test_the_cheat_sheet_is_one_sheet(desktop):
+    page = desktop.open("book/cheat_sheet.html")
+    margin = {"top": "18mm", "right": "17mm", "bottom": "20mm", "left": "17mm"}  # as in make pdf
+    printed = page.pdf(format="A4", margin=margin)
+    assert len(PdfReader(io.BytesIO(printed)).pages) == 1
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])

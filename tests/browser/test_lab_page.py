@@ -504,6 +504,21 @@ def test_a_phones_sheet_has_a_small_fit_that_moves_while_one_bends(put):
         assert 0 < box["y"] < box["y"] + box["height"] < PHONE["height"]
 
 
+def test_a_finger_bends_a_curve_as_far_as_it_goes(put):
+    """The sheet does not take it for scrolling after some pixels."""
+    lab = put(KANLab(task="zigzag", widths=(1, 3, 1)), **PHONE_OPTIONS).run_to(30)
+    handle = lab.open_edge(4).get_by_role("slider").nth(3)
+
+    def middle():
+        box = handle.bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    x, y = middle()
+    swipe(lab.page, [(x, y + way) for way in range(0, 37, 4)])
+    lab.drawn()
+    assert middle()[1] - y == pytest.approx(36, abs=4)
+
+
 def test_buttons_of_the_story_wait_and_say_why(put):
     lab = put(KANLab(task="checkers"))
 

@@ -60,10 +60,10 @@ def test_comparisons_of_a_claim_are_corrected_for_each_other():
 
 
 def test_every_claim_is_judged_in_words_with_numbers(table):
-    assert len(table) == len(claims.CLAIMS) == 20 and table.index.is_unique
+    assert len(table) == len(claims.CLAIMS) == 21 and table.index.is_unique
     assert set(table.verdict) <= set(claims.WORDS)
     assert ((table.but != "") == table.verdict.isin(["narrower", "hardly"])).all()
-    assert list(table["first"]) == [True] * 5 + [False] * 15
+    assert list(table["first"]) == [True] * 5 + [False] * 16
     for row in table.itertuples():
         assert row.Index.endswith(".") and "\n" not in row.Index + row.numbers
         assert "|" not in row.Index + row.numbers and "nan" not in row.numbers
@@ -82,6 +82,8 @@ def test_chapters_exist_and_the_table_links_them(table):
     text = claims.markdown(table.reset_index())
     links = re.findall(r"\[(\d+)\]\((\S+?)\)", text)
     assert links and all(files[int(number)] == name for number, name in links)
+    elsewhere = re.findall(r"\]\((\S+?)\)", claims.listing(table.reset_index(), "../notebooks/"))
+    assert elsewhere == [f"../notebooks/{name}" for _, name in links]
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == len(table) + 4 and len({line.count("|") for line in lines}) == 1
     assert text.count("<details>") == text.count("</details>") == 1 + len(table)

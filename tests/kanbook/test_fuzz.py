@@ -52,7 +52,8 @@ training.fit(model, x, y, steps=3, restart_at=[2], batch_size=7, generator=3, **
 training.fit(kan, x, y, optimizer="lm", steps=2, update_grid_at=[1]);
 export.to_dict(model); export.from_dict(export.to_dict(model)); export.to_c(model);
 export.to_javascript(model); functions.candidates(x[:, 0], y[:, 0]);
-functions.FormulaLayer(kan[0]); pruning.edges(kan, x); pruning.fade(x, 0.1); pruning.prune(kan, x);
+lookup.to_tables(kan, x, entries=8, bits=6); functions.FormulaLayer(kan[0]);
+pruning.edges(kan, x); pruning.fade(x, 0.1); pruning.prune(kan, x);
 formulas.snap(line, x[:, :1], torch.sin(3 * x[:, :1]));
 importances.importance(kan, x, y, repeats=1);
 racing.race(x, y, contestants=["linear"], cv=2, parameters=30, progress=False);
@@ -64,7 +65,8 @@ playground_now.values(x); kanbook.SplinePlayground(**traits); kanbook.KANLab(**s
 """
 CALLS = [line.strip() for line in CALLS.split(";")]
 NOT_CALLED = {
-    "records that functions return": "Check Formula Function History Operations Race Snap",
+    "records that functions return": "Check Formula Function History Operations Race Snap "
+    "TableLayer Tables",
     "estimators, which scikit-learn's own checks try, or laws that they must find": "KANClassifier "
     "KANRegressor MLPClassifier MLPRegressor PyKANRegressor additive boosted_trees "
     "gaussian_process linear polynomial",
