@@ -33,7 +33,7 @@ def key(stage: str, settings: Mapping[str, Any], seed: int) -> str:
 
 
 def _line(record: dict[str, Any]) -> bytes:
-    return (json.dumps(record, allow_nan=False) + "\n").encode()
+    return (json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n").encode()
 
 
 class Table:

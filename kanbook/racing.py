@@ -255,8 +255,9 @@ def race(
     how = (
         f"{len(makers)} contestants, {shape[0]} rows, {data.X.shape[1]} columns, and {len(folds)} "
         f"folds that were the same for all: {split}. What was learned, scaling too, or chosen, was "
-        f"so in each training part alone. Networks had as nearly {parameters} parameters as widths "
-        "allow (a KAN fewer, if it did best before its last grid), the same training, and the best "
+        "so in each training part alone. Networks with hidden layers had as nearly "
+        f"{parameters} parameters as widths allow (a KAN fewer, if it did best before its last "
+        "grid; a KAN without them is a sum of curves), the same training, and the best "
         f"settings of {chosen}, on a fifth of the training part; the other defaults chose by "
         "cross-validation in it, both with rows taken at random. "
         f"All took {time.perf_counter() - start:.0f} s."

@@ -102,28 +102,37 @@ def interval(row):
     return f"{row.ratio:.2f} ({row.low:.2f} to {row.high:.2f})"
 
 
-def across(ratio):
-    """The place of a ratio on the axis, in percent."""
-    low, high = map(math.log, LIMITS)
-    return f"{100 * (math.log(ratio) - low) / (high - low):.2f}%"
+def across(ratio, limits=LIMITS):
+    """The place of a ratio on the axis, in percent; what is beyond its ends lies at them."""
+    low, here, high = map(math.log, (limits[0], ratio, limits[1]))
+    return f"{100 * min(max((here - low) / (high - low), 0), 1):.2f}%"
 
 
-def bar(kind, low, high):
-    return f'<i class="{kind}" style="left:{across(low)};right:calc(100% - {across(high)})"></i>'
+def bar(kind, low, high, limits=LIMITS):
+    left, right = across(low, limits), across(high, limits)
+    return f'<i class="{kind}" style="left:{left};right:calc(100% - {right})"></i>'
 
 
-def mark(name, row):
+def mark(what, row, limits=LIMITS):
     """One comparison: what it is and what it gave in words, and its mark on the axis."""
     sense = "better" if "better" in row.verdict else "worse" if "worse" in row.verdict else "open"
     said = row.verdict if sense == "open" else f"KAN {row.verdict}"
-    drawn = bar("zone", 1 / TIE, TIE) + bar("interval", row.low, row.high)
-    drawn += f'<i class="mark" style="left:{across(row.ratio)}"></i>'
+    drawn = bar("zone", 1 / TIE, TIE, limits) + bar("interval", row.low, row.high, limits)
+    drawn += f'<i class="mark" style="left:{across(row.ratio, limits)}"></i>'
     return (
-        f'<li class="{sense}"><span class="what">{name.format(COUNTS[row.tasks])}</span> '
-        f"<b>{said}</b> "
+        f'<li class="{sense}" data-rival="{row.rival}" data-verdict="{row.verdict}">'
+        f'<span class="what">{what}</span> <b>{said}</b> '
         f'<span class="numbers">{interval(row)}</span>'
         f'<span class="axis" aria-hidden="true">{drawn}</span></li>'
     )
+
+
+def foot(ticks, limits=LIMITS, rival="the MLP"):
+    """What stands below the marks."""
+    ticks = (f'<i style="left:{across(v, limits)}">{said}</i>' for v, said in ticks.items())
+    said = f'<span class="axis">{"".join(ticks)}</span>'
+    said += f"<span>the KAN is better</span><span>{rival} is better</span>"
+    return f'<div class="foot" aria-hidden="true">{said}</div>'
 
 
 class Chart(SphinxDirective):
@@ -133,13 +142,10 @@ class Chart(SphinxDirective):
         stored(self.env)
         rows = []
         for title, works in CHART.items():
-            marks = [mark(name, kinds.against_mlp(kind)) for name, kind in works.items()]
+            found = {name: kinds.against_mlp(kind) for name, kind in works.items()}
+            marks = [mark(name.format(COUNTS[row.tasks]), row) for name, row in found.items()]
             rows.append(f"<div><p>{title}</p><ul>{''.join(marks)}</ul></div>")
-        ticks = (f'<i style="left:{across(v)}">{said}</i>' for v, said in TICKS.items())
-        foot = f'<span class="axis">{"".join(ticks)}</span>'
-        foot += "<span>the KAN is better</span><span>the MLP is better</span>"
-        foot = f'<div class="foot" aria-hidden="true">{foot}</div>'
-        html = f'<div class="standing">{"".join(rows)}{foot}</div>'
+        html = f'<div class="marks standing">{"".join(rows)}{foot(TICKS)}</div>'
         return [nodes.raw("", html, format="html")]
 
 

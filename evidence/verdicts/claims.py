@@ -182,7 +182,7 @@ def climb():
     return word(together(every)), text
 
 
-@claim(PAPER, 17, but="by Adam about as accurate as a tanh MLP of 100 times the size")
+@claim(PAPER, 17, but="by Adam within a factor of three of a tanh MLP of 100 times the size")
 def hundred():
     """Differential equations: 100 times more accurate with 100 times fewer parameters."""
     plane = rows("equations"), "poisson-2d"
@@ -250,7 +250,7 @@ def second():
     return word(together([kan, other])), text
 
 
-@claim("Fairer Comparison", 16, but="on pictures")
+@claim("Fairer Comparison", 16, but="where pictures are sorted into classes")
 def fairer():
     """Everywhere but on formulas MLPs are better."""
     ours = against_mlp("tables, regression", "tables, classes", "time series")
@@ -264,7 +264,13 @@ def fairer():
     return word([*verdicts(ours), theirs], "worse"), text
 
 
-@claim(POST, 4, 11, 16, but="in half of the comparisons; most others are too wide to tell")
+@claim(
+    POST,
+    4,
+    11,
+    16,
+    but="in nearly half of the comparisons; all others but one are too wide to tell",
+)
 def match():
     """With much tuning, a KAN mostly comes close to an MLP of as many parameters, or matches it."""
     works = where(kinds.kinds(), rival="MLP")

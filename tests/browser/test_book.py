@@ -226,6 +226,23 @@ def test_the_cheat_sheet_is_one_sheet(desktop):
     assert len(PdfReader(io.BytesIO(printed)).pages) == 1
 
 
+def test_contests_are_chosen_by_rival_verdict_and_words(desktop):
+    page = desktop.open("book/claims.html")
+    box = page.locator(".contests")
+    rivals = box.locator("li").evaluate_all("items => items.map(item => item.dataset.rival)")
+    assert box.locator("li:visible").count() == len(rivals) > 40
+    box.get_by_label("Against").select_option("MLP of its size")
+    assert box.locator("li:visible").count() == rivals.count("MLP")
+    box.get_by_label("Verdict").select_option("clearly better")
+    shown = box.locator("li:visible")
+    assert 0 < shown.count() == box.locator("li.better:visible").count()
+    assert f"{shown.count()} of {len(rivals)}: the KAN better in" in box.inner_text()
+    box.get_by_label("Verdict").select_option("all")
+    box.get_by_label("Containing").fill("NOISE")
+    assert all("noise" in text for text in shown.all_inner_texts())
+    assert shown.count() == 4 and not desktop.problems
+
+
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
 def test_a_figure_opens_large(browser, server, viewport):
     visitor = Visitor(browser, server, viewport, "dark")

@@ -316,7 +316,7 @@ def test_tour_goes_on_when_a_reader_does_it(put):
     lab.button("Play").wait_for()
     lab.press("Fade").button("Pause").wait_for()
     assert "Each edge has its price" in tour.card.inner_text()
-    assert "edges still work" in tour.wait_until("^Next$")  # how many, the steps of skipped beats say
+    assert "edges still work" in tour.wait_until("^Next$")  # how many depends on skipped beats
     lab.button("Play").wait_for()
     before = lab.errors()[0]
     tour.next.click()

@@ -147,6 +147,44 @@ def test_undo_of_the_desk_is_least_squares(bias, w, u):
     assert curve == pytest.approx(w * bumps[::4] @ coef + bias + u * silu(x[::4]), abs=1e-9)
 
 
+@pytest.mark.parametrize("curves", [True, False])
+@pytest.mark.parametrize("frequencies, pixels", [(5, 64), (5, 32), (3, 16), (1, 128)])
+def test_waves_add_to_each_other_as_ranks_do(frequencies, pixels, curves):
+    """New functions add to the rank; what the waves before leave of one, by least squares."""
+    settings = {"frequencies": frequencies, "pixels": pixels, "curves": curves}
+    (found,) = run(
+        """async settings => {
+          const { left, sentence } = await import("./living_waves.js"), waves = left(settings);
+          const shown = { ...settings, wave: 9, bump: 4 };
+          return { added: waves.map(({ added }) => added), said: sentence(waves, shown),
+            rest: waves.at(-1).functions.map(({ share }) => share) };
+        }""",
+        [settings],
+    )
+    x = (np.arange(pixels) + 0.5) / pixels * 2 - 1
+    waves = [f(2**p * np.pi * x) for p in range(frequencies) for f in (np.sin, np.cos)]
+    knots = np.arange(-12, 13, 2) / 6
+    columns = [BSpline.design_matrix(w.clip(-1, 1), knots, 3).toarray() for w in waves]
+    columns = columns if curves else [w[:, None] for w in waves]
+    kept, added = np.zeros((pixels, 0)), []
+    for functions in columns:
+        before = kept
+        sizes = np.maximum(np.linalg.norm(functions, axis=0), 1e-6)
+        for column, size in zip(functions.T, sizes, strict=True):
+            rest = column - kept @ np.linalg.lstsq(kept, column)[0]
+            if np.linalg.norm(rest) > 1e-3 * size:
+                kept = np.column_stack([kept, column])
+        added.append(kept.shape[1] - before.shape[1])
+    assert found["added"] == added
+    assert sum(added) == np.linalg.matrix_rank(np.hstack(columns), tol=1e-6)
+    rest = functions - before @ np.linalg.lstsq(before, functions)[0]
+    assert found["rest"] == pytest.approx(np.linalg.norm(rest, axis=0) / sizes, abs=1e-6)
+    assert f"{sum(found['added'])} are independent on {pixels} pixels." in found["said"]
+    still = Still()
+    living.Waves(**settings)._draw(still)
+    assert [bar.get_height() for bar in still.axes[0].patches[len(waves) :]] == found["added"]
+
+
 @pytest.mark.parametrize("eps", [0.02, 1])
 def test_knots_follow_as_by_update_grid(eps):
     """One move after another; the sentence counts as SciPy does, before and after."""
@@ -473,3 +511,16 @@ def test_figures_fit_and_keep_nobody_out(show, viewport, background):
     page.evaluate(AXE)
     found = page.evaluate(RUN, {"rules": {"page-has-heading-one": {"enabled": False}}})
     assert found == []
+
+
+def test_waves_by_keyboard(show):
+    figure = Figure(show(living.Waves()), "waves")
+    assert figure.said().startswith("Of the 90 splines on these 10 waves, 34 are independent on 64")
+    assert "cos 4πx adds 0 of its 9. The one that is drawn here is a sum" in figure.said()
+    figure.slider("wave").press("Home")
+    assert "sin πx adds 9 of its 9. The one that is drawn here is new." in figure.said()
+    figure.root.get_by_label("curves, not weights").uncheck(force=True)
+    assert "Of the 10 weights of these 10 waves, 10 are independent" in figure.said()
+    assert figure.slider("spline").is_disabled()
+    figure.slider("frequencies").fill("1")
+    assert "Of the 4 weights of these 4 waves" in figure.said()

@@ -70,6 +70,15 @@ def test_every_claim_is_judged_in_words_with_numbers(table):
         assert re.search(r"\d", row.numbers)
 
 
+def test_what_is_left_of_claims_has_its_numbers(table):
+    said = table.loc[[name.startswith("Differential") for name in table.index]].numbers.iloc[0]
+    low, high = map(float, re.search(r"by Adam: [\d.]+ \[([\d.]+), ([\d.]+)\]", said).groups())
+    assert low > 1 / 3 and high < 3  # "within a factor of three"
+    works = kinds.kinds().query("rival == 'MLP'")
+    assert 0.4 < (works.high < 2).mean() < 0.5  # "nearly half"
+    assert (works.low > 2).sum() == 1 and (works.high >= 2).sum() > 10  # "all others but one"
+
+
 def test_no_other_words_are_used_for_a_verdict(table, by_kind):
     assert set(by_kind.verdict) <= set(VERDICTS)
     because = [one.because for one in outcomes.outcomes()]
