@@ -78,7 +78,7 @@ def test_killed_at_any_byte_of_a_write(path, first, end, runs):
         (lambda x: [*x[:3], b'["run"]\n', *x[3:]], "line 4 is no JSON object"),
         (lambda x: [*x, x[3]], "line 6 repeats the run"),
         (lambda x: [x[0], *x[2:]], "line 2 does not say how it was made"),
-        (lambda x: [*x[:3], x[3].replace(b'"seed": 1', b'"seed": 77'), x[4]],
+        (lambda x: [*x[:3], x[3].replace(b'"seed":1', b'"seed":77'), x[4]],
          "line 4 is no run under its own key"),
         (lambda x: [*x, x[0]], "line 6 is no run under its own key"),  # two tables
         (lambda x: x[1:], "holds version None of None .* but this is version 1 of 'tiny'"),
