@@ -36,7 +36,7 @@ class Contests(SphinxDirective):
         stored(self.env)
         self.env.metadata[self.env.docname]["filtered"] = True
         frame = kinds.kinds()
-        names = {"MLP": "MLP of its size"} | {name: name for name in frame.rival}
+        names = {name: name for name in frame.rival} | {"MLP": "MLP of its size"}
         words = [word for word in VERDICTS if word in set(frame.verdict)]
         html = (
             '<p class="filters" hidden>'
