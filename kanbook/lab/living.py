@@ -370,7 +370,7 @@ class Waves(LivingFigure):
     functions before it, at the centers of the pixels, leave more than a thousandth of it.
 
     Attributes:
-        frequencies: from 1 to 5; each, 1, 2, 4, ... half periods, has a sine and a cosine.
+        frequencies: from 1 to 5; each, of 1, 2, 4, ... periods, has a sine and a cosine.
         pixels: of a side of the picture, 16, 32, 64 or 128.
         curves: whether splines, not one weight, stand on a wave.
         wave: the one whose function is drawn, from 0.
@@ -382,8 +382,6 @@ class Waves(LivingFigure):
     Example:
         >>> Waves(frequencies=3)
         Waves()
-
-    In the book: chapter 11.
     """
 
     _esm = bundle.script("living_waves")
