@@ -36,8 +36,8 @@ def rows(source: Source) -> DataFrame:
 def drawn_again(experiment: str) -> DataFrame:
     """A contest with those of its KANs and MLPs that chance drew again; see :mod:`..draws`."""
     first, others = DRAWN_AGAIN[experiment]
-    frames = [rows(name).assign(redraw=0) for name in first] + [rows(name) for name in others]
-    frame = concat(frames, ignore_index=True)
+    frames = [reading.load(name).assign(redraw=0) for name in first]
+    frame = concat([*frames, *map(reading.load, others)], ignore_index=True)
     return statistics.with_own(frame[frame["family"].isin(["KAN", "MLP"])])
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from evidence import draws
+from evidence.verdicts import comparisons
 
 
 def made(rng, tasks=8, number=4, seeds=3, task=0.3, draw=0.4, both=0.1, seed=0.1, effect=0.0):
@@ -82,3 +83,11 @@ def test_shares_of_variance_are_those_of_an_analysis_of_variance():
     found = draws.shares(frame, "KAN", "MLP")[["tasks", "draws", "tasks x draws", "seeds"]]
     assert (parts > 0).all()
     assert found.to_numpy() == pytest.approx(parts / parts.sum(), abs=0.01)
+
+
+def test_at_equal_seconds_the_first_draw_has_its_kans_too():
+    """They ran once, at equal parameters, in another file than its MLPs at equal seconds."""
+    frame = comparisons.drawn_again("formulas-many")
+    frame = frame[frame["redraw"] == 0]
+    counts = frame.groupby(["contest", "kind", "family"]).size()
+    assert counts.size == 8 and (counts == 40).all()
