@@ -7,7 +7,7 @@ import pytest
 
 import evidence
 import notebook_files
-from evidence.verdicts import kinds
+from evidence.verdicts import comparisons, encoding, kinds
 from notebook_files import ROOT
 
 GLOSSARY = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
@@ -71,6 +71,11 @@ def readme():
     return " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
 
 
+@pytest.fixture(scope="module")
+def first_page():
+    return " ".join((ROOT / "book" / "intro.md").read_text(encoding="utf-8").split())
+
+
 def test_readme_answers_as_the_picture_of_all_contests_does(readme):
     many = "10,000 samples and 1,000 parameters"
     assert kinds.against_mlp("tables, regression").verdict == "a tie"
@@ -84,12 +89,23 @@ def test_readme_answers_as_the_picture_of_all_contests_does(readme):
         assert kinds.against_mlp(kind).verdict == "undecided"
 
 
-def test_first_page_says_how_long_the_photograph_took():
+def test_first_page_says_what_plain_coordinates_do(first_page):
+    """On the pixels learned, of six pictures, at three sizes."""
+    frame = encoding.on_pixels(comparisons.rows("encoding"))
+    for name in encoding.CURVED:
+        for _, ratio in encoding.sizes(frame, "KAN, plain", f"MLP {name}, encoded"):
+            assert ratio.not_worse
+    *_, (_, largest) = encoding.sizes(frame, "KAN, plain", "MLP sine, encoded")
+    assert largest.verdict == "clearly worse" and 5.5 < largest.found.ratio < 6.5
+    assert "an encoded MLP of sines has a sixth of its error" in first_page
+
+
+def test_first_page_says_how_long_the_photograph_took(first_page):
     frame = evidence.load("race")
     frame = frame[frame.contestant.isin(["KAN", "MLP, tanh"])]
     assert frame.groupby("family").seed.nunique().tolist() == [5, 5]
     kan, mlp = (runs.sort_values("seed") for _, runs in frame.groupby("family"))
     assert kan.parameters.max() == pytest.approx(mlp.parameters.max(), rel=0.01)
     times = kan.seconds.median() / mlp.seconds.median()
-    first_page = " ".join((ROOT / "book" / "intro.md").read_text(encoding="utf-8").split())
+    assert frame.steps.unique().tolist() == [20_000] and "for 20,000 steps" in first_page
     assert f"the KAN took {times:.0f} times the MLP's" in first_page
