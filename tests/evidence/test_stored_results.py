@@ -71,7 +71,7 @@ def test_runs_that_two_experiments_share_are_equal():
 def test_the_benchmark_says_how_it_was_made():
     of = {"tanh": {"pykan", "tinygrad"}, "engines": {"jax", "tinygrad"}, "derivatives": set()}
     of |= {"hellokan": {"pykan"}}
-    of["microcontroller"] = {"arm-none-eabi-gcc", "qemu-system-arm"}
+    of["microcontroller"] = of["bits"] = {"arm-none-eabi-gcc", "qemu-system-arm"}
     for part in ("speed", "alone", "memory", "prediction", "training", "profile", "steps", *of):
         how = evidence.load_benchmark(part).attrs["provenance"]
         assert len(how["commit"]) == 40, "made from files that differ from the commit"
