@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import evidence
 from evidence import charts, draws, statistics
-from evidence.verdicts import outcomes
+from evidence.verdicts import bits, outcomes
 from evidence.verdicts.judging import number, quoted, show, task_name
 from evidence.verdicts.tables import of_defaults
 from kanbook import plots
@@ -283,6 +283,9 @@ def _rows(frame):
     if "prediction_seconds" in frame:
         table = statistics.paces(frame)
         return f"{len(table)} rows: milliseconds of a step, microseconds of a prediction", table
+    if "fronts" in frame:
+        table = _fewest(frame, bits.SMALL[1])
+        return f"{len(table)} tasks: bytes for a tenth of that error", table
     if "outcome" not in frame and "family" not in frame:
         table = frame.pivot_table("test_error", "task", "contestant").reset_index()
         return f"{len(table)} tasks: mean test error of each contestant", table
@@ -299,6 +302,8 @@ def _summary(frame):
         return _paces(frame)
     if "outcome" in frame:
         return _found(frame)
+    if "fronts" in frame:
+        return _bytes(frame)
     if "family" not in frame:
         return _ready_made(frame)
     if "contest" not in frame:
@@ -382,6 +387,22 @@ def _extremes(frame):
     )
     lead = f"Median test errors, the best and the worst of {frame['family'].nunique()}:"
     return first.format(**rows[0]), lead, pandas.DataFrame(rows)
+
+
+def _bytes(frame):
+    """Who reaches an error with integers, and a row for each task."""
+    kan, mlp = (np.isfinite(bits.medians(frame, bits.SMALL[0])[side]) for side in ("KAN", "MLP"))
+    first = (
+        f"The KAN reaches 1 % on **{kan.sum()}** of {len(kan)} tasks, the MLP on **{mlp.sum()}**."
+    )
+    lead = "Fewest bytes for 1 % (on data, 10 % above the best float network), medians over seeds:"
+    return first, lead, _fewest(frame, bits.SMALL[0])
+
+
+def _fewest(frame, small):
+    """A row for each task: of each side the fewest bytes that reach an error."""
+    sizes = bits.medians(frame, small).rename(task_name)
+    return sizes.map("{:,.0f}".format).replace({"inf": "none", "nan": "untested"}).reset_index()
 
 
 def _ready_made(frame):
