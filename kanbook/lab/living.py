@@ -382,6 +382,8 @@ class Waves(LivingFigure):
     Example:
         >>> Waves(frequencies=3)
         Waves()
+
+    In the book: chapter 11.
     """
 
     _esm = bundle.script("living_waves")
