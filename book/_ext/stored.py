@@ -390,11 +390,10 @@ def _extremes(frame):
 
 
 def _bytes(frame):
-    """Who reaches an error with integers, and a row for each task."""
+    """How many tasks come out well enough in integers, and a row for each."""
     kan, mlp = (np.isfinite(bits.medians(frame, bits.SMALL[0])[side]) for side in ("KAN", "MLP"))
-    first = (
-        f"The KAN reaches 1 % on **{kan.sum()}** of {len(kan)} tasks, the MLP on **{mlp.sum()}**."
-    )
+    first = f"Exact enough in integers: of {len(kan)} tasks the KAN on **{kan.sum()}**, "
+    first += f"the MLP on **{mlp.sum()}**."
     lead = "Fewest bytes for 1 % (on data, 10 % above the best float network), medians over seeds:"
     return first, lead, _fewest(frame, bits.SMALL[0])
 
