@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 import torch
 import traitlets
@@ -17,10 +16,11 @@ from torch.nn.functional import silu
 from .. import grids, plots, splines, tasks
 from ..layers import KANLayer
 from . import bundle
+from .living_counts import FORMER, LINE, Bits, Waves
 from .transfer import Random, start, start_rival
-from .widget import PicturedWidget
+from .widget import LivingFigure
 
-__all__ = ["FIGURES", "Death", "Desk", "Knots", "Nudge", "Rates", "Waves"]
+__all__ = ["FIGURES", "Bits", "Death", "Desk", "Knots", "Nudge", "Rates", "Waves"]
 
 # As in the modules living_*.js.
 RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -33,27 +33,10 @@ KNOTS = splines.uniform_knots(5, 3, dtype=torch.float64)
 GENERATOR = Random(0)
 NORMAL = [GENERATOR.normal() for _ in range(40)]
 CLOUD = [round(value / max(map(abs, NORMAL)), 3) for value in NORMAL]  # values of Knots, -1 to 1
-FORMER = {"color": "#888888", "linewidth": 7, "alpha": 0.45}
 CIRCLES = {"color": plots.ROLES["KAN"]["color"], "markersize": 8, "markerfacecolor": "none"}
 STEPS = 300  # of Rates
 LAST = 2.2  # knot of the hidden values in Death
 LARGEST = 2**31 - 1  # seed
-LINE = torch.linspace(-1, 1, 401, dtype=torch.float64).unsqueeze(-1)
-
-
-class LivingFigure(PicturedWidget):
-    """What the figures share: their settings are traits."""
-
-    def __init__(self, **settings: Any):
-        for name in settings:
-            if name not in self.trait_names(sync=True) or name.startswith("_"):
-                raise TypeError(
-                    f"{type(self).__name__}() got an unexpected keyword argument {name!r}"
-                )
-        super().__init__(**settings)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
 
 
 class Rates(LivingFigure):
@@ -363,90 +346,6 @@ class Knots(LivingFigure):
         panel.set_xlabel("value of the node")
 
 
-class Waves(LivingFigure):
-    """Sines and cosines go in, curves come out: what does each wave add to those before it?
-
-    On a wave stand the nine cubic splines of six intervals, or one weight. A function is new if the
-    functions before it, at the centers of the pixels, leave more than a thousandth of it.
-
-    Attributes:
-        frequencies: from 1 to 5; each, of 1, 2, 4, ... periods, has a sine and a cosine.
-        pixels: of a side of the picture, 16, 32, 64 or 128.
-        curves: whether splines, not one weight, stand on a wave.
-        wave: the one whose function is drawn, from 0.
-        bump: the spline that is drawn, from 0 to 8.
-
-    Raises:
-        traitlets.TraitError: a value is not allowed, now or when it is set later.
-
-    Example:
-        >>> Waves(frequencies=3)
-        Waves()
-
-    In the book: chapter 11.
-    """
-
-    _esm = bundle.script("living_waves")
-    _css = bundle.style("page", "living")
-
-    frequencies = traitlets.Enum((1, 2, 3, 4, 5), 5).tag(sync=True)
-    pixels = traitlets.Enum((16, 32, 64, 128), 64).tag(sync=True)
-    curves = traitlets.Bool(True).tag(sync=True)
-    wave = traitlets.Int(5, min=0, max=9).tag(sync=True)
-    bump = traitlets.Int(6, min=0, max=8).tag(sync=True)
-
-    def _draw(self, figure: Figure) -> None:
-        figure.set_size_inches(7.2, 3)
-        left, right = figure.subplots(1, 2)
-        added, functions, rests = _added(self.frequencies, self.pixels, self.curves)
-        shown = min(self.wave, len(added) - 1)
-        name, each = _named(shown), functions.shape[-1]
-        left.bar(range(len(added)), each, fill=False, edgecolor="#888888")
-        left.bar(range(len(added)), added, color=plots.ROLES["KAN"]["color"])
-        left.set(xlabel="waves", ylabel="functions (filled: new)")
-        left.set_xticks([shown], [name])
-        left.set_title(f"{sum(added)} of {each * len(added)} are independent", fontsize=12)
-        bump = self.bump if self.curves else 0
-        function = functions[shown, self.pixels :, bump]
-        right.plot(LINE, function, **FORMER)
-        right.plot(LINE, function - rests[shown, self.pixels :, bump], **plots.ROLES["KAN"])
-        right.set(xlabel="x", ylim=(-0.1, 0.75) if self.curves else (-1.1, 1.1))
-        right.set_title(f"on {name}; thin: by the waves before", fontsize=12)
-
-
-def _named(wave: int) -> str:
-    times = "" if wave < 2 else str(2 ** (wave // 2))
-    return f"{'cos' if wave % 2 else 'sin'} {times}\u03c0x"
-
-
-def _added(frequencies: int, pixels: int, curves: bool) -> tuple[list[int], Tensor, Tensor]:
-    """Of each wave the number of new functions; all functions, and what the waves before leave.
-
-    Both are of shape ``(waves, pixels + 401, functions)``, along x behind the pixels.
-    """
-    centers = (torch.arange(pixels, dtype=torch.float64) + 0.5) / pixels * 2 - 1
-    x, t = torch.cat([centers, LINE.flatten()]), splines.uniform_knots(6, 3, dtype=torch.float64)
-    found, added, functions, rests = x.new_zeros(len(x), 0), [], [], []
-
-    def rest(columns: Tensor) -> Tensor:
-        for _ in range(2):
-            columns = columns - found @ (found[:pixels].T @ columns[:pixels])
-        return columns
-
-    for wave in range(2 * frequencies):
-        turn = 2 ** (wave // 2) * math.pi * x
-        values = turn.cos() if wave % 2 else turn.sin()
-        functions.append(splines.basis(values, t, 3) if curves else values.unsqueeze(-1))
-        rests.append(rest(functions[-1]))
-        before = found.shape[1]
-        for column in functions[-1].T.unsqueeze(-1):
-            left = rest(column)
-            if (length := left[:pixels].norm()) > 1e-3 * max(column[:pixels].norm(), 1e-6):
-                found = torch.cat([found, left / length], 1)
-        added.append(found.shape[1] - before)
-    return added, torch.stack(functions), torch.stack(rests)
-
-
 #: By the name that pages give them.
 FIGURES = {"rates": Rates, "death": Death, "nudge": Nudge, "desk": Desk, "knots": Knots}
-FIGURES["waves"] = Waves
+FIGURES |= {"waves": Waves, "bits": Bits}

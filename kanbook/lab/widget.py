@@ -6,6 +6,7 @@ import base64
 import io
 from contextlib import contextmanager
 from numbers import Real
+from typing import Any
 
 import anywidget
 import traitlets
@@ -67,6 +68,21 @@ class PicturedWidget(anywidget.AnyWidget):
         file = io.BytesIO()
         figure.savefig(file, format="png", metadata={"Software": None})
         return file.getvalue()
+
+
+class LivingFigure(PicturedWidget):
+    """What the figures share: their settings are traits."""
+
+    def __init__(self, **settings: Any):
+        for name in settings:
+            if name not in self.trait_names(sync=True) or name.startswith("_"):
+                raise TypeError(
+                    f"{type(self).__name__}() got an unexpected keyword argument {name!r}"
+                )
+        super().__init__(**settings)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
 
 def check_page_domain(domain: tuple[float, float]) -> tuple[float, float]:

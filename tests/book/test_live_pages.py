@@ -100,7 +100,8 @@ def test_wrong_options_are_named(build):
     }
     _, said = build(*wrong, tilt=":alt: A.", death=":alt: A.\n:lr: 7", rates=":linked: true")
     figures = [
-        '"tilt" unknown; choose from "rates", "death", "nudge", "desk", "knots", or "waves"',
+        '"tilt" unknown; choose from "rates", "death", "nudge", "desk", "knots", "waves", or '
+        '"bits"',
         "The 'lr' trait .* 7",
         "no option alt",
     ]

@@ -13,7 +13,7 @@ from scipy.interpolate import BSpline
 from test_every_page import AXE, RUN
 from visitor import DESKTOP, PHONE, swipe
 
-from kanbook import KANLayer, splines, tasks, training, update_grid
+from kanbook import KAN, KANLayer, splines, tasks, training, update_grid
 from kanbook.lab import living, transfer
 
 TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -183,6 +183,48 @@ def test_waves_add_to_each_other_as_ranks_do(frequencies, pixels, curves):
     still = Still()
     living.Waves(**settings)._draw(still)
     assert [bar.get_height() for bar in still.axes[0].patches[len(waves) :]] == found["added"]
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("bits, entries", [(8, 33), (5, 9), (2, 5), (12, 65)])
+def test_bits_are_lost_as_on_paper(bits, entries, own):
+    """Tables, rounding and reading by NumPy; the network by kanbook; the still says the same."""
+    figure = living.Bits(bits=bits, entries=entries, own=own, edge=8)
+    settings = {name: getattr(figure, name) for name in ("bits", "entries", "own", "edge", "_coef")}
+    (found,) = run(
+        """async settings => {
+          const { missed, sentence, tables } = await import("./living_bits.js");
+          const all = tables(settings), said = sentence(all, settings);
+          return { missed: missed(all), said, rounded: all.map(({ rounded }) => rounded) };
+        }""",
+        [settings],
+    )
+    model = KAN([2, 3, 1], grid_size=3, dtype=torch.float64)
+    with torch.no_grad():
+        for layer, coef in zip(model, (figure._coef[:6], figure._coef[6:]), strict=True):
+            layer.coef.copy_(float64(coef).view(layer.coef.shape))
+        x, v = (grid.ravel() for grid in np.meshgrid(*[np.linspace(-1, 1, 41)] * 2))
+        truth, at = (1 - (2 * x) ** 2) * 3 * v / np.sqrt(4.6), torch.tensor(np.stack([x, v], 1))
+        whole = model(at).flatten().numpy()
+        ends = model[0](at).aminmax(dim=0)
+    assert np.sqrt(np.mean((whole - truth) ** 2)) < 1e-3
+    lows, highs = ([-end, -end, *side.tolist()] for end, side in ((1, ends[0]), (-1, ends[1])))
+    hidden, read = [0, 0, 0], found["rounded"]
+    levels = 2**bits if own else 2**bits - 1
+    for n, table in enumerate(read):
+        assert len({round(value, 9) for value in table}) <= levels
+        i = n // 3 if n < 6 else n - 4
+        at = np.linspace(lows[i], highs[i], entries)
+        if n < 6:
+            hidden[n % 3] = hidden[n % 3] + np.interp((x, v)[i], at, table)
+        else:
+            hidden[i - 2] = np.interp(hidden[i - 2], at, table)
+    missed = np.sqrt(np.mean((sum(hidden) - truth) ** 2))
+    assert found["missed"] == pytest.approx(missed, rel=1e-9)
+    assert f"take {9 * entries * (1 + (bits > 8))} bytes" in found["said"]
+    still = Still()
+    figure._draw(still)
+    assert f"{100 * missed:.2g} % missed" in still.axes[1].get_title()
 
 
 @pytest.mark.parametrize("eps", [0.02, 1])
@@ -524,3 +566,18 @@ def test_waves_by_keyboard(show):
     assert figure.slider("spline").is_disabled()
     figure.slider("frequencies").fill("1")
     assert "Of the 4 weights of these 4 waves" in figure.said()
+
+
+def test_bits_by_keyboard(show):
+    figure = Figure(show(living.Bits()), "bits")
+    assert figure.said().startswith(
+        "Nine tables of 33 entries take 297 bytes. The network misses 2 %"
+    )
+    assert "The edge from node 3 to answer uses 11 of 254 steps." in figure.said()
+    figure.root.get_by_label("own zero, own unit").check(force=True)
+    assert "The network misses 1.2 %, and 0.6 %" in figure.said()
+    figure.slider("bits").fill("8")
+    assert "take 594 bytes. The network misses 0.62 %" in figure.said()
+    figure.slider("edge").fill("0")
+    figure.slider("entries").fill("0")
+    assert "The edge from x to node 1 uses 1023 of 1023 steps." in figure.said()

@@ -76,7 +76,7 @@ NOT_CALLED = {
     "parts of layers, which check arguments": "apply_splines cox_de_boor sum_splines",
     "takes too long; calls fit, prune and snap": "discover",
     "without arguments, or of lines with labels only": "use_style label_lines",
-    "their settings are traits": "Death Desk Knots Nudge Rates Waves",
+    "their settings are traits": "Bits Death Desk Knots Nudge Rates Waves",
     "rules on numbers, which NaN passes through": "verdict holm",
 }
 # They change their argument "model".

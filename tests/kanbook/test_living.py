@@ -25,6 +25,7 @@ def test_settings_are_traits():
         (living.Desk, {"coef": [0.5] * 7}, traitlets.TraitError, "'coef'.*length 8"),
         (living.Desk, {"base_weight": 1.1}, traitlets.TraitError, "'base_weight'.*1.1"),
         (living.Knots, {"width": 0.1}, traitlets.TraitError, "'width'.*0.1"),
+        (living.Bits, {"entries": 34}, traitlets.TraitError, "'entries'.*34"),
         (living.Waves, {"pixels": 50}, traitlets.TraitError, "'pixels'.*50"),
     ],
 )

@@ -13,7 +13,7 @@ import notebook_files as notebooks
 from kanbook import KANLab, SplinePlayground
 from kanbook.lab import bundle
 from kanbook.lab.cover import KANCover
-from kanbook.lab.living import FIGURES, Death, Desk, Knots, Nudge, Rates, Waves
+from kanbook.lab.living import FIGURES, Bits, Death, Desk, Knots, Nudge, Rates, Waves
 
 KINDS = SplinePlayground, KANLab, *FIGURES.values()
 
@@ -44,7 +44,7 @@ def test_figures_share_their_engine_with_the_lab(kind):
     assert len(own) < 15_000 and zipped(own) < 6_000
 
 
-@pytest.mark.parametrize("kind", [Nudge, Desk, Knots, Waves])
+@pytest.mark.parametrize("kind", [Nudge, Desk, Knots, Waves, Bits])
 def test_a_figure_that_trains_nothing_comes_without_the_engine(kind):
     script = kind().get_state()["_esm"]
     assert "class Network" in bundle.engine() and "class Network" not in script
@@ -53,7 +53,7 @@ def test_a_figure_that_trains_nothing_comes_without_the_engine(kind):
 
 SIZES = [(SplinePlayground, 640, 360), (KANLab, 640, 450)]
 SIZES += [(Rates, 720, 320), (Death, 720, 360), (Nudge, 720, 300), (Desk, 720, 300)]
-SIZES += [(Knots, 720, 420), (Waves, 720, 300)]
+SIZES += [(Knots, 720, 420), (Waves, 720, 300), (Bits, 720, 300)]
 
 
 @pytest.mark.parametrize("kind, width, height", SIZES)
