@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,9 @@ def _measure(model, X, y, sets, repeats, generator) -> np.ndarray:
                     drawn.isetitem(i, X.iloc[order, i].array)
                 else:
                     drawn[:, i] = X[order, i]
-            changed = _answers(model, drawn)
+            with warnings.catch_warnings():  # it has warned of these rows above
+                warnings.simplefilter("ignore", RuntimeWarning)
+                changed = _answers(model, drawn)
             run[0, s] = np.square(changed - answers).mean(0).sum() / 2 / variance
             if y is not None:
                 run[1, s] = _error(model, changed, y) - _error(model, answers, y)

@@ -1,6 +1,7 @@
 """Which input matters: against indices computed elsewhere, and where inputs share a job."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -181,6 +182,15 @@ def test_frames_with_words_keep_their_names_and_stay_as_they_are():
     assert found.loc["country", ["share", "share_high", "error"]].abs().max() == 0
     assert found.index[0] == "area" and found.share["floor"] < 0.01
     assert "town and code share it" in str(found) or "code and town share it" in str(found)
+
+
+def test_rows_beyond_the_training_rows_are_told_of_once():
+    X = np.random.default_rng(0).uniform(size=(100, 2))
+    model = KANRegressor((), steps=20, random_state=0).fit(X, X[:, 0])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        importance(model, 2 * X, random_state=0)
+    assert len(caught) == 1 and "beyond the training rows" in str(caught[0].message)
 
 
 def test_ranks_say_what_is_settled():
