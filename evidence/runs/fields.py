@@ -61,23 +61,33 @@ def sparse_gaussian_process(train: Arrays, validation: Arrays, seed: int) -> Bas
 def real_mlp(frames: list, target: str, classes: tuple | None, seed: int) -> Baseline:
     """A network that is tuned on other tables and prepares raw columns itself.
 
-    ``frames`` are the rows to learn from and those to choose by; it predicts a frame.
+    ``frames`` are the rows to learn from and those to choose by; it predicts a frame. As it
+    refuses gaps in columns of numbers, these get what all other contestants get there, the
+    median and a column of ones.
 
     Source: Holzmüller, Grinsztajn and Steinwart, "Better by Default: Strong Pre-Tuned MLPs and
     Boosted Trees on Tabular Data" (2024); package pytabkit.
     """
     import pandas
 
+    numbers = frames[0].drop(columns=target).select_dtypes("number").columns
+    gaps = baselines.sklearn("impute").SimpleImputer(strategy="median", add_indicator=True)
+    gaps.set_output(transform="pandas").fit(frames[0][numbers])
+
+    def filled(frame):
+        rest = frame.drop(columns=[target, *numbers])
+        return pandas.concat([rest, gaps.transform(frame[numbers])], axis=1)
+
     every = pandas.concat(frames, ignore_index=True)
     kind = "Classifier" if classes else "Regressor"
     make = getattr(needed("pytabkit"), f"RealMLP_TD_{kind}")
     model = make(random_state=seed, n_threads=1, device="cpu", verbosity=0)
     chosen = np.arange(len(frames[0]), len(every))
-    y = every.pop(target)
-    model.fit(every, y.map(classes.index) if classes else y, val_idxs=chosen)
+    y = every[target]
+    model.fit(filled(every), y.map(classes.index) if classes else y, val_idxs=chosen)
 
     def predict(frame) -> np.ndarray:
-        x = frame.drop(columns=target)
+        x = filled(frame)
         return model.predict_proba(x) if classes else model.predict(x).reshape(-1, 1)
 
     return Baseline(predict, None, "its defaults")
