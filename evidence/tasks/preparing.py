@@ -106,7 +106,7 @@ def prepare(frame: DataFrame, target: str, *, kind: str | None = None) -> Prepar
         >>> one.inputs(DataFrame({"area": [900.0], "town": ["Rome"]}))
         tensor([[ 1., -1., -1., -1.]])
 
-    In the book: chapter 16.
+    In the book: the solutions to chapter 16.
     """
     frame, target, kind = checked(frame, target, kind)
     inputs = frame.drop(columns=target)
