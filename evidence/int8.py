@@ -1,10 +1,11 @@
-r"""MLPs in integers: eight bits a weight, the recipe of most runtimes for small chips.
+r"""MLPs in integers: eight bits a weight, as most runtimes for small chips have them.
 
 Weights are symmetric, with a scale for each hidden node; activations are calibrated on samples;
 sums have 32 bits. A hidden node's sum becomes an activation by a multiplier of 32 bits and a shift.
 
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference" (CVPR 2018), section 2.
+Integer-Arithmetic-Only Inference" (CVPR 2018), section 2, but with a scale for each hidden
+node where they have one a layer, as became usual later.
 """
 
 from __future__ import annotations
